@@ -1,0 +1,2 @@
+//! The patchwave command line.
+fn main() {}

@@ -1,0 +1,20 @@
+//! Every decision patchwave makes, and every noun those decisions speak of.
+//!
+//! This crate is pure: no file, network, clock, environment, randomness or printing. Text and time come in as
+//! arguments, values go out. Reading the table from top to bottom is reading the architecture.
+//!
+//! | stage | from | to |
+//! | --- | --- | --- |
+//! | [`load`] | file texts | [`load::Catalog`] and diagnostics |
+//! | [`observe`] | asset and advisory records of the sources | [`observe::Observation`] |
+//! | [`assess`] | catalog, observation, memory, now | [`assess::Assessment`]: findings with deadlines |
+//! | [`plan`] | catalog, observation, assessment, ledger, now | [`plan::Plan`]: rollouts, waves, batches, schedule |
+//! | [`render`] | one rollout of a plan, target packs | [`render::Bundle`]: path → bytes |
+//! | [`propose`] | plan, bundles, forge view | [`propose::Proposal`]: forge operations, maybe none |
+//! | [`verify`] | rollout, ledger, fresh observation | [`verify::Verdict`] and state moves |
+//! | [`decide`] | the world, now | the actions of one reconcile step |
+//!
+//! Foundations below all stages: [`source`] (texts, spans), [`diag`] (diagnostics), [`name`] (names, globs,
+//! selectors), [`time`] (durations, dates, windows, freezes), [`version`] (version order of each ecosystem).
+//! A stage may use foundations and earlier stages only; `tests/direction.rs` checks it.
+pub mod version;
