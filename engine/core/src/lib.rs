@@ -17,4 +17,6 @@
 //! Foundations below all stages: [`source`] (texts, spans), [`diag`] (diagnostics), [`name`] (names, globs,
 //! selectors), [`time`] (durations, dates, windows, freezes), [`version`] (version order of each ecosystem).
 //! A stage may use foundations and earlier stages only; `tests/direction.rs` checks it.
+pub mod name;
+pub mod time;
 pub mod version;

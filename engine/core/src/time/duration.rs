@@ -1,0 +1,174 @@
+//! Durations as people write them: `24h`, `7d`, `2h30m`, ISO 8601 `PT15M` and `P7D`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A length of elapsed time in whole seconds, never negative.
+///
+/// `7d` is exactly 7 × 24 h whatever the zone does in between: a deadline must not move because a clock was changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DurationSeconds(pub i64);
+
+/// Why a text is not a duration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a duration; write for example `45m`, `24h`, `7d`, `2h30m` or `PT15M`")]
+pub struct DurationError(pub String);
+
+/// Longer than any policy means (300 years); a larger number is a slip of the pen and would overflow dates later.
+const SECONDS_MAX: i64 = 300 * 366 * 86_400;
+
+impl DurationSeconds {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// Whole seconds.
+    pub const fn seconds(self) -> i64 {
+        self.0
+    }
+
+    /// The same length as jiff's signed duration, for adding to timestamps.
+    pub const fn signed(self) -> jiff::SignedDuration {
+        jiff::SignedDuration::from_secs(self.0)
+    }
+
+    /// Whole hours as a duration.
+    pub const fn hours(hours: i64) -> Self {
+        Self(hours * 3600)
+    }
+
+    /// Whole minutes as a duration.
+    pub const fn minutes(minutes: i64) -> Self {
+        Self(minutes * 60)
+    }
+}
+
+fn unit_seconds(unit: char, iso: bool, in_time: bool) -> Option<i64> {
+    match (unit.to_ascii_lowercase(), iso, in_time) {
+        ('w', ..) => Some(7 * 86_400),
+        ('d', ..) => Some(86_400),
+        ('h', ..) => Some(3600),
+        // In ISO 8601 an `M` before the `T` means months, which have no fixed length: not a duration here.
+        ('m', true, false) => None,
+        ('m', ..) => Some(60),
+        ('s', ..) => Some(1),
+        _ => None,
+    }
+}
+
+fn parse(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (body, iso) = match text.strip_prefix(['P', 'p']) {
+        Some(rest) => (rest, true),
+        None => (text, false),
+    };
+    let (mut total, mut number, mut digits, mut in_time, mut parts) = (0_i64, 0_i64, 0, false, 0);
+    for c in body.chars() {
+        if let Some(digit) = c.to_digit(10) {
+            number = number.checked_mul(10)?.checked_add(i64::from(digit))?;
+            digits += 1;
+        } else if iso && !in_time && digits == 0 && (c == 'T' || c == 't') {
+            in_time = true;
+        } else {
+            if digits == 0 {
+                return None;
+            }
+            total = total.checked_add(number.checked_mul(unit_seconds(c, iso, in_time)?)?)?;
+            (number, digits, parts) = (0, 0, parts + 1);
+        }
+    }
+    // A bare `0` needs no unit; every other number does.
+    if digits > 0 && !(parts == 0 && number == 0 && !iso) {
+        return None;
+    }
+    (parts > 0 || digits > 0).then_some(total).filter(|t| *t <= SECONDS_MAX)
+}
+
+impl FromStr for DurationSeconds {
+    type Err = DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).map(Self).ok_or_else(|| DurationError(text.to_owned()))
+    }
+}
+
+/// Writes the shortest exact form: `7d`, `2h30m`, `45m`, `0s`. Reads back to the same value.
+impl fmt::Display for DurationSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(total) = *self;
+        let (sign, total) = if total < 0 { ("-", -total) } else { ("", total) };
+        f.write_str(sign)?;
+        if total == 0 {
+            return f.write_str("0s");
+        }
+        let parts = [(total / 86_400, 'd'), (total / 3600 % 24, 'h'), (total / 60 % 60, 'm'), (total % 60, 's')];
+        parts.iter().filter(|(n, _)| *n > 0).try_for_each(|(n, unit)| write!(f, "{n}{unit}"))
+    }
+}
+
+impl Serialize for DurationSeconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for DurationSeconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for DurationSeconds {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Elapsed time: `45m`, `24h`, `7d` (= 7 × 24 h), `2h30m`, or ISO 8601 such as `PT15M`.",
+            "pattern": "^\\s*(0|([0-9]+[wdhmsWDHMS])+|[Pp]([0-9]+[wdWD])*([Tt]([0-9]+[hmsHMS])+)?)\\s*$",
+            "examples": ["24h", "7d", "2h30m", "PT15M"]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_people_write() {
+        for (text, seconds) in [
+            ("24h", 86_400),
+            ("7d", 604_800),
+            ("2h30m", 9000),
+            ("PT15M", 900),
+            ("P7D", 604_800),
+            ("P1DT2H", 93_600),
+            ("0", 0),
+            ("0s", 0),
+            ("1w", 604_800),
+        ] {
+            assert_eq!(text.parse(), Ok(DurationSeconds(seconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_has_no_fixed_length_or_no_unit() {
+        for text in ["", "P", "PT", "5", "h", "-5m", "P1M", "1.5h", "99999999999999999999d", "9999999d", "5m3"] {
+            assert!(text.parse::<DurationSeconds>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        for seconds in [0, 1, 59, 60, 3600, 86_399, 86_400, 90_061, 604_800] {
+            let written = DurationSeconds(seconds).to_string();
+            assert_eq!(written.parse(), Ok(DurationSeconds(seconds)), "{written}");
+        }
+    }
+}
