@@ -1,0 +1,2 @@
+//! From YAML texts to a typed catalog, with every problem found at once.
+pub mod wire;
