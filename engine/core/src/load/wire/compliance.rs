@@ -1,0 +1,432 @@
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AdvisoryType, Exposure, Lane, Lifecycle};
+use crate::name::{Amount, Glob, LabelSelector, Severity, SeverityMatch};
+use crate::time::{DurationSeconds, When};
+
+/// Kind `PatchException`: a recorded decision not to fix, for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PatchExceptionSpec {
+    /// Which assets; absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+    /// CEL over `asset`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Advisory ids or aliases; ANDed with `packages`. A CVE closes a finding only when all its CVEs are covered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advisories: Vec<String>,
+    /// Package name globs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<Glob>,
+    /// When it ends.
+    pub expires: When,
+    /// Why.
+    pub reason: String,
+    /// Who decided.
+    pub approved_by: String,
+    /// The record behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// What lowers the risk meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compensating_controls: Vec<String>,
+    /// What the finding counts as.
+    #[serde(default)]
+    pub outcome: ExceptionOutcome,
+    /// Which clock runs after it expired.
+    #[serde(default)]
+    pub on_expiry: OnExpiry,
+}
+
+/// What an excepted finding counts as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExceptionOutcome {
+    /// The risk is accepted.
+    #[default]
+    Accepted,
+    /// The risk is handled otherwise.
+    Mitigated,
+    /// No fix exists or can be taken.
+    Unpatchable,
+    /// The asset is not affected.
+    NotAffected,
+}
+
+/// Which clock runs after an exception expired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnExpiry {
+    /// The one it had.
+    #[default]
+    OriginalClock,
+    /// A new one, from the expiry.
+    RestartClock,
+}
+
+/// Kind `CompatibilityMatrix`: which versions go together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompatibilityMatrixSpec {
+    /// Which assets; absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+    /// CEL over `asset`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// Combinations that work; a row maps a component to a version range or a list of values.
+    pub rows: Vec<BTreeMap<String, CompatibleValues>>,
+}
+
+/// A version range such as `>=12.4 <12.6`, or a list of values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CompatibleValues {
+    /// A version range.
+    Range(String),
+    /// One of these.
+    OneOf(Vec<String>),
+}
+
+/// Kind `ValidationSuite`: checks run after the patch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ValidationSuiteSpec {
+    /// The checks, in order.
+    pub checks: Vec<ValidationCheck>,
+}
+
+/// One check: exactly one of `command`, `workload`, `promql`, `http`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ValidationCheck {
+    /// Unique in the suite.
+    pub name: String,
+    /// A command that must exit 0 on the asset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// A workload whose figure may not fall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
+    /// A PromQL expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promql: Option<String>,
+    /// A URL that must answer 200.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    /// Name of the Source that is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How samples find their asset.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    pub matching: Option<super::GateMatch>,
+    /// How long it must hold.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub hold: Option<DurationSeconds>,
+    /// How long it may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<DurationSeconds>,
+    /// How often it is tried again.
+    #[serde(default)]
+    pub retries: u32,
+}
+
+/// A workload whose figure may not fall.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Workload {
+    /// The command; prints JSON.
+    pub command: String,
+    /// The field of its output.
+    pub metric: String,
+    /// How far it may fall.
+    pub max_regression: Amount,
+}
+
+/// Kind `ComplianceProfile`: the controls a report is made for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ComplianceProfileSpec {
+    /// The framework, for example `PCI DSS 4.0.1`.
+    pub framework: String,
+    /// Which assets; absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+    /// Its controls.
+    pub controls: Vec<Control>,
+}
+
+/// One control.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Control {
+    /// Its number.
+    pub id: String,
+    /// What it asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// How it is measured.
+    pub measure: Measure,
+    /// The share that must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Amount>,
+}
+
+/// How a control is measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Measure {
+    /// Severity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<SeverityMatch>,
+    /// Only exploited, or only not exploited, advisories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exploited: Option<bool>,
+    /// Exposure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
+    /// Fixed within.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<DurationSeconds>,
+}
+
+/// Kind `NotificationPolicy`: who is told what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NotificationPolicySpec {
+    /// Which events.
+    pub events: Vec<NotificationEvent>,
+    /// How long before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<DurationSeconds>,
+    /// Which assets; absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+    /// Where to.
+    pub channels: Vec<Channel>,
+}
+
+/// What people can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotificationEvent {
+    /// A window is planned.
+    WindowPlanned,
+    /// A pull request was opened.
+    WaveProposed,
+    /// A batch was released.
+    BatchReleased,
+    /// A wave was promoted.
+    WavePromoted,
+    /// A wave was halted.
+    WaveHalted,
+    /// A deadline is near.
+    SlaAtRisk,
+    /// A deadline has passed.
+    SlaBreached,
+    /// An exception ends soon.
+    ExceptionExpiring,
+    /// A source is stale or failed.
+    SourceStale,
+}
+
+/// Where a notice goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Channel {
+    /// How.
+    #[serde(rename = "type")]
+    pub kind: ChannelType,
+    /// An address without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Where a secret address is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_from: Option<super::SecretRef>,
+    /// Mail addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<String>,
+    /// A folder for calendars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// How a notice travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelType {
+    /// An HTTP POST.
+    Webhook,
+    /// Mail.
+    Email,
+    /// An iCalendar file.
+    Icalendar,
+}
+
+/// Kind `Advisory`: a bulletin without a feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AdvisorySpec {
+    /// The vendor's id; default the resource's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// CVEs and other names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Who wrote it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// What it is about; default security.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<AdvisoryType>,
+    /// How bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// When it was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<When>,
+    /// Whether it is exploited.
+    #[serde(default)]
+    pub exploited: bool,
+    /// Since when exploitation is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exploited_since: Option<When>,
+    /// What fixes it.
+    pub fixes: Vec<AdvisoryFix>,
+}
+
+/// What fixes an advisory: a package of an ecosystem, or a component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AdvisoryFix {
+    /// OSV ecosystem, for example `AlmaLinux:9`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ecosystem: Option<String>,
+    /// Package name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// A component instead of a package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentMatch>,
+    /// The first affected version; absent means all before the fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introduced: Option<String>,
+    /// The first fixed version; absent means that there is no fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<String>,
+}
+
+/// Which component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ComponentMatch {
+    /// For example `storage`, `firmware`, `hypervisor`.
+    pub kind: String,
+    /// Vendor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// Product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+}
+
+/// Kind `PolicyTest`: a unit test of the policies in this repository.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyTestSpec {
+    /// The instant of the test.
+    pub now: When,
+    /// Assets, as native observations with `name` for the asset and optional `labels` and `observedAt`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// Advisories.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advisories: Vec<TestAdvisory>,
+    /// What must come out.
+    pub expect: Expectations,
+}
+
+/// An advisory of a test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestAdvisory {
+    /// Its id.
+    pub id: String,
+    /// CVEs and other names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// What it is about; default security.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<AdvisoryType>,
+    /// How bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// When it was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<When>,
+    /// Whether it is exploited.
+    #[serde(default)]
+    pub exploited: bool,
+    /// Since when exploitation is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exploited_since: Option<When>,
+    /// What fixes it.
+    pub fixes: Vec<AdvisoryFix>,
+}
+
+/// What a test expects; only what is written is compared.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Expectations {
+    /// Findings, each found by asset and advisory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<ExpectedFinding>,
+    /// Rollouts by policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rollouts: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// Refusals by asset or reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// One expected finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExpectedFinding {
+    /// The asset.
+    pub asset: String,
+    /// The advisory.
+    pub advisory: String,
+    /// The package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// Its deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<When>,
+    /// Its lane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
+    /// The SLA rule that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Its status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Its timeliness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeliness: Option<String>,
+    /// The asset's lifecycle in the test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
+    /// True when the finding must not exist.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
+}
