@@ -19,5 +19,6 @@
 //! A stage may use foundations and earlier stages only; `tests/direction.rs` checks it.
 pub mod load;
 pub mod name;
+pub mod observe;
 pub mod time;
 pub mod version;
