@@ -20,5 +20,6 @@
 pub mod load;
 pub mod name;
 pub mod observe;
+pub mod propose;
 pub mod time;
 pub mod version;
