@@ -1,0 +1,155 @@
+//! What a forge shows, and the operations that can be asked of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What the forge shows at the start of a run: everything a decision may depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForgeView {
+    /// Commit id (hex) of the head of the base branch.
+    pub base_head: String,
+    /// Files under the rollouts folder on the base branch: path relative to the repository root → content.
+    pub merged_files: BTreeMap<String, Vec<u8>>,
+    /// Every pull request the engine ever opened, by number.
+    pub pull_requests: Vec<PullRequest>,
+    /// The ledger files: name without folder (`memory.ndjson`, `<rollout>.ndjson`) → content.
+    pub ledger: BTreeMap<String, Vec<u8>>,
+    /// Commit id of the ledger branch, or none when there is none yet.
+    pub ledger_head: Option<String>,
+    /// The dashboard issue's body, if there is one.
+    pub dashboard: Option<String>,
+}
+
+/// A pull request as the forge shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// The branch it wants to merge, for example `patchwave/<rollout>/<wave>`.
+    pub branch: String,
+    /// Title.
+    pub title: String,
+    /// Body; ends with the hidden marker.
+    pub body: String,
+    /// Labels, sorted.
+    pub labels: Vec<String>,
+    /// Requested reviewers and teams, sorted.
+    pub reviewers: Vec<String>,
+    /// Who opened it.
+    pub author: String,
+    /// Open, merged or closed.
+    pub state: PullRequestState,
+    /// Head commit of the branch (hex), or the merged head.
+    pub head: String,
+    /// Whether every commit on the branch is the engine's own.
+    pub engine_only: bool,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// Approvals, in order of time.
+    pub approvals: Vec<Approved>,
+    /// When it was merged or closed.
+    pub ended_at: Option<Timestamp>,
+    /// Who merged or closed it.
+    pub ended_by: Option<String>,
+    /// The merge commit.
+    pub merge_commit: Option<String>,
+    /// Comments, in order of time.
+    pub comments: Vec<Comment>,
+}
+
+/// The state of a pull request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PullRequestState {
+    /// Waiting.
+    Open,
+    /// Merged into the base branch.
+    Merged,
+    /// Closed without a merge.
+    Closed,
+}
+
+/// An approval, bound to the head it was given for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approved {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// The head commit that was approved.
+    pub head: String,
+}
+
+/// A comment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Comment {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub body: String,
+}
+
+/// One operation on a forge. Each is idempotent: doing it twice leaves what doing it once leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForgeOp {
+    /// Make `branch` exactly one engine commit on top of the base head, holding `files` (and removing `remove`).
+    /// Refused by the forge if the branch carries a commit that is not the engine's.
+    PutBranch {
+        /// Branch name.
+        branch: String,
+        /// Repository path → content.
+        files: BTreeMap<String, Vec<u8>>,
+        /// Repository path prefixes (folders) whose other files are removed.
+        replace_under: Vec<String>,
+        /// Commit message with trailers.
+        message: String,
+    },
+    /// Open a pull request for `branch`, or bring the open one's title, body, labels and reviewers in line.
+    PutPullRequest {
+        /// Branch name.
+        branch: String,
+        /// Title.
+        title: String,
+        /// Body with the hidden marker.
+        body: String,
+        /// Labels, sorted.
+        labels: Vec<String>,
+        /// Reviewers and teams, sorted.
+        reviewers: Vec<String>,
+    },
+    /// Comment once: a comment with the same marker line is edited in place.
+    PutComment {
+        /// Pull request.
+        number: u64,
+        /// Hidden marker line that identifies the comment.
+        marker: String,
+        /// Body without the marker.
+        body: String,
+    },
+    /// Close without a merge, with the reason as a comment.
+    ClosePullRequest {
+        /// Pull request.
+        number: u64,
+        /// Why.
+        reason: String,
+    },
+    /// Merge as the engine (`approval: automatic`), only if the head still is `head`.
+    MergePullRequest {
+        /// Pull request.
+        number: u64,
+        /// The head that was decided on.
+        head: String,
+    },
+    /// Make the dashboard issue say this.
+    PutDashboard {
+        /// Body.
+        body: String,
+    },
+}
