@@ -2,9 +2,11 @@
 //!
 //! Nothing here is decided; it is what later stages may rely on. Deleting the state store changes none of it.
 
+mod frozen;
 mod rollout;
 mod state;
 
+pub use frozen::*;
 pub use rollout::*;
 pub use state::*;
 

@@ -6,7 +6,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
-use super::catalog::Doc;
+use super::documents::Doc;
 use super::schema::Compiled;
 use crate::diag::{Code, Diagnostic, nearest, nearest_or_list};
 use crate::source::{Hit, Text, escape_token, unescape_token};

@@ -8,6 +8,7 @@
 
 mod catalog;
 mod conform;
+mod documents;
 pub mod expr;
 mod read;
 pub mod rules;
@@ -17,7 +18,8 @@ pub mod wire;
 
 use jiff::Timestamp;
 
-pub use catalog::{Catalog, Doc, Project, Resource, Resources};
+pub use catalog::*;
+pub use documents::{Doc, Documents};
 
 use crate::diag::Diagnostics;
 use crate::source::SourceSet;
@@ -31,9 +33,9 @@ pub const PROJECT_FILE: &str = "patchwave.yaml";
 /// that depend on the clock. The same set gives the same catalog and diagnostics, whatever the order of its files.
 pub fn load(set: &SourceSet, now: Timestamp) -> (Catalog, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
-    let (mut catalog, names) = read::catalog(set, &mut diagnostics);
-    sites::compile(&mut catalog, &mut diagnostics);
-    rules::check(&rules::Context { catalog: &catalog, names: &names, set, now }, &mut diagnostics);
+    let read::Reading { mut catalog, documents, names } = read::catalog(set, &mut diagnostics);
+    catalog.expressions = sites::compile(&documents, &mut diagnostics);
+    rules::check(&rules::Context { catalog: &catalog, documents: &documents, names: &names, set, now }, &mut diagnostics);
     diagnostics.sort();
     (catalog, diagnostics)
 }

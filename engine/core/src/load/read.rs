@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-use super::catalog::{Catalog, Doc, Project, Resource, Resources};
+use super::catalog::{Catalog, Place, Resource, Resources, Zone};
+use super::documents::{Doc, Documents};
 use super::wire::{self, API_VERSION};
 use super::{PROJECT_FILE, conform, schema};
 use crate::diag::{Code, Diagnostic, Diagnostics, nearest_or_list};
@@ -19,38 +22,55 @@ use crate::source::{DocId, Location, SourceFile, SourceSet, Text, escape_token};
 /// fault does not make every reference to its resource dangle.
 pub type Names = BTreeMap<String, BTreeMap<String, Option<DocId>>>;
 
+/// What reading gives.
+pub(super) struct Reading {
+    pub(super) catalog: Catalog,
+    pub(super) documents: Documents,
+    pub(super) names: Names,
+}
+
 /// Reads everything.
-pub(super) fn catalog(set: &SourceSet, diagnostics: &mut Diagnostics) -> (Catalog, Names) {
-    let mut catalog = Catalog::default();
+pub(super) fn catalog(set: &SourceSet, diagnostics: &mut Diagnostics) -> Reading {
+    let mut documents = Documents::default();
     let mut names = Names::new();
     let files: Vec<FileReading> = set.sorted().into_par_iter().map(read_file).collect();
     for file in files {
         diagnostics.extend(file.diagnostics);
-        let text = catalog.texts.len();
-        for document in file.documents {
-            catalog.docs.push(Doc {
-                text,
-                value: document.value,
-                spans: document.spans,
-                incomplete: document.incomplete,
-            });
-        }
+        let text = documents.texts.len();
+        documents.docs.extend(file.documents.into_iter().map(|document| Doc {
+            text,
+            value: document.value,
+            spans: Arc::new(document.spans),
+            incomplete: document.incomplete,
+        }));
         for (kind, name) in file.salvaged {
             names.entry(kind).or_default().entry(name).or_insert(None);
         }
-        catalog.texts.push(file.text);
+        documents.texts.push(Arc::new(file.text));
     }
-    let checked: Vec<Checked> = catalog.docs.par_iter().map(|doc| check(doc, &catalog)).collect();
-    for (index, checked) in checked.into_iter().enumerate() {
-        let id = DocId(u32::try_from(index).unwrap_or(u32::MAX));
+    let mut catalog = Catalog { places: places(&documents), ..Catalog::default() };
+    let checked: Vec<Checked> = documents.docs.par_iter().map(|doc| check(doc, &documents)).collect();
+    for ((id, _), checked) in documents.iter().zip(checked) {
         diagnostics.extend(checked.diagnostics);
-        let first = catalog.docs.get(index).is_some_and(|_| register(&catalog, id, &mut names, diagnostics));
-        if let (true, Some(value)) = (first, checked.value) {
-            diagnostics.extend(insert(&mut catalog, id, &value));
+        let first = register(&documents, id, &mut names, diagnostics);
+        if let (true, Some(value)) = (first, checked.value)
+            && let Err((pointer, message)) = insert(&mut catalog, id, &value)
+        {
+            let name = conform::place_name(&pointer, &value);
+            let at = documents.locate(id, &pointer);
+            diagnostics.push(Diagnostic::new(Code::WrongValue, format!("{name}: {message}")).at(at, pointer));
         }
     }
-    project(&mut catalog, set, diagnostics);
-    (catalog, names)
+    project(&mut catalog, &documents, set, diagnostics);
+    Reading { catalog, documents, names }
+}
+
+fn places(documents: &Documents) -> BTreeMap<DocId, Place> {
+    let place = |(id, doc): (DocId, &Doc)| {
+        let text = Arc::clone(documents.texts.get(doc.text)?);
+        Some((id, Place { text, spans: Arc::clone(&doc.spans) }))
+    };
+    documents.iter().filter_map(place).collect()
 }
 
 struct FileReading {
@@ -110,9 +130,9 @@ struct Checked {
     value: Option<Value>,
 }
 
-fn check(doc: &Doc, catalog: &Catalog) -> Checked {
+fn check(doc: &Doc, documents: &Documents) -> Checked {
     let refuse = |diagnostics| Checked { diagnostics, value: None };
-    let Some(text) = catalog.texts.get(doc.text) else { return refuse(Vec::new()) };
+    let Some(text) = documents.texts.get(doc.text) else { return refuse(Vec::new()) };
     let mut diagnostics = envelope(doc, text);
     let Some(compiled) = schema::compiled(doc.kind()) else { return refuse(diagnostics) };
     if doc.incomplete {
@@ -186,8 +206,8 @@ fn envelope(doc: &Doc, text: &Text) -> Vec<Diagnostic> {
 }
 
 /// Notes the name; false if another document has it already.
-fn register(catalog: &Catalog, id: DocId, names: &mut Names, diagnostics: &mut Diagnostics) -> bool {
-    let Some(doc) = catalog.doc(id) else { return false };
+fn register(documents: &Documents, id: DocId, names: &mut Names, diagnostics: &mut Diagnostics) -> bool {
+    let Some(doc) = documents.get(id) else { return false };
     let Some(name) = doc.name() else { return true };
     let known = names.entry(doc.kind().to_owned()).or_default();
     let Some(Some(first)) = known.get(name) else {
@@ -197,21 +217,21 @@ fn register(catalog: &Catalog, id: DocId, names: &mut Names, diagnostics: &mut D
     let pointer = "/metadata/name";
     diagnostics.push(
         Diagnostic::new(Code::DuplicateName, format!("there is already a {} `{name}`", doc.kind()))
-            .at(catalog.locate(id, pointer), pointer)
+            .at(documents.locate(id, pointer), pointer)
             .help("names are unique per kind: rename or remove one of the two")
-            .related(catalog.locate(*first, pointer), "the other one"),
+            .related(documents.locate(*first, pointer), "the other one"),
     );
     false
 }
 
-fn insert(catalog: &mut Catalog, id: DocId, value: &Value) -> Option<Diagnostic> {
+fn insert(catalog: &mut Catalog, id: DocId, value: &Value) -> Result<(), (String, String)> {
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or("").to_owned();
-    let result = match kind.as_str() {
+    match kind.as_str() {
         "Advisory" => typed(value, id, &mut catalog.advisories),
         "AssetClass" => typed(value, id, &mut catalog.classes),
         "ChangeFreeze" => typed(value, id, &mut catalog.freezes),
-        "CompatibilityMatrix" => typed(value, id, &mut catalog.compatibility),
-        "ComplianceProfile" => typed(value, id, &mut catalog.compliance),
+        "CompatibilityMatrix" => typed(value, id, &mut catalog.matrices),
+        "ComplianceProfile" => typed(value, id, &mut catalog.profiles),
         "Fleet" => typed(value, id, &mut catalog.fleets),
         "MaintenanceWindow" => typed(value, id, &mut catalog.windows),
         "NotificationPolicy" => typed(value, id, &mut catalog.notifications),
@@ -222,17 +242,14 @@ fn insert(catalog: &mut Catalog, id: DocId, value: &Value) -> Option<Diagnostic>
         "RolloutStrategy" => typed(value, id, &mut catalog.strategies),
         "SlaPolicy" => typed(value, id, &mut catalog.slas),
         "Source" => typed(value, id, &mut catalog.sources),
-        "ValidationSuite" => typed(value, id, &mut catalog.validations),
+        "ValidationSuite" => typed(value, id, &mut catalog.suites),
         _ => Ok(()),
-    };
-    let (pointer, message) = result.err()?;
-    let name = conform::place_name(&pointer, value);
-    Some(Diagnostic::new(Code::WrongValue, format!("{name}: {message}")).at(catalog.locate(id, &pointer), pointer))
+    }
 }
 
 fn typed<T: DeserializeOwned>(value: &Value, doc: DocId, into: &mut Resources<T>) -> Result<(), (String, String)> {
     let resource: Resource<T> = resource(value, doc)?;
-    into.insert(resource.name.clone(), resource);
+    into.insert(Arc::clone(&resource.name), resource);
     Ok(())
 }
 
@@ -240,7 +257,7 @@ fn resource<T: DeserializeOwned>(value: &Value, doc: DocId) -> Result<Resource<T
     let metadata: wire::Metadata = part(value, "metadata")?;
     let spec: T = part(value, "spec")?;
     let wire::Metadata { name, labels, annotations } = metadata;
-    Ok(Resource { name, labels, annotations, spec, doc })
+    Ok(Resource { name: name.into(), labels, annotations, spec, doc })
 }
 
 /// Reads one part of a document; the error names the pointer of what is wrong inside it.
@@ -259,43 +276,40 @@ fn part<T: DeserializeOwned>(value: &Value, key: &str) -> Result<T, (String, Str
     })
 }
 
-/// Finds the one Project, which stands in `patchwave.yaml`.
-fn project(catalog: &mut Catalog, set: &SourceSet, diagnostics: &mut Diagnostics) {
-    let ids = (0..catalog.docs.len()).map(|i| DocId(u32::try_from(i).unwrap_or(u32::MAX)));
-    let projects: Vec<DocId> = ids.filter(|id| catalog.doc(*id).is_some_and(|d| d.kind() == "Project")).collect();
-    let here: Vec<DocId> = projects.iter().copied().filter(|id| catalog.file(*id) == PROJECT_FILE).collect();
-    for id in projects.iter().filter(|id| !here.contains(id)) {
-        diagnostics.push(
-            Diagnostic::new(Code::NoProject, format!("a Project stands in `{PROJECT_FILE}`, not here"))
-                .at(catalog.locate(*id, "/kind"), "/kind")
-                .help(format!("move it to `{PROJECT_FILE}` at the root of the repository")),
-        );
+/// Finds the one Project, which stands in `patchwave.yaml`, and fills in its defaults.
+fn project(catalog: &mut Catalog, documents: &Documents, set: &SourceSet, diagnostics: &mut Diagnostics) {
+    let projects = documents.iter().filter(|(_, doc)| doc.kind() == "Project").map(|(id, _)| id);
+    let (here, elsewhere): (Vec<DocId>, Vec<DocId>) = projects.partition(|id| documents.file(*id) == PROJECT_FILE);
+    let no_project = |id: DocId, message: &str| {
+        Diagnostic::new(Code::NoProject, message).at(documents.locate(id, "/kind"), "/kind")
+    };
+    for id in elsewhere {
+        let message = format!("a Project stands in `{PROJECT_FILE}`, not here");
+        let help = format!("move it to `{PROJECT_FILE}` at the root of the repository");
+        diagnostics.push(no_project(id, &message).help(help));
     }
-    for id in here.iter().skip(1) {
-        let first = here.first().map(|first| catalog.locate(*first, "/kind"));
-        let second = Diagnostic::new(Code::NoProject, "there is already a Project in this file")
-            .at(catalog.locate(*id, "/kind"), "/kind");
-        diagnostics.push(match first {
-            Some(first) => second.related(first, "the other one"),
-            None => second,
-        });
-    }
-    let Some(id) = here.first().copied() else {
-        // A file that is there but unreadable has its own error.
-        let file = set.files.iter().find(|f| f.path == PROJECT_FILE);
-        let message = match file {
-            None => format!("there is no `{PROJECT_FILE}`, so this is no patchwave repository"),
-            Some(_) => format!("`{PROJECT_FILE}` holds no Project"),
+    let Some(first) = here.first().copied() else {
+        let message = if set.files.iter().any(|f| f.path == PROJECT_FILE) {
+            format!("`{PROJECT_FILE}` holds no Project")
+        } else {
+            format!("there is no `{PROJECT_FILE}`, so this is no patchwave repository")
         };
-        diagnostics.push(
-            Diagnostic::new(Code::NoProject, message)
-                .at(Location::whole_file(PROJECT_FILE), "")
-                .help("`patchwave init` writes one that works"),
-        );
+        let missing = Diagnostic::new(Code::NoProject, message).at(Location::whole_file(PROJECT_FILE), "");
+        diagnostics.push(missing.help("`patchwave init` writes one that works"));
         return;
     };
-    let Some(doc) = catalog.doc(id) else { return };
-    if let Ok(found) = resource::<wire::ProjectSpec>(&doc.value, id) {
-        catalog.project = Project::new(found.name, found.spec, Some(id));
+    for id in here.iter().skip(1) {
+        let second = no_project(*id, "there is already a Project in this file");
+        diagnostics.push(second.related(documents.locate(first, "/kind"), "the other one"));
     }
+    let Some(Ok(found)) = documents.get(first).map(|doc| resource::<wire::ProjectSpec>(&doc.value, first)) else { return };
+    let mut spec = found.spec;
+    if spec.state.path.is_none() && spec.state.url.is_none() {
+        spec.state.path = Some(".patchwave/state".into());
+    }
+    // A zone that does not exist is reported by its rule and counts as UTC here.
+    let zone = spec.defaults.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
+    catalog.zone = Zone(zone.unwrap_or(TimeZone::UTC));
+    catalog.project_name = found.name;
+    catalog.project = spec;
 }

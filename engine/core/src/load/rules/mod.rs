@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::catalog::Catalog;
+use super::documents::Documents;
 use super::read::Names;
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::source::{DocId, SourceSet};
@@ -14,6 +15,8 @@ use crate::source::{DocId, SourceSet};
 pub struct Context<'a> {
     /// The resources.
     pub catalog: &'a Catalog,
+    /// The documents behind them, those that could not be read to the end included.
+    pub documents: &'a Documents,
     /// Every name by kind, those of unreadable documents included.
     pub names: &'a Names,
     /// Which other files there are.
@@ -25,12 +28,12 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// A diagnostic at the value of a pointer.
     pub fn at(&self, code: Code, doc: DocId, pointer: &str, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(code, message).at(self.catalog.locate(doc, pointer), pointer)
+        Diagnostic::new(code, message).at(self.documents.locate(doc, pointer), pointer)
     }
 
     /// A diagnostic at the key of a pointer.
     pub fn at_key(&self, code: Code, doc: DocId, pointer: &str, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(code, message).at(self.catalog.locate_key(doc, pointer), pointer)
+        Diagnostic::new(code, message).at(self.documents.locate_key(doc, pointer), pointer)
     }
 }
 
