@@ -24,11 +24,11 @@ pub(super) struct Conformity {
 /// Checks one document.
 pub(super) fn check(doc: &Doc, text: &Text, compiled: &Compiled) -> Conformity {
     let mut found = Conformity { diagnostics: Vec::new(), unknown: Vec::new(), broken: false };
-    let checker = Checker { doc, text, schema: &compiled.schema };
+    let checker = Checker { doc, text, compiled };
     for error in compiled.validator.iter_errors(&doc.value) {
         // Wrong `apiVersion` and `kind` were said before, with better words.
         if !matches!(error.instance_path().as_str(), "/apiVersion" | "/kind") {
-            checker.explain(&error, &mut found);
+            checker.explain(&error, None, &mut found);
         }
     }
     found
@@ -37,7 +37,7 @@ pub(super) fn check(doc: &Doc, text: &Text, compiled: &Compiled) -> Conformity {
 struct Checker<'a> {
     doc: &'a Doc,
     text: &'a Text,
-    schema: &'a Value,
+    compiled: &'a Compiled,
 }
 
 impl Checker<'_> {
@@ -45,7 +45,8 @@ impl Checker<'_> {
         self.doc.spans.locate(pointer)
     }
 
-    fn explain(&self, error: &ValidationError<'_>, found: &mut Conformity) {
+    /// `about` describes the value where the failed part of the schema itself does not.
+    fn explain(&self, error: &ValidationError<'_>, about: Option<&str>, found: &mut Conformity) {
         let pointer = error.instance_path().as_str();
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected }
@@ -58,12 +59,12 @@ impl Checker<'_> {
                 return;
             }
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-                self.choice(error, context, found);
+                self.choice(error, context, about, found);
             }
             ValidationErrorKind::Required { property } => {
                 found.diagnostics.push(self.missing_field(error, property.as_str().unwrap_or_default()));
             }
-            _ => found.diagnostics.push(self.wrong_value(error)),
+            _ => found.diagnostics.push(self.wrong_value(error, about)),
         }
         found.broken = true;
     }
@@ -71,11 +72,14 @@ impl Checker<'_> {
     /// The schema object that the failed keyword stands in.
     fn parent_schema(&self, error: &ValidationError<'_>) -> Option<&Value> {
         let (parent, _) = error.schema_path().as_str().rsplit_once('/')?;
-        self.schema.pointer(parent)
+        self.compiled.schema.pointer(parent)
     }
 
-    fn description(&self, error: &ValidationError<'_>) -> Option<&str> {
-        self.parent_schema(error)?.get("description")?.as_str()
+    /// What the failed part of the schema says of itself: its first paragraph, in one line.
+    fn description(&self, error: &ValidationError<'_>) -> Option<String> {
+        let text = self.parent_schema(error)?.get("description")?.as_str()?;
+        let paragraph: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).collect();
+        Some(paragraph.join(" "))
     }
 
     fn unknown_field(&self, error: &ValidationError<'_>, name: &str, pointer: &str) -> Diagnostic {
@@ -126,14 +130,14 @@ impl Checker<'_> {
         first.to_owned()
     }
 
-    fn wrong_value(&self, error: &ValidationError<'_>) -> Diagnostic {
+    fn wrong_value(&self, error: &ValidationError<'_>, about: Option<&str>) -> Diagnostic {
         let pointer = error.instance_path().as_str();
         let (field, written) = (place_name(pointer, &self.doc.value), self.written(pointer));
         let value = |message: String| self.diagnostic(error, Code::WrongValue, message);
         let diagnostic = match error.kind() {
-            ValidationErrorKind::Type { kind } => return self.wrong_type(error, &[type_words(kind)]),
+            ValidationErrorKind::Type { kind } => return self.wrong_type(error, &[type_words(kind)], about),
             ValidationErrorKind::Enum { options } => {
-                let words: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let words = options.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
                 return value(format!("{field} cannot be `{written}`"))
                     .help(choice_help(self.value_text(pointer), words, None));
             }
@@ -146,7 +150,7 @@ impl Checker<'_> {
                     .help("lowercase letters, digits and `-`, at most 63 characters, no `-` at either end")
             }
             ValidationErrorKind::Pattern { pattern } => value(format!("{field} cannot be `{written}`"))
-                .help(self.description(error).map_or_else(|| format!("it must match {pattern}"), str::to_owned)),
+                .help(self.description(error).or_else(|| about.map(str::to_owned)).unwrap_or_else(|| format!("it must match {pattern}"))),
             ValidationErrorKind::Format { format } => value(format!("{field} cannot be `{written}`: it is not a {format}")),
             ValidationErrorKind::MinItems { limit } => value(format!("{field} needs at least {limit} entry")),
             ValidationErrorKind::MinLength { limit } => value(format!("{field} needs at least {limit} characters")),
@@ -156,7 +160,7 @@ impl Checker<'_> {
         };
         match &diagnostic.help {
             Some(_) => diagnostic,
-            None => diagnostic.maybe_help(self.description(error).map(str::to_owned)),
+            None => diagnostic.maybe_help(self.description(error).or_else(|| about.map(str::to_owned))),
         }
     }
 
@@ -164,7 +168,15 @@ impl Checker<'_> {
         self.doc.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
-    fn wrong_type(&self, error: &ValidationError<'_>, expected: &[String]) -> Diagnostic {
+    /// Whether the value in quotes would do: `"5"` is still no duration.
+    fn quoting_helps(&self, pointer: &str, written: &str) -> bool {
+        let mut changed = self.doc.value.clone();
+        let Some(value) = changed.pointer_mut(pointer) else { return false };
+        *value = Value::String(written.to_owned());
+        !self.compiled.validator.iter_errors(&changed).any(|e| e.instance_path().as_str() == pointer)
+    }
+
+    fn wrong_type(&self, error: &ValidationError<'_>, expected: &[String], about: Option<&str>) -> Diagnostic {
         let pointer = error.instance_path().as_str();
         let (field, written) = (place_name(pointer, &self.doc.value), self.written(pointer));
         let value = self.doc.value.pointer(pointer).unwrap_or(&Value::Null);
@@ -175,67 +187,99 @@ impl Checker<'_> {
             }
             Value::Number(_) | Value::Bool(_) if wanted.contains("a text") => (
                 format!("{field} must be {wanted}, but `{written}` without quotes is {}", value_words(value)),
-                Some(format!("quote it: \"{written}\"")),
+                self.quoting_helps(pointer, &written).then(|| format!("quote it: \"{written}\"")),
             ),
             Value::String(_) => (format!("{field} must be {wanted}, but `{written}` is a text"), None),
             _ => (format!("{field} must be {wanted}, not {}", value_words(value)), None),
         };
-        let help = help.or_else(|| self.description(error).map(str::to_owned));
+        let help = help.or_else(|| self.description(error)).or_else(|| about.map(str::to_owned));
         self.diagnostic(error, Code::WrongType, message).maybe_help(help)
     }
 
     /// A value that may take several forms. If exactly one form has the right shape, its own faults are the answer;
     /// else the forms are listed.
-    fn choice(&self, error: &ValidationError<'_>, branches: &[Vec<ValidationError<'static>>], found: &mut Conformity) {
+    fn choice(
+        &self,
+        error: &ValidationError<'_>,
+        branches: &[Vec<ValidationError<'static>>],
+        about: Option<&str>,
+        found: &mut Conformity,
+    ) {
         let here = error.instance_path().as_str();
-        let shape = |branch: &&Vec<ValidationError<'static>>| {
-            !branch.iter().any(|e| e.instance_path().as_str() == here && is_shape(e.kind()))
-        };
-        let fitting: Vec<_> = branches.iter().filter(shape).collect();
+        let description = self.description(error).or_else(|| about.map(str::to_owned));
+        let fitting: Vec<_> = branches.iter().filter(|branch| !misshapen(branch, here)).collect();
         if let [only] = fitting.as_slice() {
-            only.iter().for_each(|e| self.explain(e, found));
+            only.iter().for_each(|e| self.explain(e, description.as_deref(), found));
             return;
         }
-        let mut words = BTreeSet::new();
-        let mut types: Vec<String> = Vec::new();
-        for kind in branches.iter().flatten().filter(|e| e.instance_path().as_str() == here).map(ValidationError::kind) {
-            match kind {
-                ValidationErrorKind::Enum { options } => {
-                    words.extend(options.as_array().into_iter().flatten().filter_map(Value::as_str));
-                }
-                ValidationErrorKind::Constant { expected_value } => words.extend(expected_value.as_str()),
-                ValidationErrorKind::Type { kind } => types.push(type_words(kind)),
-                _ => {}
-            }
-        }
-        let description = self.description(error);
+        let mut forms = Forms::default();
+        branches.iter().for_each(|branch| forms.collect(branch, here));
         let value = self.doc.value.pointer(here).unwrap_or(&Value::Null);
-        if words.is_empty() && fitting.is_empty() {
-            types.dedup();
-            found.diagnostics.push(self.wrong_type(error, &types));
-            return;
+        if !forms.words.is_empty() && !forms.types.iter().any(|t| t == "a text") {
+            forms.types.insert(0, "a text".into());
         }
-        if let Value::Null = value {
-            types.push("a text".into());
-            found.diagnostics.push(self.wrong_type(error, &types));
+        let wrong_type = match value {
+            Value::String(_) => forms.words.is_empty() && fitting.is_empty(),
+            Value::Object(_) | Value::Array(_) => fitting.is_empty() && forms.words.is_empty(),
+            _ => true,
+        };
+        if wrong_type {
+            found.diagnostics.push(self.wrong_type(error, &forms.types, description.as_deref()));
             return;
         }
         let message = format!("{} cannot be `{}`", place_name(here, &self.doc.value), self.written(here));
-        let help = choice_help(self.value_text(here), words.into_iter().collect(), description);
+        // Where only words are allowed, the list of them says more than what they are about.
+        let description = description.filter(|_| forms.types.len() > 1 || forms.words.is_empty());
+        let help = choice_help(self.value_text(here), forms.words.into_iter().collect(), description.as_deref());
         found.diagnostics.push(self.diagnostic(error, Code::WrongValue, message).help(help));
     }
 }
 
-/// Whether a fault means that the value has another shape than the branch describes.
-fn is_shape(kind: &ValidationErrorKind) -> bool {
-    matches!(
-        kind,
-        ValidationErrorKind::Type { .. } | ValidationErrorKind::Constant { .. } | ValidationErrorKind::Enum { .. }
-    )
+/// The words and types that the branches of a choice take.
+#[derive(Default)]
+struct Forms {
+    words: BTreeSet<String>,
+    types: Vec<String>,
 }
 
-fn choice_help(value: &str, words: Vec<&str>, description: Option<&str>) -> String {
-    let near = nearest(value, words.iter().copied());
+impl Forms {
+    fn collect(&mut self, branch: &[ValidationError<'static>], here: &str) {
+        for kind in branch.iter().filter(|e| e.instance_path().as_str() == here).map(ValidationError::kind) {
+            match kind {
+                ValidationErrorKind::Enum { options } => {
+                    self.words.extend(options.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+                }
+                ValidationErrorKind::Constant { expected_value } => {
+                    self.words.extend(expected_value.as_str().map(str::to_owned));
+                }
+                ValidationErrorKind::Type { kind } => {
+                    let words = type_words(kind);
+                    if !self.types.contains(&words) {
+                        self.types.push(words);
+                    }
+                }
+                ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                    context.iter().for_each(|inner| self.collect(inner, here));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether a value has another shape than the branch describes.
+fn misshapen(branch: &[ValidationError<'static>], here: &str) -> bool {
+    branch.iter().filter(|e| e.instance_path().as_str() == here).any(|e| match e.kind() {
+        ValidationErrorKind::Type { .. } | ValidationErrorKind::Constant { .. } | ValidationErrorKind::Enum { .. } => true,
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            context.iter().all(|inner| misshapen(inner, here))
+        }
+        _ => false,
+    })
+}
+
+fn choice_help(value: &str, words: Vec<String>, description: Option<&str>) -> String {
+    let near = nearest(value, words.iter().map(String::as_str));
     let all = match description {
         Some(text) => text.to_owned(),
         None => format!("it can be: {}", words.join(", ")),
