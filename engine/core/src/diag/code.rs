@@ -99,6 +99,9 @@ codes! {
     SlaShorterThanSoak "PW0513" Warning "SLA shorter than the soak" "An SLA that is shorter than the soak times before the last wave."
     BaselineExpired "PW0514" Warning "baseline has expired" "A baseline whose burn-down no longer counts."
     PauseOver "PW0515" Info "pause is over" "A pause that has ended and can be removed."
+    WindowOver "PW0516" Warning "window is over" "A maintenance window whose last opening lies in the past."
+    UnknownEnvironment "PW0517" Warning "environment without a class" "A wave names an environment that no asset class has."
+    HoldOver "PW0518" Warning "hold has ended" "A hold that keeps nothing back any more."
 }
 
 impl fmt::Display for Code {

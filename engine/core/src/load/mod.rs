@@ -10,8 +10,10 @@ mod catalog;
 mod conform;
 mod documents;
 pub mod expr;
+pub mod known;
 mod read;
 pub mod rules;
+pub mod schedule;
 pub mod schema;
 mod sites;
 pub mod wire;
@@ -33,9 +35,10 @@ pub const PROJECT_FILE: &str = "patchwave.yaml";
 /// that depend on the clock. The same set gives the same catalog and diagnostics, whatever the order of its files.
 pub fn load(set: &SourceSet, now: Timestamp) -> (Catalog, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
-    let read::Reading { mut catalog, documents, names } = read::catalog(set, &mut diagnostics);
+    let read::Reading { mut catalog, documents, names, project } = read::catalog(set, &mut diagnostics);
     catalog.expressions = sites::compile(&documents, &mut diagnostics);
-    rules::check(&rules::Context { catalog: &catalog, documents: &documents, names: &names, set, now }, &mut diagnostics);
+    let context = rules::Context { catalog: &catalog, documents: &documents, names: &names, project, set, now };
+    rules::check(&context, &mut diagnostics);
     diagnostics.sort();
     (catalog, diagnostics)
 }

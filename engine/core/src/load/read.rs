@@ -27,6 +27,7 @@ pub(super) struct Reading {
     pub(super) catalog: Catalog,
     pub(super) documents: Documents,
     pub(super) names: Names,
+    pub(super) project: Option<DocId>,
 }
 
 /// Reads everything.
@@ -61,8 +62,8 @@ pub(super) fn catalog(set: &SourceSet, diagnostics: &mut Diagnostics) -> Reading
             diagnostics.push(Diagnostic::new(Code::WrongValue, format!("{name}: {message}")).at(at, pointer));
         }
     }
-    project(&mut catalog, &documents, set, diagnostics);
-    Reading { catalog, documents, names }
+    let project = project(&mut catalog, &documents, set, diagnostics);
+    Reading { catalog, documents, names, project }
 }
 
 fn places(documents: &Documents) -> BTreeMap<DocId, Place> {
@@ -277,7 +278,7 @@ fn part<T: DeserializeOwned>(value: &Value, key: &str) -> Result<T, (String, Str
 }
 
 /// Finds the one Project, which stands in `patchwave.yaml`, and fills in its defaults.
-fn project(catalog: &mut Catalog, documents: &Documents, set: &SourceSet, diagnostics: &mut Diagnostics) {
+fn project(catalog: &mut Catalog, documents: &Documents, set: &SourceSet, diagnostics: &mut Diagnostics) -> Option<DocId> {
     let projects = documents.iter().filter(|(_, doc)| doc.kind() == "Project").map(|(id, _)| id);
     let (here, elsewhere): (Vec<DocId>, Vec<DocId>) = projects.partition(|id| documents.file(*id) == PROJECT_FILE);
     let no_project = |id: DocId, message: &str| {
@@ -296,13 +297,14 @@ fn project(catalog: &mut Catalog, documents: &Documents, set: &SourceSet, diagno
         };
         let missing = Diagnostic::new(Code::NoProject, message).at(Location::whole_file(PROJECT_FILE), "");
         diagnostics.push(missing.help("`patchwave init` writes one that works"));
-        return;
+        return None;
     };
     for id in here.iter().skip(1) {
         let second = no_project(*id, "there is already a Project in this file");
         diagnostics.push(second.related(documents.locate(first, "/kind"), "the other one"));
     }
-    let Some(Ok(found)) = documents.get(first).map(|doc| resource::<wire::ProjectSpec>(&doc.value, first)) else { return };
+    let found = documents.get(first).and_then(|doc| resource::<wire::ProjectSpec>(&doc.value, first).ok());
+    let Some(found) = found else { return Some(first) };
     let mut spec = found.spec;
     if spec.state.path.is_none() && spec.state.url.is_none() {
         spec.state.path = Some(".patchwave/state".into());
@@ -312,4 +314,5 @@ fn project(catalog: &mut Catalog, documents: &Documents, set: &SourceSet, diagno
     catalog.zone = Zone(zone.unwrap_or(TimeZone::UTC));
     catalog.project_name = found.name;
     catalog.project = spec;
+    Some(first)
 }

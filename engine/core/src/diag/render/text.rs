@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::source::{Location, SourceSet};
 
 const BOLD: &str = "\u{1b}[1m";
@@ -50,7 +50,8 @@ pub fn diagnostic(item: &Diagnostic, sources: &SourceSet, colour: bool) -> Strin
     }
     let label = format!("{}[{}]", item.severity, item.code);
     let _ = writeln!(out, "{}: {}", paint(&label, colour_of(item.severity)), printable(&item.message));
-    if let Some(location) = &item.location {
+    // A secret must not go into logs as well.
+    if let Some(location) = item.location.as_ref().filter(|_| item.code != Code::PlainTextSecret) {
         snippet(&mut out, location, sources, &|marks| paint(marks, colour_of(item.severity)));
     }
     if let Some(help) = &item.help {
@@ -89,7 +90,6 @@ fn snippet(out: &mut String, location: &Location, sources: &SourceSet, paint: &d
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::Code;
     use crate::source::{SourceFile, Text};
 
     #[test]

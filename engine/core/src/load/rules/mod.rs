@@ -3,6 +3,26 @@
 //! A rule is added by writing its file (sections *What it does*, *Why is this bad*, *Example*, *Fix*), naming its codes,
 //! and listing it in [`RULES`]. A rule reads the catalog and pushes diagnostics; it decides nothing else.
 
+mod approval;
+mod cycle;
+mod environments;
+mod exceptions;
+mod exposure;
+mod gates;
+mod known_names;
+mod over;
+mod periods;
+mod references;
+mod required;
+mod secrets;
+mod services;
+mod shadowed;
+mod snapshot_revert;
+mod soak;
+mod unique;
+mod unused;
+mod windows;
+
 use jiff::Timestamp;
 
 use super::catalog::Catalog;
@@ -19,6 +39,8 @@ pub struct Context<'a> {
     pub documents: &'a Documents,
     /// Every name by kind, those of unreadable documents included.
     pub names: &'a Names,
+    /// The document of the Project.
+    pub project: Option<DocId>,
     /// Which other files there are.
     pub set: &'a SourceSet,
     /// The instant of the run.
@@ -48,11 +70,42 @@ pub struct Rule {
 }
 
 /// Every rule. The order does not matter: diagnostics are sorted by place.
-pub static RULES: &[&Rule] = &[];
+pub static RULES: &[&Rule] = &[
+    &approval::RULE,
+    &cycle::RULE,
+    &environments::RULE,
+    &exceptions::RULE,
+    &exposure::RULE,
+    &gates::RULE,
+    &known_names::RULE,
+    &over::RULE,
+    &periods::RULE,
+    &references::RULE,
+    &required::RULE,
+    &secrets::RULE,
+    &services::RULE,
+    &shadowed::RULE,
+    &snapshot_revert::RULE,
+    &soak::RULE,
+    &unique::RULE,
+    &unused::RULE,
+    &windows::RULE,
+];
 
 /// Runs every rule.
 pub(super) fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     for rule in RULES {
         (rule.check)(context, diagnostics);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_listed_once_and_say_what_they_give() {
+        assert!(RULES.windows(2).all(|pair| pair[0].name < pair[1].name));
+        assert!(RULES.iter().all(|rule| !rule.codes.is_empty()));
     }
 }
