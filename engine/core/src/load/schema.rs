@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use jsonschema::{PatternOptions, Validator};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::wire::{self, API_VERSION};
 
@@ -80,18 +80,29 @@ pub fn schema_for(kind_name: &str) -> Option<Value> {
 
 fn generate(kind: &KindInfo) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let spec = Value::from((kind.spec)(&mut generator));
-    let metadata = Value::from(generator.subschema_for::<wire::Metadata>());
-    let mut definitions: BTreeMap<String, Value> = generator.take_definitions(true).into_iter().collect();
-    for definition in definitions.values_mut() {
-        forbid_null(definition);
+    let mut schema = envelope(kind, &mut generator);
+    let definitions = definitions(&mut generator);
+    if let Value::Object(object) = &mut schema {
+        let id = format!("{BASE_URI}{}", file_name(kind.name));
+        let head = json!({"$schema": DIALECT, "$id": id});
+        let mut whole = head.as_object().cloned().unwrap_or_default();
+        whole.append(object);
+        whole.insert("$defs".into(), definitions);
+        return Value::Object(whole);
     }
+    schema
+}
+
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// `apiVersion`, `kind`, `metadata` and `spec` of one kind; what they refer to stays in the generator.
+fn envelope(kind: &KindInfo, generator: &mut SchemaGenerator) -> Value {
+    let spec = Value::from((kind.spec)(generator));
+    let metadata = Value::from(generator.subschema_for::<wire::Metadata>());
     // A Project may leave out everything; every other kind has something to say.
-    let required: &[&str] =
-        if kind.name == "Project" { &["apiVersion", "kind", "metadata"] } else { &["apiVersion", "kind", "metadata", "spec"] };
+    let spec_required = (kind.name != "Project").then_some("spec");
+    let required: Vec<&str> = ["apiVersion", "kind", "metadata"].into_iter().chain(spec_required).collect();
     json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": format!("{BASE_URI}{}", file_name(kind.name)),
         "title": kind.name,
         "description": kind.about,
         "type": "object",
@@ -103,32 +114,43 @@ fn generate(kind: &KindInfo) -> Value {
         },
         "required": required,
         "additionalProperties": false,
-        "$defs": definitions,
     })
 }
 
-/// The schema that chooses by `kind`, for editors that map one schema to all files.
+fn definitions(generator: &mut SchemaGenerator) -> Value {
+    let mut definitions: BTreeMap<String, Value> = generator.take_definitions(true).into_iter().collect();
+    definitions.values_mut().for_each(forbid_null);
+    definitions.into_iter().collect()
+}
+
+/// The schema that chooses by `kind`, for editors that map one schema to all files. It refers only into itself, so no
+/// editor has to fetch anything.
 pub fn combined() -> Value {
-    let names: Vec<&str> = kind_names().collect();
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let resources: Vec<(String, Value)> =
+        KINDS.iter().map(|k| (format!("{}Resource", k.name), envelope(k, &mut generator))).collect();
     let branches: Vec<Value> = KINDS
         .iter()
         .map(|k| {
             json!({
                 "if": {"properties": {"kind": {"const": k.name}}, "required": ["kind"]},
-                "then": {"$ref": format!("{BASE_URI}{}", file_name(k.name))},
+                "then": {"$ref": format!("#/$defs/{}Resource", k.name)},
             })
         })
         .collect();
-    let definitions: Map<String, Value> = KINDS.iter().map(|k| (k.name.to_owned(), generate(k))).collect();
+    let mut definitions = definitions(&mut generator);
+    if let Value::Object(object) = &mut definitions {
+        object.extend(resources);
+    }
     json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DIALECT,
         "$id": format!("{BASE_URI}patchwave.json"),
         "title": "patchwave resource",
         "description": "Any resource; `kind` decides.",
         "type": "object",
         "properties": {
             "apiVersion": {"const": API_VERSION},
-            "kind": {"enum": names},
+            "kind": {"enum": kind_names().collect::<Vec<_>>()},
         },
         "required": ["apiVersion", "kind"],
         "allOf": branches,
@@ -216,6 +238,10 @@ mod tests {
             let text = compiled.schema.to_string();
             assert!(!text.contains("\"null\"") && !text.contains("\"default\":null"), "{name} accepts null");
         }
-        assert!(jsonschema::options().offline().build(&combined()).is_ok());
+        let combined = jsonschema::options().offline().build(&combined()).unwrap();
+        let resource = |kind: &str| json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "x"}, "spec": {}});
+        assert!(combined.is_valid(&resource("Project")));
+        assert!(!combined.is_valid(&resource("PatchPolicy")), "the branch of the kind counts");
+        assert!(!combined.is_valid(&resource("Nothing")));
     }
 }
