@@ -2,6 +2,8 @@
 
 mod forge;
 mod ledger;
+mod ledger_chain;
 
 pub use forge::*;
 pub use ledger::*;
+pub use ledger_chain::{AppendError, ChainFault, append, head, holds_head, parse_chain};
