@@ -24,14 +24,17 @@ pub(super) fn presence_of(variable: &str) -> Option<&str> {
 }
 
 /// How deep the text nests, before any parser sees it: brackets, and chains of operators that build a tree as deep as
-/// they are long (`----x`, `a + b + c`). `&&` and `||` chains are balanced by the parser and cost nothing.
+/// they are long (`----x`, `a + b + c`). `&&` and `||` chains are balanced by the parser and cost nothing. A macro
+/// such as `exists(` expands to several levels and counts as three.
 pub(super) fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest, mut chain) = (0_usize, 0, 0_usize);
-    let mut quote = None;
-    let mut escaped = false;
+    /// A comparison is one operator and a path of facts has three dots: only longer chains count.
+    const CHAIN_FREE: usize = 8;
+    let (mut open, mut depth, mut deepest, mut chain) = (Vec::new(), 0_usize, 0, 0_usize);
+    let (mut quote, mut escaped) = (None, false);
+    let mut word = String::new();
     for c in text.chars() {
-        if let Some(open) = quote {
-            if !escaped && c == open {
+        if let Some(mark) = quote {
+            if !escaped && c == mark {
                 quote = None;
             }
             escaped = !escaped && c == '\\';
@@ -40,16 +43,19 @@ pub(super) fn nesting(text: &str) -> usize {
         match c {
             '"' | '\'' => quote = Some(c),
             '(' | '[' | '{' => {
-                depth += 1;
+                let macros = ["exists", "exists_one", "all", "map", "filter"];
+                let weight = if macros.contains(&word.as_str()) { 3 } else { 1 };
+                open.push(weight);
+                depth += weight;
                 chain = 0;
             }
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ')' | ']' | '}' => depth = depth.saturating_sub(open.pop().unwrap_or(0)),
             '+' | '-' | '*' | '/' | '%' | '!' | '?' | '<' | '>' | '.' => chain += 1,
             '&' | '|' | ',' => chain = 0,
             _ => {}
         }
-        // A comparison is one operator, a path of facts has three dots: only long chains count.
-        deepest = deepest.max(depth + chain.saturating_sub(8));
+        if c.is_alphanumeric() || c == '_' { word.push(c) } else if !c.is_whitespace() { word.clear() }
+        deepest = deepest.max(depth + chain.saturating_sub(CHAIN_FREE));
     }
     deepest.min(DEPTH_MAX + 1)
 }

@@ -163,7 +163,7 @@ fn the_deepest_allowed_condition_fits_a_worker_thread() {
     ] {
         for depth in 1..40 {
             let text = format!("{}{inner}{}", open.repeat(depth), close.repeat(depth));
-            let compiled = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
+            let compiled = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
                 if let Ok((expression, _)) = compile(&text) { let _ = expression.eval(&world); }
             });
             compiled.unwrap().join().unwrap();
