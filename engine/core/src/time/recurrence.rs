@@ -98,6 +98,8 @@ pub struct Recurrence {
     zone: TimeZone,
     offset_days: i64,
     from: Option<Date>,
+    /// The date of the last occurrence that COUNT allows. Known once, it lets every question begin near its answer.
+    last: Option<Date>,
     impossible: bool,
 }
 
@@ -127,8 +129,11 @@ impl Recurrence {
             zone,
             offset_days,
             from,
+            last: None,
             impossible: false,
         };
+        let last = recurrence.rule.count.and_then(|count| recurrence.rule_dates(begin).take(count).last());
+        recurrence.last = last;
         // The Gregorian calendar repeats, so a rule without an occurrence after this date has none after any other. Asked
         // once, the answer spares every later search the walk through all periods. UNTIL is left to those searches, except
         // that a rule that ends before it begins is impossible too.
@@ -192,29 +197,24 @@ impl Recurrence {
             .ok()
     }
 
-    /// The dates of the rule before the offset, from `first` or a little earlier on.
+    /// The dates of the rule before the offset, from `first` on.
     fn rule_dates(&self, first: Date) -> impl Iterator<Item = Date> + '_ {
         let from = self.from.unwrap_or(Date::MIN);
-        let begin = if self.rule.count.is_some() {
-            from
-        } else {
-            first.max(from)
-        };
+        let last = self.last.unwrap_or(Date::MAX);
+        let first = first.max(from);
         let dates = self
-            .phase(begin)
+            .phase(first)
             .and_then(|begin| self.expand(begin))
             .into_iter()
             .flatten();
-        dates
-            .skip_while(move |day| *day < from)
-            .take(self.rule.count.unwrap_or(usize::MAX))
-            .take_while(|day| {
-                self.rule
+        dates.skip_while(move |day| *day < first).take_while(move |day| {
+            *day <= last
+                && self
+                    .rule
                     .until
                     .as_ref()
                     .is_none_or(|until| until.admits(day.to_datetime(self.start), &self.zone))
-            })
-            .skip_while(move |day| *day < first)
+        })
     }
 
     fn expand(&self, begin: Date) -> Option<impl Iterator<Item = Date> + use<>> {
@@ -309,6 +309,7 @@ pub(super) fn years_after(at: Timestamp, years: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use jiff::civil::time;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -473,5 +474,64 @@ mod tests {
             .last()
             .unwrap();
         assert_eq!(last.to_string(), "2075-12-31T01:00:00Z");
+    }
+
+    fn any_list(values: std::ops::RangeInclusive<i32>) -> impl Strategy<Value = String> {
+        prop::collection::vec(values, 1..4)
+            .prop_map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+    }
+
+    fn any_part() -> impl Strategy<Value = String> {
+        let days = prop::collection::vec(
+            ("-?[0-9]{0,2}", prop::sample::select(vec!["MO", "TU", "SU", "XX"])),
+            1..4,
+        );
+        prop_oneof![
+            any_list(0..=13).prop_map(|list| format!("BYMONTH={list}")),
+            any_list(-32..=32).prop_map(|list| format!("BYMONTHDAY={list}")),
+            any_list(-367..=367).prop_map(|list| format!("BYYEARDAY={list}")),
+            any_list(-54..=54).prop_map(|list| format!("BYWEEKNO={list}")),
+            any_list(-367..=367).prop_map(|list| format!("BYSETPOS={list}")),
+            days.prop_map(|days| {
+                let days: Vec<_> = days.iter().map(|(number, day)| format!("{number}{day}")).collect();
+                format!("BYDAY={}", days.join(","))
+            }),
+            (0..70_000).prop_map(|interval| format!("INTERVAL={interval}")),
+            any::<u64>().prop_map(|count| format!("COUNT={count}")),
+            "UNTIL=[0-9]{4}(0[1-9]|1[0-9])[0-3][0-9](T[0-2][0-9]0000Z?)?",
+            prop::sample::select(vec!["WKST=SU", "WKST=WE", "WKST=?"]).prop_map(str::to_owned),
+            "[ -~]{0,12}",
+        ]
+    }
+
+    proptest! {
+        /// Whatever is written, the answer is a list of faults or a rule whose starts are in order and where they belong.
+        #[test]
+        fn any_text_is_refused_or_gives_ordered_starts(
+            frequency in prop::sample::select(vec!["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]),
+            parts in prop::collection::vec(any_part(), 0..4),
+            from in prop::option::weighted(0.8, (1_i16..9999, 1_i8..13, 1_i8..29)),
+            offset_days in prop_oneof![Just(0), -40_i64..40, any::<i64>()],
+            at in prop_oneof![0_i64..4_000_000_000, Timestamp::MIN.as_second()..Timestamp::MAX.as_second()],
+        ) {
+            let rrule = std::iter::once(format!("FREQ={frequency}")).chain(parts).collect::<Vec<_>>().join(";");
+            let from = from.map(|(year, month, day)| date(year, month, day));
+            let zone = TimeZone::get("Europe/Berlin").unwrap();
+            let at = Timestamp::from_second(at).unwrap();
+            match Recurrence::new(RecurrenceSpec { rrule, start: time(2, 30, 0, 0), zone, offset_days, from }) {
+                Err(faults) => prop_assert!(!faults.is_empty()),
+                Ok(recurrence) => {
+                    let starts: Vec<_> = recurrence.starts_from(at).take(5).collect();
+                    prop_assert!(starts.iter().all(|start| *start >= at));
+                    prop_assert!(starts.is_sorted_by(|a, b| a < b));
+                    let next = starts.iter().copied().find(|start| *start > at);
+                    prop_assert_eq!(recurrence.next_after(at), next);
+                    if let Some(last) = starts.last() {
+                        let previous = recurrence.last_before(*last);
+                        prop_assert!(starts.len() < 2 || previous == starts.iter().rev().nth(1).copied());
+                    }
+                }
+            }
+        }
     }
 }
