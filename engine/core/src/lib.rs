@@ -29,4 +29,5 @@ pub mod plan;
 pub mod propose;
 pub mod source;
 pub mod time;
+pub mod verify;
 pub mod version;
