@@ -20,6 +20,7 @@
 
 pub mod assess;
 pub mod canonical;
+pub mod decide;
 pub mod diag;
 pub mod history;
 pub mod load;
