@@ -70,6 +70,9 @@ pub struct FrozenWave {
     pub max_failures: Amount,
     /// What happens then.
     pub on_failure: OnFailure,
+    /// Conditions for promotion besides approval and soak, as short texts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<String>,
     /// Earliest deadline of its findings as it held at the cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,

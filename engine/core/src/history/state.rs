@@ -83,7 +83,7 @@ impl WaveState {
         use WaveEvent as E;
         use WaveState as S;
         match (self, event) {
-            (S::Pending, E::Proposed) => Some(S::Proposed),
+            (S::Pending | S::Proposed, E::Proposed) => Some(S::Proposed),
             (S::Proposed, E::Approved) => Some(S::Approved),
             (S::Proposed | S::Approved, E::Edited) => Some(S::Edited),
             (S::Approved | S::Released | S::Running, E::Released) => Some(S::Released),

@@ -20,6 +20,8 @@ pub struct Plan {
     pub waiting: Vec<Waiting>,
     /// What cannot be done, each with the binding constraint. Sorted.
     pub refusals: Vec<Refusal>,
+    /// Cadence instants dealt with by this plan: policy and instant.
+    pub cuts: Vec<(Arc<str>, Timestamp)>,
     /// What the plan says besides: reports of what it waits for. Sorted.
     pub notes: Vec<PlanNote>,
 }
