@@ -17,10 +17,18 @@
 //! Foundations below all stages: [`canonical`] (canonical JSON, digests), [`source`] (texts, spans), [`diag`] (diagnostics), [`name`] (names, globs,
 //! selectors), [`time`] (durations, dates, windows, freezes), [`version`] (version order of each ecosystem).
 //! A stage may use foundations and earlier stages only; `tests/direction.rs` checks it.
+
+pub mod assess;
 pub mod canonical;
+pub mod decide;
+pub mod diag;
+pub mod history;
 pub mod load;
 pub mod name;
 pub mod observe;
+pub mod plan;
 pub mod propose;
+pub mod source;
 pub mod time;
+pub mod verify;
 pub mod version;

@@ -1,0 +1,114 @@
+//! For people: `file:line:column: error[PW0101]: message`, the source line with what is meant underlined, then help and
+//! related places. Colour only repeats what the words say.
+
+use std::fmt::Write;
+
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
+use crate::source::{Location, SourceSet};
+
+const BOLD: &str = "\u{1b}[1m";
+const RESET: &str = "\u{1b}[0m";
+
+fn colour_of(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "\u{1b}[31;1m",
+        Severity::Warning => "\u{1b}[33;1m",
+        Severity::Info => "\u{1b}[36;1m",
+    }
+}
+
+/// All diagnostics and a closing count; empty text for none. `sources` gives the source lines.
+pub fn document(diagnostics: &Diagnostics, sources: &SourceSet, colour: bool) -> String {
+    let mut out = String::new();
+    for item in diagnostics.iter() {
+        out += &diagnostic(item, sources, colour);
+        out.push('\n');
+    }
+    if !diagnostics.is_empty() {
+        let count = |severity, word: &str| match diagnostics.count(severity) {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            n => Some(format!("{n} {word}s")),
+        };
+        let counts = [
+            count(Severity::Error, "error"),
+            count(Severity::Warning, "warning"),
+            count(Severity::Info, "note"),
+        ];
+        out += &counts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        out.push('\n');
+    }
+    out
+}
+
+/// One diagnostic, ending with a line end.
+pub fn diagnostic(item: &Diagnostic, sources: &SourceSet, colour: bool) -> String {
+    let mut out = String::new();
+    let paint = |text: &str, style: &str| if colour { format!("{style}{text}{RESET}") } else { text.to_owned() };
+    if let Some(location) = &item.location {
+        let _ = write!(out, "{}: ", paint(&location.to_string(), BOLD));
+    }
+    let label = format!("{}[{}]", item.severity, item.code);
+    let _ = writeln!(out, "{}: {}", paint(&label, colour_of(item.severity)), printable(&item.message));
+    // A secret must not go into logs as well.
+    if let Some(location) = item.location.as_ref().filter(|_| item.code != Code::PlainTextSecret) {
+        snippet(&mut out, location, sources, &|marks| paint(marks, colour_of(item.severity)));
+    }
+    if let Some(help) = &item.help {
+        let _ = writeln!(out, "  {}: {}", paint("help", BOLD), printable(help));
+    }
+    for related in &item.related {
+        let _ = writeln!(out, "  {}: {}: {}", paint("see", BOLD), related.location, printable(&related.message));
+    }
+    out
+}
+
+/// Control characters from a file must not reach the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+fn snippet(out: &mut String, location: &Location, sources: &SourceSet, paint: &dyn Fn(&str) -> String) {
+    let line = sources.text(&location.file).and_then(|t| t.lines().nth(location.line.saturating_sub(1) as usize));
+    let Some(line) = line.map(|l| l.trim_start_matches('\u{feff}')).filter(|l| !l.trim().is_empty()) else { return };
+    /// A longer line (a minified file) would fill the screen.
+    const SHOWN_MAX: usize = 160;
+    let start = location.column.saturating_sub(1) as usize;
+    if start >= SHOWN_MAX {
+        return;
+    }
+    let shown: String = line.chars().take(SHOWN_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let length = shown.chars().count();
+    let end = if location.end_line == location.line { location.end_column.saturating_sub(1) as usize } else { length };
+    let marks = "^".repeat(end.min(length).saturating_sub(start).max(1));
+    let number = location.line.to_string();
+    let margin = " ".repeat(number.len());
+    let _ = writeln!(out, "  {number} | {shown}");
+    let _ = writeln!(out, "  {margin} | {}{}", " ".repeat(start), paint(&marks));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{SourceFile, Text};
+
+    #[test]
+    fn a_diagnostic_points_at_its_text() {
+        let text = "kind: Fleet\nspec:\n  größe: { sle: x }\n";
+        let sources = SourceSet { files: vec![SourceFile::new("a.yaml", text)], ..SourceSet::default() };
+        let start = text.find("sle").unwrap();
+        let at = Text::new("a.yaml", text).location(start..start + 3);
+        let item = Diagnostic::new(Code::UnknownField, "unknown field `sle`")
+            .at(at.clone(), "/spec/sle")
+            .help("did you mean `sla`?")
+            .related(Location { line: 1, ..at }, "in this resource");
+        let all: Diagnostics = [item].into_iter().collect();
+        let expected = "a.yaml:3:12: error[PW0101]: unknown field `sle`\n\
+                        \x20 3 |   größe: { sle: x }\n\
+                        \x20   |            ^^^\n\
+                        \x20 help: did you mean `sla`?\n\
+                        \x20 see: a.yaml:1:12: in this resource\n\n1 error\n";
+        assert_eq!(document(&all, &sources, false), expected);
+        assert!(document(&all, &sources, true).contains("\u{1b}[31;1merror[PW0101]"));
+    }
+}

@@ -1,0 +1,50 @@
+//! What has happened so far: the estate's memory and every open rollout, folded from the forge and the ledger.
+//!
+//! Nothing here is decided; it is what later stages may rely on. Deleting the state store changes none of it.
+
+mod events;
+mod fold;
+mod frozen;
+mod rollout;
+mod state;
+
+pub use events::*;
+pub use fold::*;
+pub use frozen::*;
+pub use rollout::*;
+pub use state::*;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+/// What the ledger's `memory` file remembers of the estate. Empty on the first run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The first run there ever was; none = this is it.
+    pub first_run: Option<Timestamp>,
+    /// When an advisory was first seen.
+    pub advisories: BTreeMap<Arc<str>, Timestamp>,
+    /// When an asset was first seen. A reinstalled asset keeps it.
+    pub assets: BTreeMap<Arc<str>, Timestamp>,
+    /// When a CVE was first seen in a catalogue of exploited vulnerabilities.
+    pub exploited: BTreeMap<Arc<str>, Timestamp>,
+    /// Cadence instants already cut, by policy: the newest.
+    pub cuts: BTreeMap<Arc<str>, Timestamp>,
+}
+
+/// Memory and open rollouts.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// What the estate remembers.
+    pub memory: Memory,
+    /// Every rollout that is not ended, sorted by name.
+    pub open: Vec<OpenRollout>,
+    /// The frozen form of every open rollout.
+    pub frozen: BTreeMap<Arc<str>, FrozenRollout>,
+    /// The frozen form of every ended rollout whose files are still there.
+    pub ended: BTreeMap<Arc<str>, FrozenRollout>,
+    /// Names ever taken, so that no name is used twice.
+    pub names: std::collections::BTreeSet<Arc<str>>,
+}

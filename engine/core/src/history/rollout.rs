@@ -1,0 +1,139 @@
+//! A rollout as it was frozen, and how far each of its waves has come.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::state::WaveState;
+use crate::load::wire::Lane;
+use crate::version::Scheme;
+
+/// One exact target of a patch set: this package at this version, on this release and architecture.
+/// Neither asset nor advisory nor time is in it: that is what makes a patch set content-addressed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Target {
+    /// Version order.
+    pub scheme: Scheme,
+    /// `ID` of os-release.
+    pub os_id: Arc<str>,
+    /// Release (see [`crate::observe::Os::major`]).
+    pub os_major: Arc<str>,
+    /// Architecture of the package.
+    pub arch: Arc<str>,
+    /// Package name.
+    pub name: Arc<str>,
+    /// Module stream `name:stream`, for modular packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<Arc<str>>,
+    /// The exact version.
+    pub version: Arc<str>,
+}
+
+/// A rollout that is not ended: proposed, merged or running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRollout {
+    /// Its name, stable once proposed.
+    pub name: Arc<str>,
+    /// The policy behind it.
+    pub policy: Arc<str>,
+    /// The strategy it follows.
+    pub strategy: Arc<str>,
+    /// Its lane.
+    pub lane: Lane,
+    /// Rises only when the patch-set digest changes.
+    pub revision: u32,
+    /// When it was cut (the instant its name's date comes from).
+    pub cut: Timestamp,
+    /// Cut between cadence instants because waiting would have been too late.
+    pub expedited: bool,
+    /// The patch set, sorted.
+    pub targets: Vec<Target>,
+    /// The first wave is approved: the set takes nobody in any more.
+    pub frozen: bool,
+    /// How often newcomers restarted it (at most 3).
+    pub restarts: u32,
+    /// Waves in order of the strategy.
+    pub waves: Vec<WaveProgress>,
+    /// A person stopped it; nothing of it runs until it is resumed.
+    pub halted: Option<Halted>,
+}
+
+/// That a person stopped a rollout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halted {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an executor said of an asset: evidence, never a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// `done`, `failed` or `not-attempted`.
+    pub outcome: Arc<str>,
+    /// When the executor finished with it.
+    pub at: Timestamp,
+    /// Why, where it is not done.
+    pub reason: Option<String>,
+}
+
+/// How far one wave has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaveProgress {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it is.
+    pub state: WaveState,
+    /// The wave digest that was proposed or merged, if it ever was.
+    pub digest: Option<Arc<str>>,
+    /// Batches frozen when it was proposed; empty while pending.
+    pub batches: Vec<BatchProgress>,
+    /// When its soak began.
+    pub soaking_since: Option<Timestamp>,
+    /// When it was promoted.
+    pub promoted_at: Option<Timestamp>,
+    /// Why it is halted or failed, if it is.
+    pub reason: Option<String>,
+}
+
+/// How far one batch has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchProgress {
+    /// `01`, `02`, … within the wave.
+    pub id: Arc<str>,
+    /// Its assets with the indexes of their targets in the rollout's patch set.
+    pub assets: BTreeMap<Arc<str>, Vec<usize>>,
+    /// When it got its permit.
+    pub released_at: Option<Timestamp>,
+    /// Start of the opening it was released for; none = open for more than 400 days.
+    pub opening_start: Option<Timestamp>,
+    /// End of the opening it was released for; none = the opening has no end.
+    pub opening_end: Option<Timestamp>,
+    /// Assets whose checks passed, by observation newer than the release.
+    pub passed: BTreeSet<Arc<str>>,
+    /// Assets that failed, with the reason.
+    pub failed: BTreeMap<Arc<str>, String>,
+    /// Assets that were never touched (off, unreachable, preflight failed, window missed), with the reason.
+    pub not_attempted: BTreeMap<Arc<str>, String>,
+    /// Assets a person let go, until when.
+    pub waived: BTreeMap<Arc<str>, Timestamp>,
+    /// What the executor said.
+    pub evidence: BTreeMap<Arc<str>, Said>,
+}
+
+impl BatchProgress {
+    /// Assets released and not yet passed: they are disrupted until their checks pass; a failed or silent one keeps
+    /// consuming its budget. One never touched does not.
+    pub fn disrupted(&self) -> impl Iterator<Item = &Arc<str>> {
+        let released = self.released_at.is_some();
+        self.assets
+            .keys()
+            .filter(move |a| released && !self.passed.contains(*a) && !self.not_attempted.contains_key(*a))
+    }
+}

@@ -1,0 +1,535 @@
+//! YAML 1.2 text → JSON values with the place of every key and value, in one pass over parser events.
+//!
+//! Hostile input is bounded before it costs anything: nodes, depth and scalar sizes are counted while events arrive, and
+//! an alias pays for everything it would copy. A fault inside a document is recorded and reading goes on; after a syntax
+//! error it goes on at the next `---`, so one slip never hides what else is wrong.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag};
+use serde_json::{Map, Value};
+
+use super::scalar::{self, Plain};
+use super::span::{Children, SpanTree};
+
+/// Bounds on one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of the file.
+    pub file_bytes_max: usize,
+    /// Size of one scalar.
+    pub scalar_bytes_max: usize,
+    /// Nesting of collections.
+    pub depth_max: usize,
+    /// Values in the file, each copy that an alias makes included.
+    pub nodes_max: usize,
+}
+
+/// Far above any reviewed resource (the largest example has 400 nodes) and far below what hurts: 250 000 nodes take
+/// about 30 MB. Inventory never travels as YAML.
+pub const LIMITS: Limits =
+    Limits { file_bytes_max: 8 << 20, scalar_bytes_max: 256 << 10, depth_max: 64, nodes_max: 250_000 };
+
+/// One document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// What it says.
+    pub value: Value,
+    /// Where each part of it stands.
+    pub spans: SpanTree,
+    /// A part could not be read and stands in the value as a placeholder: what follows from the value is not certain.
+    pub incomplete: bool,
+}
+
+/// What kind of fault a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The text is not YAML; the document is lost.
+    Syntax,
+    /// A key stands twice in a mapping; the first counts.
+    DuplicateKey,
+    /// A string that other tools read as something else; only a warning.
+    LookAlike,
+    /// A bound is exceeded; the rest of the file is not read.
+    Limit,
+    /// YAML that has no meaning in a resource: local tags, mappings as keys, infinity.
+    Unsupported,
+}
+
+/// A fault and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What kind.
+    pub fault: Fault,
+    /// What is wrong.
+    pub message: String,
+    /// Byte range; `None` concerns the whole file.
+    pub at: Option<Range<usize>>,
+    /// A second place that matters, and why.
+    pub other: Option<(String, Range<usize>)>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Its documents, in order; empty ones (only comments) are left out.
+    pub documents: Vec<Document>,
+    /// What is wrong, in the order found.
+    pub problems: Vec<Problem>,
+    /// Stretches of text that belong to documents lost to a syntax error.
+    pub lost: Vec<Range<usize>>,
+}
+
+/// Reads every document of `text`.
+pub fn read(text: &str, limits: Limits) -> Reading {
+    let mut reading = Reading::default();
+    if text.len() > limits.file_bytes_max {
+        reading.problems.push(Problem {
+            fault: Fault::Limit,
+            message: format!("the file has {} bytes; at most {} are read", text.len(), limits.file_bytes_max),
+            at: None,
+            other: None,
+            help: Some("split it: resources may stand in any number of files below the roots".into()),
+        });
+        return reading;
+    }
+    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let (mut base, mut nodes, mut copied_bytes) = (mark, 0, 0);
+    while let Some(rest) = text.get(base..) {
+        let mut reader = Reader::new(rest, base, limits, nodes, copied_bytes);
+        let stop = reader.stream();
+        (nodes, copied_bytes) = (reader.nodes, reader.copied_bytes);
+        let document_start = reader.document_start;
+        reading.documents.append(&mut reader.documents);
+        reading.problems.append(&mut reader.problems);
+        let Err(Stop::Syntax(at)) = stop else { break };
+        let next = next_document(text, at);
+        reading.lost.push(document_start..next.unwrap_or(text.len()));
+        match next {
+            Some(next) if next > base => base = next,
+            _ => break,
+        }
+    }
+    reading
+}
+
+/// The first line after `at` that starts a document. A marker inside a block scalar cannot be told from a real one, so
+/// a second error may follow a first; it is a true place to look at all the same.
+fn next_document(text: &str, at: usize) -> Option<usize> {
+    let tail = text.get(at..)?;
+    let mut offset = at;
+    for (index, line) in tail.split_inclusive('\n').enumerate() {
+        let marker = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        if index > 0 && marker {
+            return Some(offset);
+        }
+        offset += line.len();
+    }
+    None
+}
+
+/// Why reading cannot go on where it is.
+enum Stop {
+    /// A syntax error at this byte of the whole text.
+    Syntax(usize),
+    /// A bound was exceeded.
+    Limit,
+}
+
+type Step<T> = Result<T, Stop>;
+
+/// An anchored value, its spans, and what copying it costs.
+struct Anchored {
+    value: Value,
+    spans: SpanTree,
+    nodes: usize,
+    bytes: usize,
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    text: &'a str,
+    /// Where `text` starts in the whole file.
+    base: usize,
+    limits: Limits,
+    nodes: usize,
+    /// Bytes of scalars read so far; the difference across a value is what an alias to it copies.
+    scalar_bytes: usize,
+    copied_bytes: usize,
+    anchors: BTreeMap<usize, Anchored>,
+    documents: Vec<Document>,
+    problems: Vec<Problem>,
+    incomplete: bool,
+    document_start: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, base: usize, limits: Limits, nodes: usize, copied_bytes: usize) -> Self {
+        let mut options = Options::default();
+        options.set_emit_comments(false);
+        Self {
+            parser: Parser::new_from_str_with_options(text, options),
+            text,
+            base,
+            limits,
+            nodes,
+            scalar_bytes: 0,
+            copied_bytes,
+            anchors: BTreeMap::new(),
+            documents: Vec::new(),
+            problems: Vec::new(),
+            incomplete: false,
+            document_start: base,
+        }
+    }
+
+    fn stream(&mut self) -> Step<()> {
+        loop {
+            let (event, span) = self.event()?;
+            match event {
+                Event::StreamEnd => return Ok(()),
+                Event::DocumentStart(..) => {
+                    self.document_start = self.range(&span).start;
+                    self.anchors.clear();
+                    self.incomplete = false;
+                    let (event, span) = self.event()?;
+                    let (value, spans) = self.node(event, &span, 0)?;
+                    if !value.is_null() {
+                        self.documents.push(Document { value, spans, incomplete: self.incomplete });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn event(&mut self) -> Step<(Event<'a>, Span)> {
+        let (at, message) = match self.parser.next_event() {
+            Some(Ok(event)) => return Ok(event),
+            Some(Err(error)) => (error.marker().byte_offset().unwrap_or(self.text.len()), error.info()),
+            None => (self.text.len(), "the text ends too early".into()),
+        };
+        let at = self.base + at.min(self.text.len());
+        let problem = self.problem(Fault::Syntax, message, at..at + 1);
+        self.problems.push(problem);
+        Err(Stop::Syntax(at))
+    }
+
+    fn range(&self, span: &Span) -> Range<usize> {
+        let range = span.byte_range().unwrap_or(0..0);
+        self.base + range.start..self.base + range.end.max(range.start)
+    }
+
+    fn problem(&self, fault: Fault, message: impl Into<String>, at: Range<usize>) -> Problem {
+        Problem { fault, message: message.into(), at: Some(at), other: None, help: None }
+    }
+
+    fn limit<T>(&mut self, message: String, at: Range<usize>) -> Step<T> {
+        let problem = Problem {
+            help: Some("the rest of this file was not read".into()),
+            ..self.problem(Fault::Limit, message, at)
+        };
+        self.problems.push(problem);
+        Err(Stop::Limit)
+    }
+
+    fn unsupported(&mut self, message: String, at: Range<usize>) {
+        let problem = self.problem(Fault::Unsupported, message, at);
+        self.problems.push(problem);
+        self.incomplete = true;
+    }
+
+    fn count(&mut self, nodes: usize, at: &Range<usize>) -> Step<()> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > self.limits.nodes_max {
+            let max = self.limits.nodes_max;
+            return self.limit(format!("the file has more than {max} values, copies made by aliases included"), at.clone());
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Step<(Value, SpanTree)> {
+        let at = self.range(span);
+        self.count(1, &at)?;
+        if depth > self.limits.depth_max {
+            return self.limit(format!("nested deeper than {} levels", self.limits.depth_max), at);
+        }
+        let (nodes_before, bytes_before) = (self.nodes, self.scalar_bytes);
+        let (value, spans, anchor) = match event {
+            Event::Alias(id) => return self.alias(id, at),
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = self.scalar(&text, style, tag.as_deref(), &at)?;
+                (value, SpanTree { value: narrow(&at), children: Children::Leaf }, anchor)
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                self.check_tag(tag.as_deref(), "seq", &at);
+                let (value, spans) = self.sequence(style, at.start, depth)?;
+                (value, spans, anchor)
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                self.check_tag(tag.as_deref(), "map", &at);
+                let (value, spans) = self.mapping(style, at.start, depth)?;
+                (value, spans, anchor)
+            }
+            _ => {
+                self.unsupported("this has no meaning in a resource".into(), at.clone());
+                (Value::Null, SpanTree { value: narrow(&at), children: Children::Leaf }, 0)
+            }
+        };
+        if anchor > 0 {
+            let nodes = self.nodes - nodes_before + 1;
+            let bytes = self.scalar_bytes - bytes_before;
+            // Keeping a copy for the aliases to come costs as much as one of them.
+            self.count(nodes, &at)?;
+            self.copy(bytes, &at)?;
+            self.anchors.insert(anchor, Anchored { value: value.clone(), spans: spans.clone(), nodes, bytes });
+        }
+        Ok((value, spans))
+    }
+
+    fn copy(&mut self, bytes: usize, at: &Range<usize>) -> Step<()> {
+        self.copied_bytes = self.copied_bytes.saturating_add(bytes);
+        self.scalar_bytes = self.scalar_bytes.saturating_add(bytes);
+        if self.copied_bytes > self.limits.file_bytes_max {
+            return self.limit("aliases copy more text than a file may have".into(), at.clone());
+        }
+        Ok(())
+    }
+
+    /// An alias stands for a copy of what it names. A pointer to it leads to the alias; pointers into it lead to the
+    /// anchored text, where the words really are.
+    fn alias(&mut self, id: usize, at: Range<usize>) -> Step<(Value, SpanTree)> {
+        let Some((nodes, bytes)) = self.anchors.get(&id).map(|a| (a.nodes, a.bytes)) else {
+            self.unsupported("this alias stands inside the value it names".into(), at.clone());
+            return Ok((Value::Null, SpanTree { value: narrow(&at), children: Children::Leaf }));
+        };
+        self.count(nodes, &at)?;
+        self.copy(bytes, &at)?;
+        let (value, children) =
+            self.anchors.get(&id).map(|a| (a.value.clone(), a.spans.children.clone())).unwrap_or_default();
+        Ok((value, SpanTree { value: narrow(&at), children }))
+    }
+
+    fn check_tag(&mut self, tag: Option<&Tag>, expected: &str, at: &Range<usize>) {
+        if let Some(tag) = tag.filter(|t| !t.is_yaml_core_schema_tag(expected)) {
+            self.unsupported(format!("the tag `{}` has no meaning in a resource", tag.original()), at.clone());
+        }
+    }
+
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: &Range<usize>) -> Step<Value> {
+        if text.len() > self.limits.scalar_bytes_max {
+            let max = self.limits.scalar_bytes_max;
+            return self.limit(format!("one value has {} bytes; at most {max} are read", text.len()), at.clone());
+        }
+        self.scalar_bytes = self.scalar_bytes.saturating_add(text.len());
+        let string = tag.is_some_and(|t| t.is_yaml_core_schema_tag("str"));
+        if let Some(tag) = tag.filter(|t| !t.is_yaml_core_schema()) {
+            self.unsupported(format!("the tag `{}` has no meaning in a resource", tag.original()), at.clone());
+        }
+        if string || style != ScalarStyle::Plain {
+            return Ok(Value::String(text.to_owned()));
+        }
+        Ok(match scalar::resolve(text) {
+            Plain::Value(value) => value,
+            Plain::LookAlike(help) => {
+                let message = format!("`{text}` is read as the text \"{text}\"; other YAML tools may read it otherwise");
+                let problem = Problem { help: Some(help), ..self.problem(Fault::LookAlike, message, at.clone()) };
+                self.problems.push(problem);
+                Value::String(text.to_owned())
+            }
+            Plain::Fault(message) => {
+                self.unsupported(message, at.clone());
+                Value::String(text.to_owned())
+            }
+        })
+    }
+
+    fn sequence(&mut self, style: StructureStyle, start: usize, depth: usize) -> Step<(Value, SpanTree)> {
+        let (mut values, mut spans) = (Vec::new(), Vec::new());
+        let end = loop {
+            let (event, span) = self.event()?;
+            if matches!(event, Event::SequenceEnd) {
+                break self.range(&span).end;
+            }
+            let (value, tree) = self.node(event, &span, depth + 1)?;
+            values.push(value);
+            spans.push(tree);
+        };
+        Ok((Value::Array(values), collection(style, start, end, Children::Sequence(spans))))
+    }
+
+    fn mapping(&mut self, style: StructureStyle, start: usize, depth: usize) -> Step<(Value, SpanTree)> {
+        let (mut map, mut spans, mut merges) = (Map::new(), Vec::new(), Vec::new());
+        let end = loop {
+            let (event, span) = self.event()?;
+            let at = self.range(&span);
+            let key = match &event {
+                Event::MappingEnd => break at.end,
+                Event::Scalar(text, style, ..) => Some((text.to_string(), *style == ScalarStyle::Plain)),
+                _ => None,
+            };
+            // Keys count like values, and an anchor on one is kept; but a key is a word, whatever it looks like.
+            let event = match event {
+                Event::Scalar(text, _, anchor, tag) => Event::Scalar(text, ScalarStyle::DoubleQuoted, anchor, tag),
+                other => other,
+            };
+            let _ = self.node(event, &span, depth + 1)?;
+            let (event, span) = self.event()?;
+            let value_at = self.range(&span);
+            let (value, tree) = self.node(event, &span, depth + 1)?;
+            match key {
+                None => self.unsupported("a key must be a plain word, not a list or mapping".into(), at),
+                Some((key, true)) if key == "<<" => merges.push((value, tree, value_at)),
+                Some((key, _)) if map.contains_key(&key) => self.duplicate(&key, at, &spans),
+                Some((key, _)) => {
+                    spans.push((key.as_str().into(), narrow(&at), tree));
+                    map.insert(key, value);
+                }
+            }
+        };
+        for (value, tree, at) in merges {
+            self.merge(&mut map, &mut spans, value, tree, &at);
+        }
+        Ok((Value::Object(map), collection(style, start, end, Children::Mapping(spans))))
+    }
+
+    fn duplicate(&mut self, key: &str, at: Range<usize>, spans: &[(Box<str>, Range<u32>, SpanTree)]) {
+        let first = spans.iter().find(|(k, ..)| **k == *key).map(|(_, at, _)| at.start as usize..at.end as usize);
+        let problem = Problem {
+            other: first.map(|first| ("first written here".into(), first)),
+            help: Some("keep one of the two; YAML gives no rule for which of them counts".into()),
+            ..self.problem(Fault::DuplicateKey, format!("the key `{key}` stands twice in this mapping"), at)
+        };
+        self.problems.push(problem);
+    }
+
+    /// `<<`: an explicit key wins over a merged one, an earlier merge over a later (YAML 1.1 merge type).
+    fn merge(
+        &mut self,
+        map: &mut Map<String, Value>,
+        spans: &mut Vec<(Box<str>, Range<u32>, SpanTree)>,
+        value: Value,
+        tree: SpanTree,
+        at: &Range<usize>,
+    ) {
+        match (value, tree.children) {
+            (Value::Object(mut merged), Children::Mapping(entries)) => {
+                for (key, key_at, tree) in entries {
+                    if map.contains_key(&*key) {
+                        continue;
+                    }
+                    if let Some(value) = merged.remove(&*key) {
+                        map.insert(key.to_string(), value);
+                        spans.push((key, key_at, tree));
+                    }
+                }
+            }
+            (Value::Array(values), Children::Sequence(trees)) => {
+                for (value, tree) in values.into_iter().zip(trees) {
+                    self.merge(map, spans, value, tree, at);
+                }
+            }
+            _ => self.unsupported("`<<` needs a mapping or a list of mappings".into(), at.clone()),
+        }
+    }
+}
+
+fn narrow(range: &Range<usize>) -> Range<u32> {
+    let byte = |b: usize| u32::try_from(b).unwrap_or(u32::MAX);
+    byte(range.start)..byte(range.end)
+}
+
+/// A block collection ends for the parser where the next token starts; for a reader it ends with its last child.
+fn collection(style: StructureStyle, start: usize, end: usize, children: Children) -> SpanTree {
+    let mut tree = SpanTree { value: narrow(&(start..end.max(start))), children };
+    if style == StructureStyle::Block {
+        tree.value.end = tree.last_end().max(tree.value.start);
+    }
+    tree
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn faults(text: &str) -> Vec<Fault> {
+        read(text, LIMITS).problems.iter().map(|p| p.fault).collect()
+    }
+
+    #[test]
+    fn every_key_and_value_has_its_place() {
+        let text = "\u{feff}a:\n  - {x: 1, y: two}\n  - |\n    block\nb: end\n";
+        let reading = read(text, LIMITS);
+        let [document] = reading.documents.as_slice() else { panic!("{reading:?}") };
+        assert_eq!(document.value, json!({"a": [{"x": 1, "y": "two"}, "block\n"], "b": "end"}));
+        let slice = |pointer: &str| {
+            let hit = document.spans.locate(pointer);
+            (hit.key.map(|k| &text[k]), &text[hit.value])
+        };
+        assert_eq!(slice("/a/0/y"), (Some("y"), "two"));
+        assert_eq!(slice("/a/0").1, "{x: 1, y: two}");
+        assert_eq!(slice("/b"), (Some("b"), "end"));
+        assert_eq!(document.spans.locate("/a/0/none/deeper").resolved, 2);
+    }
+
+    #[test]
+    fn one_slip_hides_nothing_behind_it() {
+        let text = "a: 1\na: 2\n---\nb: [1, 2\n---\nc: no\n";
+        let reading = read(text, LIMITS);
+        assert_eq!(faults(text), [Fault::DuplicateKey, Fault::Syntax, Fault::LookAlike]);
+        let values: Vec<_> = reading.documents.iter().map(|d| d.value.clone()).collect();
+        assert_eq!(values, [json!({"a": 1}), json!({"c": "no"})]);
+        let duplicate = &reading.problems[0];
+        assert_eq!((&text[duplicate.at.clone().unwrap()], duplicate.other.as_ref().unwrap().1.start), ("a", 0));
+        assert_eq!(reading.lost.len(), 1);
+    }
+
+    #[test]
+    fn merge_keys_and_aliases() {
+        let reading = read("base: &b {x: 1, y: 2}\nuse: {<<: *b, y: 3}\nagain: *b\n", LIMITS);
+        assert_eq!(reading.documents[0].value["use"], json!({"x": 1, "y": 3}));
+        assert_eq!(reading.documents[0].value["again"], json!({"x": 1, "y": 2}));
+        assert!(reading.problems.is_empty());
+    }
+
+    #[test]
+    fn hostile_input_is_bounded() {
+        let mut laughs = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..12 {
+            let previous = format!("*a{}", level - 1);
+            laughs += &format!("a{level}: &a{level} [{}]\n", [previous.as_str(); 10].join(","));
+        }
+        assert_eq!(faults(&laughs), [Fault::Limit]);
+        assert_eq!(faults(&"[".repeat(20_000)).len(), 1);
+        let deep: String = (0..3000).map(|n| format!("{}k:\n", " ".repeat(n))).collect();
+        assert_eq!(faults(&deep).len(), 1);
+        assert_eq!(faults(&format!("a: {}", "x".repeat(300_000))), [Fault::Limit]);
+        let copies = format!("a: &a {}\nb: [{}]", "x".repeat(200_000), vec!["*a"; 100].join(","));
+        assert_eq!(faults(&copies), [Fault::Limit]);
+        assert_eq!(faults(&" ".repeat((8 << 20) + 1)), [Fault::Limit]);
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_said() {
+        assert_eq!(faults("a: !Foo bar"), [Fault::Unsupported]);
+        assert_eq!(faults("? [x]\n: 1"), [Fault::Unsupported]);
+        assert_eq!(faults("a: .inf"), [Fault::Unsupported]);
+        assert_eq!(faults("a: !!str 1"), []);
+        assert_eq!(faults("# only a comment\n---\n"), []);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(text in "(?s)[ -~\\n\\t\u{e4}&*<>:{}\\[\\]!|'\"#-]{0,200}") {
+            let reading = read(&text, LIMITS);
+            for problem in reading.problems {
+                if let Some(at) = problem.at { prop_assert!(at.start <= text.len()); }
+            }
+        }
+    }
+}
