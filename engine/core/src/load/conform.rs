@@ -26,8 +26,14 @@ pub(super) fn check(doc: &Doc, text: &Text, compiled: &Compiled) -> Conformity {
     let mut found = Conformity { diagnostics: Vec::new(), unknown: Vec::new(), broken: false };
     let checker = Checker { doc, text, compiled };
     for error in compiled.validator.iter_errors(&doc.value) {
-        // Wrong `apiVersion` and `kind` were said before, with better words.
-        if !matches!(error.instance_path().as_str(), "/apiVersion" | "/kind") {
+        // Wrong and missing `apiVersion` and `kind` were said before, with better words.
+        let envelope = match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                error.instance_path().as_str().is_empty() && (property == "apiVersion" || property == "kind")
+            }
+            _ => matches!(error.instance_path().as_str(), "/apiVersion" | "/kind"),
+        };
+        if !envelope {
             checker.explain(&error, None, &mut found);
         }
     }
