@@ -84,8 +84,8 @@ pub fn append(
 pub fn parse_chain(bytes: &[u8]) -> Result<Vec<LedgerLine>, ChainFault> {
     let mut lines = Vec::new();
     let mut prev = GENESIS.to_owned();
-    let mut seq = 0;
-    for (number, raw) in (1_u64..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+    for (seq, raw) in (0_u64..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        let number = seq + 1;
         let Some((b'\n', raw)) = raw.split_last() else {
             return Err(cut_off(number));
         };
@@ -115,7 +115,6 @@ pub fn parse_chain(bytes: &[u8]) -> Result<Vec<LedgerLine>, ChainFault> {
             });
         }
         prev = sha256_hex(raw);
-        seq += 1;
         lines.push(line);
     }
     Ok(lines)
