@@ -4,7 +4,9 @@
 //! `# error: PW0101 2:3` name every error (code, line, column) and `# warning: …`, `# info: …` every other diagnostic.
 #![expect(
     clippy::disallowed_methods,
-    reason = "the test reads its samples from the repository"
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test reads its samples from the repository and fails by panicking"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
