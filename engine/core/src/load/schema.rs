@@ -101,7 +101,10 @@ fn envelope(kind: &KindInfo, generator: &mut SchemaGenerator) -> Value {
     let metadata = Value::from(generator.subschema_for::<wire::Metadata>());
     // A Project may leave out everything; every other kind has something to say.
     let spec_required = (kind.name != "Project").then_some("spec");
-    let required: Vec<&str> = ["apiVersion", "kind", "metadata"].into_iter().chain(spec_required).collect();
+    let required: Vec<&str> = ["apiVersion", "kind", "metadata"]
+        .into_iter()
+        .chain(spec_required)
+        .collect();
     json!({
         "title": kind.name,
         "description": kind.about,
@@ -127,8 +130,10 @@ fn definitions(generator: &mut SchemaGenerator) -> Value {
 /// editor has to fetch anything.
 pub fn combined() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let resources: Vec<(String, Value)> =
-        KINDS.iter().map(|k| (format!("{}Resource", k.name), envelope(k, &mut generator))).collect();
+    let resources: Vec<(String, Value)> = KINDS
+        .iter()
+        .map(|k| (format!("{}Resource", k.name), envelope(k, &mut generator)))
+        .collect();
     let branches: Vec<Value> = KINDS
         .iter()
         .map(|k| {
@@ -161,8 +166,10 @@ pub fn combined() -> Value {
 /// Every generated file: name → text, as checked in below `schemas/v1/`.
 pub fn files() -> BTreeMap<String, String> {
     let pretty = |value: &Value| format!("{value:#}\n");
-    let mut files: BTreeMap<String, String> =
-        KINDS.iter().map(|k| (file_name(k.name), pretty(&generate(k)))).collect();
+    let mut files: BTreeMap<String, String> = KINDS
+        .iter()
+        .map(|k| (file_name(k.name), pretty(&generate(k))))
+        .collect();
     files.insert("patchwave.json".into(), pretty(&combined()));
     files
 }
@@ -236,12 +243,19 @@ mod tests {
         for name in kind_names() {
             let compiled = compiled(name).unwrap_or_else(|| panic!("{name} does not compile"));
             let text = compiled.schema.to_string();
-            assert!(!text.contains("\"null\"") && !text.contains("\"default\":null"), "{name} accepts null");
+            assert!(
+                !text.contains("\"null\"") && !text.contains("\"default\":null"),
+                "{name} accepts null"
+            );
         }
         let combined = jsonschema::options().offline().build(&combined()).unwrap();
-        let resource = |kind: &str| json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "x"}, "spec": {}});
+        let resource =
+            |kind: &str| json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "x"}, "spec": {}});
         assert!(combined.is_valid(&resource("Project")));
-        assert!(!combined.is_valid(&resource("PatchPolicy")), "the branch of the kind counts");
+        assert!(
+            !combined.is_valid(&resource("PatchPolicy")),
+            "the branch of the kind counts"
+        );
         assert!(!combined.is_valid(&resource("Nothing")));
     }
 }

@@ -19,7 +19,11 @@ use crate::load::known::kind_word;
 use crate::load::wire::SourceKind;
 
 /// Gates that pass too easily or ask the wrong source.
-pub static RULE: Rule = Rule { name: "gates", codes: &[Code::BareComparison, Code::SourceKindMismatch], check };
+pub static RULE: Rule = Rule {
+    name: "gates",
+    codes: &[Code::BareComparison, Code::SourceKindMismatch],
+    check,
+};
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     let bare = |doc, pointer: String, promql: &Option<String>, diagnostics: &mut Diagnostics| {
@@ -38,8 +42,19 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 if gate.is.is_none() {
                     bare(r.doc, format!("{pointer}/promql"), &gate.promql, diagnostics);
                 }
-                let wanted = if gate.change.is_some() { SourceKind::Change } else { SourceKind::Monitor };
-                asked(context, r.doc, &format!("{pointer}/source"), gate.source.as_deref(), wanted, diagnostics);
+                let wanted = if gate.change.is_some() {
+                    SourceKind::Change
+                } else {
+                    SourceKind::Monitor
+                };
+                asked(
+                    context,
+                    r.doc,
+                    &format!("{pointer}/source"),
+                    gate.source.as_deref(),
+                    wanted,
+                    diagnostics,
+                );
             }
         }
     }
@@ -47,12 +62,26 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         for (i, check) in r.spec.checks.iter().enumerate() {
             bare(r.doc, format!("/spec/checks/{i}/promql"), &check.promql, diagnostics);
             let pointer = format!("/spec/checks/{i}/source");
-            asked(context, r.doc, &pointer, check.source.as_deref(), SourceKind::Monitor, diagnostics);
+            asked(
+                context,
+                r.doc,
+                &pointer,
+                check.source.as_deref(),
+                SourceKind::Monitor,
+                diagnostics,
+            );
         }
     }
     for r in context.catalog.fleets.values() {
         for (i, name) in r.spec.sources.iter().enumerate() {
-            asked(context, r.doc, &format!("/spec/sources/{i}"), Some(name), SourceKind::Inventory, diagnostics);
+            asked(
+                context,
+                r.doc,
+                &format!("/spec/sources/{i}"),
+                Some(name),
+                SourceKind::Inventory,
+                diagnostics,
+            );
         }
     }
 }
@@ -65,15 +94,24 @@ fn asked(
     wanted: SourceKind,
     diagnostics: &mut Diagnostics,
 ) {
-    let Some(source) = name.and_then(|name| context.catalog.sources.get(name)) else { return };
+    let Some(source) = name.and_then(|name| context.catalog.sources.get(name)) else {
+        return;
+    };
     if source.spec.kind == wanted {
         return;
     }
     let (is, needs) = (kind_word(source.spec.kind), kind_word(wanted));
-    let message = format!("`{}` is a source of {is}, but here a source of {needs} is asked", source.name);
+    let message = format!(
+        "`{}` is a source of {is}, but here a source of {needs} is asked",
+        source.name
+    );
     let place = context.documents.locate(source.doc, "/spec/kind");
     let diagnostic = context.at(Code::SourceKindMismatch, doc, pointer, message);
-    diagnostics.push(diagnostic.help(format!("name a Source of kind {needs}")).related(place, "the source"));
+    diagnostics.push(
+        diagnostic
+            .help(format!("name a Source of kind {needs}"))
+            .related(place, "the source"),
+    );
 }
 
 /// Whether a query compares without `bool` outside of strings, label matchers and brackets of labels.
@@ -115,10 +153,22 @@ mod tests {
 
     #[test]
     fn comparisons_are_told_from_matchers() {
-        for query in ["up == 1", "up{job=\"node\"} == 1", "rate(x[5m]) < 0.1", "a != b", "x >= 2 and y > bool 1"] {
+        for query in [
+            "up == 1",
+            "up{job=\"node\"} == 1",
+            "rate(x[5m]) < 0.1",
+            "a != b",
+            "x >= 2 and y > bool 1",
+        ] {
             assert!(compares(query), "{query}");
         }
-        for query in ["up", "up{job=\"a == b\"}", "up{job!=\"x\", y=~\".*\"}", "rate(x[10m]) < bool 0.01", "up ==bool 1"] {
+        for query in [
+            "up",
+            "up{job=\"a == b\"}",
+            "up{job!=\"x\", y=~\".*\"}",
+            "rate(x[10m]) < bool 0.01",
+            "up ==bool 1",
+        ] {
             assert!(!compares(query), "{query}");
         }
     }

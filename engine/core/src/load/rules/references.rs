@@ -18,7 +18,11 @@ use crate::diag::{Code, Diagnostics, nearest_or_list};
 use crate::load::sites::texts_at;
 
 /// Dangling references.
-pub static RULE: Rule = Rule { name: "references", codes: &[Code::DanglingReference], check };
+pub static RULE: Rule = Rule {
+    name: "references",
+    codes: &[Code::DanglingReference],
+    check,
+};
 
 /// Which fields name which kind (`*` = every entry of a list).
 const REFERENCES: &[(&str, &[&str], &str)] = &[
@@ -31,7 +35,11 @@ const REFERENCES: &[(&str, &[&str], &str)] = &[
     ("Override", &["spec", "window"], "MaintenanceWindow"),
     ("PatchPolicy", &["spec", "rollout"], "RolloutStrategy"),
     ("PatchPolicy", &["spec", "sla"], "SlaPolicy"),
-    ("RolloutStrategy", &["spec", "waves", "*", "gates", "*", "source"], "Source"),
+    (
+        "RolloutStrategy",
+        &["spec", "waves", "*", "gates", "*", "source"],
+        "Source",
+    ),
     ("ValidationSuite", &["spec", "checks", "*", "source"], "Source"),
 ];
 
