@@ -60,7 +60,10 @@ impl Asset {
 
     /// The host name an executor or a gate knows it by: address, else fqdn, else name.
     pub fn host(&self) -> &str {
-        self.address.as_deref().or(self.facts.identity.fqdn.as_deref()).unwrap_or(&self.name)
+        self.address
+            .as_deref()
+            .or(self.facts.identity.fqdn.as_deref())
+            .unwrap_or(&self.name)
     }
 }
 

@@ -5,10 +5,12 @@
 
 mod advisory;
 mod asset;
+mod ecosystem;
 mod estate;
 mod tables;
 
 pub use advisory::*;
 pub use asset::*;
+pub use ecosystem::OsvEcosystem;
 pub use estate::*;
 pub use tables::*;
