@@ -21,7 +21,7 @@ pub fn run(context: &Context, name: Option<&str>, count: usize, format: WindowsF
     }
     let mut windows: Vec<(Window, Vec<Opening>)> = Vec::new();
     for resource in catalog.windows.values().filter(|w| name.is_none_or(|n| n == w.name.as_ref())) {
-        let window = window(&resource.name, &resource.spec, &catalog.zone.0)
+        let window = window(resource, catalog)
             .map_err(|_| Failure::new(format!("window {} cannot be read", resource.name)))?;
         let openings = window.openings(context.now, &FreezeSet::EMPTY).take(count).collect();
         windows.push((window, openings));
@@ -34,7 +34,7 @@ pub fn run(context: &Context, name: Option<&str>, count: usize, format: WindowsF
         }
         WindowsFormat::Text => context.output.text(&text(&windows, context.now, zone))?,
         WindowsFormat::Ics => {
-            let named: Vec<(&str, &[Opening])> = windows.iter().map(|(w, o)| (w.name.as_ref(), o.as_slice())).collect();
+            let named: Vec<(&str, &[Opening])> = windows.iter().map(|(w, o)| (w.name.as_str(), o.as_slice())).collect();
             context.output.result(ics(&named, context.now).as_bytes())?;
         }
     }
