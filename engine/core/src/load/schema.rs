@@ -174,7 +174,7 @@ pub fn files() -> BTreeMap<String, String> {
     files
 }
 
-/// Takes `null` out of what `Option` fields accept.
+/// Takes `null` out of what `Option` fields accept, and tidies descriptions.
 fn forbid_null(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
@@ -194,6 +194,10 @@ fn forbid_null(schema: &mut Value) {
                         object.entry(key).or_insert(value);
                     }
                 }
+            }
+            // Links of the source's documentation mean nothing in an editor.
+            if let Some(Value::String(text)) = object.get_mut("description") {
+                *text = text.replace("[`", "`").replace("`]", "`");
             }
             if object.get("default").is_some_and(Value::is_null) {
                 object.remove("default");

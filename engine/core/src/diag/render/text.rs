@@ -1,6 +1,7 @@
 //! For people: `file:line:column: error[PW0101]: message`, the source line with what is meant underlined, then help and
 //! related places. Colour only repeats what the words say.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
@@ -20,8 +21,13 @@ fn colour_of(severity: Severity) -> &'static str {
 /// All diagnostics and a closing count; empty text for none. `sources` gives the source lines.
 pub fn document(diagnostics: &Diagnostics, sources: &SourceSet, colour: bool) -> String {
     let mut out = String::new();
+    let texts: Texts<'_> = sources
+        .files
+        .iter()
+        .map(|f| (f.path.as_str(), f.text.as_str()))
+        .collect();
     for item in diagnostics.iter() {
-        out += &diagnostic(item, sources, colour);
+        out += &diagnostic(item, &texts, colour);
         out.push('\n');
     }
     if !diagnostics.is_empty() {
@@ -41,8 +47,11 @@ pub fn document(diagnostics: &Diagnostics, sources: &SourceSet, colour: bool) ->
     out
 }
 
+/// Texts by path.
+pub type Texts<'a> = BTreeMap<&'a str, &'a str>;
+
 /// One diagnostic, ending with a line end.
-pub fn diagnostic(item: &Diagnostic, sources: &SourceSet, colour: bool) -> String {
+pub fn diagnostic(item: &Diagnostic, texts: &Texts<'_>, colour: bool) -> String {
     let mut out = String::new();
     let paint = |text: &str, style: &str| {
         if colour {
@@ -63,7 +72,7 @@ pub fn diagnostic(item: &Diagnostic, sources: &SourceSet, colour: bool) -> Strin
     );
     // A secret must not go into logs as well.
     if let Some(location) = item.location.as_ref().filter(|_| item.code != Code::PlainTextSecret) {
-        snippet(&mut out, location, sources, &|marks| {
+        snippet(&mut out, location, texts, &|marks| {
             paint(marks, colour_of(item.severity))
         });
     }
@@ -89,10 +98,9 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-fn snippet(out: &mut String, location: &Location, sources: &SourceSet, paint: &dyn Fn(&str) -> String) {
-    let line = sources
-        .text(&location.file)
-        .and_then(|t| t.lines().nth(location.line.saturating_sub(1) as usize));
+fn snippet(out: &mut String, location: &Location, texts: &Texts<'_>, paint: &dyn Fn(&str) -> String) {
+    let index = location.line.saturating_sub(1) as usize;
+    let line = texts.get(&*location.file).and_then(|text| text.lines().nth(index));
     let Some(line) = line
         .map(|l| l.trim_start_matches('\u{feff}'))
         .filter(|l| !l.trim().is_empty())

@@ -1,5 +1,6 @@
 //! # What it does
-//! Warns of PromQL gates that compare inside the expression, as in `up == 1`, and of sources that cannot answer a gate.
+//! Warns of PromQL gates that compare inside the expression, as in `up == 1`, of sources that cannot answer a gate, and of
+//! a `match` that no asset can have.
 //!
 //! # Why is this bad
 //! In PromQL a comparison filters: `up{job="node"} == 1` drops every series that is down, so the gate passes as long as a
@@ -14,14 +15,15 @@
 //! Ask for the value and say what it must be: `promql: 'up{job="node"}'` with `is: "== 1"`, or compare with `== bool 1`.
 
 use super::{Context, Rule};
-use crate::diag::{Code, Diagnostics};
+use crate::diag::{Code, Diagnostics, nearest_or_list};
 use crate::load::known::kind_word;
-use crate::load::wire::SourceKind;
+use crate::load::wire::{GateMatch, SourceKind};
+use crate::source::DocId;
 
 /// Gates that pass too easily or ask the wrong source.
 pub static RULE: Rule = Rule {
     name: "gates",
-    codes: &[Code::BareComparison, Code::SourceKindMismatch],
+    codes: &[Code::BareComparison, Code::SourceKindMismatch, Code::UnknownFact],
     check,
 };
 
@@ -42,6 +44,7 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 if gate.is.is_none() {
                     bare(r.doc, format!("{pointer}/promql"), &gate.promql, diagnostics);
                 }
+                matched(context, r.doc, &pointer, gate.matching.as_ref(), diagnostics);
                 let wanted = if gate.change.is_some() {
                     SourceKind::Change
                 } else {
@@ -61,6 +64,13 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     for r in context.catalog.suites.values() {
         for (i, check) in r.spec.checks.iter().enumerate() {
             bare(r.doc, format!("/spec/checks/{i}/promql"), &check.promql, diagnostics);
+            matched(
+                context,
+                r.doc,
+                &format!("/spec/checks/{i}"),
+                check.matching.as_ref(),
+                diagnostics,
+            );
             let pointer = format!("/spec/checks/{i}/source");
             asked(
                 context,
@@ -86,9 +96,41 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// What the label of a sample can be compared with: the names an asset goes by, and its labels.
+const MATCHABLE: &[&str] = &[
+    "asset.address",
+    "asset.fqdn",
+    "asset.identity.fqdn",
+    "asset.identity.machineId",
+    "asset.identity.serial",
+    "asset.name",
+];
+
+fn matched(
+    context: &Context<'_>,
+    doc: DocId,
+    pointer: &str,
+    matching: Option<&GateMatch>,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(to) = matching.map(|m| m.to.as_str()) else {
+        return;
+    };
+    if MATCHABLE.contains(&to) || to.starts_with("asset.labels.") {
+        return;
+    }
+    let message = format!("samples cannot be matched to `{to}`, so the gate would never pass");
+    let help = nearest_or_list(to, MATCHABLE.iter().copied().chain(["asset.labels.<key>"]));
+    diagnostics.push(
+        context
+            .at(Code::UnknownFact, doc, &format!("{pointer}/match/to"), message)
+            .maybe_help(help),
+    );
+}
+
 fn asked(
     context: &Context<'_>,
-    doc: crate::source::DocId,
+    doc: DocId,
     pointer: &str,
     name: Option<&str>,
     wanted: SourceKind,

@@ -23,7 +23,13 @@ use crate::source::DocId;
 /// Combinations of fields.
 pub static RULE: Rule = Rule {
     name: "required",
-    codes: &[Code::MissingField, Code::WrongCombination],
+    codes: &[
+        Code::MissingField,
+        Code::WrongCombination,
+        Code::DanglingReference,
+        Code::WrongValue,
+        Code::UnsafePath,
+    ],
     check,
 };
 
@@ -166,6 +172,24 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
 
 fn project(f: &mut Faults<'_>) {
     let spec = &f.context.catalog.project;
+    let paths = &spec.paths;
+    let folders = [
+        ("policies", &paths.policies),
+        ("fleets", &paths.fleets),
+        ("templates", &paths.templates),
+        ("rollouts", &paths.rollouts),
+    ];
+    for (field, folder) in folders {
+        let outside =
+            folder.starts_with(['/', '\\']) || folder.contains(':') || folder.split(['/', '\\']).any(|p| p == "..");
+        if outside || folder.trim().is_empty() {
+            let message = format!("`{folder}` is not a folder below the root of the repository");
+            let diagnostic = f
+                .context
+                .at(Code::UnsafePath, f.doc, &format!("/spec/paths/{field}"), message);
+            f.found.push(diagnostic.help(format!("write for example `{field}`")));
+        }
+    }
     if spec.state.path.is_some() && spec.state.url.is_some() {
         f.clash(
             "/spec/state/url",

@@ -14,7 +14,7 @@
 //! # Fix
 //! Refer to it, or remove it.
 
-use super::references::is_named;
+use super::references::named;
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics};
 use crate::load::wire::{SourceKind, WindowChoice};
@@ -29,8 +29,9 @@ pub static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     let catalog = context.catalog;
-    let mut unused = |kind: &str, name: &str, doc: DocId, who: &str| {
-        if !is_named(context, kind, name) {
+    let named = named(context);
+    let mut unused = |kind: &'static str, name: &str, doc: DocId, who: &str| {
+        if !named.contains(&(kind, name)) {
             let message = format!("the {kind} `{name}` is named by no {who}");
             let diagnostic = context.at(Code::UnusedResource, doc, "/metadata/name", message);
             diagnostics.push(diagnostic.help("refer to it, or remove it"));
