@@ -2,7 +2,12 @@
 //!
 //! A sample is loaded beside a plain Project, unless it is a Project itself. In `invalid/` the leading comment lines
 //! `# error: PW0101 2:3` name every error (code, line, column) and `# warning: …`, `# info: …` every other diagnostic.
-#![expect(clippy::disallowed_methods, reason = "the test reads its samples from the repository")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test reads its samples from the repository and fails by panicking"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -32,15 +37,24 @@ fn samples(folder: &str) -> BTreeMap<String, String> {
 
 fn repository(name: &str, text: &str) -> SourceSet {
     let project = "apiVersion: patchwave.dev/v1\nkind: Project\nmetadata: {name: sample}\n";
-    let mut files = vec![SourceFile::new(load::PROJECT_FILE, project), SourceFile::new(format!("policies/{name}"), text)];
+    let mut files = vec![
+        SourceFile::new(load::PROJECT_FILE, project),
+        SourceFile::new(format!("policies/{name}"), text),
+    ];
     if name.starts_with("project-") && !name.contains("folder") {
         files = vec![SourceFile::new(load::PROJECT_FILE, text)];
     }
-    SourceSet { files, ..SourceSet::default() }
+    SourceSet {
+        files,
+        ..SourceSet::default()
+    }
 }
 
 fn described(diagnostic: &Diagnostic) -> String {
-    let at = diagnostic.location.as_ref().map_or_else(String::new, |l| format!("{}:{}", l.line, l.column));
+    let at = diagnostic
+        .location
+        .as_ref()
+        .map_or_else(String::new, |l| format!("{}:{}", l.line, l.column));
     format!("# {}: {} {at}", diagnostic.severity, diagnostic.code)
 }
 
@@ -49,7 +63,11 @@ fn checked_in_schemas_are_generated() {
     for (name, text) in schema::files() {
         let path = root().join("schemas/v1").join(&name);
         let found = fs::read_to_string(&path).unwrap_or_default();
-        assert!(found == text, "{} is stale: run `cargo run -p xtask -- generate`", path.display());
+        assert!(
+            found == text,
+            "{} is stale: run `cargo run -p xtask -- generate`",
+            path.display()
+        );
     }
     let known: BTreeSet<String> = schema::files().into_keys().collect();
     for entry in fs::read_dir(root().join("schemas/v1")).unwrap() {
@@ -63,7 +81,11 @@ fn valid_samples_have_no_errors() {
     for (name, text) in samples("valid") {
         let set = repository(&name, &text);
         let (_, diagnostics) = load::load(&set, NOW.parse().unwrap());
-        assert!(!diagnostics.has_errors(), "{name}:\n{}", render::text::document(&diagnostics, &set, false));
+        assert!(
+            !diagnostics.has_errors(),
+            "{name}:\n{}",
+            render::text::document(&diagnostics, &set, false)
+        );
     }
 }
 
@@ -72,24 +94,38 @@ fn the_sample_of_every_kind_is_without_any_diagnostic_and_complete() {
     let text = samples("valid").remove("repository.yaml").unwrap();
     let set = repository("repository.yaml", &text);
     let (catalog, diagnostics) = load::load(&set, NOW.parse().unwrap());
-    assert!(diagnostics.is_empty(), "{}", render::text::document(&diagnostics, &set, false));
+    assert!(
+        diagnostics.is_empty(),
+        "{}",
+        render::text::document(&diagnostics, &set, false)
+    );
     for kind in schema::kind_names().filter(|kind| *kind != "Project") {
-        assert!(text.contains(&format!("kind: {kind}\n")), "no {kind} in repository.yaml");
+        assert!(
+            text.contains(&format!("kind: {kind}\n")),
+            "no {kind} in repository.yaml"
+        );
     }
     let names: Vec<&str> = catalog.classes.keys().map(|name| &**name).collect();
     assert_eq!(names, ["lab", "live"]);
     assert_eq!(catalog.expressions.len(), 2);
     let class = &catalog.classes["live"];
     assert_eq!(catalog.at(class.doc, "/spec/window"), "policies/repository.yaml:43");
-    assert_eq!(catalog.project.state.path.as_deref(), Some(".patchwave/state"), "defaults are filled in");
+    assert_eq!(
+        catalog.project.state.path.as_deref(),
+        Some(".patchwave/state"),
+        "defaults are filled in"
+    );
 }
 
 #[test]
 fn invalid_samples_get_what_they_name() {
     let mut wrong = String::new();
     for (name, text) in samples("invalid") {
-        let expected: BTreeSet<&str> =
-            text.lines().take_while(|l| l.starts_with('#')).filter(|l| l.contains(": PW")).collect();
+        let expected: BTreeSet<&str> = text
+            .lines()
+            .take_while(|l| l.starts_with('#'))
+            .filter(|l| l.contains(": PW"))
+            .collect();
         let set = repository(&name, &text);
         let (_, diagnostics) = load::load(&set, NOW.parse().unwrap());
         let found: BTreeSet<String> = diagnostics.iter().map(described).collect();
@@ -97,7 +133,10 @@ fn invalid_samples_get_what_they_name() {
         if found_lines != expected || expected.is_empty() {
             let shown = render::text::document(&diagnostics, &set, false);
             let all: Vec<&str> = found_lines.into_iter().collect();
-            wrong += &format!("== {name}: expected\n{expected:#?}\nfound\n{}\n{shown}\n", all.join("\n"));
+            wrong += &format!(
+                "== {name}: expected\n{expected:#?}\nfound\n{}\n{shown}\n",
+                all.join("\n")
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
@@ -108,17 +147,29 @@ fn every_code_has_a_sample() {
     // These concern no single sample: a missing Project, and a file that is no text.
     let elsewhere = [Code::UnreadableFile];
     let all: String = samples("invalid").into_values().collect();
-    let missing: Vec<&Code> =
-        Code::ALL.iter().filter(|c| !all.contains(c.id()) && !elsewhere.contains(c)).collect();
+    let missing: Vec<&Code> = Code::ALL
+        .iter()
+        .filter(|c| !all.contains(c.id()) && !elsewhere.contains(c))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
 fn a_repository_without_a_project_says_how_to_get_one() {
-    let set = SourceSet { files: vec![SourceFile::from_bytes("policies/x.yaml", vec![0xff, 0xfe])], ..SourceSet::default() };
+    let set = SourceSet {
+        files: vec![SourceFile::from_bytes("policies/x.yaml", vec![0xff, 0xfe])],
+        ..SourceSet::default()
+    };
     let (_, diagnostics) = load::load(&set, NOW.parse().unwrap());
-    let found: Vec<String> = diagnostics.iter().map(|d| format!("{} {}", d.code, d.location.as_ref().unwrap())).collect();
+    let found: Vec<String> = diagnostics
+        .iter()
+        .map(|d| format!("{} {}", d.code, d.location.as_ref().unwrap()))
+        .collect();
     assert_eq!(found, ["PW0204 patchwave.yaml:1:1", "PW0006 policies/x.yaml:1:1"]);
-    assert!(diagnostics.iter().any(|d| d.help.as_deref().is_some_and(|h| h.contains("patchwave init"))));
+    assert!(
+        diagnostics
+            .iter()
+            .any(|d| d.help.as_deref().is_some_and(|h| h.contains("patchwave init")))
+    );
     assert_eq!(diagnostics.count(Severity::Error), 2);
 }

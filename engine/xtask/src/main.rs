@@ -1,8 +1,15 @@
 //! Chores of the repository.
 //!
 //! `cargo run -p xtask -- generate` writes the generated files, `generate --check` only says which of them are stale.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore speaks to the person who started it")]
-#![expect(clippy::disallowed_methods, reason = "chores read and write the work tree; they are no part of the engine")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore speaks to the person who started it"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "chores read and write the work tree; they are no part of the engine"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +41,10 @@ fn main() -> ExitCode {
 
 /// Every generated file: path below the root → text. A folder in [`OWNED`] holds nothing else.
 fn generated() -> BTreeMap<PathBuf, String> {
-    schema::files().into_iter().map(|(name, text)| (Path::new("schemas/v1").join(name), text)).collect()
+    schema::files()
+        .into_iter()
+        .map(|(name, text)| (Path::new("schemas/v1").join(name), text))
+        .collect()
 }
 
 /// Folders whose every file is generated; a file that is no longer generated is removed.
@@ -61,7 +71,9 @@ fn generate(check: bool) -> io::Result<bool> {
         }
     }
     for folder in OWNED {
-        let Ok(entries) = fs::read_dir(root().join(folder)) else { continue };
+        let Ok(entries) = fs::read_dir(root().join(folder)) else {
+            continue;
+        };
         for entry in entries {
             let path = Path::new(folder).join(entry?.file_name());
             if !files.contains_key(&path) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use patchwave_core::propose::{ForgeOp, ForgeView};
+use patchwave_core::propose::{ForgeOp, ForgeView, PullRequestState};
 
 use super::branches::{self, BranchContent};
 use super::plumbing::{Author, ENGINE_NAME, LEDGER, Layout, Plumbing, read_files};
@@ -39,16 +39,19 @@ impl<F: OnGit> Forge for F {
         let git = self.git()?;
         let layout = self.layout();
         let base_head = branches::main_head(&git)?;
-        let merged_files = read_files(&git, Some(&base_head), &layout.rollouts_path())?
-            .into_iter()
-            .filter_map(|(path, bytes)| Some((path.strip_prefix(&layout.prefix)?.to_owned(), bytes)))
-            .collect();
-        let records = records::load(&git)?;
+        let rollouts = |commit: &str| -> Result<BTreeMap<String, Vec<u8>>, ForgeError> {
+            let files = read_files(&git, Some(commit), &layout.rollouts_path())?.into_iter();
+            Ok(files.filter_map(|(path, bytes)| Some((path.strip_prefix(&layout.prefix)?.to_owned(), bytes))).collect())
+        };
+        let mut records = records::load(&git)?;
+        for pull in records.pulls.values_mut().filter(|pull| pull.state == PullRequestState::Open) {
+            pull.files = rollouts(&pull.head)?;
+        }
         let ledger_head = git.target(LEDGER)?;
         let ledger = read_files(&git, ledger_head.as_deref(), "")?;
         Ok(ForgeView {
+            merged_files: rollouts(&base_head)?,
             base_head,
-            merged_files,
             pull_requests: records.pulls.into_values().collect(),
             ledger,
             ledger_head,

@@ -90,6 +90,7 @@ impl Records {
             ended_by: None,
             merge_commit: None,
             comments: Vec::new(),
+            files: BTreeMap::new(),
         };
         self.pulls.insert(number, pull);
         Change::Pull(number)

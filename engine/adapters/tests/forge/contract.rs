@@ -76,6 +76,9 @@ fn an_operation_done_twice_writes_once(scene: &dyn Scene) {
         (at(1), "patchwave", true)
     );
     assert_eq!((pull.state, pull.branch.as_str()), (PullRequestState::Open, BRANCH));
+    assert_eq!(pull.files["rollouts/linux-2027-01-15/plan.json"], b"one");
+    assert_eq!(pull.files.len(), 2, "only what is below the rollouts folder");
+    assert_eq!(seen.merged_files, BTreeMap::new());
 }
 
 fn only_the_ledger_trailer_may_differ_without_a_write(scene: &dyn Scene) {
@@ -292,6 +295,7 @@ fn the_engine_merges_only_the_head_it_decided_on(scene: &dyn Scene) {
         (PullRequestState::Merged, Some(at(4)), Some("patchwave"))
     );
     assert_eq!(merged.head, head);
+    assert_eq!(merged.files, BTreeMap::new(), "a merged one's files are those of the base branch");
     let seen = view(scene);
     assert_ne!(seen.base_head, before);
     assert_eq!(merged.merge_commit.as_deref(), Some(seen.base_head.as_str()));

@@ -12,7 +12,7 @@ use crate::observe::{Asset, Observation};
 use crate::version::Scheme;
 
 /// An advisory hitting an installed package: the part of a finding that does not depend on the asset.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hit {
     /// Index into [`Observation::advisories`].
     pub advisory: u32,
@@ -144,8 +144,18 @@ impl Decision {
     }
 }
 
+/// Why no rollout carries a finding although its status alone would allow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unplanned {
+    /// Its policy only reports (`mode: observe`).
+    ObserveOnly,
+    /// Policies with different `rollout`, `strategy` or `requires` claim it: refused until a person decides.
+    Conflict,
+}
+
 /// How a hit is judged on a kind of asset.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Judgement {
     /// Status.
     pub status: Status,
@@ -167,6 +177,8 @@ pub struct Judgement {
     pub decision: Decision,
     /// Planned although `unknown`, because only the observation is stale.
     pub planned_from_stale: bool,
+    /// Not planned for a reason that is no status.
+    pub unplanned: Option<Unplanned>,
     /// What the status rests on, where a word is not enough: the exception, hold, `1 of 5 CVEs excepted`, …
     pub detail: Option<Arc<str>>,
 }
@@ -175,6 +187,7 @@ impl Judgement {
     /// Whether a rollout may carry it: approved and open.
     pub fn is_planned(&self) -> bool {
         self.policy.is_some()
+            && self.unplanned.is_none()
             && (self.planned_from_stale
                 || matches!(self.status, Status::Due | Status::AtRisk | Status::Breached | Status::PendingReboot))
     }

@@ -2,12 +2,14 @@
 //!
 //! Nothing here is decided; it is what later stages may rely on. Deleting the state store changes none of it.
 
+mod audit;
 mod events;
 mod fold;
 mod frozen;
 mod rollout;
 mod state;
 
+pub use audit::{AuditReport, audit};
 pub use events::*;
 pub use fold::*;
 pub use frozen::*;

@@ -23,7 +23,11 @@ pub(super) struct Conformity {
 
 /// Checks one document.
 pub(super) fn check(doc: &Doc, text: &Text, compiled: &Compiled) -> Conformity {
-    let mut found = Conformity { diagnostics: Vec::new(), unknown: Vec::new(), broken: false };
+    let mut found = Conformity {
+        diagnostics: Vec::new(),
+        unknown: Vec::new(),
+        broken: false,
+    };
     let checker = Checker { doc, text, compiled };
     for error in compiled.validator.iter_errors(&doc.value) {
         // Wrong and missing `apiVersion` and `kind` were said before, with better words.
@@ -68,7 +72,9 @@ impl Checker<'_> {
                 self.choice(error, context, about, found);
             }
             ValidationErrorKind::Required { property } => {
-                found.diagnostics.push(self.missing_field(error, property.as_str().unwrap_or_default()));
+                found
+                    .diagnostics
+                    .push(self.missing_field(error, property.as_str().unwrap_or_default()));
             }
             _ => found.diagnostics.push(self.wrong_value(error, about)),
         }
@@ -96,7 +102,10 @@ impl Checker<'_> {
             .and_then(Value::as_object)
             .map(|p| p.keys().map(String::as_str).collect())
             .unwrap_or_default();
-        let message = format!("unknown field `{name}` in {}", place_name(error.instance_path().as_str(), &self.doc.value));
+        let message = format!(
+            "unknown field `{name}` in {}",
+            place_name(error.instance_path().as_str(), &self.doc.value)
+        );
         Diagnostic::new(Code::UnknownField, message)
             .at(self.text.location(hit.key.unwrap_or(hit.value)), pointer)
             .maybe_help(nearest_or_list(name, known))
@@ -120,7 +129,11 @@ impl Checker<'_> {
     fn diagnostic(&self, error: &ValidationError<'_>, code: Code, message: String) -> Diagnostic {
         let pointer = error.instance_path().as_str();
         let hit = self.hit(pointer);
-        let at = if hit.value.is_empty() { hit.key.unwrap_or(hit.value) } else { hit.value };
+        let at = if hit.value.is_empty() {
+            hit.key.unwrap_or(hit.value)
+        } else {
+            hit.value
+        };
         Diagnostic::new(code, message).at(self.text.location(at), pointer)
     }
 
@@ -143,9 +156,18 @@ impl Checker<'_> {
         let diagnostic = match error.kind() {
             ValidationErrorKind::Type { kind } => return self.wrong_type(error, &[type_words(kind)], about),
             ValidationErrorKind::Enum { options } => {
-                let words = options.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-                return value(format!("{field} cannot be `{written}`"))
-                    .help(choice_help(self.value_text(pointer), words, None));
+                let words = options
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect();
+                return value(format!("{field} cannot be `{written}`")).help(choice_help(
+                    self.value_text(pointer),
+                    words,
+                    None,
+                ));
             }
             ValidationErrorKind::Constant { expected_value } => {
                 return value(format!("{field} cannot be `{written}`")).help(format!("write {expected_value}"));
@@ -155,13 +177,22 @@ impl Checker<'_> {
                 self.diagnostic(error, Code::WrongName, message)
                     .help("lowercase letters, digits and `-`, at most 63 characters, no `-` at either end")
             }
-            ValidationErrorKind::Pattern { pattern } => value(format!("{field} cannot be `{written}`"))
-                .help(self.description(error).or_else(|| about.map(str::to_owned)).unwrap_or_else(|| format!("it must match {pattern}"))),
-            ValidationErrorKind::Format { format } => value(format!("{field} cannot be `{written}`: it is not a {format}")),
+            ValidationErrorKind::Pattern { pattern } => value(format!("{field} cannot be `{written}`")).help(
+                self.description(error)
+                    .or_else(|| about.map(str::to_owned))
+                    .unwrap_or_else(|| format!("it must match {pattern}")),
+            ),
+            ValidationErrorKind::Format { format } => {
+                value(format!("{field} cannot be `{written}`: it is not a {format}"))
+            }
             ValidationErrorKind::MinItems { limit } => value(format!("{field} needs at least {limit} entry")),
             ValidationErrorKind::MinLength { limit } => value(format!("{field} needs at least {limit} characters")),
-            ValidationErrorKind::Minimum { limit } => value(format!("{field} is `{written}` but must be at least {limit}")),
-            ValidationErrorKind::Maximum { limit } => value(format!("{field} is `{written}` but must be at most {limit}")),
+            ValidationErrorKind::Minimum { limit } => {
+                value(format!("{field} is `{written}` but must be at least {limit}"))
+            }
+            ValidationErrorKind::Maximum { limit } => {
+                value(format!("{field} is `{written}` but must be at most {limit}"))
+            }
             _ => value(format!("{field} cannot be `{written}`: {error}")),
         };
         match &diagnostic.help {
@@ -171,15 +202,25 @@ impl Checker<'_> {
     }
 
     fn value_text(&self, pointer: &str) -> &str {
-        self.doc.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.doc
+            .value
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
     }
 
     /// Whether the value in quotes would do: `"5"` is still no duration.
     fn quoting_helps(&self, pointer: &str, written: &str) -> bool {
         let mut changed = self.doc.value.clone();
-        let Some(value) = changed.pointer_mut(pointer) else { return false };
+        let Some(value) = changed.pointer_mut(pointer) else {
+            return false;
+        };
         *value = Value::String(written.to_owned());
-        !self.compiled.validator.iter_errors(&changed).any(|e| e.instance_path().as_str() == pointer)
+        !self
+            .compiled
+            .validator
+            .iter_errors(&changed)
+            .any(|e| e.instance_path().as_str() == pointer)
     }
 
     fn wrong_type(&self, error: &ValidationError<'_>, expected: &[String], about: Option<&str>) -> Diagnostic {
@@ -188,17 +229,24 @@ impl Checker<'_> {
         let value = self.doc.value.pointer(pointer).unwrap_or(&Value::Null);
         let wanted = expected.join(" or ");
         let (message, help) = match value {
-            Value::Null => {
-                (format!("{field} has no value, but needs {wanted}"), Some("give it one, or remove the key".to_owned()))
-            }
+            Value::Null => (
+                format!("{field} has no value, but needs {wanted}"),
+                Some("give it one, or remove the key".to_owned()),
+            ),
             Value::Number(_) | Value::Bool(_) if wanted.contains("a text") => (
-                format!("{field} must be {wanted}, but `{written}` without quotes is {}", value_words(value)),
-                self.quoting_helps(pointer, &written).then(|| format!("quote it: \"{written}\"")),
+                format!(
+                    "{field} must be {wanted}, but `{written}` without quotes is {}",
+                    value_words(value)
+                ),
+                self.quoting_helps(pointer, &written)
+                    .then(|| format!("quote it: \"{written}\"")),
             ),
             Value::String(_) => (format!("{field} must be {wanted}, but `{written}` is a text"), None),
             _ => (format!("{field} must be {wanted}, not {}", value_words(value)), None),
         };
-        let help = help.or_else(|| self.description(error)).or_else(|| about.map(str::to_owned));
+        let help = help
+            .or_else(|| self.description(error))
+            .or_else(|| about.map(str::to_owned));
         self.diagnostic(error, Code::WrongType, message).maybe_help(help)
     }
 
@@ -230,14 +278,26 @@ impl Checker<'_> {
             _ => true,
         };
         if wrong_type {
-            found.diagnostics.push(self.wrong_type(error, &forms.types, description.as_deref()));
+            found
+                .diagnostics
+                .push(self.wrong_type(error, &forms.types, description.as_deref()));
             return;
         }
-        let message = format!("{} cannot be `{}`", place_name(here, &self.doc.value), self.written(here));
+        let message = format!(
+            "{} cannot be `{}`",
+            place_name(here, &self.doc.value),
+            self.written(here)
+        );
         // Where only words are allowed, the list of them says more than what they are about.
         let description = description.filter(|_| forms.types.len() > 1 || forms.words.is_empty());
-        let help = choice_help(self.value_text(here), forms.words.into_iter().collect(), description.as_deref());
-        found.diagnostics.push(self.diagnostic(error, Code::WrongValue, message).help(help));
+        let help = choice_help(
+            self.value_text(here),
+            forms.words.into_iter().collect(),
+            description.as_deref(),
+        );
+        found
+            .diagnostics
+            .push(self.diagnostic(error, Code::WrongValue, message).help(help));
     }
 }
 
@@ -250,10 +310,21 @@ struct Forms {
 
 impl Forms {
     fn collect(&mut self, branch: &[ValidationError<'static>], here: &str) {
-        for kind in branch.iter().filter(|e| e.instance_path().as_str() == here).map(ValidationError::kind) {
+        for kind in branch
+            .iter()
+            .filter(|e| e.instance_path().as_str() == here)
+            .map(ValidationError::kind)
+        {
             match kind {
                 ValidationErrorKind::Enum { options } => {
-                    self.words.extend(options.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+                    self.words.extend(
+                        options
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .filter_map(Value::as_str)
+                            .map(str::to_owned),
+                    );
                 }
                 ValidationErrorKind::Constant { expected_value } => {
                     self.words.extend(expected_value.as_str().map(str::to_owned));
@@ -275,13 +346,18 @@ impl Forms {
 
 /// Whether a value has another shape than the branch describes.
 fn misshapen(branch: &[ValidationError<'static>], here: &str) -> bool {
-    branch.iter().filter(|e| e.instance_path().as_str() == here).any(|e| match e.kind() {
-        ValidationErrorKind::Type { .. } | ValidationErrorKind::Constant { .. } | ValidationErrorKind::Enum { .. } => true,
-        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            context.iter().all(|inner| misshapen(inner, here))
-        }
-        _ => false,
-    })
+    branch
+        .iter()
+        .filter(|e| e.instance_path().as_str() == here)
+        .any(|e| match e.kind() {
+            ValidationErrorKind::Type { .. }
+            | ValidationErrorKind::Constant { .. }
+            | ValidationErrorKind::Enum { .. } => true,
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                context.iter().all(|inner| misshapen(inner, here))
+            }
+            _ => false,
+        })
 }
 
 fn choice_help(value: &str, words: Vec<String>, description: Option<&str>) -> String {
@@ -342,7 +418,10 @@ pub(super) fn place_name(pointer: &str, value: &Value) -> String {
     }
     match (name.is_empty(), pointer) {
         (true, "/spec") => "`spec`".into(),
-        (true, _) => format!("this {}", value.get("kind").and_then(Value::as_str).unwrap_or("document")),
+        (true, _) => format!(
+            "this {}",
+            value.get("kind").and_then(Value::as_str).unwrap_or("document")
+        ),
         (false, _) => format!("`{name}`"),
     }
 }

@@ -47,7 +47,10 @@ impl Documents {
 
     /// Every document with its id.
     pub fn iter(&self) -> impl Iterator<Item = (DocId, &Doc)> {
-        self.docs.iter().enumerate().map(|(i, doc)| (DocId(u32::try_from(i).unwrap_or(u32::MAX)), doc))
+        self.docs
+            .iter()
+            .enumerate()
+            .map(|(i, doc)| (DocId(u32::try_from(i).unwrap_or(u32::MAX)), doc))
     }
 
     pub(super) fn text_of(&self, id: DocId) -> Option<(&Doc, &Arc<Text>)> {
@@ -58,15 +61,23 @@ impl Documents {
     /// Where the value at a JSON Pointer stands; of a pointer that leads nowhere, its deepest existing part. A value
     /// without text (`key:`) stands at its key.
     pub fn locate(&self, id: DocId, pointer: &str) -> Location {
-        let Some((doc, text)) = self.text_of(id) else { return Location::whole_file("") };
+        let Some((doc, text)) = self.text_of(id) else {
+            return Location::whole_file("");
+        };
         let hit = doc.spans.locate(pointer);
-        let at = if hit.value.is_empty() { hit.key.unwrap_or(hit.value) } else { hit.value };
+        let at = if hit.value.is_empty() {
+            hit.key.unwrap_or(hit.value)
+        } else {
+            hit.value
+        };
         text.location(at)
     }
 
     /// Where the key at a JSON Pointer stands; of a list entry, its first character.
     pub fn locate_key(&self, id: DocId, pointer: &str) -> Location {
-        let Some((doc, text)) = self.text_of(id) else { return Location::whole_file("") };
+        let Some((doc, text)) = self.text_of(id) else {
+            return Location::whole_file("");
+        };
         let hit = doc.spans.locate(pointer);
         text.location(hit.key.unwrap_or(hit.value.start..hit.value.start + 1))
     }

@@ -62,8 +62,14 @@ pub const ROLLBACKS: &[Known] = &[
 ];
 
 /// Hooks that come with the engine. A file `templates/hooks/<name>.yml` adds one.
-pub const HOOKS: &[&str] =
-    &["alertmanager-silence", "alertmanager-unsilence", "lb-drain", "lb-undrain", "service-start", "service-stop"];
+pub const HOOKS: &[&str] = &[
+    "alertmanager-silence",
+    "alertmanager-unsilence",
+    "lb-drain",
+    "lb-undrain",
+    "service-start",
+    "service-stop",
+];
 
 /// A source type and what it can give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

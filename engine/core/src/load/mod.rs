@@ -35,9 +35,21 @@ pub const PROJECT_FILE: &str = "patchwave.yaml";
 /// that depend on the clock. The same set gives the same catalog and diagnostics, whatever the order of its files.
 pub fn load(set: &SourceSet, now: Timestamp) -> (Catalog, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
-    let read::Reading { mut catalog, documents, names, project } = read::catalog(set, &mut diagnostics);
+    let read::Reading {
+        mut catalog,
+        documents,
+        names,
+        project,
+    } = read::catalog(set, &mut diagnostics);
     catalog.expressions = sites::compile(&documents, &mut diagnostics);
-    let context = rules::Context { catalog: &catalog, documents: &documents, names: &names, project, set, now };
+    let context = rules::Context {
+        catalog: &catalog,
+        documents: &documents,
+        names: &names,
+        project,
+        set,
+        now,
+    };
     rules::check(&context, &mut diagnostics);
     diagnostics.sort();
     (catalog, diagnostics)

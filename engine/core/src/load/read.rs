@@ -49,7 +49,10 @@ pub(super) fn catalog(set: &SourceSet, diagnostics: &mut Diagnostics) -> Reading
         }
         documents.texts.push(Arc::new(file.text));
     }
-    let mut catalog = Catalog { places: places(&documents), ..Catalog::default() };
+    let mut catalog = Catalog {
+        places: places(&documents),
+        ..Catalog::default()
+    };
     let checked: Vec<Checked> = documents.docs.par_iter().map(|doc| check(doc, &documents)).collect();
     for ((id, _), checked) in documents.iter().zip(checked) {
         diagnostics.extend(checked.diagnostics);
@@ -63,13 +66,24 @@ pub(super) fn catalog(set: &SourceSet, diagnostics: &mut Diagnostics) -> Reading
         }
     }
     let project = project(&mut catalog, &documents, set, diagnostics);
-    Reading { catalog, documents, names, project }
+    Reading {
+        catalog,
+        documents,
+        names,
+        project,
+    }
 }
 
 fn places(documents: &Documents) -> BTreeMap<DocId, Place> {
     let place = |(id, doc): (DocId, &Doc)| {
         let text = Arc::clone(documents.texts.get(doc.text)?);
-        Some((id, Place { text, spans: Arc::clone(&doc.spans) }))
+        Some((
+            id,
+            Place {
+                text,
+                spans: Arc::clone(&doc.spans),
+            },
+        ))
     };
     documents.iter().filter_map(place).collect()
 }
@@ -86,12 +100,30 @@ fn read_file(file: &SourceFile) -> FileReading {
     if let Some(fault) = &file.fault {
         let diagnostic = Diagnostic::new(Code::UnreadableFile, format!("`{}` {fault}", file.path))
             .at(Location::whole_file(&file.path), "");
-        return FileReading { text, documents: Vec::new(), diagnostics: vec![diagnostic], salvaged: Vec::new() };
+        return FileReading {
+            text,
+            documents: Vec::new(),
+            diagnostics: vec![diagnostic],
+            salvaged: Vec::new(),
+        };
     }
     let reading = yaml::read(&file.text, LIMITS);
-    let diagnostics = reading.problems.into_iter().map(|problem| yaml_diagnostic(&text, problem)).collect();
-    let salvaged = reading.lost.into_iter().filter_map(|range| salvage(&text, range)).collect();
-    FileReading { text, documents: reading.documents, diagnostics, salvaged }
+    let diagnostics = reading
+        .problems
+        .into_iter()
+        .map(|problem| yaml_diagnostic(&text, problem))
+        .collect();
+    let salvaged = reading
+        .lost
+        .into_iter()
+        .filter_map(|range| salvage(&text, range))
+        .collect();
+    FileReading {
+        text,
+        documents: reading.documents,
+        diagnostics,
+        salvaged,
+    }
 }
 
 fn yaml_diagnostic(text: &Text, problem: Problem) -> Diagnostic {
@@ -102,8 +134,12 @@ fn yaml_diagnostic(text: &Text, problem: Problem) -> Diagnostic {
         Fault::Limit => Code::InputLimit,
         Fault::Unsupported => Code::UnsupportedYaml,
     };
-    let location = problem.at.map_or_else(|| Location::whole_file(&text.path), |at| text.location(at));
-    let diagnostic = Diagnostic::new(code, problem.message).at(location, "").maybe_help(problem.help);
+    let location = problem
+        .at
+        .map_or_else(|| Location::whole_file(&text.path), |at| text.location(at));
+    let diagnostic = Diagnostic::new(code, problem.message)
+        .at(location, "")
+        .maybe_help(problem.help);
     match problem.other {
         Some((message, at)) => diagnostic.related(text.location(at), message),
         None => diagnostic,
@@ -119,9 +155,15 @@ fn salvage(text: &Text, range: Range<usize>) -> Option<(String, String)> {
         let word = rest.split_whitespace().next()?;
         Some(word.trim_matches(['"', '\'']).to_owned())
     };
-    let kind = lines.iter().find_map(|l| l.starts_with("kind:").then(|| value(l, "kind:")).flatten())?;
+    let kind = lines
+        .iter()
+        .find_map(|l| l.starts_with("kind:").then(|| value(l, "kind:")).flatten())?;
     let metadata = lines.iter().position(|l| l.starts_with("metadata:"))?;
-    let name = lines.iter().skip(metadata + 1).take_while(|l| l.starts_with([' ', '\t'])).find_map(|l| value(l, "name:"))?;
+    let name = lines
+        .iter()
+        .skip(metadata + 1)
+        .take_while(|l| l.starts_with([' ', '\t']))
+        .find_map(|l| value(l, "name:"))?;
     Some((kind, name))
 }
 
@@ -132,10 +174,17 @@ struct Checked {
 }
 
 fn check(doc: &Doc, documents: &Documents) -> Checked {
-    let refuse = |diagnostics| Checked { diagnostics, value: None };
-    let Some(text) = documents.texts.get(doc.text) else { return refuse(Vec::new()) };
+    let refuse = |diagnostics| Checked {
+        diagnostics,
+        value: None,
+    };
+    let Some(text) = documents.texts.get(doc.text) else {
+        return refuse(Vec::new());
+    };
     let mut diagnostics = envelope(doc, text);
-    let Some(compiled) = schema::compiled(doc.kind()) else { return refuse(diagnostics) };
+    let Some(compiled) = schema::compiled(doc.kind()) else {
+        return refuse(diagnostics);
+    };
     if doc.incomplete {
         // What could not be read was said; the schema would only repeat it in other words.
         return refuse(diagnostics);
@@ -153,21 +202,30 @@ fn check(doc: &Doc, documents: &Documents) -> Checked {
             object.shift_remove(&*crate::source::unescape_token(key));
         }
     }
-    Checked { diagnostics, value: Some(value) }
+    Checked {
+        diagnostics,
+        value: Some(value),
+    }
 }
 
 /// `apiVersion` and `kind`.
 fn envelope(doc: &Doc, text: &Text) -> Vec<Diagnostic> {
     let at = |pointer: &str| {
         let hit = doc.spans.locate(pointer);
-        text.location(if hit.resolved > 0 { hit.value } else { hit.value.start..hit.value.start + 1 })
+        text.location(if hit.resolved > 0 {
+            hit.value
+        } else {
+            hit.value.start..hit.value.start + 1
+        })
     };
     let Some(object) = doc.value.as_object() else {
         let message = "this document is not a mapping, so it is no resource";
         return vec![
             Diagnostic::new(Code::NotAResource, message)
                 .at(at(""), "")
-                .help(format!("every resource starts with `apiVersion: {API_VERSION}` and `kind:`")),
+                .help(format!(
+                    "every resource starts with `apiVersion: {API_VERSION}` and `kind:`"
+                )),
         ];
     };
     let mut found = Vec::new();
@@ -191,7 +249,10 @@ fn envelope(doc: &Doc, text: &Text) -> Vec<Diagnostic> {
         None => found.push(
             Diagnostic::new(Code::NotAResource, "this document has no `kind`")
                 .at(at(""), "")
-                .help(format!("kinds: {}", schema::kind_names().collect::<Vec<_>>().join(", "))),
+                .help(format!(
+                    "kinds: {}",
+                    schema::kind_names().collect::<Vec<_>>().join(", ")
+                )),
         ),
         Some(Value::String(kind)) if schema::kind(kind).is_some() => {}
         Some(kind) => {
@@ -217,10 +278,13 @@ fn register(documents: &Documents, id: DocId, names: &mut Names, diagnostics: &m
     };
     let pointer = "/metadata/name";
     diagnostics.push(
-        Diagnostic::new(Code::DuplicateName, format!("there is already a {} `{name}`", doc.kind()))
-            .at(documents.locate(id, pointer), pointer)
-            .help("names are unique per kind: rename or remove one of the two")
-            .related(documents.locate(*first, pointer), "the other one"),
+        Diagnostic::new(
+            Code::DuplicateName,
+            format!("there is already a {} `{name}`", doc.kind()),
+        )
+        .at(documents.locate(id, pointer), pointer)
+        .help("names are unique per kind: rename or remove one of the two")
+        .related(documents.locate(*first, pointer), "the other one"),
     );
     false
 }
@@ -257,8 +321,18 @@ fn typed<T: DeserializeOwned>(value: &Value, doc: DocId, into: &mut Resources<T>
 fn resource<T: DeserializeOwned>(value: &Value, doc: DocId) -> Result<Resource<T>, (String, String)> {
     let metadata: wire::Metadata = part(value, "metadata")?;
     let spec: T = part(value, "spec")?;
-    let wire::Metadata { name, labels, annotations } = metadata;
-    Ok(Resource { name: name.into(), labels, annotations, spec, doc })
+    let wire::Metadata {
+        name,
+        labels,
+        annotations,
+    } = metadata;
+    Ok(Resource {
+        name: name.into(),
+        labels,
+        annotations,
+        spec,
+        doc,
+    })
 }
 
 /// Reads one part of a document; the error names the pointer of what is wrong inside it.
@@ -278,12 +352,19 @@ fn part<T: DeserializeOwned>(value: &Value, key: &str) -> Result<T, (String, Str
 }
 
 /// Finds the one Project, which stands in `patchwave.yaml`, and fills in its defaults.
-fn project(catalog: &mut Catalog, documents: &Documents, set: &SourceSet, diagnostics: &mut Diagnostics) -> Option<DocId> {
-    let projects = documents.iter().filter(|(_, doc)| doc.kind() == "Project").map(|(id, _)| id);
+fn project(
+    catalog: &mut Catalog,
+    documents: &Documents,
+    set: &SourceSet,
+    diagnostics: &mut Diagnostics,
+) -> Option<DocId> {
+    let projects = documents
+        .iter()
+        .filter(|(_, doc)| doc.kind() == "Project")
+        .map(|(id, _)| id);
     let (here, elsewhere): (Vec<DocId>, Vec<DocId>) = projects.partition(|id| documents.file(*id) == PROJECT_FILE);
-    let no_project = |id: DocId, message: &str| {
-        Diagnostic::new(Code::NoProject, message).at(documents.locate(id, "/kind"), "/kind")
-    };
+    let no_project =
+        |id: DocId, message: &str| Diagnostic::new(Code::NoProject, message).at(documents.locate(id, "/kind"), "/kind");
     for id in elsewhere {
         let message = format!("a Project stands in `{PROJECT_FILE}`, not here");
         let help = format!("move it to `{PROJECT_FILE}` at the root of the repository");
@@ -303,14 +384,20 @@ fn project(catalog: &mut Catalog, documents: &Documents, set: &SourceSet, diagno
         let second = no_project(*id, "there is already a Project in this file");
         diagnostics.push(second.related(documents.locate(first, "/kind"), "the other one"));
     }
-    let found = documents.get(first).and_then(|doc| resource::<wire::ProjectSpec>(&doc.value, first).ok());
+    let found = documents
+        .get(first)
+        .and_then(|doc| resource::<wire::ProjectSpec>(&doc.value, first).ok());
     let Some(found) = found else { return Some(first) };
     let mut spec = found.spec;
     if spec.state.path.is_none() && spec.state.url.is_none() {
         spec.state.path = Some(".patchwave/state".into());
     }
     // A zone that does not exist is reported by its rule and counts as UTC here.
-    let zone = spec.defaults.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
+    let zone = spec
+        .defaults
+        .timezone
+        .as_deref()
+        .and_then(|name| TimeZone::get(name).ok());
     catalog.zone = Zone(zone.unwrap_or(TimeZone::UTC));
     catalog.project_name = found.name;
     catalog.project = spec;

@@ -43,7 +43,13 @@ const DAY_SECONDS: i64 = 86_400;
 /// # Errors
 /// Every fault of the schedule.
 pub fn recurrence(schedule: &Schedule, zone: &TimeZone) -> Result<Recurrence, Vec<ScheduleFault>> {
-    let Schedule { rrule, start, offset, timezone, from } = schedule;
+    let Schedule {
+        rrule,
+        start,
+        offset,
+        timezone,
+        from,
+    } = schedule;
     let mut faults = Vec::new();
     let zone = match timezone.as_deref().map(|name| (name, TimeZone::get(name))) {
         None => zone.clone(),
@@ -53,7 +59,9 @@ pub fn recurrence(schedule: &Schedule, zone: &TimeZone) -> Result<Recurrence, Ve
             zone.clone()
         }
     };
-    let start = start.as_deref().map_or(Ok(Time::midnight()), |text| text.parse().map_err(|_| text.to_owned()));
+    let start = start
+        .as_deref()
+        .map_or(Ok(Time::midnight()), |text| text.parse().map_err(|_| text.to_owned()));
     let start = start.unwrap_or_else(|text| {
         faults.push(ScheduleFault::Start(text));
         Time::midnight()
@@ -66,8 +74,13 @@ pub fn recurrence(schedule: &Schedule, zone: &TimeZone) -> Result<Recurrence, Ve
         When::Date(date) => date,
         When::Instant(at) => at.to_zoned(zone.clone()).date(),
     });
-    let spec =
-        RecurrenceSpec { rrule: rrule.clone(), start, zone, offset_days: offset_seconds / DAY_SECONDS, from };
+    let spec = RecurrenceSpec {
+        rrule: rrule.clone(),
+        start,
+        zone,
+        offset_days: offset_seconds / DAY_SECONDS,
+        from,
+    };
     match Recurrence::new(spec) {
         Ok(recurrence) if faults.is_empty() => Ok(recurrence),
         Ok(_) => Err(faults),
@@ -80,8 +93,21 @@ pub fn recurrence(schedule: &Schedule, zone: &TimeZone) -> Result<Recurrence, Ve
 
 /// The recurring start of an opening, without its length.
 pub fn opening_start(schedule: &WindowSchedule) -> Schedule {
-    let WindowSchedule { rrule, start, duration: _, offset, timezone, from } = schedule.clone();
-    Schedule { rrule, start: Some(start), offset, timezone, from }
+    let WindowSchedule {
+        rrule,
+        start,
+        duration: _,
+        offset,
+        timezone,
+        from,
+    } = schedule.clone();
+    Schedule {
+        rrule,
+        start: Some(start),
+        offset,
+        timezone,
+        from,
+    }
 }
 
 /// A MaintenanceWindow as a window.
@@ -96,7 +122,10 @@ pub fn window(
     for (index, schedule) in resource.spec.schedules.iter().enumerate() {
         match recurrence(&opening_start(schedule), &catalog.zone.0) {
             Ok(recurrence) => {
-                schedules.push(time::WindowSchedule { recurrence, duration_seconds: schedule.duration.seconds() });
+                schedules.push(time::WindowSchedule {
+                    recurrence,
+                    duration_seconds: schedule.duration.seconds(),
+                });
             }
             Err(found) => faults.extend(found.into_iter().map(|fault| (index, fault))),
         }

@@ -101,7 +101,10 @@ fn envelope(kind: &KindInfo, generator: &mut SchemaGenerator) -> Value {
     let metadata = Value::from(generator.subschema_for::<wire::Metadata>());
     // A Project may leave out everything; every other kind has something to say.
     let spec_required = (kind.name != "Project").then_some("spec");
-    let required: Vec<&str> = ["apiVersion", "kind", "metadata"].into_iter().chain(spec_required).collect();
+    let required: Vec<&str> = ["apiVersion", "kind", "metadata"]
+        .into_iter()
+        .chain(spec_required)
+        .collect();
     json!({
         "title": kind.name,
         "description": kind.about,
@@ -127,8 +130,10 @@ fn definitions(generator: &mut SchemaGenerator) -> Value {
 /// editor has to fetch anything.
 pub fn combined() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let resources: Vec<(String, Value)> =
-        KINDS.iter().map(|k| (format!("{}Resource", k.name), envelope(k, &mut generator))).collect();
+    let resources: Vec<(String, Value)> = KINDS
+        .iter()
+        .map(|k| (format!("{}Resource", k.name), envelope(k, &mut generator)))
+        .collect();
     let branches: Vec<Value> = KINDS
         .iter()
         .map(|k| {
@@ -161,13 +166,15 @@ pub fn combined() -> Value {
 /// Every generated file: name → text, as checked in below `schemas/v1/`.
 pub fn files() -> BTreeMap<String, String> {
     let pretty = |value: &Value| format!("{value:#}\n");
-    let mut files: BTreeMap<String, String> =
-        KINDS.iter().map(|k| (file_name(k.name), pretty(&generate(k)))).collect();
+    let mut files: BTreeMap<String, String> = KINDS
+        .iter()
+        .map(|k| (file_name(k.name), pretty(&generate(k))))
+        .collect();
     files.insert("patchwave.json".into(), pretty(&combined()));
     files
 }
 
-/// Takes `null` out of what `Option` fields accept.
+/// Takes `null` out of what `Option` fields accept, and tidies descriptions.
 fn forbid_null(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
@@ -187,6 +194,10 @@ fn forbid_null(schema: &mut Value) {
                         object.entry(key).or_insert(value);
                     }
                 }
+            }
+            // Links of the source's documentation mean nothing in an editor.
+            if let Some(Value::String(text)) = object.get_mut("description") {
+                *text = text.replace("[`", "`").replace("`]", "`");
             }
             if object.get("default").is_some_and(Value::is_null) {
                 object.remove("default");
@@ -236,12 +247,19 @@ mod tests {
         for name in kind_names() {
             let compiled = compiled(name).unwrap_or_else(|| panic!("{name} does not compile"));
             let text = compiled.schema.to_string();
-            assert!(!text.contains("\"null\"") && !text.contains("\"default\":null"), "{name} accepts null");
+            assert!(
+                !text.contains("\"null\"") && !text.contains("\"default\":null"),
+                "{name} accepts null"
+            );
         }
         let combined = jsonschema::options().offline().build(&combined()).unwrap();
-        let resource = |kind: &str| json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "x"}, "spec": {}});
+        let resource =
+            |kind: &str| json!({"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "x"}, "spec": {}});
         assert!(combined.is_valid(&resource("Project")));
-        assert!(!combined.is_valid(&resource("PatchPolicy")), "the branch of the kind counts");
+        assert!(
+            !combined.is_valid(&resource("PatchPolicy")),
+            "the branch of the kind counts"
+        );
         assert!(!combined.is_valid(&resource("Nothing")));
     }
 }

@@ -59,7 +59,12 @@ fn sites(documents: &Documents) -> Vec<Site<'_>> {
     for (doc, document) in documents.iter() {
         for (_, path, scope) in PLACES.iter().filter(|(kind, ..)| *kind == document.kind()) {
             let found = texts_at(&document.value, path).into_iter();
-            sites.extend(found.map(|(pointer, text)| Site { doc, pointer, text, scope: *scope }));
+            sites.extend(found.map(|(pointer, text)| Site {
+                doc,
+                pointer,
+                text,
+                scope: *scope,
+            }));
         }
     }
     sites
@@ -81,7 +86,10 @@ pub(super) fn compile(documents: &Documents, diagnostics: &mut Diagnostics) -> B
             }
         }
     }
-    results.into_iter().filter_map(|(text, result)| Some((text.to_owned(), result.ok()?.0))).collect()
+    results
+        .into_iter()
+        .filter_map(|(text, result)| Some((text.to_owned(), result.ok()?.0)))
+        .collect()
 }
 
 fn out_of_scope(site: &Site<'_>, path: &str) -> ExprFault {
@@ -95,10 +103,16 @@ fn out_of_scope(site: &Site<'_>, path: &str) -> ExprFault {
 }
 
 fn diagnostic(documents: &Documents, site: &Site<'_>, fault: &ExprFault) -> Diagnostic {
-    let inside = fault.at.clone().and_then(|at| documents.locate_inside(site.doc, &site.pointer, site.text, at));
+    let inside = fault
+        .at
+        .clone()
+        .and_then(|at| documents.locate_inside(site.doc, &site.pointer, site.text, at));
     let location = inside.unwrap_or_else(|| documents.locate(site.doc, &site.pointer));
     let diagnostic = Diagnostic::new(fault.code, fault.message.clone())
         .at(location, site.pointer.clone())
         .maybe_help(fault.help.clone());
-    Diagnostic { severity: fault.severity, ..diagnostic }
+    Diagnostic {
+        severity: fault.severity,
+        ..diagnostic
+    }
 }

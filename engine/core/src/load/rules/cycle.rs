@@ -27,7 +27,12 @@ use crate::source::DocId;
 /// Edges between waves and between services.
 pub static RULE: Rule = Rule {
     name: "cycle",
-    codes: &[Code::DanglingReference, Code::AmbiguousReference, Code::WaveCycle, Code::ServiceCycle],
+    codes: &[
+        Code::DanglingReference,
+        Code::AmbiguousReference,
+        Code::WaveCycle,
+        Code::ServiceCycle,
+    ],
     check,
 };
 
@@ -47,7 +52,10 @@ impl Edges {
 
     /// One shortest circle for every knot of the graph.
     fn cycles(&self) -> Vec<Vec<usize>> {
-        let edges = self.from.iter().flat_map(|(from, to)| to.keys().map(move |to| (*from as u32, *to as u32)));
+        let edges = self
+            .from
+            .iter()
+            .flat_map(|(from, to)| to.keys().map(move |to| (*from as u32, *to as u32)));
         let graph = DiGraph::<(), ()>::from_edges(edges);
         let mut cycles: Vec<Vec<usize>> = tarjan_scc(&graph)
             .into_iter()
@@ -65,7 +73,13 @@ impl Edges {
         let mut before: BTreeMap<usize, usize> = BTreeMap::new();
         let mut queue = VecDeque::from([start]);
         while let Some(node) = queue.pop_front() {
-            for next in self.from.get(&node).into_iter().flat_map(BTreeMap::keys).filter(|n| inside.contains(n)) {
+            for next in self
+                .from
+                .get(&node)
+                .into_iter()
+                .flat_map(BTreeMap::keys)
+                .filter(|n| inside.contains(n))
+            {
                 if *next == start {
                     let mut path = vec![start];
                     let mut at = node;
@@ -89,17 +103,30 @@ impl Edges {
     fn report(&self, context: &Context<'_>, names: &[String], code: Code, verb: &str, diagnostics: &mut Diagnostics) {
         let name = |node: &usize| names.get(*node).map_or("", String::as_str);
         for cycle in self.cycles() {
-            let path = cycle.iter().map(|n| format!("`{}`", name(n))).collect::<Vec<_>>().join(" → ");
+            let path = cycle
+                .iter()
+                .map(|n| format!("`{}`", name(n)))
+                .collect::<Vec<_>>()
+                .join(" → ");
             let mut edges = cycle.iter().zip(cycle.iter().skip(1)).filter_map(|(from, to)| {
                 let (doc, pointer) = self.from.get(from)?.get(to)?;
                 Some((from, to, *doc, pointer))
             });
-            let Some((from, to, doc, pointer)) = edges.next() else { continue };
-            let subject = if code == Code::WaveCycle { "waves wait for each other" } else { "services depend on each other" };
+            let Some((from, to, doc, pointer)) = edges.next() else {
+                continue;
+            };
+            let subject = if code == Code::WaveCycle {
+                "waves wait for each other"
+            } else {
+                "services depend on each other"
+            };
             let mut diagnostic = context
                 .at(code, doc, pointer, format!("{subject} in a circle: {path}"))
                 .help("take one of these edges away")
-                .related(context.documents.locate(doc, pointer), format!("`{}` {verb} `{}`", name(from), name(to)));
+                .related(
+                    context.documents.locate(doc, pointer),
+                    format!("`{}` {verb} `{}`", name(from), name(to)),
+                );
             for (from, to, doc, pointer) in edges {
                 let place = context.documents.locate(doc, pointer);
                 diagnostic = diagnostic.related(place, format!("`{}` {verb} `{}`", name(from), name(to)));
@@ -125,7 +152,12 @@ fn waves(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                     Some(to) => edges.add(from, to, (strategy.doc, pointer)),
                     None => diagnostics.push(
                         context
-                            .at(Code::DanglingReference, strategy.doc, &pointer, format!("there is no wave `{need}`"))
+                            .at(
+                                Code::DanglingReference,
+                                strategy.doc,
+                                &pointer,
+                                format!("there is no wave `{need}`"),
+                            )
                             .maybe_help(nearest_or_list(need, names.iter().map(String::as_str))),
                     ),
                 }
@@ -157,7 +189,12 @@ fn services(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                     (None, [to]) => edges.add(from, *to, (fleet.doc, pointer)),
                     (None, []) => diagnostics.push(
                         context
-                            .at(Code::DanglingReference, fleet.doc, &pointer, format!("there is no service `{wanted}`"))
+                            .at(
+                                Code::DanglingReference,
+                                fleet.doc,
+                                &pointer,
+                                format!("there is no service `{wanted}`"),
+                            )
                             .maybe_help(nearest_or_list(wanted, names.iter().map(String::as_str))),
                     ),
                     (None, several) => {

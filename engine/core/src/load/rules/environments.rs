@@ -19,12 +19,19 @@ use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics, nearest_or_list};
 
 /// Environments without a wave, waves without an environment.
-pub static RULE: Rule =
-    Rule { name: "environments", codes: &[Code::WaveUncovered, Code::UnknownEnvironment], check };
+pub static RULE: Rule = Rule {
+    name: "environments",
+    codes: &[Code::WaveUncovered, Code::UnknownEnvironment],
+    check,
+};
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     let catalog = context.catalog;
-    let classes: BTreeMap<&str, _> = catalog.classes.values().map(|c| (c.spec.environment.as_str(), c)).collect();
+    let classes: BTreeMap<&str, _> = catalog
+        .classes
+        .values()
+        .map(|c| (c.spec.environment.as_str(), c))
+        .collect();
     // Without classes there is nothing to compare with, and another diagnostic says what is missing.
     if classes.is_empty() || catalog.strategies.is_empty() {
         return;
@@ -38,14 +45,21 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                     continue;
                 }
                 let pointer = format!("/spec/waves/{w}/environments/{i}");
-                let message = format!("no AssetClass has the environment `{environment}`, so it adds no asset to this wave");
+                let message =
+                    format!("no AssetClass has the environment `{environment}`, so it adds no asset to this wave");
                 let help = nearest_or_list(environment, classes.keys().copied());
-                diagnostics.push(context.at(Code::UnknownEnvironment, r.doc, &pointer, message).maybe_help(help));
+                diagnostics.push(
+                    context
+                        .at(Code::UnknownEnvironment, r.doc, &pointer, message)
+                        .maybe_help(help),
+                );
             }
         }
     }
     for (environment, class) in classes.iter().filter(|(environment, _)| !taken.contains(*environment)) {
-        let message = format!("no wave of any RolloutStrategy takes the environment `{environment}`: its assets are never patched");
+        let message = format!(
+            "no wave of any RolloutStrategy takes the environment `{environment}`: its assets are never patched"
+        );
         let diagnostic = context.at(Code::WaveUncovered, class.doc, "/spec/environment", message);
         diagnostics.push(diagnostic.maybe_help(nearest_or_list(environment, taken.iter().copied())));
     }

@@ -21,7 +21,12 @@ use crate::time::{Boundary, DurationSeconds};
 /// Ended, ending and over-broad exceptions and overrides.
 pub static RULE: Rule = Rule {
     name: "exceptions",
-    codes: &[Code::ExceptionExpired, Code::ExceptionExpiring, Code::ExceptionTooBroad, Code::OverrideExpired],
+    codes: &[
+        Code::ExceptionExpired,
+        Code::ExceptionExpiring,
+        Code::ExceptionTooBroad,
+        Code::OverrideExpired,
+    ],
     check,
 };
 
@@ -46,7 +51,11 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         let findings = r.spec.advisories.is_empty() && (r.spec.packages.is_empty() || everything);
         let assets = r.spec.when.is_none() && r.spec.selector.as_ref().is_none_or(|s| s.is_everything());
         if findings {
-            let what = if assets { "every finding of every asset" } else { "every finding of these assets" };
+            let what = if assets {
+                "every finding of every asset"
+            } else {
+                "every finding of these assets"
+            };
             let message = format!("the exception `{}` excuses {what}, also what is not known yet", r.name);
             let diagnostic = context.at_key(Code::ExceptionTooBroad, r.doc, "/spec", message);
             diagnostics.push(diagnostic.help("name the `advisories`, the `packages`, or both"));
@@ -56,7 +65,10 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         if r.spec.until.resolve(Boundary::End, zone) > context.now {
             continue;
         }
-        let review = r.spec.review_by.map_or_else(String::new, |by| format!("; it waits for its review by {by}"));
+        let review = r
+            .spec
+            .review_by
+            .map_or_else(String::new, |by| format!("; it waits for its review by {by}"));
         let message = format!("the override `{}` ended on {}{review}", r.name, r.spec.until);
         let diagnostic = context.at(Code::OverrideExpired, r.doc, "/spec/until", message);
         diagnostics.push(diagnostic.help("remove it once it has been reviewed"));

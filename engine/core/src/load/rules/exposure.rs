@@ -17,11 +17,18 @@ use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics};
 
 /// Classes without exposure.
-pub static RULE: Rule = Rule { name: "exposure", codes: &[Code::ExposureMissing], check };
+pub static RULE: Rule = Rule {
+    name: "exposure",
+    codes: &[Code::ExposureMissing],
+    check,
+};
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     for class in context.catalog.classes.values().filter(|c| c.spec.exposure.is_none()) {
-        let message = format!("the class `{}` does not say its `exposure`, so it counts as public", class.name);
+        let message = format!(
+            "the class `{}` does not say its `exposure`, so it counts as public",
+            class.name
+        );
         diagnostics.push(
             context
                 .at_key(Code::ExposureMissing, class.doc, "/spec", message)

@@ -38,13 +38,32 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             "AssetClass" => {
                 let templates = &context.catalog.project.paths.templates;
                 let folders = children(context, templates, "/");
-                let hooks: Vec<&str> =
-                    children(context, &format!("{templates}/hooks"), ".yml").into_iter().chain(known::HOOKS.iter().copied()).collect();
+                let hooks: Vec<&str> = children(context, &format!("{templates}/hooks"), ".yml")
+                    .into_iter()
+                    .chain(known::HOOKS.iter().copied())
+                    .collect();
                 word(&["spec", "target"], "render target", known::TARGETS, &folders);
-                word(&["spec", "targets", "*", "use"], "render target", known::TARGETS, &folders);
+                word(
+                    &["spec", "targets", "*", "use"],
+                    "render target",
+                    known::TARGETS,
+                    &folders,
+                );
                 word(&["spec", "protection", "backup"], "kind of backup", known::BACKUPS, &[]);
-                word(&["spec", "protection", "rollback"], "kind of rollback", known::ROLLBACKS, &[]);
-                for stage in ["beforeBatch", "beforeAsset", "afterAsset", "afterBatch", "onFailure", "always"] {
+                word(
+                    &["spec", "protection", "rollback"],
+                    "kind of rollback",
+                    known::ROLLBACKS,
+                    &[],
+                );
+                for stage in [
+                    "beforeBatch",
+                    "beforeAsset",
+                    "afterAsset",
+                    "afterBatch",
+                    "onFailure",
+                    "always",
+                ] {
                     word(&["spec", "hooks", stage, "*", "name"], "hook", &[], &hooks);
                 }
             }
@@ -58,16 +77,34 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             let list: Vec<Known> = known::SOURCE_TYPES
                 .iter()
                 .filter(|t| t.kinds.contains(&source.spec.kind))
-                .map(|t| Known { name: t.name, built: t.built })
+                .map(|t| Known {
+                    name: t.name,
+                    built: t.built,
+                })
                 .collect();
-            judge(context, source.doc, "/spec/type", ("source type", name), &list, &[], diagnostics);
+            judge(
+                context,
+                source.doc,
+                "/spec/type",
+                ("source type", name),
+                &list,
+                &[],
+                diagnostics,
+            );
             continue;
         };
         if !found.kinds.contains(&source.spec.kind) {
             let gives: Vec<&str> = found.kinds.iter().map(|k| known::kind_word(*k)).collect();
-            let message = format!("`{name}` does not give {}, but {}", known::kind_word(source.spec.kind), gives.join(" or "));
+            let message = format!(
+                "`{name}` does not give {}, but {}",
+                known::kind_word(source.spec.kind),
+                gives.join(" or ")
+            );
             let diagnostic = context.at(Code::SourceKindMismatch, source.doc, "/spec/type", message);
-            diagnostics.push(diagnostic.help(format!("write `kind: {}`, or choose another type", gives.join("` or `kind: "))));
+            diagnostics.push(diagnostic.help(format!(
+                "write `kind: {}`, or choose another type",
+                gives.join("` or `kind: ")
+            )));
         } else if !found.built {
             diagnostics.push(not_built(context, source.doc, "/spec/type", "source type", name));
         }
@@ -76,7 +113,12 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
 
 fn not_built(context: &Context<'_>, id: DocId, pointer: &str, what: &str, name: &str) -> crate::diag::Diagnostic {
     context
-        .at(Code::NotBuiltYet, id, pointer, format!("the {what} `{name}` is not built yet"))
+        .at(
+            Code::NotBuiltYet,
+            id,
+            pointer,
+            format!("the {what} `{name}` is not built yet"),
+        )
         .help("work that needs it will be refused; everything else goes on")
 }
 
@@ -110,7 +152,10 @@ fn children<'a>(context: &Context<'a>, folder: &str, end: &str) -> Vec<&'a str> 
     let mut names: Vec<&str> = paths
         .filter_map(|path| path.strip_prefix(folder)?.strip_prefix('/'))
         .filter_map(|rest| match end {
-            "/" => rest.split_once('/').map(|(name, _)| name).filter(|name| *name != "hooks"),
+            "/" => rest
+                .split_once('/')
+                .map(|(name, _)| name)
+                .filter(|name| *name != "hooks"),
             end => rest.strip_suffix(end).filter(|name| !name.contains('/')),
         })
         .collect();

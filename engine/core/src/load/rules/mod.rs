@@ -11,14 +11,17 @@ mod exposure;
 mod gates;
 mod known_names;
 mod over;
+mod override_allowed;
 mod periods;
 mod references;
+mod release_time;
 mod required;
 mod secrets;
 mod services;
 mod shadowed;
 mod snapshot_revert;
 mod soak;
+mod uncovered;
 mod unique;
 mod unused;
 mod windows;
@@ -79,14 +82,17 @@ pub static RULES: &[&Rule] = &[
     &gates::RULE,
     &known_names::RULE,
     &over::RULE,
+    &override_allowed::RULE,
     &periods::RULE,
     &references::RULE,
+    &release_time::RULE,
     &required::RULE,
     &secrets::RULE,
     &services::RULE,
     &shadowed::RULE,
     &snapshot_revert::RULE,
     &soak::RULE,
+    &uncovered::RULE,
     &unique::RULE,
     &unused::RULE,
     &windows::RULE,

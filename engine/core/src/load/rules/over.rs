@@ -19,8 +19,11 @@ use crate::source::DocId;
 use crate::time::{Boundary, When};
 
 /// What has ended.
-pub static RULE: Rule =
-    Rule { name: "over", codes: &[Code::FreezeOver, Code::BaselineExpired, Code::PauseOver, Code::HoldOver], check };
+pub static RULE: Rule = Rule {
+    name: "over",
+    codes: &[Code::FreezeOver, Code::BaselineExpired, Code::PauseOver, Code::HoldOver],
+    check,
+};
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     let zone = &context.catalog.zone.0;
@@ -31,20 +34,47 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     };
     for r in context.catalog.freezes.values() {
         if let Some(to) = r.spec.to {
-            over(Code::FreezeOver, r.doc, "/spec/to", to, format!("the freeze `{}` was over on {to}", r.name));
+            over(
+                Code::FreezeOver,
+                r.doc,
+                "/spec/to",
+                to,
+                format!("the freeze `{}` was over on {to}", r.name),
+            );
         }
     }
     for r in context.catalog.policies.values() {
         if let Some(b) = &r.spec.baseline {
-            let message = format!("the baseline ended on {}: what is left of it is on the ordinary clock", b.expires);
-            over(Code::BaselineExpired, r.doc, "/spec/baseline/expires", b.expires, message);
+            let message = format!(
+                "the baseline ended on {}: what is left of it is on the ordinary clock",
+                b.expires
+            );
+            over(
+                Code::BaselineExpired,
+                r.doc,
+                "/spec/baseline/expires",
+                b.expires,
+                message,
+            );
         }
         if let Some(p) = &r.spec.pause {
-            over(Code::PauseOver, r.doc, "/spec/pause/until", p.until, format!("the pause ended on {}", p.until));
+            over(
+                Code::PauseOver,
+                r.doc,
+                "/spec/pause/until",
+                p.until,
+                format!("the pause ended on {}", p.until),
+            );
         }
         for (i, hold) in r.spec.holds.iter().enumerate() {
             let message = format!("the hold ended on {} and keeps nothing back any more", hold.until);
-            over(Code::HoldOver, r.doc, &format!("/spec/holds/{i}/until"), hold.until, message);
+            over(
+                Code::HoldOver,
+                r.doc,
+                &format!("/spec/holds/{i}/until"),
+                hold.until,
+                message,
+            );
         }
     }
 }

@@ -18,7 +18,11 @@ use crate::source::DocId;
 use crate::time::{Boundary, When};
 
 /// Periods that are empty.
-pub static RULE: Rule = Rule { name: "periods", codes: &[Code::EmptyPeriod], check };
+pub static RULE: Rule = Rule {
+    name: "periods",
+    codes: &[Code::EmptyPeriod],
+    check,
+};
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     let zone = &context.catalog.zone.0;
@@ -43,7 +47,11 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     }
     for r in context.catalog.policies.values() {
         if let Some(b) = &r.spec.baseline {
-            period(r.doc, ("/spec/baseline/asOf", Some(b.as_of)), ("/spec/baseline/expires", Some(b.expires)));
+            period(
+                r.doc,
+                ("/spec/baseline/asOf", Some(b.as_of)),
+                ("/spec/baseline/expires", Some(b.expires)),
+            );
         }
     }
 }

@@ -13,12 +13,18 @@
 //! # Fix
 //! Correct the name, or add the resource.
 
+use std::collections::BTreeSet;
+
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics, nearest_or_list};
 use crate::load::sites::texts_at;
 
 /// Dangling references.
-pub static RULE: Rule = Rule { name: "references", codes: &[Code::DanglingReference], check };
+pub static RULE: Rule = Rule {
+    name: "references",
+    codes: &[Code::DanglingReference],
+    check,
+};
 
 /// Which fields name which kind (`*` = every entry of a list).
 const REFERENCES: &[(&str, &[&str], &str)] = &[
@@ -31,18 +37,23 @@ const REFERENCES: &[(&str, &[&str], &str)] = &[
     ("Override", &["spec", "window"], "MaintenanceWindow"),
     ("PatchPolicy", &["spec", "rollout"], "RolloutStrategy"),
     ("PatchPolicy", &["spec", "sla"], "SlaPolicy"),
-    ("RolloutStrategy", &["spec", "waves", "*", "gates", "*", "source"], "Source"),
+    (
+        "RolloutStrategy",
+        &["spec", "waves", "*", "gates", "*", "source"],
+        "Source",
+    ),
     ("ValidationSuite", &["spec", "checks", "*", "source"], "Source"),
 ];
 
-/// Whether `name` is named by any resource that may refer to `kind`.
-pub(super) fn is_named(context: &Context<'_>, kind: &str, name: &str) -> bool {
-    context.documents.iter().any(|(_, doc)| {
-        REFERENCES
-            .iter()
-            .filter(|(from, _, to)| *to == kind && *from == doc.kind())
-            .any(|(_, path, _)| texts_at(&doc.value, path).iter().any(|(_, text)| *text == name))
-    })
+/// Every name that any resource refers to, with its kind.
+pub(super) fn named<'a>(context: &Context<'a>) -> BTreeSet<(&'static str, &'a str)> {
+    let mut named = BTreeSet::new();
+    for (_, doc) in context.documents.iter() {
+        for (_, path, target) in REFERENCES.iter().filter(|(kind, ..)| *kind == doc.kind()) {
+            named.extend(texts_at(&doc.value, path).into_iter().map(|(_, name)| (*target, name)));
+        }
+    }
+    named
 }
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {

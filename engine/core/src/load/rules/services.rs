@@ -20,14 +20,23 @@ use crate::load::wire::{FleetAsset, FleetSpec, Lifecycle};
 use crate::name::Rounding;
 
 /// Services that can spare no member.
-pub static RULE: Rule = Rule { name: "services", codes: &[Code::ServiceTooSmall], check };
+pub static RULE: Rule = Rule {
+    name: "services",
+    codes: &[Code::ServiceTooSmall],
+    check,
+};
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     for fleet in context.catalog.fleets.values() {
         for (s, service) in fleet.spec.services.iter().enumerate() {
             let Some(wanted) = service.min_available else { continue };
             let mut members: BTreeMap<&str, usize> = BTreeMap::new();
-            for asset in fleet.spec.assets.iter().filter(|a| a.lifecycle != Some(Lifecycle::Retired)) {
+            for asset in fleet
+                .spec
+                .assets
+                .iter()
+                .filter(|a| a.lifecycle != Some(Lifecycle::Retired))
+            {
                 let label = |key: &str| label(&fleet.spec, asset, key);
                 if service.members.matches(label)
                     && let Some(environment) = environment(context, &label)
@@ -46,19 +55,28 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 );
                 let pointer = format!("/spec/services/{s}/minAvailable");
                 let diagnostic = context.at(Code::ServiceTooSmall, fleet.doc, &pointer, message);
-                diagnostics.push(diagnostic.help("add a member, or lower `minAvailable`; members that only a source reports count later"));
+                diagnostics.push(
+                    diagnostic
+                        .help("add a member, or lower `minAvailable`; members that only a source reports count later"),
+                );
             }
         }
     }
 }
 
 fn label<'a>(fleet: &'a FleetSpec, asset: &'a FleetAsset, key: &str) -> Option<&'a str> {
-    asset.labels.get(key).or_else(|| fleet.labels.get(key)).map(String::as_str)
+    asset
+        .labels
+        .get(key)
+        .or_else(|| fleet.labels.get(key))
+        .map(String::as_str)
 }
 
 /// The environment of the class that labels alone choose; classes with a condition cannot be judged here.
 fn environment<'a>(context: &Context<'a>, label: &dyn Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
     let classes = context.catalog.classes.values().filter(|c| c.spec.when.is_none());
     let matching = classes.filter(|c| c.spec.selector.as_ref().is_some_and(|s| s.matches(label)));
-    matching.max_by_key(|c| c.spec.priority).map(|c| c.spec.environment.as_str())
+    matching
+        .max_by_key(|c| c.spec.priority)
+        .map(|c| c.spec.environment.as_str())
 }

@@ -20,7 +20,11 @@ use crate::load::wire::SlaRule;
 use crate::name::{Severity, SeverityMatch};
 
 /// Rules behind one that takes everything they take.
-pub static RULE: Rule = Rule { name: "shadowed", codes: &[Code::ShadowedRule], check };
+pub static RULE: Rule = Rule {
+    name: "shadowed",
+    codes: &[Code::ShadowedRule],
+    check,
+};
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     for r in context.catalog.slas.values() {
@@ -29,12 +33,18 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             let Some(first) = earlier else { continue };
             let name = |rule: &SlaRule, i: usize| rule.name.clone().unwrap_or_else(|| format!("#{}", i + 1));
             let before = r.spec.rules.get(first).map_or_else(String::new, |e| name(e, first));
-            let message = format!("the rule `{}` is never reached: `{before}` matches all that it matches", name(rule, i));
+            let message = format!(
+                "the rule `{}` is never reached: `{before}` matches all that it matches",
+                name(rule, i)
+            );
             diagnostics.push(
                 context
                     .at_key(Code::ShadowedRule, r.doc, &format!("/spec/rules/{i}"), message)
                     .help("the first match wins: put the narrower rule first")
-                    .related(context.documents.locate_key(r.doc, &format!("/spec/rules/{first}")), "this rule comes first"),
+                    .related(
+                        context.documents.locate_key(r.doc, &format!("/spec/rules/{first}")),
+                        "this rule comes first",
+                    ),
             );
         }
     }
@@ -50,13 +60,23 @@ fn covers(wide: &SlaRule, narrow: &SlaRule) -> bool {
         (Some(wide), Some(SeverityMatch::OneOf(words))) => words.iter().all(|word| wide.matches(*word)),
         (Some(SeverityMatch::AtLeast(wide)), Some(SeverityMatch::AtLeast(narrow))) => wide <= narrow,
         (Some(wide), Some(SeverityMatch::AtLeast(floor))) => {
-            let above = [Severity::None, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+            let above = [
+                Severity::None,
+                Severity::Low,
+                Severity::Medium,
+                Severity::High,
+                Severity::Critical,
+            ];
             wide.matches(Severity::Unknown) && above.iter().filter(|s| *s >= floor).all(|s| wide.matches(*s))
         }
         (Some(_), None) => false,
     };
-    let types = wide.types.is_empty() || (!narrow.types.is_empty() && narrow.types.iter().all(|t| wide.types.contains(t)));
-    let selector = wide.selector.as_ref().is_none_or(|s| s.is_everything() || Some(s) == narrow.selector.as_ref());
+    let types =
+        wide.types.is_empty() || (!narrow.types.is_empty() && narrow.types.iter().all(|t| wide.types.contains(t)));
+    let selector = wide
+        .selector
+        .as_ref()
+        .is_none_or(|s| s.is_everything() || Some(s) == narrow.selector.as_ref());
     severity
         && types
         && selector

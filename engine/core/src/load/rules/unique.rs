@@ -20,7 +20,11 @@ use crate::load::sites::texts_at;
 use crate::source::DocId;
 
 /// Duplicate names inside resources.
-pub static RULE: Rule = Rule { name: "unique", codes: &[Code::DuplicateName], check };
+pub static RULE: Rule = Rule {
+    name: "unique",
+    codes: &[Code::DuplicateName],
+    check,
+};
 
 /// Kind, path of the names, what they name.
 const LISTS: &[(&str, &[&str], &str)] = &[
@@ -44,7 +48,11 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 let message = format!("there is already a {what} `{name}` in this list");
                 let other = context.documents.locate(id, first);
                 let diagnostic = context.at(Code::DuplicateName, id, &pointer, message);
-                diagnostics.push(diagnostic.help("rename or remove one of the two").related(other, "the other one"));
+                diagnostics.push(
+                    diagnostic
+                        .help("rename or remove one of the two")
+                        .related(other, "the other one"),
+                );
             }
         }
         if doc.kind() != "Fleet" {
@@ -55,11 +63,20 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 assets.insert(name.to_lowercase(), (id, pointer));
                 continue;
             };
-            let place = if *other == id { "in this fleet" } else { "in another fleet" };
+            let place = if *other == id {
+                "in this fleet"
+            } else {
+                "in another fleet"
+            };
             let location = context.documents.locate(*other, first);
             diagnostics.push(
                 context
-                    .at(Code::DuplicateName, id, &pointer, format!("the asset `{name}` is already listed {place}"))
+                    .at(
+                        Code::DuplicateName,
+                        id,
+                        &pointer,
+                        format!("the asset `{name}` is already listed {place}"),
+                    )
                     .help("an asset belongs to one fleet and is listed once; names are compared without regard to case")
                     .related(location, "the other one"),
             );

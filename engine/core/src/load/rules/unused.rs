@@ -14,32 +14,55 @@
 //! # Fix
 //! Refer to it, or remove it.
 
-use super::references::is_named;
+use super::references::named;
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics};
 use crate::load::wire::{SourceKind, WindowChoice};
 use crate::source::DocId;
 
 /// Resources without a reference.
-pub static RULE: Rule = Rule { name: "unused", codes: &[Code::UnusedResource], check };
+pub static RULE: Rule = Rule {
+    name: "unused",
+    codes: &[Code::UnusedResource],
+    check,
+};
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     let catalog = context.catalog;
-    let mut unused = |kind: &str, name: &str, doc: DocId, who: &str| {
-        if !is_named(context, kind, name) {
+    let named = named(context);
+    let mut unused = |kind: &'static str, name: &str, doc: DocId, who: &str| {
+        if !named.contains(&(kind, name)) {
             let message = format!("the {kind} `{name}` is named by no {who}");
             let diagnostic = context.at(Code::UnusedResource, doc, "/metadata/name", message);
             diagnostics.push(diagnostic.help("refer to it, or remove it"));
         }
     };
-    catalog.slas.values().for_each(|r| unused("SlaPolicy", &r.name, r.doc, "PatchPolicy"));
-    catalog.strategies.values().for_each(|r| unused("RolloutStrategy", &r.name, r.doc, "PatchPolicy"));
-    catalog.suites.values().for_each(|r| unused("ValidationSuite", &r.name, r.doc, "AssetClass"));
+    catalog
+        .slas
+        .values()
+        .for_each(|r| unused("SlaPolicy", &r.name, r.doc, "PatchPolicy"));
+    catalog
+        .strategies
+        .values()
+        .for_each(|r| unused("RolloutStrategy", &r.name, r.doc, "PatchPolicy"));
+    catalog
+        .suites
+        .values()
+        .for_each(|r| unused("ValidationSuite", &r.name, r.doc, "AssetClass"));
     // A label of an asset may name any window.
-    let by_label = catalog.classes.values().any(|c| matches!(c.spec.window, WindowChoice::FromLabel { .. }));
+    let by_label = catalog
+        .classes
+        .values()
+        .any(|c| matches!(c.spec.window, WindowChoice::FromLabel { .. }));
     if !by_label {
-        catalog.windows.values().for_each(|r| unused("MaintenanceWindow", &r.name, r.doc, "AssetClass"));
+        catalog
+            .windows
+            .values()
+            .for_each(|r| unused("MaintenanceWindow", &r.name, r.doc, "AssetClass"));
     }
-    let inventory = catalog.sources.values().filter(|r| r.spec.kind == SourceKind::Inventory);
+    let inventory = catalog
+        .sources
+        .values()
+        .filter(|r| r.spec.kind == SourceKind::Inventory);
     inventory.for_each(|r| unused("Source", &r.name, r.doc, "Fleet"));
 }

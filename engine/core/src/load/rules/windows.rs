@@ -43,7 +43,13 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     }
     for r in context.catalog.freezes.values() {
         if let Some(rule) = &r.spec.rule {
-            recurrence(context, r.doc, "/spec/rule", &schedule::opening_start(rule), diagnostics);
+            recurrence(
+                context,
+                r.doc,
+                "/spec/rule",
+                &schedule::opening_start(rule),
+                diagnostics,
+            );
         }
     }
     for r in context.catalog.windows.values() {
@@ -71,7 +77,10 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         }
         let longest = window.schedules.iter().map(|s| s.duration_seconds).max().unwrap_or(0);
         if !window.never_opens() && window.cutoff_seconds >= longest {
-            let message = format!("no batch could ever start: `cutoff: {}` is not shorter than any opening", r.spec.cutoff);
+            let message = format!(
+                "no batch could ever start: `cutoff: {}` is not shorter than any opening",
+                r.spec.cutoff
+            );
             diagnostics.push(
                 context
                     .at(Code::WindowNeverOpens, r.doc, "/spec/cutoff", message)
@@ -100,11 +109,18 @@ fn recurrence(context: &Context<'_>, doc: DocId, pointer: &str, schedule: &Sched
     match schedule::recurrence(schedule, &context.catalog.zone.0) {
         Ok(recurrence) if recurrence.is_impossible() => {
             let pointer = format!("{pointer}/rrule");
-            let diagnostic = context.at(Code::WindowNeverOpens, doc, &pointer, "this rule has no occurrence at all");
+            let diagnostic = context.at(
+                Code::WindowNeverOpens,
+                doc,
+                &pointer,
+                "this rule has no occurrence at all",
+            );
             diagnostics.push(diagnostic.help("correct the rule"));
         }
         Ok(_) => {}
-        Err(faults) => faults.iter().for_each(|fault| report(context, doc, pointer, fault, diagnostics)),
+        Err(faults) => faults
+            .iter()
+            .for_each(|fault| report(context, doc, pointer, fault, diagnostics)),
     }
 }
 

@@ -1,0 +1,262 @@
+//! Which advisories speak of an installed package, and whether its version is affected.
+//!
+//! Invariant \[own-release\]: only fixes for the asset's own distribution and release are looked at. Module streams
+//! follow design §5.3: a plain build is never hit by a modular fix nor the reverse, and what cannot be told is
+//! undecidable with its reason, never a guess.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustc_hash::FxHashMap;
+
+use crate::observe::{AdvisoryRecord, Fix, Observation};
+use crate::version::{Scheme, compare, is_modular, rpm_evr};
+
+/// A package as installed (or, for a kernel, running) on an asset. Empty texts are unknown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Installed<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    pub(super) arch: &'a str,
+    pub(super) source: &'a str,
+    pub(super) module: &'a str,
+}
+
+/// What an advisory means for one installed version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Affected; the least version outside every range, if one is published.
+    Affected(Option<Arc<str>>),
+    /// The advisory speaks of this package, and this version has the fix named here.
+    Fixed(Option<Arc<str>>),
+    /// It cannot be told, and why.
+    Undecidable(String),
+}
+
+/// An advisory that speaks of a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Match {
+    pub(super) advisory: u32,
+    pub(super) scheme: Scheme,
+    pub(super) verdict: Verdict,
+}
+
+/// Release, whether it is a source name, and the name.
+type Key<'o> = (&'o str, Option<&'o str>, bool, &'o str);
+
+/// Fixes by (OS id, release, package), for every advisory that is not withdrawn.
+pub(super) struct FixIndex<'o> {
+    advisories: &'o [AdvisoryRecord],
+    fixes: FxHashMap<Key<'o>, Vec<(u32, &'o Fix)>>,
+    schemes: FxHashMap<&'o str, Scheme>,
+}
+
+impl<'o> FixIndex<'o> {
+    /// Indexes every fix once. An advisory withdrawn at or before `now` says nothing any more.
+    pub(super) fn new(observation: &'o Observation, now: Timestamp) -> Self {
+        let mut fixes: FxHashMap<Key<'o>, Vec<(u32, &'o Fix)>> = FxHashMap::default();
+        let mut schemes = FxHashMap::default();
+        let standing = observation.advisories.iter().enumerate().filter(|(_, a)| a.withdrawn.is_none_or(|w| w > now));
+        for (index, advisory) in standing {
+            for fix in &advisory.fixes {
+                let release = fix.ecosystem.release.as_deref();
+                let key = (fix.ecosystem.os_id.as_ref(), release, fix.by_source, fix.package.as_ref());
+                fixes.entry(key).or_default().push((index as u32, fix));
+                schemes.entry(fix.ecosystem.os_id.as_ref()).or_insert(fix.ecosystem.scheme);
+            }
+        }
+        Self { advisories: &observation.advisories, fixes, schemes }
+    }
+
+    /// The version order of a distribution, if any advisory speaks of it.
+    pub(super) fn scheme(&self, os_id: &str) -> Option<Scheme> {
+        self.schemes.get(os_id).copied()
+    }
+
+    /// Every advisory that speaks of the package on this release, in order of advisory.
+    ///
+    /// Where two sources give the same advisory id, the first by source name that speaks of the package is heard, so
+    /// that a finding stands once.
+    pub(super) fn matches(&self, os_id: &str, major: &str, installed: &Installed<'_>) -> Vec<Match> {
+        let source = if installed.source.is_empty() { installed.name } else { installed.source };
+        let mut found: Vec<(u32, &Fix)> = Vec::new();
+        for release in [Some(major), None] {
+            for (by_source, name) in [(false, installed.name), (true, source)] {
+                let fixes = self.fixes.get(&(os_id, release, by_source, name)).into_iter().flatten();
+                found.extend(fixes.filter(|(_, fix)| arch_applies(fix, installed.arch)));
+            }
+        }
+        found.sort_by_key(|(advisory, _)| *advisory);
+        let mut matches: Vec<Match> = Vec::new();
+        let mut previous: Option<&str> = None;
+        for group in found.chunk_by(|a, b| a.0 == b.0) {
+            let Some((advisory, first)) = group.first() else { continue };
+            let id = self.advisories.get(*advisory as usize).map(|a| a.id.as_ref());
+            if previous.is_some() && previous == id {
+                continue;
+            }
+            let scheme = first.ecosystem.scheme;
+            let fixes: Vec<&Fix> = group.iter().map(|(_, fix)| *fix).filter(|f| f.ecosystem.scheme == scheme).collect();
+            if let Some(verdict) = verdict(scheme, &fixes, installed) {
+                previous = id;
+                matches.push(Match { advisory: *advisory, scheme, verdict });
+            }
+        }
+        matches
+    }
+}
+
+/// A fix for an architecture is for that architecture only. Packages for every architecture (`noarch`, `all`) are hit by
+/// any, and where the architecture was not observed nothing can be ruled out.
+fn arch_applies(fix: &Fix, installed: &str) -> bool {
+    let any = |arch: &str| matches!(arch, "" | "noarch" | "all" | "(none)");
+    fix.arch.as_deref().is_none_or(|arch| any(arch) || any(installed) || arch == installed)
+}
+
+/// None when no fix is for this kind of build (plain or modular, or its stream).
+fn verdict(scheme: Scheme, fixes: &[&Fix], installed: &Installed<'_>) -> Option<Verdict> {
+    let (fixes, doubt) = match scheme {
+        Scheme::Rpm => of_the_stream(fixes, installed),
+        _ => (fixes.to_vec(), None),
+    };
+    if fixes.is_empty() {
+        return None;
+    }
+    let affected = least_outside(scheme, &fixes, installed.version);
+    Some(match (affected, doubt) {
+        (Some(_), Some(reason)) => Verdict::Undecidable(reason),
+        (Some(fixed), None) => Verdict::Affected(fixed.map(Arc::clone)),
+        (None, _) => Verdict::Fixed(newest_taken(scheme, &fixes, installed.version)),
+    })
+}
+
+/// Whether `version` lies below `bound`. An rpm bound without a release is a bound on the version only: every release of
+/// that version is at it, not above (rpm itself would call a missing release older than any).
+fn below(scheme: Scheme, version: &str, bound: &str) -> bool {
+    if scheme == Scheme::Rpm && rpm_evr(bound).2.is_none() {
+        let (epoch, version, _) = rpm_evr(version);
+        return compare(scheme, &format!("{epoch}:{version}"), bound) == Ordering::Less;
+    }
+    compare(scheme, version, bound) == Ordering::Less
+}
+
+fn contains(scheme: Scheme, fix: &Fix, version: &str) -> bool {
+    let introduced = fix.introduced.as_deref().is_none_or(|from| !below(scheme, version, from));
+    introduced && fix.fixed.as_deref().is_none_or(|to| below(scheme, version, to))
+}
+
+/// The least fixed version that lies in no range, when a range contains `version`: taking it closes the finding for
+/// good. `Some(None)` = affected, and no fix is published.
+fn least_outside<'f>(scheme: Scheme, fixes: &[&'f Fix], version: &str) -> Option<Option<&'f Arc<str>>> {
+    let around = |version: &str| {
+        let ranges = fixes.iter().filter(|fix| contains(scheme, fix, version));
+        ranges.map(|fix| fix.fixed.as_ref()).min_by(|a, b| match (a, b) {
+            (Some(a), Some(b)) => compare(scheme, a, b),
+            // A range without end beats every fix: nothing published leaves it.
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        })
+    };
+    let mut fixed = around(version)?;
+    // Each step leaves one range for good, so there are at most as many steps as ranges.
+    for _ in fixes {
+        let Some(next) = fixed.and_then(|at| around(at)) else { break };
+        fixed = next;
+    }
+    Some(fixed)
+}
+
+/// The newest published fix that `version` already has.
+fn newest_taken(scheme: Scheme, fixes: &[&Fix], version: &str) -> Option<Arc<str>> {
+    let taken = fixes.iter().filter_map(|fix| fix.fixed.as_ref()).filter(|fixed| !below(scheme, version, fixed));
+    taken.max_by(|a, b| compare(scheme, a, b)).map(Arc::clone)
+}
+
+/// The fixes that are for a build of this kind, and a doubt where the stream cannot be told.
+fn of_the_stream<'f>(fixes: &[&'f Fix], installed: &Installed<'_>) -> (Vec<&'f Fix>, Option<String>) {
+    let modular = |fix: &&Fix| fix.module.is_some() || fix.fixed.as_deref().is_some_and(is_modular);
+    // A range that names neither module nor fixed version is for any build.
+    let open_ended = |fix: &&Fix| fix.module.is_none() && fix.fixed.is_none();
+    if installed.module.is_empty() && !is_modular(installed.version) {
+        return (fixes.iter().copied().filter(|f| !modular(f)).collect(), None);
+    }
+    let mine: Vec<&Fix> = fixes.iter().copied().filter(|f| modular(f) || open_ended(f)).collect();
+    let label = stream(installed.module);
+    if label.is_some() && mine.iter().any(|f| f.module.as_deref().and_then(stream) == label) {
+        return (mine.into_iter().filter(|f| f.module.as_deref().and_then(stream) == label).collect(), None);
+    }
+    let (named, unnamed): (Vec<&Fix>, Vec<&Fix>) = mine.into_iter().partition(|f| f.module.is_some());
+    if label.is_some() || named.is_empty() {
+        return one_build(unnamed, installed);
+    }
+    // The feed names streams, the observation does not.
+    let mut all = named;
+    all.extend(unnamed);
+    if let Some(same) = narrowed(&all, |fix| upstream(fix) == Some(rpm_evr(installed.version).1)) {
+        return (same, None);
+    }
+    let streams: std::collections::BTreeSet<&str> = all.iter().filter_map(|f| f.module.as_deref()).collect();
+    let streams: Vec<&str> = streams.into_iter().collect();
+    let reason = format!(
+        "the installed build is modular, but its stream was not observed; the advisory fixes {}",
+        streams.join(", ")
+    );
+    (all, Some(reason))
+}
+
+/// Among several modular fixes of one package without a stream: the one of the installed label (`el8.5.0` of
+/// `.module_el8.5.0+94`), else of the installed upstream version, else nobody can tell.
+fn one_build<'f>(fixes: Vec<&'f Fix>, installed: &Installed<'_>) -> (Vec<&'f Fix>, Option<String>) {
+    if distinct(&fixes) <= 1 {
+        return (fixes, None);
+    }
+    let label = module_label(installed.version);
+    let same_label = |fix: &Fix| label.is_some() && fix.fixed.as_deref().and_then(module_label) == label;
+    let same_upstream = |fix: &Fix| upstream(fix) == Some(rpm_evr(installed.version).1);
+    let by_label: Vec<&Fix> = fixes.iter().copied().filter(|f| same_label(f)).collect();
+    let pool = if by_label.is_empty() { &fixes } else { &by_label };
+    if distinct(pool) == 1 {
+        return (pool.clone(), None);
+    }
+    if let Some(one) = narrowed(pool, same_upstream) {
+        return (one, None);
+    }
+    let versions: Vec<&str> = fixes.iter().filter_map(|f| f.fixed.as_deref()).collect();
+    let reason = format!(
+        "the advisory has several modular fixes ({}) and neither the label nor the upstream version of the installed \
+         build tells which is meant",
+        versions.join(", ")
+    );
+    (fixes, Some(reason))
+}
+
+fn distinct(fixes: &[&Fix]) -> usize {
+    fixes.iter().map(|f| (&f.introduced, &f.fixed)).collect::<std::collections::BTreeSet<_>>().len()
+}
+
+/// Those for which `keep` holds, if they agree on one range.
+fn narrowed<'f>(fixes: &[&'f Fix], keep: impl Fn(&Fix) -> bool) -> Option<Vec<&'f Fix>> {
+    let kept: Vec<&Fix> = fixes.iter().copied().filter(|f| keep(f)).collect();
+    (distinct(&kept) == 1).then_some(kept)
+}
+
+fn upstream(fix: &Fix) -> Option<&str> {
+    fix.fixed.as_deref().map(|fixed| rpm_evr(fixed).1)
+}
+
+/// `name:stream` of `name:stream[:version[:context]]`.
+pub(super) fn stream(label: &str) -> Option<&str> {
+    let end = label.match_indices(':').nth(1).map_or(label.len(), |(at, _)| at);
+    label.get(..end).filter(|s| !s.is_empty())
+}
+
+/// `el8.5.0` of `…-6.module_el8.5.0+94+abcdef` and `…-6.module+el8.5.0+94+abcdef`.
+fn module_label(version: &str) -> Option<&str> {
+    let (_, rest) = version.split_once(".module")?;
+    let rest = rest.strip_prefix(['_', '+'])?;
+    rest.split('+').next().filter(|label| !label.is_empty())
+}
+
+#[cfg(test)]
+#[path = "matching_tests.rs"]
+mod tests;
