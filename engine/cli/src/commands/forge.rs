@@ -100,10 +100,10 @@ fn merge(
             }
         }
         if !names.is_empty() {
-            context.output.say(&format!("recorded the missing approvals of #{number} as {}", names.join(", ")));
+            context.output.text(&format!("recorded the missing approvals of #{number} as {}", names.join(", ")))?;
         }
     }
-    let name = by.unwrap_or("local-1");
+    let name = by.unwrap_or("local");
     let outcome = forge.merge(number, name, None, context.now).map_err(failed)?;
     applied(context, outcome, &format!("merged #{number} as {name}"))
 }
