@@ -255,7 +255,9 @@ fn policy(f: &mut Faults<'_>, spec: &crate::load::wire::PatchPolicySpec) {
 }
 
 fn sla(f: &mut Faults<'_>, spec: &crate::load::wire::SlaPolicySpec) {
-    let fields = [("rules", !spec.rules.is_empty()), ("table", spec.table.is_some())];
+    // An empty list is a list: `rules: []` says that the default is meant for everything.
+    let written = f.context.documents.get(f.doc).is_some_and(|d| d.value.pointer("/spec/rules").is_some());
+    let fields = [("rules", written), ("table", spec.table.is_some())];
     f.exactly_one("/spec", &fields, "an SlaPolicy");
     if let Some(table) = &spec.table {
         f.exactly_one(
