@@ -158,7 +158,7 @@ fn play(scene: &dyn Scene, steps: &[Step]) -> String {
 
 proptest! {
     // Each case plays a history on the disk; the number keeps the suite within seconds.
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn the_fake_answers_what_the_local_forge_answers(steps in prop::collection::vec(any_step(), 1..24)) {

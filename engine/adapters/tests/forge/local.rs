@@ -28,6 +28,8 @@ fn first_commit(folder: &Path) -> Repository {
 /// A whole life: made, proposed, approved, merged, HEAD moved on, recorded.
 fn live(folder: &Path, interrupt: Option<Interrupt>) -> Result<(), ForgeError> {
     let (forge, _) = LocalForge::open_or_create_with(folder, ROLLOUTS, at(6), interrupt)?;
+    // The process ends here, not the power: waiting for the disk would only slow the test.
+    fs::write(forge.path().join("patchwave.config"), "").unwrap();
     let open = |forge: &LocalForge| forge.view().map(|view| view.pull_requests);
     if open(&forge)?.iter().all(|pull| pull.state == PullRequestState::Open) {
         forge.apply(&put_branch("test", "one"), at(2))?;
@@ -231,6 +233,27 @@ fn a_shallow_clone_is_taken_in() {
     commit(&repo, "HEAD", &files(&[("policies/c.yaml", "c")]), "user", at(4));
     assert!(matches!(forge.take_in(at(4)).unwrap(), TakenIn::Merged { .. }));
     assert_eq!(forge.view().unwrap().pull_requests[0].state, PullRequestState::Merged);
+}
+
+#[test]
+fn a_linked_work_tree_has_a_forge_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = first_commit(&folder.path().join("main"));
+    let linked = folder.path().join("linked");
+    repo.worktree("linked", &linked, None).unwrap();
+    let (forge, taken) = LocalForge::open_or_create(&linked, ROLLOUTS, at(1)).unwrap();
+    assert_eq!(
+        taken,
+        TakenIn::FastForward {
+            to: repo.head().unwrap().target().unwrap().to_string()
+        }
+    );
+    assert!(forge.path().starts_with(&linked));
+    assert!(
+        LocalForge::open(&folder.path().join("main"), ROLLOUTS)
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
