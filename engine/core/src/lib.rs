@@ -14,11 +14,13 @@
 //! | [`verify`] | rollout, ledger, fresh observation | [`verify::Verdict`] and state moves |
 //! | [`decide`] | the world, now | the actions of one reconcile step |
 //!
-//! Foundations below all stages: [`source`] (texts, spans), [`diag`] (diagnostics), [`name`] (names, globs,
+//! Foundations below all stages: [`canonical`] (canonical JSON, digests), [`source`] (texts, spans), [`diag`] (diagnostics), [`name`] (names, globs,
 //! selectors), [`time`] (durations, dates, windows, freezes), [`version`] (version order of each ecosystem).
 //! A stage may use foundations and earlier stages only; `tests/direction.rs` checks it.
 
 pub mod assess;
+pub mod canonical;
+pub mod decide;
 pub mod diag;
 pub mod history;
 pub mod load;
@@ -26,6 +28,8 @@ pub mod name;
 pub mod observe;
 pub mod plan;
 pub mod propose;
+pub mod render;
 pub mod source;
 pub mod time;
+pub mod verify;
 pub mod version;

@@ -1,2 +1,91 @@
-//! Chores.
-fn main() {}
+//! Chores of the repository.
+//!
+//! `cargo run -p xtask -- generate` writes the generated files, `generate --check` only says which of them are stale.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore speaks to the person who started it"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "chores read and write the work tree; they are no part of the engine"
+)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{fs, io};
+
+use patchwave_core::load::schema;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["generate"] => generate(false),
+        ["generate", "--check"] => generate(true),
+        _ => {
+            eprintln!("usage: cargo run -p xtask -- generate [--check]");
+            return ExitCode::from(64);
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every generated file: path below the root → text. A folder in [`OWNED`] holds nothing else.
+fn generated() -> BTreeMap<PathBuf, String> {
+    schema::files()
+        .into_iter()
+        .map(|(name, text)| (Path::new("schemas/v1").join(name), text))
+        .collect()
+}
+
+/// Folders whose every file is generated; a file that is no longer generated is removed.
+const OWNED: &[&str] = &["schemas/v1"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn generate(check: bool) -> io::Result<bool> {
+    let files = generated();
+    let mut stale = Vec::new();
+    for (path, text) in &files {
+        let full = root().join(path);
+        if fs::read_to_string(&full).ok().as_deref() == Some(text) {
+            continue;
+        }
+        stale.push(path.clone());
+        if !check {
+            if let Some(folder) = full.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(&full, text)?;
+        }
+    }
+    for folder in OWNED {
+        let Ok(entries) = fs::read_dir(root().join(folder)) else {
+            continue;
+        };
+        for entry in entries {
+            let path = Path::new(folder).join(entry?.file_name());
+            if !files.contains_key(&path) {
+                if !check {
+                    fs::remove_file(root().join(&path))?;
+                }
+                stale.push(path);
+            }
+        }
+    }
+    for path in &stale {
+        println!("{} {}", if check { "stale" } else { "wrote" }, path.display());
+    }
+    Ok(!check || stale.is_empty())
+}

@@ -83,6 +83,8 @@ codes! {
     PlainTextSecret "PW0402" Error "plain-text secret" "A password or token written into Git."
     WindowNeverOpens "PW0403" Error "window never opens" "A maintenance window whose rules have no occurrence."
     EmptyPeriod "PW0404" Error "period ends before it starts" "A freeze or baseline whose end is not after its start."
+    OverrideNotAllowed "PW0405" Error "override by someone else" "An override by a role that the freeze does not let override it."
+    UnsafePath "PW0406" Error "path leaves the repository" "A folder of the project that is absolute or contains `..`."
 
     ExceptionExpired "PW0501" Warning "exception has expired" "An exception that no longer counts."
     ExceptionExpiring "PW0502" Warning "exception expires soon" "An exception that ends within 14 days."
@@ -99,6 +101,11 @@ codes! {
     SlaShorterThanSoak "PW0513" Warning "SLA shorter than the soak" "An SLA that is shorter than the soak times before the last wave."
     BaselineExpired "PW0514" Warning "baseline has expired" "A baseline whose burn-down no longer counts."
     PauseOver "PW0515" Info "pause is over" "A pause that has ended and can be removed."
+    WindowOver "PW0516" Warning "window is over" "A maintenance window whose last opening lies in the past."
+    UnknownEnvironment "PW0517" Warning "environment without a class" "A wave names an environment that no asset class has."
+    HoldOver "PW0518" Warning "hold has ended" "A hold that keeps nothing back any more."
+    CutBeforeRelease "PW0519" Warning "cut before the vendor's release" "A cadence that cuts on Patch Tuesday before Microsoft has released."
+    AssetUncovered "PW0520" Warning "asset without a class" "A listed asset that no asset class selects by its labels."
 }
 
 impl fmt::Display for Code {
@@ -120,7 +127,13 @@ mod tests {
         assert_eq!(ids, sorted, "ids are unique and the list is in their order");
         for code in Code::ALL {
             let id = code.id();
-            assert!(id.len() == 6 && id.starts_with("PW") && id[2..].bytes().all(|b| b.is_ascii_digit()), "{id}");
+            assert!(
+                id.len() == 6
+                    && id
+                        .strip_prefix("PW")
+                        .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())),
+                "{id}"
+            );
             assert!(!code.title().is_empty() && !code.title().ends_with('.'), "{id}");
             assert!(code.about().ends_with('.') && code.about().len() < 120, "{id}");
         }

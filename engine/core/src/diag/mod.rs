@@ -84,30 +84,49 @@ impl Diagnostic {
     /// The same at a place.
     #[must_use]
     pub fn at(self, location: Location, pointer: impl Into<String>) -> Self {
-        Self { location: Some(location), pointer: pointer.into(), ..self }
+        Self {
+            location: Some(location),
+            pointer: pointer.into(),
+            ..self
+        }
     }
 
     /// The same with advice.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
     }
 
     /// The same with advice, if there is any.
     #[must_use]
     pub fn maybe_help(self, help: Option<String>) -> Self {
-        Self { help: help.or(self.help), ..self }
+        Self {
+            help: help.or(self.help),
+            ..self
+        }
     }
 
     /// The same with one more place.
     #[must_use]
     pub fn related(mut self, location: Location, message: impl Into<String>) -> Self {
-        self.related.push(Related { location, message: message.into() });
+        self.related.push(Related {
+            location,
+            message: message.into(),
+        });
         self
     }
 
     fn order(&self) -> (Option<&Location>, Code, &str, &str, &Option<String>) {
-        (self.location.as_ref(), self.code, &self.message, &self.pointer, &self.help)
+        (
+            self.location.as_ref(),
+            self.code,
+            &self.message,
+            &self.pointer,
+            &self.help,
+        )
     }
 }
 
@@ -125,7 +144,8 @@ impl Diagnostics {
 
     /// Sorts, and drops exact repetitions (two rules may see the same fault through an alias).
     pub fn sort(&mut self) {
-        self.list.sort_by(|a, b| a.order().cmp(&b.order()).then_with(|| a.related.cmp(&b.related)));
+        self.list
+            .sort_by(|a, b| a.order().cmp(&b.order()).then_with(|| a.related.cmp(&b.related)));
         self.list.dedup();
     }
 
@@ -168,7 +188,9 @@ impl Extend<Diagnostic> for Diagnostics {
 
 impl FromIterator<Diagnostic> for Diagnostics {
     fn from_iter<I: IntoIterator<Item = Diagnostic>>(iter: I) -> Self {
-        let mut all = Self { list: iter.into_iter().collect() };
+        let mut all = Self {
+            list: iter.into_iter().collect(),
+        };
         all.sort();
         all
     }
@@ -213,16 +235,27 @@ mod tests {
 
     #[test]
     fn the_order_is_that_of_the_files() {
-        let at = |file: &str, line| Location { file: file.into(), line, column: 1, end_line: line, end_column: 2 };
+        let at = |file: &str, line| Location {
+            file: file.into(),
+            line,
+            column: 1,
+            end_line: line,
+            end_column: 2,
+        };
         let make = |file, line| Diagnostic::new(Code::UnknownField, "x").at(at(file, line), "");
-        let all: Diagnostics = [make("b", 1), make("a", 9), make("a", 10), make("a", 9)].into_iter().collect();
+        let all: Diagnostics = [make("b", 1), make("a", 9), make("a", 10), make("a", 9)]
+            .into_iter()
+            .collect();
         let places: Vec<_> = all.iter().map(|d| d.location.as_ref().unwrap().to_string()).collect();
         assert_eq!(places, ["a:9:1", "a:10:1", "b:1:1"]);
     }
 
     #[test]
     fn the_nearest_name_is_a_question() {
-        assert_eq!(nearest("critcal", ["critical", "high"]).as_deref(), Some("did you mean `critical`?"));
+        assert_eq!(
+            nearest("critcal", ["critical", "high"]).as_deref(),
+            Some("did you mean `critical`?")
+        );
         assert_eq!(nearest("zzz", ["critical", "high"]), None);
         assert_eq!(nearest_or_list("zzz", ["b", "a"]).as_deref(), Some("known: a, b"));
     }

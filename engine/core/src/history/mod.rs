@@ -2,9 +2,17 @@
 //!
 //! Nothing here is decided; it is what later stages may rely on. Deleting the state store changes none of it.
 
+mod audit;
+mod events;
+mod fold;
+mod frozen;
 mod rollout;
 mod state;
 
+pub use audit::{AuditReport, audit};
+pub use events::*;
+pub use fold::*;
+pub use frozen::*;
 pub use rollout::*;
 pub use state::*;
 
@@ -35,6 +43,10 @@ pub struct History {
     pub memory: Memory,
     /// Every rollout that is not ended, sorted by name.
     pub open: Vec<OpenRollout>,
+    /// The frozen form of every open rollout.
+    pub frozen: BTreeMap<Arc<str>, FrozenRollout>,
+    /// The frozen form of every ended rollout whose files are still there.
+    pub ended: BTreeMap<Arc<str>, FrozenRollout>,
     /// Names ever taken, so that no name is used twice.
     pub names: std::collections::BTreeSet<Arc<str>>,
 }

@@ -57,6 +57,30 @@ pub struct OpenRollout {
     pub restarts: u32,
     /// Waves in order of the strategy.
     pub waves: Vec<WaveProgress>,
+    /// A person stopped it; nothing of it runs until it is resumed.
+    pub halted: Option<Halted>,
+}
+
+/// That a person stopped a rollout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halted {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an executor said of an asset: evidence, never a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// `done`, `failed` or `not-attempted`.
+    pub outcome: Arc<str>,
+    /// When the executor finished with it.
+    pub at: Timestamp,
+    /// Why, where it is not done.
+    pub reason: Option<String>,
 }
 
 /// How far one wave has come.
@@ -79,7 +103,7 @@ pub struct WaveProgress {
 }
 
 /// How far one batch has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BatchProgress {
     /// `01`, `02`, … within the wave.
     pub id: Arc<str>,
@@ -87,6 +111,8 @@ pub struct BatchProgress {
     pub assets: BTreeMap<Arc<str>, Vec<usize>>,
     /// When it got its permit.
     pub released_at: Option<Timestamp>,
+    /// Start of the opening it was released for; none = open for more than 400 days.
+    pub opening_start: Option<Timestamp>,
     /// End of the opening it was released for; none = the opening has no end.
     pub opening_end: Option<Timestamp>,
     /// Assets whose checks passed, by observation newer than the release.
@@ -97,6 +123,8 @@ pub struct BatchProgress {
     pub not_attempted: BTreeMap<Arc<str>, String>,
     /// Assets a person let go, until when.
     pub waived: BTreeMap<Arc<str>, Timestamp>,
+    /// What the executor said.
+    pub evidence: BTreeMap<Arc<str>, Said>,
 }
 
 impl BatchProgress {

@@ -83,13 +83,14 @@ impl WaveState {
         use WaveEvent as E;
         use WaveState as S;
         match (self, event) {
-            (S::Pending, E::Proposed) => Some(S::Proposed),
+            (S::Pending | S::Proposed, E::Proposed) => Some(S::Proposed),
             (S::Proposed, E::Approved) => Some(S::Approved),
             (S::Proposed | S::Approved, E::Edited) => Some(S::Edited),
             (S::Approved | S::Released | S::Running, E::Released) => Some(S::Released),
             (S::Released, E::Started) => Some(S::Running),
             (S::Released | S::Running, E::Ran) => Some(S::Verifying),
-            (S::Released | S::Running | S::Verifying, E::Verified) => Some(S::Soaking),
+            // An approved wave whose assets show their targets without us is fixed out of band: it passes, and says so.
+            (S::Approved | S::Released | S::Running | S::Verifying, E::Verified) => Some(S::Soaking),
             (S::Soaking, E::SoakBroken) => Some(S::Verifying),
             (S::Soaking, E::Promoted) => Some(S::Promoted),
             (S::Released | S::Running | S::Verifying | S::Soaking, E::Failed) => Some(S::Failed),

@@ -1,5 +1,6 @@
 //! What sources say of advisories.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use super::asset::Provenance;
 use crate::load::wire::AdvisoryType;
 use crate::name::Severity;
-use crate::version::Scheme;
+use crate::version::{Scheme, compare};
 
 /// One vendor statement, as one source gives it. Advisories are never merged away: aliases link, ids stay.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +38,8 @@ pub struct AdvisoryRecord {
     pub provenance: Provenance,
 }
 
-/// One affected package: everything from `introduced` up to, not including, `fixed`.
+/// One affected package: everything from `introduced` up to, not including, `fixed`, or up to and including
+/// `last_affected`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fix {
     /// Which release of which distribution.
@@ -54,6 +56,21 @@ pub struct Fix {
     pub introduced: Option<Arc<str>>,
     /// First fixed version; none = no fix exists.
     pub fixed: Option<Arc<str>>,
+    /// Last affected version, where the vendor names that instead of a fix; versions above it are not affected.
+    pub last_affected: Option<Arc<str>>,
+    /// What an asset must be entitled to for the fix to be within its reach, for example `ubuntu-pro`.
+    pub entitlement: Option<Arc<str>>,
+}
+
+impl Fix {
+    /// Whether `version` lies in the affected range, by the version order of the ecosystem. Says nothing of the
+    /// package, architecture or module stream.
+    pub fn affects(&self, version: &str) -> bool {
+        let order = |bound: &Option<Arc<str>>| bound.as_deref().map(|b| compare(self.ecosystem.scheme, version, b));
+        order(&self.introduced) != Some(Ordering::Less)
+            && matches!(order(&self.fixed), None | Some(Ordering::Less))
+            && order(&self.last_affected) != Some(Ordering::Greater)
+    }
 }
 
 /// A release of a distribution, with the order of its versions.

@@ -73,6 +73,15 @@ pub struct Facts {
     pub entitlements: Option<Arc<[Arc<str>]>>,
 }
 
+impl Facts {
+    /// Renames the package sets to what other tables call them, see [`Tables::take_in`].
+    pub fn rename_sets(&mut self, sets: &[PackageSetId]) {
+        let there = |set: PackageSetId| sets.get(set.0 as usize).copied();
+        self.packages = self.packages.and_then(there);
+        self.available = self.available.and_then(there);
+    }
+}
+
 /// Keys that tell assets apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -101,15 +110,21 @@ pub struct Os {
 
 impl Os {
     /// The part of the version that names a release of the distribution: `9` of AlmaLinux 9.4, `22.04` of Ubuntu
-    /// (which has no minor releases), `12` of Debian 12.5, `3.19` of Alpine 3.19.1.
+    /// (which has no minor releases), `12` of Debian 12.5, `3.19` of Alpine 3.19.1, `15.5` of SLES 15 SP5.
     pub fn major(&self) -> &str {
-        let parts = match self.id.as_ref() {
-            "ubuntu" | "alpine" => 2,
-            _ => 1,
-        };
-        let end = self.version.match_indices('.').nth(parts - 1).map_or(self.version.len(), |(at, _)| at);
-        self.version.get(..end).unwrap_or(&self.version)
+        release_of(&self.id, &self.version)
     }
+}
+
+/// The part of a version that names a release of the distribution `os_id`: two numbers where every minor release is
+/// a release of its own with its own repositories (Ubuntu, Alpine, SUSE's service packs, openSUSE Leap), else one.
+pub(super) fn release_of<'v>(os_id: &str, version: &'v str) -> &'v str {
+    let dots = match os_id {
+        "ubuntu" | "alpine" | "sles" | "sled" | "opensuse-leap" => 1,
+        _ => 0,
+    };
+    let end = version.match_indices('.').nth(dots).map_or(version.len(), |(at, _)| at);
+    version.get(..end).unwrap_or(version)
 }
 
 /// Kernel releases.
@@ -204,6 +219,22 @@ pub struct Batch {
     pub account: Account,
 }
 
+impl Batch {
+    /// Takes in everything of `other`, behind what is here, and returns how its package sets are called here, by the
+    /// number they had there. Nothing is copied row by row if this batch is still empty.
+    pub fn append(&mut self, mut other: Self) -> Vec<PackageSetId> {
+        let sets = self.tables.take_in(other.tables);
+        for record in &mut other.assets {
+            record.facts.rename_sets(&sets);
+        }
+        self.assets.append(&mut other.assets);
+        self.advisories.append(&mut other.advisories);
+        self.exploited.append(&mut other.exploited);
+        self.account.append(other.account);
+        sets
+    }
+}
+
 /// read + skipped = total, always.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
@@ -219,6 +250,17 @@ pub struct Account {
     pub notes: Vec<Skipped>,
 }
 
+impl Account {
+    /// Adds the account of `other`.
+    pub fn append(&mut self, mut other: Self) {
+        self.total += other.total;
+        self.read += other.read;
+        self.skipped.append(&mut other.skipped);
+        self.dropped_fields.append(&mut other.dropped_fields);
+        self.notes.append(&mut other.notes);
+    }
+}
+
 /// Something that was not read, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Skipped {
@@ -228,4 +270,10 @@ pub struct Skipped {
     pub record: u32,
     /// What was wrong, and what to do.
     pub reason: String,
+}
+
+/// Whether `text` can be the name of an asset: 1 to 253 of `[A-Za-z0-9._-]`.
+pub fn is_asset_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=253).contains(&text.len()) && text.bytes().all(allowed)
 }

@@ -42,11 +42,12 @@ pub struct Asset {
     pub address: Option<Arc<str>>,
     /// Where it is in its life.
     pub lifecycle: Lifecycle,
-    /// When its facts were true; none = never observed.
+    /// When what is installed on it was observed (packages, else build, KBs, components, …; only where it has none of
+    /// these, its newest fact); none = never observed.
     pub observed_at: Option<Timestamp>,
-    /// The newest of its facts is older than its source allows; never observed is not stale but unknown.
+    /// That observation is older than its source allows; never observed is not stale but unknown.
     pub stale: bool,
-    /// Merged facts.
+    /// Merged facts; their labels have moved into `labels`.
     pub facts: Facts,
     /// Where the facts come from, best first.
     pub provenance: Vec<Provenance>,
@@ -60,7 +61,10 @@ impl Asset {
 
     /// The host name an executor or a gate knows it by: address, else fqdn, else name.
     pub fn host(&self) -> &str {
-        self.address.as_deref().or(self.facts.identity.fqdn.as_deref()).unwrap_or(&self.name)
+        self.address
+            .as_deref()
+            .or(self.facts.identity.fqdn.as_deref())
+            .unwrap_or(&self.name)
     }
 }
 

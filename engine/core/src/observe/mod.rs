@@ -5,10 +5,23 @@
 
 mod advisory;
 mod asset;
+mod authority;
+mod bulletin;
+mod ecosystem;
 mod estate;
+mod identity;
+mod membership;
+mod merge;
+#[cfg(test)]
+mod merge_tests;
+mod sighting;
 mod tables;
 
 pub use advisory::*;
 pub use asset::*;
+pub use authority::FACT_GROUPS;
+pub use bulletin::own_fix;
+pub use ecosystem::OsvEcosystem;
 pub use estate::*;
+pub use merge::{MergeInput, SourceBatch, merge};
 pub use tables::*;

@@ -139,9 +139,24 @@ impl Tables {
         self.sets.get(id.0 as usize).map_or(&[], |s| s)
     }
 
+    /// Whether nothing but the empty text was ever interned.
+    pub fn is_unused(&self) -> bool {
+        self.texts.len() <= 1 && self.packages.is_empty() && self.sets.is_empty()
+    }
+
     /// How many distinct sets there are.
     pub fn set_count(&self) -> usize {
         self.sets.len()
+    }
+
+    /// Like [`Tables::absorb`], but by moving if there is nothing here yet.
+    pub fn take_in(&mut self, other: Self) -> Vec<PackageSetId> {
+        if self.is_unused() {
+            *self = other;
+            (0..self.sets.len() as u32).map(PackageSetId).collect()
+        } else {
+            self.absorb(&other)
+        }
     }
 
     /// Takes in everything of `other` and returns how its sets are called here.
@@ -165,7 +180,10 @@ impl Tables {
             .collect();
         let sets = other.sets.iter();
         sets.map(|set| {
-            let ids = set.iter().filter_map(|id| packages.get(id.0 as usize).copied()).collect();
+            let ids = set
+                .iter()
+                .filter_map(|id| packages.get(id.0 as usize).copied())
+                .collect();
             self.set_id(ids)
         })
         .collect()
@@ -177,7 +195,11 @@ mod tests {
     use super::*;
 
     fn package(tables: &mut Tables, name: &str, version: &str) -> PackageId {
-        let package = Package { name: tables.intern(name), version: tables.intern(version), ..Package::default() };
+        let package = Package {
+            name: tables.intern(name),
+            version: tables.intern(version),
+            ..Package::default()
+        };
         tables.package_id(package)
     }
 
@@ -186,7 +208,11 @@ mod tests {
         let (mut a, mut b) = (Tables::default(), Tables::default());
         let set_a = vec![package(&mut a, "bash", "1"), package(&mut a, "zlib", "2")];
         let id_a = a.set_id(set_a);
-        let set_b = vec![package(&mut b, "zlib", "2"), package(&mut b, "bash", "1"), package(&mut b, "bash", "1")];
+        let set_b = vec![
+            package(&mut b, "zlib", "2"),
+            package(&mut b, "bash", "1"),
+            package(&mut b, "bash", "1"),
+        ];
         let id_b = b.set_id(set_b);
         let renamed = a.absorb(&b);
         assert_eq!(renamed.get(id_b.0 as usize), Some(&id_a));

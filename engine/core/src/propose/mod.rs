@@ -2,6 +2,10 @@
 
 mod forge;
 mod ledger;
+mod ledger_chain;
+mod pull_request;
 
 pub use forge::*;
 pub use ledger::*;
+pub use ledger_chain::{AppendError, ChainFault, append, head, holds_head, parse_chain};
+pub use pull_request::*;

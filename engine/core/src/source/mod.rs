@@ -29,24 +29,40 @@ pub struct SourceFile {
 impl SourceFile {
     /// A file that was read.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into(), fault: None }
+        Self {
+            path: path.into(),
+            text: text.into(),
+            fault: None,
+        }
     }
 
     /// A file from its bytes. Text that is not UTF-8 becomes a fault, never a guess.
     pub fn from_bytes(path: impl Into<String>, bytes: Vec<u8>) -> Self {
         let path = path.into();
         match String::from_utf8(bytes) {
-            Ok(text) => Self { path, text, fault: None },
+            Ok(text) => Self {
+                path,
+                text,
+                fault: None,
+            },
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
-                Self { path, text: String::new(), fault: Some(format!("is not UTF-8 text (byte {at})")) }
+                Self {
+                    path,
+                    text: String::new(),
+                    fault: Some(format!("is not UTF-8 text (byte {at})")),
+                }
             }
         }
     }
 
     /// A file that could not be read; `fault` completes the sentence "`path` …".
     pub fn unreadable(path: impl Into<String>, fault: impl Into<String>) -> Self {
-        Self { path: path.into(), text: String::new(), fault: Some(fault.into()) }
+        Self {
+            path: path.into(),
+            text: String::new(),
+            fault: Some(fault.into()),
+        }
     }
 }
 
@@ -102,7 +118,13 @@ pub struct Location {
 impl Location {
     /// The place of a fault that concerns a whole file: 1:1.
     pub fn whole_file(path: &str) -> Self {
-        Self { file: path.into(), line: 1, column: 1, end_line: 1, end_column: 1 }
+        Self {
+            file: path.into(),
+            line: 1,
+            column: 1,
+            end_line: 1,
+            end_column: 1,
+        }
     }
 }
 
@@ -125,8 +147,16 @@ pub struct Text {
 impl Text {
     /// Indexes the lines of `text`.
     pub fn new(path: &str, text: &str) -> Self {
-        let starts = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
-        Self { path: path.into(), text: text.into(), line_starts: std::iter::once(0).chain(starts).collect() }
+        let starts = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, b)| *b == b'\n')
+            .map(|(i, _)| i + 1);
+        Self {
+            path: path.into(),
+            text: text.into(),
+            line_starts: std::iter::once(0).chain(starts).collect(),
+        }
     }
 
     /// The text of a byte range; empty if the range does not fall on characters.
@@ -136,10 +166,17 @@ impl Text {
 
     fn line_column(&self, byte: usize) -> (u32, u32) {
         let line = self.line_starts.partition_point(|start| *start <= byte);
-        let start = line.checked_sub(1).and_then(|l| self.line_starts.get(l)).copied().unwrap_or(0);
+        let start = line
+            .checked_sub(1)
+            .and_then(|l| self.line_starts.get(l))
+            .copied()
+            .unwrap_or(0);
         // A byte order mark is not a character anyone sees.
         let before = self.slice(start..byte).trim_start_matches('\u{feff}');
-        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX))
+        (
+            u32::try_from(line).unwrap_or(u32::MAX),
+            u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX),
+        )
     }
 
     /// The location of a byte range; trailing blanks and line ends are left out.
@@ -147,7 +184,13 @@ impl Text {
         let end = range.start + self.slice(range.clone()).trim_end().len();
         let (line, column) = self.line_column(range.start);
         let (end_line, end_column) = self.line_column(end);
-        Location { file: self.path.clone(), line, column, end_line, end_column }
+        Location {
+            file: self.path.clone(),
+            line,
+            column,
+            end_line,
+            end_column,
+        }
     }
 }
 
@@ -164,15 +207,25 @@ mod tests {
         };
         assert_eq!(at("größe").to_string(), "a.yaml:1:1");
         let value = at("ü\n");
-        assert_eq!((value.line, value.column, value.end_column), (1, 8, 9), "the line end is left out");
+        assert_eq!(
+            (value.line, value.column, value.end_column),
+            (1, 8, 9),
+            "the line end is left out"
+        );
         assert_eq!(at("x ").end_column, 8);
     }
 
     #[test]
     fn a_path_given_twice_counts_once_whatever_the_order() {
         let (a, b) = (SourceFile::new("x.yaml", "a"), SourceFile::new("x.yaml", "b"));
-        let one = SourceSet { files: vec![a.clone(), b.clone()], ..SourceSet::default() };
-        let two = SourceSet { files: vec![b, a], ..SourceSet::default() };
+        let one = SourceSet {
+            files: vec![a.clone(), b.clone()],
+            ..SourceSet::default()
+        };
+        let two = SourceSet {
+            files: vec![b, a],
+            ..SourceSet::default()
+        };
         assert_eq!(one.sorted(), two.sorted());
         assert_eq!(one.sorted().len(), 1);
     }

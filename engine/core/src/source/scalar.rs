@@ -22,7 +22,9 @@ pub(super) fn resolve(text: &str) -> Plain {
         "false" | "False" | "FALSE" => Value::Bool(false),
         "yes" | "Yes" | "YES" | "no" | "No" | "NO" | "on" | "On" | "ON" | "off" | "Off" | "OFF" | "y" | "Y" | "n"
         | "N" => {
-            return Plain::LookAlike(format!("quote it (\"{text}\") if the word is meant, else write true or false"));
+            return Plain::LookAlike(format!(
+                "quote it (\"{text}\") if the word is meant, else write true or false"
+            ));
         }
         ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "-.inf" | "-.Inf" | "-.INF" | "+.inf" | "+.Inf"
         | "+.INF" => return Plain::Fault(format!("`{text}` has no meaning here: write a finite number")),
@@ -50,13 +52,17 @@ fn number(text: &str) -> Plain {
         return match (unsigned.parse::<i64>(), unsigned.parse::<u64>()) {
             (Ok(n), _) => Plain::Value(n.into()),
             (_, Ok(n)) => Plain::Value(n.into()),
-            _ => Plain::Fault(format!("the number `{text}` does not fit into 64 bits; quote it if it is a text")),
+            _ => Plain::Fault(format!(
+                "the number `{text}` does not fit into 64 bits; quote it if it is a text"
+            )),
         };
     }
     if grouped(digits) || sexagesimal(digits) {
         return Plain::LookAlike(format!("YAML 1.1 reads a number here: quote it (\"{text}\")"));
     }
-    let characters = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let characters = digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     let floating = characters && digits.bytes().any(|b| b.is_ascii_digit());
     match text.parse::<f64>().ok().filter(|_| floating).and_then(Number::from_f64) {
         Some(n) => Plain::Value(Value::Number(n)),
@@ -108,7 +114,9 @@ mod tests {
             (".", json!(".")),
             ("-", json!("-")),
         ] {
-            let Plain::Value(value) = resolve(text) else { panic!("{text}") };
+            let Plain::Value(value) = resolve(text) else {
+                panic!("{text}")
+            };
             assert_eq!(value, expected, "{text}");
         }
     }

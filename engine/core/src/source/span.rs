@@ -44,15 +44,20 @@ impl SpanTree {
             let token = unescape_token(token);
             let next = match &node.children {
                 Children::Sequence(items) => token.parse().ok().and_then(|i: usize| items.get(i)).map(|c| (None, c)),
-                Children::Mapping(entries) => {
-                    entries.iter().find(|(k, ..)| **k == *token).map(|(_, at, child)| (Some(at), child))
-                }
+                Children::Mapping(entries) => entries
+                    .iter()
+                    .find(|(k, ..)| **k == *token)
+                    .map(|(_, at, child)| (Some(at), child)),
                 Children::Leaf => None,
             };
             let Some((at, child)) = next else { break };
             (node, key, resolved) = (child, at, resolved + 1);
         }
-        Hit { value: bytes(&node.value), key: key.map(bytes), resolved }
+        Hit {
+            value: bytes(&node.value),
+            key: key.map(bytes),
+            resolved,
+        }
     }
 
     /// The byte behind the last thing inside this value: that of its last child, else its own end.
@@ -60,7 +65,9 @@ impl SpanTree {
         match &self.children {
             Children::Leaf => self.value.end,
             Children::Sequence(items) => items.last().map_or(self.value.end, |t| t.value.end),
-            Children::Mapping(entries) => entries.last().map_or(self.value.end, |(_, key, t)| t.value.end.max(key.end)),
+            Children::Mapping(entries) => entries
+                .last()
+                .map_or(self.value.end, |(_, key, t)| t.value.end.max(key.end)),
         }
     }
 }
@@ -71,10 +78,18 @@ fn bytes(range: &Range<u32>) -> Range<usize> {
 
 /// A key as a token of a JSON Pointer.
 pub fn escape_token(key: &str) -> Cow<'_, str> {
-    if key.contains(['~', '/']) { Cow::Owned(key.replace('~', "~0").replace('/', "~1")) } else { Cow::Borrowed(key) }
+    if key.contains(['~', '/']) {
+        Cow::Owned(key.replace('~', "~0").replace('/', "~1"))
+    } else {
+        Cow::Borrowed(key)
+    }
 }
 
 /// A token of a JSON Pointer as a key.
 pub fn unescape_token(token: &str) -> Cow<'_, str> {
-    if token.contains('~') { Cow::Owned(token.replace("~1", "/").replace("~0", "~")) } else { Cow::Borrowed(token) }
+    if token.contains('~') {
+        Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
+    } else {
+        Cow::Borrowed(token)
+    }
 }

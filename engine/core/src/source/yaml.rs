@@ -28,8 +28,12 @@ pub struct Limits {
 
 /// Far above any reviewed resource (the largest example has 400 nodes) and far below what hurts: 250 000 nodes take
 /// about 30 MB. Inventory never travels as YAML.
-pub const LIMITS: Limits =
-    Limits { file_bytes_max: 8 << 20, scalar_bytes_max: 256 << 10, depth_max: 64, nodes_max: 250_000 };
+pub const LIMITS: Limits = Limits {
+    file_bytes_max: 8 << 20,
+    scalar_bytes_max: 256 << 10,
+    depth_max: 64,
+    nodes_max: 250_000,
+};
 
 /// One document.
 #[derive(Clone, Debug)]
@@ -89,14 +93,22 @@ pub fn read(text: &str, limits: Limits) -> Reading {
     if text.len() > limits.file_bytes_max {
         reading.problems.push(Problem {
             fault: Fault::Limit,
-            message: format!("the file has {} bytes; at most {} are read", text.len(), limits.file_bytes_max),
+            message: format!(
+                "the file has {} bytes; at most {} are read",
+                text.len(),
+                limits.file_bytes_max
+            ),
             at: None,
             other: None,
             help: Some("split it: resources may stand in any number of files below the roots".into()),
         });
         return reading;
     }
-    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mark = if text.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    };
     let (mut base, mut nodes, mut copied_bytes) = (mark, 0, 0);
     while let Some(rest) = text.get(base..) {
         let mut reader = Reader::new(rest, base, limits, nodes, copied_bytes);
@@ -122,7 +134,9 @@ fn next_document(text: &str, at: usize) -> Option<usize> {
     let tail = text.get(at..)?;
     let mut offset = at;
     for (index, line) in tail.split_inclusive('\n').enumerate() {
-        let marker = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        let marker = line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
         if index > 0 && marker {
             return Some(offset);
         }
@@ -198,7 +212,11 @@ impl<'a> Reader<'a> {
                     let (event, span) = self.event()?;
                     let (value, spans) = self.node(event, &span, 0)?;
                     if !value.is_null() {
-                        self.documents.push(Document { value, spans, incomplete: self.incomplete });
+                        self.documents.push(Document {
+                            value,
+                            spans,
+                            incomplete: self.incomplete,
+                        });
                     }
                 }
                 _ => {}
@@ -224,7 +242,13 @@ impl<'a> Reader<'a> {
     }
 
     fn problem(&self, fault: Fault, message: impl Into<String>, at: Range<usize>) -> Problem {
-        Problem { fault, message: message.into(), at: Some(at), other: None, help: None }
+        Problem {
+            fault,
+            message: message.into(),
+            at: Some(at),
+            other: None,
+            help: None,
+        }
     }
 
     fn limit<T>(&mut self, message: String, at: Range<usize>) -> Step<T> {
@@ -246,7 +270,10 @@ impl<'a> Reader<'a> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > self.limits.nodes_max {
             let max = self.limits.nodes_max;
-            return self.limit(format!("the file has more than {max} values, copies made by aliases included"), at.clone());
+            return self.limit(
+                format!("the file has more than {max} values, copies made by aliases included"),
+                at.clone(),
+            );
         }
         Ok(())
     }
@@ -262,7 +289,14 @@ impl<'a> Reader<'a> {
             Event::Alias(id) => return self.alias(id, at),
             Event::Scalar(text, style, anchor, tag) => {
                 let value = self.scalar(&text, style, tag.as_deref(), &at)?;
-                (value, SpanTree { value: narrow(&at), children: Children::Leaf }, anchor)
+                (
+                    value,
+                    SpanTree {
+                        value: narrow(&at),
+                        children: Children::Leaf,
+                    },
+                    anchor,
+                )
             }
             Event::SequenceStart(style, anchor, tag) => {
                 self.check_tag(tag.as_deref(), "seq", &at);
@@ -276,7 +310,14 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 self.unsupported("this has no meaning in a resource".into(), at.clone());
-                (Value::Null, SpanTree { value: narrow(&at), children: Children::Leaf }, 0)
+                (
+                    Value::Null,
+                    SpanTree {
+                        value: narrow(&at),
+                        children: Children::Leaf,
+                    },
+                    0,
+                )
             }
         };
         if anchor > 0 {
@@ -285,7 +326,15 @@ impl<'a> Reader<'a> {
             // Keeping a copy for the aliases to come costs as much as one of them.
             self.count(nodes, &at)?;
             self.copy(bytes, &at)?;
-            self.anchors.insert(anchor, Anchored { value: value.clone(), spans: spans.clone(), nodes, bytes });
+            self.anchors.insert(
+                anchor,
+                Anchored {
+                    value: value.clone(),
+                    spans: spans.clone(),
+                    nodes,
+                    bytes,
+                },
+            );
         }
         Ok((value, spans))
     }
@@ -304,30 +353,54 @@ impl<'a> Reader<'a> {
     fn alias(&mut self, id: usize, at: Range<usize>) -> Step<(Value, SpanTree)> {
         let Some((nodes, bytes)) = self.anchors.get(&id).map(|a| (a.nodes, a.bytes)) else {
             self.unsupported("this alias stands inside the value it names".into(), at.clone());
-            return Ok((Value::Null, SpanTree { value: narrow(&at), children: Children::Leaf }));
+            return Ok((
+                Value::Null,
+                SpanTree {
+                    value: narrow(&at),
+                    children: Children::Leaf,
+                },
+            ));
         };
         self.count(nodes, &at)?;
         self.copy(bytes, &at)?;
-        let (value, children) =
-            self.anchors.get(&id).map(|a| (a.value.clone(), a.spans.children.clone())).unwrap_or_default();
-        Ok((value, SpanTree { value: narrow(&at), children }))
+        let (value, children) = self
+            .anchors
+            .get(&id)
+            .map(|a| (a.value.clone(), a.spans.children.clone()))
+            .unwrap_or_default();
+        Ok((
+            value,
+            SpanTree {
+                value: narrow(&at),
+                children,
+            },
+        ))
     }
 
     fn check_tag(&mut self, tag: Option<&Tag>, expected: &str, at: &Range<usize>) {
         if let Some(tag) = tag.filter(|t| !t.is_yaml_core_schema_tag(expected)) {
-            self.unsupported(format!("the tag `{}` has no meaning in a resource", tag.original()), at.clone());
+            self.unsupported(
+                format!("the tag `{}` has no meaning in a resource", tag.original()),
+                at.clone(),
+            );
         }
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: &Range<usize>) -> Step<Value> {
         if text.len() > self.limits.scalar_bytes_max {
             let max = self.limits.scalar_bytes_max;
-            return self.limit(format!("one value has {} bytes; at most {max} are read", text.len()), at.clone());
+            return self.limit(
+                format!("one value has {} bytes; at most {max} are read", text.len()),
+                at.clone(),
+            );
         }
         self.scalar_bytes = self.scalar_bytes.saturating_add(text.len());
         let string = tag.is_some_and(|t| t.is_yaml_core_schema_tag("str"));
         if let Some(tag) = tag.filter(|t| !t.is_yaml_core_schema()) {
-            self.unsupported(format!("the tag `{}` has no meaning in a resource", tag.original()), at.clone());
+            self.unsupported(
+                format!("the tag `{}` has no meaning in a resource", tag.original()),
+                at.clone(),
+            );
         }
         if string || style != ScalarStyle::Plain {
             return Ok(Value::String(text.to_owned()));
@@ -335,8 +408,12 @@ impl<'a> Reader<'a> {
         Ok(match scalar::resolve(text) {
             Plain::Value(value) => value,
             Plain::LookAlike(help) => {
-                let message = format!("`{text}` is read as the text \"{text}\"; other YAML tools may read it otherwise");
-                let problem = Problem { help: Some(help), ..self.problem(Fault::LookAlike, message, at.clone()) };
+                let message =
+                    format!("`{text}` is read as the text \"{text}\"; other YAML tools may read it otherwise");
+                let problem = Problem {
+                    help: Some(help),
+                    ..self.problem(Fault::LookAlike, message, at.clone())
+                };
                 self.problems.push(problem);
                 Value::String(text.to_owned())
             }
@@ -358,7 +435,10 @@ impl<'a> Reader<'a> {
             values.push(value);
             spans.push(tree);
         };
-        Ok((Value::Array(values), collection(style, start, end, Children::Sequence(spans))))
+        Ok((
+            Value::Array(values),
+            collection(style, start, end, Children::Sequence(spans)),
+        ))
     }
 
     fn mapping(&mut self, style: StructureStyle, start: usize, depth: usize) -> Step<(Value, SpanTree)> {
@@ -393,15 +473,25 @@ impl<'a> Reader<'a> {
         for (value, tree, at) in merges {
             self.merge(&mut map, &mut spans, value, tree, &at);
         }
-        Ok((Value::Object(map), collection(style, start, end, Children::Mapping(spans))))
+        Ok((
+            Value::Object(map),
+            collection(style, start, end, Children::Mapping(spans)),
+        ))
     }
 
     fn duplicate(&mut self, key: &str, at: Range<usize>, spans: &[(Box<str>, Range<u32>, SpanTree)]) {
-        let first = spans.iter().find(|(k, ..)| **k == *key).map(|(_, at, _)| at.start as usize..at.end as usize);
+        let first = spans
+            .iter()
+            .find(|(k, ..)| **k == *key)
+            .map(|(_, at, _)| at.start as usize..at.end as usize);
         let problem = Problem {
             other: first.map(|first| ("first written here".into(), first)),
             help: Some("keep one of the two; YAML gives no rule for which of them counts".into()),
-            ..self.problem(Fault::DuplicateKey, format!("the key `{key}` stands twice in this mapping"), at)
+            ..self.problem(
+                Fault::DuplicateKey,
+                format!("the key `{key}` stands twice in this mapping"),
+                at,
+            )
         };
         self.problems.push(problem);
     }
@@ -444,7 +534,10 @@ fn narrow(range: &Range<usize>) -> Range<u32> {
 
 /// A block collection ends for the parser where the next token starts; for a reader it ends with its last child.
 fn collection(style: StructureStyle, start: usize, end: usize, children: Children) -> SpanTree {
-    let mut tree = SpanTree { value: narrow(&(start..end.max(start))), children };
+    let mut tree = SpanTree {
+        value: narrow(&(start..end.max(start))),
+        children,
+    };
     if style == StructureStyle::Block {
         tree.value.end = tree.last_end().max(tree.value.start);
     }
@@ -452,84 +545,5 @@ fn collection(style: StructureStyle, start: usize, end: usize, children: Childre
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn faults(text: &str) -> Vec<Fault> {
-        read(text, LIMITS).problems.iter().map(|p| p.fault).collect()
-    }
-
-    #[test]
-    fn every_key_and_value_has_its_place() {
-        let text = "\u{feff}a:\n  - {x: 1, y: two}\n  - |\n    block\nb: end\n";
-        let reading = read(text, LIMITS);
-        let [document] = reading.documents.as_slice() else { panic!("{reading:?}") };
-        assert_eq!(document.value, json!({"a": [{"x": 1, "y": "two"}, "block\n"], "b": "end"}));
-        let slice = |pointer: &str| {
-            let hit = document.spans.locate(pointer);
-            (hit.key.map(|k| &text[k]), &text[hit.value])
-        };
-        assert_eq!(slice("/a/0/y"), (Some("y"), "two"));
-        assert_eq!(slice("/a/0").1, "{x: 1, y: two}");
-        assert_eq!(slice("/b"), (Some("b"), "end"));
-        assert_eq!(document.spans.locate("/a/0/none/deeper").resolved, 2);
-    }
-
-    #[test]
-    fn one_slip_hides_nothing_behind_it() {
-        let text = "a: 1\na: 2\n---\nb: [1, 2\n---\nc: no\n";
-        let reading = read(text, LIMITS);
-        assert_eq!(faults(text), [Fault::DuplicateKey, Fault::Syntax, Fault::LookAlike]);
-        let values: Vec<_> = reading.documents.iter().map(|d| d.value.clone()).collect();
-        assert_eq!(values, [json!({"a": 1}), json!({"c": "no"})]);
-        let duplicate = &reading.problems[0];
-        assert_eq!((&text[duplicate.at.clone().unwrap()], duplicate.other.as_ref().unwrap().1.start), ("a", 0));
-        assert_eq!(reading.lost.len(), 1);
-    }
-
-    #[test]
-    fn merge_keys_and_aliases() {
-        let reading = read("base: &b {x: 1, y: 2}\nuse: {<<: *b, y: 3}\nagain: *b\n", LIMITS);
-        assert_eq!(reading.documents[0].value["use"], json!({"x": 1, "y": 3}));
-        assert_eq!(reading.documents[0].value["again"], json!({"x": 1, "y": 2}));
-        assert!(reading.problems.is_empty());
-    }
-
-    #[test]
-    fn hostile_input_is_bounded() {
-        let mut laughs = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
-        for level in 1..12 {
-            let previous = format!("*a{}", level - 1);
-            laughs += &format!("a{level}: &a{level} [{}]\n", [previous.as_str(); 10].join(","));
-        }
-        assert_eq!(faults(&laughs), [Fault::Limit]);
-        assert_eq!(faults(&"[".repeat(20_000)).len(), 1);
-        let deep: String = (0..3000).map(|n| format!("{}k:\n", " ".repeat(n))).collect();
-        assert_eq!(faults(&deep).len(), 1);
-        assert_eq!(faults(&format!("a: {}", "x".repeat(300_000))), [Fault::Limit]);
-        let copies = format!("a: &a {}\nb: [{}]", "x".repeat(200_000), vec!["*a"; 100].join(","));
-        assert_eq!(faults(&copies), [Fault::Limit]);
-        assert_eq!(faults(&" ".repeat((8 << 20) + 1)), [Fault::Limit]);
-    }
-
-    #[test]
-    fn what_has_no_meaning_is_said() {
-        assert_eq!(faults("a: !Foo bar"), [Fault::Unsupported]);
-        assert_eq!(faults("? [x]\n: 1"), [Fault::Unsupported]);
-        assert_eq!(faults("a: .inf"), [Fault::Unsupported]);
-        assert_eq!(faults("a: !!str 1"), []);
-        assert_eq!(faults("# only a comment\n---\n"), []);
-    }
-
-    proptest! {
-        #[test]
-        fn reading_never_panics(text in "(?s)[ -~\\n\\t\u{e4}&*<>:{}\\[\\]!|'\"#-]{0,200}") {
-            let reading = read(&text, LIMITS);
-            for problem in reading.problems {
-                if let Some(at) = problem.at { prop_assert!(at.start <= text.len()); }
-            }
-        }
-    }
-}
+#[path = "yaml_tests.rs"]
+mod tests;

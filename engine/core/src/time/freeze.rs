@@ -18,7 +18,7 @@ pub enum FreezeSpan {
     /// For some elapsed time after each start of a rule.
     Recurring {
         /// When it starts.
-        recurrence: Recurrence,
+        recurrence: Box<Recurrence>,
         /// Elapsed seconds it lasts.
         duration_seconds: i64,
     },
@@ -186,7 +186,7 @@ mod tests {
             from: None,
         });
         let span = FreezeSpan::Recurring {
-            recurrence: recurrence.unwrap(),
+            recurrence: Box::new(recurrence.unwrap()),
             duration_seconds: 48 * 3600,
         };
         Freeze {

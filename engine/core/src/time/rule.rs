@@ -64,6 +64,8 @@ const NUMBER_LISTS: [(&str, i64); 5] = [
     ("BYWEEKNO", 53),
     ("BYSETPOS", 366),
 ];
+/// All occurrences of a rule with COUNT are walked once, when it is read; a century of days keeps that short.
+const COUNT_MAX: usize = 36_525;
 const WEEKDAYS: [(&str, Weekday); 7] = [
     ("MO", Weekday::Monday),
     ("TU", Weekday::Tuesday),
@@ -101,6 +103,12 @@ pub(super) fn parse(text: &str, from: Option<Date>) -> Result<Rule, Vec<Recurren
     let until = parts.until();
     if count.is_some() && parts.values.contains_key("UNTIL") {
         parts.fault("UNTIL", "COUNT and UNTIL must not stand in one rule; keep one of them");
+    }
+    if count.is_some_and(|count| count > COUNT_MAX) {
+        parts.fault(
+            "COUNT",
+            format!("is above {COUNT_MAX}, a century of days; end the rule with UNTIL, or leave it open"),
+        );
     }
     if from.is_none() && interval > 1 {
         parts.faults.push(RecurrenceError::IntervalNeedsFrom { interval });
@@ -411,6 +419,7 @@ mod tests {
             "FREQ=DAILY;INTERVAL=0",
             "FREQ=DAILY;INTERVAL=+1",
             "FREQ=DAILY;INTERVAL=99999999",
+            "FREQ=DAILY;COUNT=99999999",
             "FREQ=MONTHLY;BYDAY=0TU",
             "FREQ=MONTHLY;BYDAY=",
             "FREQ=MONTHLY;BYDAY=6TU",
@@ -452,7 +461,10 @@ mod tests {
             "FREQ=MONTHLY",
             "FREQ=YEARLY;BYMONTH=3",
         ] {
-            assert!(faults(text).iter().any(|fault| fault.contains("`from: DATE`")), "{text}");
+            assert!(
+                faults(text).iter().any(|fault| fault.contains("`from: DATE`")),
+                "{text}"
+            );
             assert!(parse(text, first).is_ok(), "{text}");
         }
         assert_eq!(parse("FREQ=WEEKLY", first).unwrap().expandable, "BYDAY=TU;FREQ=WEEKLY");

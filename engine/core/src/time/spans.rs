@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn joining_stops_at_what_is_endless() {
-        let touching = (0..).map(|n| spans(&[(n, n + 1)])).flatten();
+        let touching = (0..).flat_map(|n| spans(&[(n, n + 1)]));
         let joined: Vec<_> = join(touching, |span| span.end.as_second() - span.start.as_second() > 100).collect();
         assert_eq!(joined, spans(&[(0, 101)]));
         let apart: Vec<_> = join(boxed(&[(0, 1), (1, 2), (3, 4)]), |_| false).collect();

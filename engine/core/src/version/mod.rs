@@ -16,6 +16,7 @@ mod apk;
 mod deb;
 mod digits;
 mod dotted;
+mod kernel;
 mod rank;
 mod rpm;
 mod semver;
@@ -25,6 +26,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use kernel::{is_kernel_package, kernel_release_version};
 pub use rank::{Ranks, ranks};
 pub use rpm::{is_modular, rpm_evr};
 

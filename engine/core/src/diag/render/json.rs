@@ -13,12 +13,27 @@ pub fn document(diagnostics: &Diagnostics) -> Value {
 
 /// One diagnostic. Without a place the place fields are absent.
 pub fn diagnostic(diagnostic: &Diagnostic) -> Value {
-    let Diagnostic { code, severity, message, location, pointer, help, related } = diagnostic;
+    let Diagnostic {
+        code,
+        severity,
+        message,
+        location,
+        pointer,
+        help,
+        related,
+    } = diagnostic;
     let mut object = Map::new();
     object.insert("code".into(), code.id().into());
     object.insert("severity".into(), severity.to_string().into());
     object.insert("message".into(), message.as_str().into());
-    if let Some(Location { file, line, column, end_line, end_column }) = location {
+    if let Some(Location {
+        file,
+        line,
+        column,
+        end_line,
+        end_column,
+    }) = location
+    {
         object.insert("file".into(), file.as_ref().into());
         object.insert("line".into(), (*line).into());
         object.insert("column".into(), (*column).into());
@@ -45,7 +60,13 @@ mod tests {
 
     #[test]
     fn the_shape_is_the_documented_one() {
-        let at = |line| Location { file: "policies/x.yaml".into(), line, column: 5, end_line: line, end_column: 9 };
+        let at = |line| Location {
+            file: "policies/x.yaml".into(),
+            line,
+            column: 5,
+            end_line: line,
+            end_column: 9,
+        };
         let diagnostic = Diagnostic::new(Code::UnknownField, "unknown field `sle`")
             .at(at(3), "/spec/sle")
             .help("did you mean `sla`?")

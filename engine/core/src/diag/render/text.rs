@@ -1,9 +1,10 @@
 //! For people: `file:line:column: error[PW0101]: message`, the source line with what is meant underlined, then help and
 //! related places. Colour only repeats what the words say.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::source::{Location, SourceSet};
 
 const BOLD: &str = "\u{1b}[1m";
@@ -20,8 +21,13 @@ fn colour_of(severity: Severity) -> &'static str {
 /// All diagnostics and a closing count; empty text for none. `sources` gives the source lines.
 pub fn document(diagnostics: &Diagnostics, sources: &SourceSet, colour: bool) -> String {
     let mut out = String::new();
+    let texts: Texts<'_> = sources
+        .files
+        .iter()
+        .map(|f| (f.path.as_str(), f.text.as_str()))
+        .collect();
     for item in diagnostics.iter() {
-        out += &diagnostic(item, sources, colour);
+        out += &diagnostic(item, &texts, colour);
         out.push('\n');
     }
     if !diagnostics.is_empty() {
@@ -41,44 +47,83 @@ pub fn document(diagnostics: &Diagnostics, sources: &SourceSet, colour: bool) ->
     out
 }
 
+/// Texts by path.
+pub type Texts<'a> = BTreeMap<&'a str, &'a str>;
+
 /// One diagnostic, ending with a line end.
-pub fn diagnostic(item: &Diagnostic, sources: &SourceSet, colour: bool) -> String {
+pub fn diagnostic(item: &Diagnostic, texts: &Texts<'_>, colour: bool) -> String {
     let mut out = String::new();
-    let paint = |text: &str, style: &str| if colour { format!("{style}{text}{RESET}") } else { text.to_owned() };
+    let paint = |text: &str, style: &str| {
+        if colour {
+            format!("{style}{text}{RESET}")
+        } else {
+            text.to_owned()
+        }
+    };
     if let Some(location) = &item.location {
         let _ = write!(out, "{}: ", paint(&location.to_string(), BOLD));
     }
     let label = format!("{}[{}]", item.severity, item.code);
-    let _ = writeln!(out, "{}: {}", paint(&label, colour_of(item.severity)), printable(&item.message));
-    if let Some(location) = &item.location {
-        snippet(&mut out, location, sources, &|marks| paint(marks, colour_of(item.severity)));
+    let _ = writeln!(
+        out,
+        "{}: {}",
+        paint(&label, colour_of(item.severity)),
+        printable(&item.message)
+    );
+    // A secret must not go into logs as well.
+    if let Some(location) = item.location.as_ref().filter(|_| item.code != Code::PlainTextSecret) {
+        snippet(&mut out, location, texts, &|marks| {
+            paint(marks, colour_of(item.severity))
+        });
     }
     if let Some(help) = &item.help {
         let _ = writeln!(out, "  {}: {}", paint("help", BOLD), printable(help));
     }
     for related in &item.related {
-        let _ = writeln!(out, "  {}: {}: {}", paint("see", BOLD), related.location, printable(&related.message));
+        let _ = writeln!(
+            out,
+            "  {}: {}: {}",
+            paint("see", BOLD),
+            related.location,
+            printable(&related.message)
+        );
     }
     out
 }
 
 /// Control characters from a file must not reach the terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c })
+        .collect()
 }
 
-fn snippet(out: &mut String, location: &Location, sources: &SourceSet, paint: &dyn Fn(&str) -> String) {
-    let line = sources.text(&location.file).and_then(|t| t.lines().nth(location.line.saturating_sub(1) as usize));
-    let Some(line) = line.map(|l| l.trim_start_matches('\u{feff}')).filter(|l| !l.trim().is_empty()) else { return };
+fn snippet(out: &mut String, location: &Location, texts: &Texts<'_>, paint: &dyn Fn(&str) -> String) {
+    let index = location.line.saturating_sub(1) as usize;
+    let line = texts.get(&*location.file).and_then(|text| text.lines().nth(index));
+    let Some(line) = line
+        .map(|l| l.trim_start_matches('\u{feff}'))
+        .filter(|l| !l.trim().is_empty())
+    else {
+        return;
+    };
     /// A longer line (a minified file) would fill the screen.
     const SHOWN_MAX: usize = 160;
     let start = location.column.saturating_sub(1) as usize;
     if start >= SHOWN_MAX {
         return;
     }
-    let shown: String = line.chars().take(SHOWN_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown: String = line
+        .chars()
+        .take(SHOWN_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let length = shown.chars().count();
-    let end = if location.end_line == location.line { location.end_column.saturating_sub(1) as usize } else { length };
+    let end = if location.end_line == location.line {
+        location.end_column.saturating_sub(1) as usize
+    } else {
+        length
+    };
     let marks = "^".repeat(end.min(length).saturating_sub(start).max(1));
     let number = location.line.to_string();
     let margin = " ".repeat(number.len());
@@ -89,13 +134,15 @@ fn snippet(out: &mut String, location: &Location, sources: &SourceSet, paint: &d
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::Code;
     use crate::source::{SourceFile, Text};
 
     #[test]
     fn a_diagnostic_points_at_its_text() {
         let text = "kind: Fleet\nspec:\n  größe: { sle: x }\n";
-        let sources = SourceSet { files: vec![SourceFile::new("a.yaml", text)], ..SourceSet::default() };
+        let sources = SourceSet {
+            files: vec![SourceFile::new("a.yaml", text)],
+            ..SourceSet::default()
+        };
         let start = text.find("sle").unwrap();
         let at = Text::new("a.yaml", text).location(start..start + 3);
         let item = Diagnostic::new(Code::UnknownField, "unknown field `sle`")

@@ -37,11 +37,20 @@ type Present = BTreeSet<String>;
 
 /// Checks a whole condition.
 pub(super) fn condition(tree: &IdedExpr, text: &str) -> Vec<ExprFault> {
-    let mut checker = Checker { text, variables: BTreeMap::new(), faults: Vec::new() };
+    let mut checker = Checker {
+        text,
+        variables: BTreeMap::new(),
+        faults: Vec::new(),
+    };
     let result = checker.node(tree, &Present::new());
     if !matches!(result, Type::Bool | Type::Any) {
-        let message = format!("this expression gives {}, but a condition must be true or false", result.name());
-        checker.faults.push(ExprFault::new(Code::ExpressionType, message).help("compare it with something"));
+        let message = format!(
+            "this expression gives {}, but a condition must be true or false",
+            result.name()
+        );
+        checker
+            .faults
+            .push(ExprFault::new(Code::ExpressionType, message).help("compare it with something"));
     }
     checker.faults
 }
@@ -76,7 +85,10 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn fault(&mut self, fault: ExprFault, needle: &str) {
-        self.faults.push(ExprFault { at: resolve::place(self.text, needle), ..fault });
+        self.faults.push(ExprFault {
+            at: resolve::place(self.text, needle),
+            ..fault
+        });
     }
 
     fn node(&mut self, node: &IdedExpr, present: &Present) -> Type {
@@ -91,7 +103,12 @@ impl Checker<'_> {
                 Type::List(Box::new(common(types)))
             }
             Expr::Map(_) => {
-                let types: Vec<Type> = children(node).into_iter().skip(1).step_by(2).map(|n| self.node(n, present)).collect();
+                let types: Vec<Type> = children(node)
+                    .into_iter()
+                    .skip(1)
+                    .step_by(2)
+                    .map(|n| self.node(n, present))
+                    .collect();
                 Type::Map(Box::new(common(types)))
             }
             Expr::Struct(s) => {
@@ -111,8 +128,11 @@ impl Checker<'_> {
             return self.variables.get(name).cloned().unwrap_or(Type::Any);
         };
         if fact.optional && !present.contains(name) {
-            let fault = ExprFault::new(Code::UnguardedFact, format!("`{name}` may be missing, so it needs `has({name})`"))
-                .help(format!("write `has({name}) && …` in front of it"));
+            let fault = ExprFault::new(
+                Code::UnguardedFact,
+                format!("`{name}` may be missing, so it needs `has({name})`"),
+            )
+            .help(format!("write `has({name}) && …` in front of it"));
             self.fault(fault, name);
         }
         fact.kind.as_type()
@@ -166,7 +186,10 @@ impl Checker<'_> {
     fn condition_part(&mut self, node: &IdedExpr, present: &Present) {
         let found = self.node(node, present);
         if !matches!(found, Type::Bool | Type::Any) {
-            let message = format!("`&&`, `||`, `!` and `?` need conditions, but here stands {}", found.name());
+            let message = format!(
+                "`&&`, `||`, `!` and `?` need conditions, but here stands {}",
+                found.name()
+            );
             let fault = ExprFault::new(Code::ExpressionType, message).help("compare it with something");
             self.fault(fault, fact_of(node).map_or("", |f| f.path));
         }
@@ -184,7 +207,10 @@ impl Checker<'_> {
             }
             _ => None,
         };
-        let fault = ExprFault { help: help.map(str::to_owned), ..ExprFault::new(Code::ExpressionType, message) };
+        let fault = ExprFault {
+            help: help.map(str::to_owned),
+            ..ExprFault::new(Code::ExpressionType, message)
+        };
         self.fault(fault, needle);
     }
 
@@ -204,12 +230,16 @@ impl Checker<'_> {
 
     /// A fact that can only be certain words, compared with another word.
     fn word(&mut self, fact: &Fact, literal: &IdedExpr) {
-        let Expr::Literal(LiteralValue::String(text)) = &literal.expr else { return };
+        let Expr::Literal(LiteralValue::String(text)) = &literal.expr else {
+            return;
+        };
         let word = text.inner();
         if fact.words.is_empty() || fact.words.contains(&word) {
             return;
         }
-        let near = nearest(word, fact.words.iter().copied()).map(|n| format!("{n} ")).unwrap_or_default();
+        let near = nearest(word, fact.words.iter().copied())
+            .map(|n| format!("{n} "))
+            .unwrap_or_default();
         let help = format!("{near}It can be: {}", fact.words.join(", "));
         let fault = ExprFault::new(Code::UnknownWord, format!("`{}` is never \"{word}\"", fact.path)).help(help);
         self.fault(fault, &format!("\"{word}\""));
@@ -222,16 +252,32 @@ impl Checker<'_> {
         let (left, right) = (self.node(a, present), self.node(b, present));
         let fact = fact_of(a).or_else(|| fact_of(b));
         let needle = fact.map_or("", |f| f.path);
-        let ordered = matches!(left, Type::Any | Type::Int | Type::Float | Type::Text | Type::Time | Type::Duration | Type::Bool);
+        let ordered = matches!(
+            left,
+            Type::Any | Type::Int | Type::Float | Type::Text | Type::Time | Type::Duration | Type::Bool
+        );
         if !compatible(&left, &right) || !ordered {
             self.mismatch("ordering", &left, &right, needle);
         } else if let Some(fact) = fact.filter(|f| !f.words.is_empty()) {
-            let message = format!("`{}` would be ordered letter by letter, which is not its order", fact.path);
-            let help = format!("list the words: `{} in [\"…\", \"…\"]`; it can be: {}", fact.path, fact.words.join(", "));
+            let message = format!(
+                "`{}` would be ordered letter by letter, which is not its order",
+                fact.path
+            );
+            let help = format!(
+                "list the words: `{} in [\"…\", \"…\"]`; it can be: {}",
+                fact.path,
+                fact.words.join(", ")
+            );
             self.fault(ExprFault::new(Code::ExpressionType, message).help(help), needle);
         } else if let Some(fact) = fact.filter(|f| f.kind == FactType::Version) {
-            let message = format!("`{}` is ordered letter by letter here, so \"9.10\" comes before \"9.9\"", fact.path);
-            let warning = ExprFault { severity: Severity::Warning, ..ExprFault::new(Code::ExpressionType, message) };
+            let message = format!(
+                "`{}` is ordered letter by letter here, so \"9.10\" comes before \"9.9\"",
+                fact.path
+            );
+            let warning = ExprFault {
+                severity: Severity::Warning,
+                ..ExprFault::new(Code::ExpressionType, message)
+            };
             self.fault(warning.help("use startsWith(…), or say it with labels"), needle);
         }
         Type::Bool
@@ -308,8 +354,11 @@ impl Checker<'_> {
         let args: Vec<Type> = call.args.iter().map(|a| self.node(a, present)).collect();
         let name = call.func_name.as_str();
         if name == "matches" {
-            let fault = ExprFault::new(Code::UnknownFunction, "regular expressions are not available in conditions")
-                .help("use startsWith, endsWith, contains, or labels");
+            let fault = ExprFault::new(
+                Code::UnknownFunction,
+                "regular expressions are not available in conditions",
+            )
+            .help("use startsWith, endsWith, contains, or labels");
             self.fault(fault, name);
             return Type::Bool;
         }
@@ -322,7 +371,10 @@ impl Checker<'_> {
         }
         let Some(signature) = known.iter().find(|s| s.takes(target.as_ref(), &args)) else {
             let ways: Vec<&str> = known.iter().map(|s| s.written).collect();
-            let fault = ExprFault::new(Code::ExpressionType, format!("`{name}` does not take what it is given here"));
+            let fault = ExprFault::new(
+                Code::ExpressionType,
+                format!("`{name}` does not take what it is given here"),
+            );
             self.fault(fault.help(format!("write {}", ways.join(" or "))), name);
             return known.first().map_or(Type::Any, |s| s.gives.clone());
         };
@@ -338,7 +390,10 @@ impl Checker<'_> {
             Type::Map(_) => Type::Text,
             Type::Any => Type::Any,
             other => {
-                let message = format!("`all`, `exists`, `filter` and `map` need a list or a map, not {}", other.name());
+                let message = format!(
+                    "`all`, `exists`, `filter` and `map` need a list or a map, not {}",
+                    other.name()
+                );
                 let needle = fact_of(&c.iter_range).map_or("", |f| f.path);
                 self.fault(ExprFault::new(Code::ExpressionType, message), needle);
                 Type::Any

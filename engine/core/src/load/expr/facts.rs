@@ -97,15 +97,30 @@ pub struct Fact {
 }
 
 const fn always(path: &'static str, kind: FactType) -> Fact {
-    Fact { path, kind, optional: false, words: &[] }
+    Fact {
+        path,
+        kind,
+        optional: false,
+        words: &[],
+    }
 }
 
 const fn word(path: &'static str, words: &'static [&'static str]) -> Fact {
-    Fact { path, kind: FactType::Text, optional: false, words }
+    Fact {
+        path,
+        kind: FactType::Text,
+        optional: false,
+        words,
+    }
 }
 
 const fn maybe(path: &'static str, kind: FactType) -> Fact {
-    Fact { path, kind, optional: true, words: &[] }
+    Fact {
+        path,
+        kind,
+        optional: true,
+        words: &[],
+    }
 }
 
 const LIFECYCLE: &[&str] = &["active", "ephemeral", "maintenance", "retired", "standby"];
@@ -126,7 +141,12 @@ pub const FACTS: &[Fact] = &[
     maybe("advisory.ransomware", FactType::Bool),
     word("advisory.severity", SEVERITY),
     maybe("advisory.source", FactType::Text),
-    Fact { path: "advisory.types", kind: FactType::Texts, optional: false, words: TYPES },
+    Fact {
+        path: "advisory.types",
+        kind: FactType::Texts,
+        optional: false,
+        words: TYPES,
+    },
     maybe("asset.address", FactType::Text),
     maybe("asset.bootTime", FactType::Time),
     word("asset.class.criticality", CRITICALITY),
@@ -171,7 +191,10 @@ pub const ROOTS: &[&str] = &["advisory", "asset", "finding"];
 
 /// The fact with this path.
 pub fn find(path: &str) -> Option<&'static Fact> {
-    FACTS.binary_search_by(|fact| fact.path.cmp(path)).ok().and_then(|i| FACTS.get(i))
+    FACTS
+        .binary_search_by(|fact| fact.path.cmp(path))
+        .ok()
+        .and_then(|i| FACTS.get(i))
 }
 
 /// The facts below a group such as `asset.os`.
@@ -218,8 +241,15 @@ mod tests {
     #[test]
     fn the_table_is_sorted_so_that_it_can_be_searched() {
         assert!(FACTS.windows(2).all(|pair| pair[0].path < pair[1].path));
-        assert!(FACTS.iter().all(|f| ROOTS.iter().any(|root| f.path.starts_with(&format!("{root}.")))));
+        assert!(
+            FACTS
+                .iter()
+                .all(|f| ROOTS.iter().any(|root| f.path.starts_with(&format!("{root}."))))
+        );
         assert!(find("asset.os.family").is_some_and(|f| !f.optional));
-        assert_eq!(group("asset.gpu"), ["asset.gpu.cuda", "asset.gpu.driver", "asset.gpu.loaded"]);
+        assert_eq!(
+            group("asset.gpu"),
+            ["asset.gpu.cuda", "asset.gpu.driver", "asset.gpu.loaded"]
+        );
     }
 }

@@ -36,8 +36,20 @@ fn all() -> Vec<Signature> {
     use Type::{Any, Bool, Duration, Float, Int, Text, Time};
     let list = || Type::List(Box::new(Any));
     let map = || Type::Map(Box::new(Any));
-    let plain = |name, arg, gives, written| Signature { name, target: None, args: vec![arg], gives, written };
-    let method = |name, target, args, gives, written| Signature { name, target: Some(target), args, gives, written };
+    let plain = |name, arg, gives, written| Signature {
+        name,
+        target: None,
+        args: vec![arg],
+        gives,
+        written,
+    };
+    let method = |name, target, args, gives, written| Signature {
+        name,
+        target: Some(target),
+        args,
+        gives,
+        written,
+    };
     let mut all = vec![
         plain("size", Text, Int, "size(text)"),
         plain("size", list(), Int, "size(list)"),
@@ -61,9 +73,22 @@ fn all() -> Vec<Signature> {
     for from in [Bool, Time, Duration] {
         all.push(plain("string", from, Text, "string(value)"));
     }
-    for name in ["getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"] {
+    for name in [
+        "getFullYear",
+        "getMonth",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+    ] {
         all.push(method(name, Time, vec![], Int, "time.getDayOfWeek()"));
-        all.push(method(name, Time, vec![Text], Int, "time.getDayOfWeek(\"Europe/Berlin\")"));
+        all.push(method(
+            name,
+            Time,
+            vec![Text],
+            Int,
+            "time.getDayOfWeek(\"Europe/Berlin\")",
+        ));
     }
     for name in ["getHours", "getMinutes", "getSeconds", "getMilliseconds"] {
         all.push(method(name, Time, vec![], Int, "time.getHours()"));
@@ -82,21 +107,36 @@ pub(super) fn named(name: &str) -> impl Iterator<Item = &'static Signature> {
 
 /// Every name there is; macros included, because people look for them too.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|s| s.name).chain(["has", "all", "exists", "exists_one", "filter", "map"])
+    ALL.iter()
+        .map(|s| s.name)
+        .chain(["has", "all", "exists", "exists_one", "filter", "map"])
 }
 
 /// Why a call with a literal text can never succeed: `timestamp("yesterday")`.
 pub(super) fn constant_fault(call: &CallExpr) -> Option<String> {
-    let [IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. }] = call.args.as_slice() else { return None };
+    let [
+        IdedExpr {
+            expr: Expr::Literal(LiteralValue::String(text)),
+            ..
+        },
+    ] = call.args.as_slice()
+    else {
+        return None;
+    };
     if call.target.is_some() || !matches!(call.func_name.as_str(), "timestamp" | "duration" | "int" | "double") {
         return None;
     }
-    let node = IdedExpr { id: 0, expr: Expr::Call(call.clone()) };
+    let node = IdedExpr {
+        id: 0,
+        expr: Expr::Call(call.clone()),
+    };
     let context = Context::with_env(std::sync::Arc::clone(&ENVIRONMENT));
     let example = match call.func_name.as_str() {
         "timestamp" => "an instant such as 2026-11-20T00:00:00Z",
         "duration" => "a duration such as 24h or 90m",
         _ => "a number",
     };
-    Value::resolve(&node, &context).is_err().then(|| format!("\"{}\" is not {example}", text.inner()))
+    Value::resolve(&node, &context)
+        .is_err()
+        .then(|| format!("\"{}\" is not {example}", text.inner()))
 }

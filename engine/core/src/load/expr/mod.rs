@@ -75,11 +75,20 @@ pub struct ExprFault {
 
 impl ExprFault {
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, severity: code.severity(), message: message.into(), help: None, at: None }
+        Self {
+            code,
+            severity: code.severity(),
+            message: message.into(),
+            help: None,
+            at: None,
+        }
     }
 
     fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
     }
 }
 
@@ -99,7 +108,10 @@ pub struct Expression {
 
 impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Expression").field("text", &self.text).field("facts", &self.facts).finish_non_exhaustive()
+        f.debug_struct("Expression")
+            .field("text", &self.text)
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,7 +124,9 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()
 pub fn compile(text: &str) -> Result<(Expression, Vec<ExprFault>), Vec<ExprFault>> {
     if text.len() > BYTES_MAX {
         let message = format!("the expression has {} bytes; at most {BYTES_MAX} are read", text.len());
-        return Err(vec![ExprFault::new(Code::ExpressionLimit, message).help("split it into several rules")]);
+        return Err(vec![
+            ExprFault::new(Code::ExpressionLimit, message).help("split it into several rules"),
+        ]);
     }
     if resolve::nesting(text) > DEPTH_MAX {
         return Err(vec![too_deep()]);
@@ -148,8 +162,11 @@ const TREE_DEPTH_MAX: usize = 2 * DEPTH_MAX;
 const RECURSION_MAX: u16 = 3 * DEPTH_MAX as u16;
 
 fn too_deep() -> ExprFault {
-    ExprFault::new(Code::ExpressionLimit, format!("the expression is nested deeper than {DEPTH_MAX} levels"))
-        .help("split it into several rules")
+    ExprFault::new(
+        Code::ExpressionLimit,
+        format!("the expression is nested deeper than {DEPTH_MAX} levels"),
+    )
+    .help("split it into several rules")
 }
 
 fn depth(node: &IdedExpr) -> usize {
@@ -176,9 +193,9 @@ impl Expression {
             Ok(Value::Bool(answer)) => Ok(answer),
             Ok(_) => Err(ExprError::Evaluation(format!("`{}` gave no yes or no", self.text))),
             Err(ExecutionError::UndeclaredReference(name)) => Err(ExprError::Unobserved(name.to_string())),
-            Err(ExecutionError::NoSuchKey(key)) => {
-                Err(ExprError::Evaluation(format!("there is no label `{key}`; ask with has(…) or `in` first")))
-            }
+            Err(ExecutionError::NoSuchKey(key)) => Err(ExprError::Evaluation(format!(
+                "there is no label `{key}`; ask with has(…) or `in` first"
+            ))),
             Err(error) => Err(ExprError::Evaluation(error.to_string())),
         }
     }
@@ -196,10 +213,16 @@ fn cel_value(value: FactValue) -> Value {
             let utc = chrono::DateTime::from_timestamp(time.as_second(), nanoseconds).unwrap_or_default();
             Value::Timestamp(utc.fixed_offset())
         }
-        FactValue::List(texts) => Value::List(Arc::new(texts.into_iter().map(|t| Value::String(Arc::new(t))).collect())),
+        FactValue::List(texts) => Value::List(Arc::new(
+            texts.into_iter().map(|t| Value::String(Arc::new(t))).collect(),
+        )),
         FactValue::Map(map) => {
-            let entries = map.into_iter().map(|(k, v)| (Key::String(Arc::new(k)), Value::String(Arc::new(v))));
-            Value::Map(Map { map: Arc::new(entries.collect()) })
+            let entries = map
+                .into_iter()
+                .map(|(k, v)| (Key::String(Arc::new(k)), Value::String(Arc::new(v))));
+            Value::Map(Map {
+                map: Arc::new(entries.collect()),
+            })
         }
     }
 }

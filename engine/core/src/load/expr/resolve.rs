@@ -24,14 +24,17 @@ pub(super) fn presence_of(variable: &str) -> Option<&str> {
 }
 
 /// How deep the text nests, before any parser sees it: brackets, and chains of operators that build a tree as deep as
-/// they are long (`----x`, `a + b + c`). `&&` and `||` chains are balanced by the parser and cost nothing.
+/// they are long (`----x`, `a + b + c`). `&&` and `||` chains are balanced by the parser and cost nothing. A macro
+/// such as `exists(` expands to several levels and counts as three.
 pub(super) fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest, mut chain) = (0_usize, 0, 0_usize);
-    let mut quote = None;
-    let mut escaped = false;
+    /// A comparison is one operator and a path of facts has three dots: only longer chains count.
+    const CHAIN_FREE: usize = 8;
+    let (mut open, mut depth, mut deepest, mut chain) = (Vec::new(), 0_usize, 0, 0_usize);
+    let (mut quote, mut escaped) = (None, false);
+    let mut word = String::new();
     for c in text.chars() {
-        if let Some(open) = quote {
-            if !escaped && c == open {
+        if let Some(mark) = quote {
+            if !escaped && c == mark {
                 quote = None;
             }
             escaped = !escaped && c == '\\';
@@ -40,16 +43,23 @@ pub(super) fn nesting(text: &str) -> usize {
         match c {
             '"' | '\'' => quote = Some(c),
             '(' | '[' | '{' => {
-                depth += 1;
+                let macros = ["exists", "exists_one", "all", "map", "filter"];
+                let weight = if macros.contains(&word.as_str()) { 3 } else { 1 };
+                open.push(weight);
+                depth += weight;
                 chain = 0;
             }
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ')' | ']' | '}' => depth = depth.saturating_sub(open.pop().unwrap_or(0)),
             '+' | '-' | '*' | '/' | '%' | '!' | '?' | '<' | '>' | '.' => chain += 1,
             '&' | '|' | ',' => chain = 0,
             _ => {}
         }
-        // A comparison is one operator, a path of facts has three dots: only long chains count.
-        deepest = deepest.max(depth + chain.saturating_sub(8));
+        if c.is_alphanumeric() || c == '_' {
+            word.push(c)
+        } else if !c.is_whitespace() {
+            word.clear()
+        }
+        deepest = deepest.max(depth + chain.saturating_sub(CHAIN_FREE));
     }
     deepest.min(DEPTH_MAX + 1)
 }
@@ -67,7 +77,10 @@ pub(super) fn syntax(text: &str, errors: &ParseErrors) -> Vec<ExprFault> {
             }
             ExprFault {
                 at: byte_at(text, error.pos),
-                ..ExprFault::new(Code::ExpressionSyntax, format!("this is not a CEL expression: {message}"))
+                ..ExprFault::new(
+                    Code::ExpressionSyntax,
+                    format!("this is not a CEL expression: {message}"),
+                )
             }
         })
         .collect();
@@ -116,10 +129,20 @@ pub(super) struct Resolved {
 
 /// Replaces every path of a fact by its variable.
 pub(super) fn facts(tree: IdedExpr, text: &str) -> Resolved {
-    let mut resolver =
-        Resolver { text, bound: Vec::new(), read: BTreeSet::new(), asked: BTreeSet::new(), faults: Vec::new() };
+    let mut resolver = Resolver {
+        text,
+        bound: Vec::new(),
+        read: BTreeSet::new(),
+        asked: BTreeSet::new(),
+        faults: Vec::new(),
+    };
     let tree = resolver.node(tree);
-    Resolved { tree, read: resolver.read, asked: resolver.asked, faults: resolver.faults }
+    Resolved {
+        tree,
+        read: resolver.read,
+        asked: resolver.asked,
+        faults: resolver.faults,
+    }
 }
 
 struct Resolver<'a> {
@@ -138,21 +161,34 @@ impl Resolver<'_> {
             return self.path(id, &segments, test);
         }
         let expr = match node.expr {
-            Expr::Call(CallExpr { func_name, target, args }) => Expr::Call(CallExpr {
+            Expr::Call(CallExpr {
+                func_name,
+                target,
+                args,
+            }) => Expr::Call(CallExpr {
                 func_name,
                 target: target.map(|t| Box::new(self.node(*t))),
                 args: self.nodes(args),
             }),
-            Expr::List(ListExpr { elements, optional_indices }) => {
-                Expr::List(ListExpr { elements: self.nodes(elements), optional_indices })
-            }
-            Expr::Map(MapExpr { entries }) => Expr::Map(MapExpr { entries: self.entries(entries) }),
-            Expr::Struct(StructExpr { type_name, entries }) => {
-                Expr::Struct(StructExpr { type_name, entries: self.entries(entries) })
-            }
-            Expr::Select(SelectExpr { operand, field, test }) => {
-                Expr::Select(SelectExpr { operand: Box::new(self.node(*operand)), field, test })
-            }
+            Expr::List(ListExpr {
+                elements,
+                optional_indices,
+            }) => Expr::List(ListExpr {
+                elements: self.nodes(elements),
+                optional_indices,
+            }),
+            Expr::Map(MapExpr { entries }) => Expr::Map(MapExpr {
+                entries: self.entries(entries),
+            }),
+            Expr::Struct(StructExpr { type_name, entries }) => Expr::Struct(StructExpr {
+                type_name,
+                entries: self.entries(entries),
+            }),
+            Expr::Select(SelectExpr { operand, field, test }) => Expr::Select(SelectExpr {
+                operand: Box::new(self.node(*operand)),
+                field,
+                test,
+            }),
             Expr::Comprehension(c) => Expr::Comprehension(Box::new(self.comprehension(*c))),
             other => other,
         };
@@ -186,11 +222,20 @@ impl Resolver<'_> {
     fn comprehension(&mut self, c: ComprehensionExpr) -> ComprehensionExpr {
         let iter_range = self.node(c.iter_range);
         let accu_init = self.node(c.accu_init);
-        let names: Vec<String> =
-            [Some(&c.iter_var), c.iter_var2.as_ref(), Some(&c.accu_var)].into_iter().flatten().cloned().collect();
+        let names: Vec<String> = [Some(&c.iter_var), c.iter_var2.as_ref(), Some(&c.accu_var)]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
         for name in names.iter().filter(|n| ROOTS.contains(&n.as_str())) {
-            let fault = ExprFault::new(Code::ExpressionType, format!("`{name}` cannot be the name of an element"));
-            self.fault(fault.help(format!("`{name}` means the facts; choose another name")), name);
+            let fault = ExprFault::new(
+                Code::ExpressionType,
+                format!("`{name}` cannot be the name of an element"),
+            );
+            self.fault(
+                fault.help(format!("`{name}` means the facts; choose another name")),
+                name,
+            );
         }
         let before = self.bound.len();
         self.bound.extend(names);
@@ -198,16 +243,29 @@ impl Resolver<'_> {
         let loop_step = self.node(c.loop_step);
         let result = self.node(c.result);
         self.bound.truncate(before);
-        ComprehensionExpr { iter_range, accu_init, loop_cond, loop_step, result, ..c }
+        ComprehensionExpr {
+            iter_range,
+            accu_init,
+            loop_cond,
+            loop_step,
+            result,
+            ..c
+        }
     }
 
     fn fault(&mut self, fault: ExprFault, needle: &str) {
-        self.faults.push(ExprFault { at: place(self.text, needle), ..fault });
+        self.faults.push(ExprFault {
+            at: place(self.text, needle),
+            ..fault
+        });
     }
 
     fn path(&mut self, id: u64, segments: &[String], test: bool) -> IdedExpr {
         let written = segments.join(".");
-        let unknown = IdedExpr { id, expr: Expr::Unspecified };
+        let unknown = IdedExpr {
+            id,
+            expr: Expr::Unspecified,
+        };
         let Some((fact, used)) = longest_fact(segments) else {
             let fault = unknown_fact(&written, segments);
             self.fault(fault, &written);
@@ -216,10 +274,16 @@ impl Resolver<'_> {
         let rest: Vec<&String> = segments.iter().skip(used).collect();
         if rest.is_empty() && test {
             self.asked.insert(fact.path);
-            return IdedExpr { id, expr: Expr::Ident(presence(fact.path)) };
+            return IdedExpr {
+                id,
+                expr: Expr::Ident(presence(fact.path)),
+            };
         }
         self.read.insert(fact.path);
-        let mut node = IdedExpr { id, expr: Expr::Ident(fact.path.to_owned()) };
+        let mut node = IdedExpr {
+            id,
+            expr: Expr::Ident(fact.path.to_owned()),
+        };
         if fact.kind != FactType::Labels && !rest.is_empty() {
             let what = fact.kind.as_type().name();
             let fault = ExprFault::new(Code::UnknownFact, format!("`{}` is {what} and has no parts", fact.path));
@@ -227,12 +291,28 @@ impl Resolver<'_> {
             return unknown;
         }
         if let [key] = rest.as_slice() {
-            let select = SelectExpr { operand: Box::new(node), field: (*key).clone(), test };
-            node = IdedExpr { id, expr: Expr::Select(select) };
+            let select = SelectExpr {
+                operand: Box::new(node),
+                field: (*key).clone(),
+                test,
+            };
+            node = IdedExpr {
+                id,
+                expr: Expr::Select(select),
+            };
         } else if rest.len() > 1 {
-            let (keys, labels) = (segments.iter().skip(used).cloned().collect::<Vec<_>>().join("."), fact.path);
-            let fault = ExprFault::new(Code::UnknownFact, format!("a label is a text: `{written}` asks for parts of one"));
-            self.fault(fault.help(format!("a key with dots is written `{labels}[\"{keys}\"]`")), &written);
+            let (keys, labels) = (
+                segments.iter().skip(used).cloned().collect::<Vec<_>>().join("."),
+                fact.path,
+            );
+            let fault = ExprFault::new(
+                Code::UnknownFact,
+                format!("a label is a text: `{written}` asks for parts of one"),
+            );
+            self.fault(
+                fault.help(format!("a key with dots is written `{labels}[\"{keys}\"]`")),
+                &written,
+            );
             return unknown;
         }
         node
@@ -250,15 +330,27 @@ fn longest_fact(segments: &[String]) -> Option<(&'static Fact, usize)> {
 fn unknown_fact(written: &str, segments: &[String]) -> ExprFault {
     let below = facts::group(written);
     if !below.is_empty() {
-        return ExprFault::new(Code::UnknownFact, format!("`{written}` is a group of facts, not a fact"))
-            .help(format!("choose one: {}", below.join(", ")));
+        return ExprFault::new(
+            Code::UnknownFact,
+            format!("`{written}` is a group of facts, not a fact"),
+        )
+        .help(format!("choose one: {}", below.join(", ")));
     }
     let tail = segments.last().map_or("", String::as_str);
-    let elsewhere = FACTS.iter().map(|f| f.path).find(|p| p.ends_with(&format!(".{written}")));
+    let elsewhere = FACTS
+        .iter()
+        .map(|f| f.path)
+        .find(|p| p.ends_with(&format!(".{written}")));
     let help = elsewhere
         .map(|path| format!("did you mean `{path}`?"))
         .or_else(|| nearest(written, FACTS.iter().map(|f| f.path)))
-        .or_else(|| FACTS.iter().map(|f| f.path).find(|p| p.ends_with(&format!(".{tail}"))).map(|p| format!("did you mean `{p}`?")))
+        .or_else(|| {
+            FACTS
+                .iter()
+                .map(|f| f.path)
+                .find(|p| p.ends_with(&format!(".{tail}")))
+                .map(|p| format!("did you mean `{p}`?"))
+        })
         .unwrap_or_else(|| "facts start with asset, advisory or finding".into());
     ExprFault::new(Code::UnknownFact, format!("there is no fact `{written}`")).help(help)
 }

@@ -24,14 +24,20 @@ fn world(path: &str) -> Option<FactValue> {
 }
 
 fn eval(text: &str) -> Result<bool, ExprError> {
-    compile(text).unwrap_or_else(|faults| panic!("{text}: {faults:?}")).0.eval(&world)
+    compile(text)
+        .unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
+        .0
+        .eval(&world)
 }
 
 #[test]
 fn conditions_are_answered() {
     for (text, expected) in [
         (r#"asset.os.family in ["rhel", "debian"]"#, true),
-        (r#"advisory.severity == "high" && asset.class.criticality != "low""#, true),
+        (
+            r#"advisory.severity == "high" && asset.class.criticality != "low""#,
+            true,
+        ),
         (r#"asset.labels.env == "prod""#, true),
         (r#"asset.labels["env"] == "test""#, false),
         (r#"has(asset.labels.tier) && asset.labels.tier == "db""#, false),
@@ -42,7 +48,10 @@ fn conditions_are_answered() {
         ("has(advisory.epss) ? advisory.epss > 0.9 : false", false),
         ("!has(asset.fleet) || asset.fleet == \"eu\"", true),
         (r#"advisory.published > timestamp("2026-11-01T00:00:00Z")"#, true),
-        (r#"asset.os.family.startsWith("rh") && asset.class.priority >= 20"#, true),
+        (
+            r#"asset.os.family.startsWith("rh") && asset.class.priority >= 20"#,
+            true,
+        ),
         ("true", true),
     ] {
         assert_eq!(eval(text), Ok(expected), "{text}");
@@ -111,7 +120,7 @@ fn guards_count_where_they_hold() {
 fn faults_say_where_and_what_to_do() {
     let text = "asset.os.famly == \"rhel\"";
     let faults = compile(text).unwrap_err();
-    assert_eq!(&text[faults[0].at.clone().unwrap()], "asset.os.famly");
+    assert_eq!(text.get(faults[0].at.clone().unwrap()), Some("asset.os.famly"));
     assert_eq!(faults[0].help.as_deref(), Some("did you mean `asset.os.family`?"));
 }
 
@@ -119,7 +128,11 @@ fn faults_say_where_and_what_to_do() {
 fn size_and_depth_are_bounded() {
     assert_eq!(codes(&format!("\"{}\" == \"\"", "x".repeat(5000))), ["PW0307"]);
     for deep in ["(", "[", "!", "-"] {
-        assert!(codes(&deep.repeat(4000)).iter().all(|c| *c == "PW0307" || *c == "PW0301"));
+        assert!(
+            codes(&deep.repeat(4000))
+                .iter()
+                .all(|c| *c == "PW0307" || *c == "PW0301")
+        );
     }
     for chain in ["1+", "1-", "1*", "1<", "a.", "true?true:", "!", "- "] {
         let text = format!("{}1", chain.repeat(4000 / chain.len()));
@@ -163,8 +176,10 @@ fn the_deepest_allowed_condition_fits_a_worker_thread() {
     ] {
         for depth in 1..40 {
             let text = format!("{}{inner}{}", open.repeat(depth), close.repeat(depth));
-            let compiled = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
-                if let Ok((expression, _)) = compile(&text) { let _ = expression.eval(&world); }
+            let compiled = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+                if let Ok((expression, _)) = compile(&text) {
+                    let _ = expression.eval(&world);
+                }
             });
             compiled.unwrap().join().unwrap();
         }

@@ -1,0 +1,9 @@
+//! Forges: the contract every one keeps, and what only the local one has.
+#![expect(clippy::disallowed_methods, reason = "the fixtures are files")]
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod local;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,443 @@
+//! The command line: names and options only; meaning is in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use patchwave_core::version::Scheme;
+
+/// Declarative GitOps patch management: what must be patched on which machine by when, in which order, and why.
+#[derive(Debug, Parser)]
+#[command(name = "patchwave", version, max_term_width = 110, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  patchwave init estate && cd estate          a repository that validates, plans and renders at once
+  patchwave validate                          every problem of the YAML, with file:line:column and a fix
+  patchwave plan                              rollouts, waves, batches, slack, and what is refused and why
+  patchwave explain asset web-1               why each finding has its deadline
+  patchwave reconcile --once                  the whole loop, once
+Exit codes: 0 done, 1 error, 2 changes found (plan and reconcile with --detailed-exitcode), 64 usage.";
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Work in this repository instead of the current folder.
+    #[arg(short = 'C', long = "chdir", value_name = "DIR", global = true)]
+    pub chdir: Option<PathBuf>,
+    /// The instant to decide for (RFC 3339); default: the clock. With it every command is deterministic.
+    #[arg(long, value_name = "RFC3339", global = true)]
+    pub now: Option<Timestamp>,
+    /// Colours: auto (also honours NO_COLOR), always, never.
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
+    pub color: Color,
+    /// Say less.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice for debugging.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// How logs are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, global = true)]
+    pub log_format: LogFormat,
+    /// No network at all.
+    #[arg(long, global = true)]
+    pub offline: bool,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// When writing to a terminal and NO_COLOR is not set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Text or JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TextJson {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Formats of `assess`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum AssessFormat {
+    /// A table for people.
+    #[default]
+    Table,
+    /// One document: findings and assets.
+    Json,
+    /// One finding a line.
+    Ndjson,
+    /// Comma-separated values.
+    Csv,
+}
+
+/// Formats of `graph`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Graphviz.
+    #[default]
+    Dot,
+    /// Mermaid.
+    Mermaid,
+    /// Nodes and edges.
+    Json,
+}
+
+/// Formats of `windows`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WindowsFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// iCalendar.
+    Ics,
+}
+
+/// Formats of `reconcile`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReconcileFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For a CI summary.
+    Markdown,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Scaffold a repository that validates, plans and renders at once; never overwrites.
+    Init {
+        /// Where; default the current folder.
+        dir: Option<PathBuf>,
+    },
+    /// Check schema, references and lints: all problems at once.
+    Validate {
+        /// Report only problems in these files or folders; the whole repository is read all the same.
+        paths: Vec<PathBuf>,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// Print a JSON Schema.
+    Schema {
+        /// Kind, for example PatchPolicy; without it the schema that chooses by kind.
+        kind: Option<String>,
+        /// Write every schema into this folder instead.
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
+    /// Read all inventory sources, merge, store a snapshot; print what was read, skipped, and why.
+    Observe {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// Read all advisory sources, merge, store a snapshot; print what was read, skipped, and why.
+    Feeds {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// Findings with deadlines.
+    Assess {
+        /// Also compliant ones.
+        #[arg(long)]
+        all: bool,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: AssessFormat,
+    },
+    /// Rollouts, waves, batches, schedule, waiting, refusals.
+    Plan {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+        /// Write the plan (JSON) to this file as well.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Exit 2 when there is something to do.
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// The rollout graph.
+    Graph {
+        /// Only this rollout.
+        rollout: Option<String>,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: GraphFormat,
+    },
+    /// Next openings, and why a window is closed now.
+    Windows {
+        /// Only this window.
+        name: Option<String>,
+        /// How many openings.
+        #[arg(long, default_value_t = 5)]
+        count: usize,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: WindowsFormat,
+    },
+    /// The trace: facts and file:line of each rule that decided.
+    Explain {
+        /// What to explain.
+        #[command(subcommand)]
+        subject: ExplainSubject,
+    },
+    /// Write the artifacts of the current plan.
+    Render {
+        /// Where; default `.patchwave/render`.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Bring branches and pull requests in line with the plan.
+    Propose {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// May this batch (or this asset of it) run now? Exit 0 with a permit, 1 with the reason.
+    Permit {
+        /// Rollout.
+        rollout: String,
+        /// Wave.
+        wave: String,
+        /// Batch.
+        batch: String,
+        /// Asset.
+        asset: Option<String>,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// Stop a rollout before its next asset.
+    Halt {
+        /// Rollout.
+        rollout: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Who says so; default `local`.
+        #[arg(long = "as", value_name = "NAME", default_value = "local")]
+        by: String,
+    },
+    /// Ask to go on: opens a pull request that needs the normal approval.
+    Resume {
+        /// Rollout.
+        rollout: String,
+    },
+    /// Running, half done, next, how to stop, whom to call.
+    Status {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// Read evidence and fresh observations, move waves on.
+    Verify {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// The whole loop: observe, assess, plan, verify, release, propose, until nothing is left to do.
+    Reconcile {
+        /// Once (the default).
+        #[arg(long)]
+        once: bool,
+        /// Decide, but write nothing: print the first step's actions.
+        #[arg(long)]
+        dry_run: bool,
+        /// Exit 2 when something was (or would be) done.
+        #[arg(long)]
+        detailed_exitcode: bool,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: ReconcileFormat,
+    },
+    /// Record evidence.
+    Evidence {
+        /// What.
+        #[command(subcommand)]
+        what: EvidenceCommand,
+    },
+    /// The local forge: play the people's part.
+    Forge {
+        /// What.
+        #[command(subcommand)]
+        what: ForgeCommand,
+    },
+    /// Compare versions: prints `<`, `=` or `>`; without A and B reads `A<TAB>B` lines, one verdict a line.
+    Vercmp {
+        /// rpm, deb, apk, semver, windows or nvidia.
+        #[arg(value_parser = parse_scheme)]
+        ecosystem: Scheme,
+        /// First version.
+        #[arg(requires = "b", allow_hyphen_values = true)]
+        a: Option<String>,
+        /// Second version.
+        #[arg(allow_hyphen_values = true)]
+        b: Option<String>,
+    },
+    /// The render targets there are, with what they can promise.
+    Targets {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// The connectors there are.
+    Sources {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// Check the ledger.
+    Audit {
+        /// What.
+        #[command(subcommand)]
+        what: AuditCommand,
+    },
+    /// Print a completion script.
+    Completions {
+        /// Shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff).
+    Man,
+}
+
+fn parse_scheme(text: &str) -> Result<Scheme, String> {
+    Scheme::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = Scheme::ALL.iter().map(|s| s.as_str()).collect();
+        format!("`{text}` is no version scheme; there are {}", known.join(", "))
+    })
+}
+
+/// What `explain` explains.
+#[derive(Debug, Subcommand)]
+pub enum ExplainSubject {
+    /// An asset: its class, policies, coverage and findings.
+    Asset {
+        /// Its name.
+        name: String,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// One finding: every rule that was looked at.
+    Finding {
+        /// The asset.
+        asset: String,
+        /// Advisory id or alias.
+        advisory: String,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+}
+
+/// What `evidence` records.
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Add a result file (or a folder of them) of an executor.
+    Add {
+        /// Rollout.
+        rollout: String,
+        /// Wave.
+        wave: String,
+        /// Result file.
+        file: PathBuf,
+    },
+    /// Let a straggler go; it is counted.
+    Waive {
+        /// Rollout.
+        rollout: String,
+        /// Wave.
+        wave: String,
+        /// Asset.
+        asset: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Until when: a date or an instant.
+        #[arg(long)]
+        until: String,
+        /// Who says so; default `local`.
+        #[arg(long = "as", value_name = "NAME", default_value = "local")]
+        by: String,
+    },
+}
+
+/// What people do on the local forge.
+#[derive(Debug, Subcommand)]
+pub enum ForgeCommand {
+    /// Pull requests.
+    List {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// Approve the current head of a pull request.
+    Approve {
+        /// Its number.
+        number: u64,
+        /// As whom.
+        #[arg(long = "as", value_name = "NAME")]
+        by: String,
+    },
+    /// Merge a pull request; without --as the missing approvals are recorded as local-1, local-2, ….
+    Merge {
+        /// Its number.
+        number: u64,
+        /// As whom.
+        #[arg(long = "as", value_name = "NAME")]
+        by: Option<String>,
+    },
+    /// Close a pull request without a merge.
+    Close {
+        /// Its number.
+        number: u64,
+        /// As whom; default `local`.
+        #[arg(long = "as", value_name = "NAME", default_value = "local")]
+        by: String,
+    },
+}
+
+/// What `audit` checks.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Chains of the ledger and the moves they record.
+    Verify {
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+}

@@ -1,0 +1,135 @@
+//! `assess`: findings with deadlines.
+
+use std::io::Write;
+
+use patchwave_core::assess::Finding;
+use patchwave_core::assess::rows::{csv_header, csv_row, ndjson_row};
+use patchwave_core::observe::Observation;
+use serde_json::{Value, json};
+
+use super::{Context, Look};
+use crate::args::AssessFormat;
+use crate::exit::{Exit, Failure};
+
+/// Bytes gathered before they are written out: rows are streamed, never held all at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Shows every open finding; with `all`, assets without one as well.
+pub fn run(context: &Context, all: bool, format: AssessFormat) -> Result<Exit, Failure> {
+    let look = context.look()?;
+    let observation = &look.observed.observation;
+    match format {
+        AssessFormat::Ndjson => stream(context, &look, &[], ndjson_row)?,
+        AssessFormat::Csv => {
+            let mut head = Vec::new();
+            csv_header(&mut head);
+            stream(context, &look, &head, csv_row)?;
+        }
+        AssessFormat::Json => json_document(context, &look)?,
+        AssessFormat::Table => table(context, &look, all)?,
+    }
+    let remarks = look.survey.assessment.remarks.iter();
+    for remark in remarks {
+        context.output.say(&format!("{}: {}: {}", remark.asset, remark.status, remark.detail));
+    }
+    let _ = observation;
+    Ok(context.exit(&look.observed))
+}
+
+fn stream(
+    context: &Context,
+    look: &Look,
+    head: &[u8],
+    row: impl Fn(&Finding<'_>, &Observation, &mut Vec<u8>),
+) -> Result<(), Failure> {
+    let observation = &look.observed.observation;
+    let mut chunk = head.to_vec();
+    for finding in look.survey.assessment.findings(observation) {
+        row(&finding, observation, &mut chunk);
+        if chunk.len() >= CHUNK_BYTES {
+            context.output.result(&chunk)?;
+            chunk.clear();
+        }
+    }
+    context.output.result(&chunk)
+}
+
+fn json_document(context: &Context, look: &Look) -> Result<(), Failure> {
+    let observation = &look.observed.observation;
+    let mut rows = Vec::new();
+    for finding in look.survey.assessment.findings(observation) {
+        let mut bytes = Vec::new();
+        ndjson_row(&finding, observation, &mut bytes);
+        rows.push(serde_json::from_slice::<Value>(&bytes)?);
+    }
+    let assets: Vec<Value> = observation
+        .assets
+        .iter()
+        .zip(&look.survey.assessment.class_of)
+        .map(|(asset, class)| {
+            let remarks: Vec<Value> = look
+                .survey
+                .assessment
+                .remarks
+                .iter()
+                .filter(|r| r.asset == asset.name)
+                .map(|r| json!({"status": r.status, "detail": r.detail}))
+                .collect();
+            json!({
+                "asset": asset.name,
+                "fleet": asset.fleet,
+                "class": class,
+                "lifecycle": asset.lifecycle.as_str(),
+                "observedAt": asset.observed_at.map(|t| t.to_string()),
+                "stale": asset.stale,
+                "status": if asset.observed_at.is_none() { Some("unknown") } else { None },
+                "remarks": remarks,
+            })
+        })
+        .collect();
+    context.output.json(&json!({"now": context.now.to_string(), "findings": rows, "assets": assets}))
+}
+
+fn table(context: &Context, look: &Look, all: bool) -> Result<(), Failure> {
+    let observation = &look.observed.observation;
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["ASSET", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED", "SEVERITY", "STATUS", "DEADLINE", "LANE", "RULE"]);
+    let mut rows = 0;
+    for (index, asset) in observation.assets.iter().enumerate() {
+        let mut any = false;
+        for finding in look.survey.assessment.of(observation, index) {
+            any = true;
+            rows += 1;
+            table.add_row(row(&finding, observation));
+        }
+        if all && !any && asset.observed_at.is_some() {
+            table.add_row([asset.name.as_ref(), "", "", "", "", "", "compliant", "", "", ""]);
+        }
+    }
+    let mut out = Vec::new();
+    writeln!(out, "{}", table.trim_fmt())?;
+    writeln!(out, "{rows} findings on {} assets", observation.assets.len())?;
+    context.output.result(&out)
+}
+
+fn row(finding: &Finding<'_>, observation: &Observation) -> [String; 10] {
+    let advisory = observation.advisories.get(finding.hit.advisory as usize);
+    let judgement = finding.judgement;
+    let status = match &judgement.detail {
+        Some(detail) => format!("{} ({detail})", judgement.status),
+        None => judgement.status.to_string(),
+    };
+    [
+        finding.asset.name.to_string(),
+        advisory.map(|a| a.id.to_string()).unwrap_or_default(),
+        finding.hit.package.to_string(),
+        finding.hit.installed.to_string(),
+        finding.hit.fixed.as_deref().unwrap_or("none").to_owned(),
+        advisory.map(|a| a.severity.to_string()).unwrap_or_default(),
+        status,
+        judgement.deadline.map(|d| d.to_string()).unwrap_or_default(),
+        judgement.lane.as_str().to_owned(),
+        judgement.rule.as_deref().unwrap_or_default().to_owned(),
+    ]
+}

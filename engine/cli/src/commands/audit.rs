@@ -1,0 +1,37 @@
+//! `audit verify`: the chains of the ledger, and that every recorded move was a move of the table.
+
+use patchwave_adapters::forge::Forge;
+use patchwave_core::history::audit;
+use serde_json::json;
+
+use super::Context;
+use crate::args::{AuditCommand, TextJson};
+use crate::exit::{Exit, Failure};
+
+/// Checks what can be checked.
+pub fn run(context: &Context, what: &AuditCommand) -> Result<Exit, Failure> {
+    let AuditCommand::Verify { format } = what;
+    let repository = context.load()?;
+    let view = match context.forge_if_any(&repository)? {
+        Some(forge) => forge.view().map_err(|e| Failure::with_help(e.what, e.help))?,
+        None => return Err(Failure::new("there is no forge and so no ledger yet")),
+    };
+    let report = audit(&view, &repository.catalog.project.paths.rollouts);
+    match format {
+        TextJson::Json => context.output.json(&json!({
+            "ok": report.faults.is_empty(),
+            "files": report.files,
+            "lines": report.lines,
+            "faults": report.faults.iter().map(|f| json!({"file": f.file, "message": f.message})).collect::<Vec<_>>(),
+        }))?,
+        TextJson::Text => {
+            let mut out = String::new();
+            for fault in &report.faults {
+                out.push_str(&format!("{}: {}\n", fault.file, fault.message));
+            }
+            out.push_str(&format!("{} ledger files, {} lines, {} faults\n", report.files, report.lines, report.faults.len()));
+            context.output.text(&out)?;
+        }
+    }
+    Ok(if report.faults.is_empty() { Exit::Done } else { Exit::Error })
+}

@@ -1,0 +1,211 @@
+//! The commands, one file each. They call the runner and put what comes back into words.
+
+mod assess;
+mod audit;
+mod evidence;
+mod explain;
+mod forge;
+mod graph;
+mod init;
+mod observe;
+mod permit;
+mod plan;
+mod reconcile;
+mod render;
+mod schema;
+mod status;
+mod targets;
+mod validate;
+mod vercmp;
+mod windows;
+
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use jiff::Timestamp;
+use patchwave_adapters::forge::{Forge, LocalForge};
+use patchwave_core::diag::{Severity, render as diag_render};
+use patchwave_core::load::wire::ForgeType;
+use patchwave_runner::reconcile::Extent;
+use patchwave_runner::repository::{Repository, open};
+use patchwave_runner::sources::{Observed, observe as read_sources};
+use patchwave_runner::survey::{Survey, survey};
+
+use crate::args::{Cli, Command};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// Runs the command of a command line.
+pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
+    let context = Context {
+        root: cli.global.chdir.clone().unwrap_or_else(|| PathBuf::from(".")),
+        now: cli.global.now.unwrap_or_else(Timestamp::now),
+        output: *output,
+    };
+    let at = &context;
+    match &cli.command {
+        Command::Init { dir } => init::run(at, dir.as_deref()),
+        Command::Validate { paths, format } => validate::run(at, paths, *format),
+        Command::Schema { kind, write } => schema::run(kind.as_deref(), write.as_deref(), output),
+        Command::Observe { format } => observe::run(at, observe::Subject::Inventory, *format),
+        Command::Feeds { format } => observe::run(at, observe::Subject::Advisories, *format),
+        Command::Assess { all, format } => assess::run(at, *all, *format),
+        Command::Plan { format, out, detailed_exitcode } => plan::run(at, *format, out.as_deref(), *detailed_exitcode),
+        Command::Graph { rollout, format } => graph::run(at, rollout.as_deref(), *format),
+        Command::Windows { name, count, format } => windows::run(at, name.as_deref(), *count, *format),
+        Command::Explain { subject } => explain::run(at, subject),
+        Command::Render { out } => render::run(at, out.as_deref()),
+        Command::Propose { format } => reconcile::run_part(at, Extent::Propose, *format),
+        Command::Verify { format } => reconcile::run_part(at, Extent::Verify, *format),
+        Command::Reconcile { once: _, dry_run, detailed_exitcode, format } => {
+            reconcile::run(at, *dry_run, *detailed_exitcode, *format)
+        }
+        Command::Permit { rollout, wave, batch, asset, format } => {
+            permit::run(at, (rollout, wave, batch), asset.as_deref(), *format)
+        }
+        Command::Halt { rollout, reason, by } => status::halt(at, rollout, reason, by),
+        Command::Resume { rollout } => status::resume(at, rollout),
+        Command::Status { format } => status::run(at, *format),
+        Command::Evidence { what } => evidence::run(at, what),
+        Command::Forge { what } => forge::run(at, what),
+        Command::Vercmp { ecosystem, a, b } => vercmp::run(*ecosystem, a.as_deref().zip(b.as_deref())),
+        Command::Targets { format } => targets::targets(at, *format),
+        Command::Sources { format } => targets::sources(at, *format),
+        Command::Audit { what } => audit::run(at, what),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "patchwave", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Where and when a command works.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Root of the repository.
+    pub root: PathBuf,
+    /// The instant.
+    pub now: Timestamp,
+    /// How to speak.
+    pub output: Output,
+}
+
+/// Everything one look needs.
+pub struct Look {
+    /// The repository.
+    pub repository: Repository,
+    /// The merged facts.
+    pub observed: Observed,
+    /// Forge, ledger, findings, plan.
+    pub survey: Survey,
+}
+
+impl Context {
+    /// The repository, with its problems said. An error among them ends the command.
+    pub fn load(&self) -> Result<Repository, Failure> {
+        let repository = open(&self.root, self.now);
+        let shown = |severity: Severity| severity == Severity::Error || !self.output.quiet;
+        let mut seen = repository.diagnostics.clone();
+        seen.retain(|d| shown(d.severity));
+        self.output.warn(&diag_render::text::document(&seen, &repository.set, self.output.colour));
+        if repository.diagnostics.has_errors() {
+            let count = repository.diagnostics.count(Severity::Error);
+            let what = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
+            return Err(Failure::with_help(
+                format!("the repository at {} has {what}", self.root.display()),
+                "`patchwave validate` lists all problems",
+            ));
+        }
+        Ok(repository)
+    }
+
+    /// Repository and facts, with failed sources said.
+    pub fn facts(&self) -> Result<(Repository, Observed), Failure> {
+        let repository = self.load()?;
+        let observed = read_sources(&repository, self.now);
+        for warning in &observed.warnings {
+            self.output.say(&format!("warning: {warning}"));
+        }
+        for note in &observed.observation.notes {
+            if note.error || !self.output.quiet {
+                let word = if note.error { "error" } else { "note" };
+                self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
+            }
+        }
+        for source in &observed.observation.sources {
+            if let Some(failure) = &source.failure {
+                self.output.warn(&format!("error: source {}: {failure}\n", source.name));
+            }
+            let skipped = source.account.skipped.len();
+            if skipped > 0 {
+                self.output.say(&format!(
+                    "warning: source {}: {skipped} of {} records skipped; `patchwave observe` and `patchwave feeds` list them",
+                    source.name, source.account.total
+                ));
+            }
+        }
+        Ok((repository, observed))
+    }
+
+    /// A look at everything, without changing anything.
+    pub fn look(&self) -> Result<Look, Failure> {
+        let (repository, observed) = self.facts()?;
+        let forge = self.forge_if_any(&repository)?;
+        let forge = forge.as_ref().map(|f| f as &dyn Forge);
+        let survey = survey(&repository, &observed, forge, None, self.now).map_err(said)?;
+        for note in &survey.assessment.diagnostics {
+            let word = if note.error { "error" } else { "warning" };
+            self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
+        }
+        Ok(Look { repository, observed, survey })
+    }
+
+    /// The forge, if it is there already.
+    pub fn forge_if_any(&self, repository: &Repository) -> Result<Option<LocalForge>, Failure> {
+        only_local(repository)?;
+        let rollouts = &repository.catalog.project.paths.rollouts;
+        LocalForge::open(&self.root, rollouts).map_err(|e| Failure::with_help(e.what, e.help))
+    }
+
+    /// The forge, made if there is none, with new commits taken in.
+    pub fn forge(&self, repository: &Repository) -> Result<LocalForge, Failure> {
+        only_local(repository)?;
+        let rollouts = &repository.catalog.project.paths.rollouts;
+        let (forge, taken) = LocalForge::open_or_create(&self.root, rollouts, self.now)
+            .map_err(|e| Failure::with_help(e.what, e.help))?;
+        if let patchwave_adapters::forge::TakenIn::Nothing { reason } = taken {
+            self.output.say(&format!("note: {reason}"));
+        }
+        Ok(forge)
+    }
+
+    /// How the command ends where nothing else decides: an error if a source failed or two facts contradict.
+    pub fn exit(&self, observed: &Observed) -> Exit {
+        let failed = observed.failures().next().is_some() || observed.observation.notes.iter().any(|n| n.error);
+        if failed { Exit::Error } else { Exit::Done }
+    }
+
+    /// A path as given on the command line, relative to where the command works.
+    pub fn place(&self, path: &Path) -> PathBuf {
+        if path.is_absolute() { path.to_owned() } else { self.root.join(path) }
+    }
+}
+
+fn only_local(repository: &Repository) -> Result<(), Failure> {
+    match repository.catalog.project.forge.kind {
+        ForgeType::Local => Ok(()),
+        ForgeType::Github | ForgeType::Gitea => Err(Failure::with_help(
+            "this version works with the local forge only",
+            "write `forge: {type: local}` in patchwave.yaml",
+        )),
+    }
+}
+
+/// An error of a run as a failure of the command.
+pub fn said(error: patchwave_runner::RunError) -> Failure {
+    Failure::with_help(error.what, error.help)
+}

@@ -1,0 +1,168 @@
+//! `reconcile`, `propose`, `verify`: the loop, or a part of it.
+
+use std::collections::BTreeMap;
+
+use patchwave_core::assess::Status;
+use patchwave_core::propose::PullRequestState;
+use patchwave_runner::reconcile::{Extent, Run, reconcile};
+use patchwave_runner::sources::Observed;
+use serde_json::json;
+
+use super::{Context, said};
+use crate::args::{ReconcileFormat, TextJson};
+use crate::exit::{Exit, Failure};
+
+/// The whole loop, once.
+pub fn run(context: &Context, dry_run: bool, detailed: bool, format: ReconcileFormat) -> Result<Exit, Failure> {
+    let extent = if dry_run { Extent::Nothing } else { Extent::Everything };
+    go(context, extent, detailed, format)
+}
+
+/// A part of the loop.
+pub fn run_part(context: &Context, extent: Extent, format: TextJson) -> Result<Exit, Failure> {
+    let format = match format {
+        TextJson::Text => ReconcileFormat::Text,
+        TextJson::Json => ReconcileFormat::Json,
+    };
+    go(context, extent, false, format)
+}
+
+fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat) -> Result<Exit, Failure> {
+    let (repository, observed) = context.facts()?;
+    let forge = if extent == Extent::Nothing { context.forge_if_any(&repository)? } else { Some(context.forge(&repository)?) };
+    // A dry run without a forge decides on an empty one, in memory.
+    let empty = patchwave_adapters::forge::FakeForge::new(&repository.catalog.project.paths.rollouts);
+    let forge: &dyn patchwave_adapters::forge::Forge = match &forge {
+        Some(forge) => forge,
+        None => &empty,
+    };
+    let run = reconcile(&repository, &observed, forge, extent, context.now).map_err(said)?;
+    for note in &run.survey.assessment.diagnostics {
+        let word = if note.error { "error" } else { "warning" };
+        context.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
+    }
+    match format {
+        ReconcileFormat::Text => context.output.text(&text(&run, &observed))?,
+        ReconcileFormat::Markdown => context.output.text(&markdown(&run, &observed))?,
+        ReconcileFormat::Json => context.output.json(&document(&run, context))?,
+    }
+    let changed = !run.done.is_empty() || !run.wanted.is_empty();
+    match context.exit(&observed) {
+        Exit::Done if detailed && changed => Ok(Exit::Changes),
+        exit => Ok(exit),
+    }
+}
+
+fn counts(run: &Run, observed: &Observed) -> BTreeMap<Status, usize> {
+    let mut counts = BTreeMap::new();
+    for finding in run.survey.assessment.findings(&observed.observation) {
+        *counts.entry(finding.judgement.status).or_insert(0) += 1;
+    }
+    counts
+}
+
+fn read_lines(observed: &Observed) -> Vec<String> {
+    let observation = &observed.observation;
+    let mut lines: Vec<String> = observation
+        .sources
+        .iter()
+        .map(|s| format!("{}: {} of {} records, {} skipped", s.name, s.account.read, s.account.total, s.account.skipped.len()))
+        .collect();
+    let never = observation.assets.iter().filter(|a| a.observed_at.is_none()).count();
+    lines.push(format!("{} assets ({never} never observed), {} advisories", observation.assets.len(), observation.advisories.len()));
+    lines
+}
+
+fn found_line(run: &Run, observed: &Observed) -> String {
+    let counts = counts(run, observed);
+    let words: Vec<String> = counts.iter().map(|(status, n)| format!("{n} {status}")).collect();
+    if words.is_empty() { "no open findings".into() } else { words.join(", ") }
+}
+
+fn text(run: &Run, observed: &Observed) -> String {
+    let mut out = String::from("read\n");
+    for line in read_lines(observed) {
+        out.push_str(&format!("  {line}\n"));
+    }
+    out.push_str(&format!("found\n  {}\n", found_line(run, observed)));
+    out.push_str("planned\n");
+    out.push_str(&indent(&patchwave_core::plan::text(&run.survey.plan)));
+    if !run.wanted.is_empty() {
+        out.push_str("would do (first step)\n");
+        for action in &run.wanted {
+            out.push_str(&format!("  {}\n", action_line(action)));
+        }
+    }
+    if run.done.is_empty() && run.wanted.is_empty() {
+        out.push_str("done\n  nothing to do: nothing was written\n");
+    } else if !run.done.is_empty() {
+        out.push_str("done\n");
+        for line in &run.done {
+            out.push_str(&format!("  {line}\n"));
+        }
+    }
+    let open: Vec<_> = run.survey.view.pull_requests.iter().filter(|p| p.state == PullRequestState::Open).collect();
+    if !open.is_empty() {
+        out.push_str("open pull requests\n");
+        for pull_request in open {
+            out.push_str(&format!("  #{} {} ({})\n", pull_request.number, pull_request.title, pull_request.branch));
+        }
+    }
+    if !run.remarks.is_empty() {
+        out.push_str("waits\n");
+        for remark in &run.remarks {
+            out.push_str(&format!("  {}: {}\n", remark.subject, remark.message));
+        }
+    }
+    out
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|l| if l.is_empty() { "\n".to_owned() } else { format!("  {l}\n") }).collect()
+}
+
+fn action_line(action: &patchwave_core::decide::Action) -> String {
+    use patchwave_core::decide::Action;
+    use patchwave_core::propose::ForgeOp;
+    match action {
+        Action::Record(events) => format!("record {} events in the ledger", events.len()),
+        Action::Forge(ForgeOp::PutBranch { branch, files, .. }) => format!("write branch {branch} ({} files)", files.len()),
+        Action::Forge(ForgeOp::PutPullRequest { title, .. }) => format!("open or update pull request: {title}"),
+        Action::Forge(ForgeOp::PutComment { number, .. }) => format!("comment on pull request #{number}"),
+        Action::Forge(ForgeOp::ClosePullRequest { number, reason }) => format!("close pull request #{number}: {reason}"),
+        Action::Forge(ForgeOp::MergePullRequest { number, .. }) => format!("merge pull request #{number}"),
+        Action::Forge(ForgeOp::PutDashboard { .. }) => "bring the dashboard in line".to_owned(),
+    }
+}
+
+fn markdown(run: &Run, observed: &Observed) -> String {
+    let mut out = String::from("## patchwave reconcile\n\n");
+    for line in read_lines(observed) {
+        out.push_str(&format!("- {line}\n"));
+    }
+    out.push_str(&format!("- findings: {}\n\n", found_line(run, observed)));
+    if run.done.is_empty() {
+        out.push_str("Nothing to do.\n");
+    }
+    for line in &run.done {
+        out.push_str(&format!("- {line}\n"));
+    }
+    if !run.remarks.is_empty() {
+        out.push_str("\n**Waits**\n\n");
+        for remark in &run.remarks {
+            out.push_str(&format!("- {}: {}\n", remark.subject, remark.message));
+        }
+    }
+    out
+}
+
+fn document(run: &Run, context: &Context) -> serde_json::Value {
+    json!({
+        "now": context.now.to_string(),
+        "done": run.done,
+        "wanted": run.wanted.iter().map(action_line).collect::<Vec<_>>(),
+        "writes": run.writes,
+        "waits": run.remarks.iter().map(|r| json!({"subject": r.subject, "message": r.message})).collect::<Vec<_>>(),
+        "pullRequests": run.survey.view.pull_requests,
+    })
+}

@@ -1,0 +1,122 @@
+//! `status`, `halt`, `resume`: running, half done, next, how to stop, whom to call — on one screen.
+
+use patchwave_core::decide::decide;
+use patchwave_core::history::WaveState;
+use patchwave_runner::people;
+use serde_json::{Value, json};
+
+use super::{Context, Look, said};
+use crate::args::TextJson;
+use crate::exit::{Exit, Failure};
+
+/// Shows where every open rollout is.
+pub fn run(context: &Context, format: TextJson) -> Result<Exit, Failure> {
+    let look = context.look()?;
+    let decision = look.survey.decide(&look.repository, &look.observed, context.now, decide).map_err(said)?;
+    match format {
+        TextJson::Json => context.output.json(&document(&look, &decision.remarks))?,
+        TextJson::Text => context.output.text(&text(&look, &decision.remarks))?,
+    }
+    Ok(context.exit(&look.observed))
+}
+
+fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
+    let rollouts = look.survey.history.open.iter().map(|rollout| {
+        let policy = look.repository.catalog.policies.get(&rollout.policy);
+        let waves = rollout.waves.iter().map(|wave| {
+            let batches = wave.batches.iter().map(|batch| {
+                json!({
+                    "id": batch.id,
+                    "assets": batch.assets.keys().collect::<Vec<_>>(),
+                    "releasedAt": batch.released_at.map(|t| t.to_string()),
+                    "openingEnd": batch.opening_end.map(|t| t.to_string()),
+                    "passed": batch.passed,
+                    "failed": batch.failed,
+                    "notAttempted": batch.not_attempted,
+                    "waived": batch.waived.keys().collect::<Vec<_>>(),
+                })
+            });
+            json!({
+                "name": wave.name,
+                "state": wave.state,
+                "digest": wave.digest,
+                "soakingSince": wave.soaking_since.map(|t| t.to_string()),
+                "reason": wave.reason,
+                "batches": batches.collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "name": rollout.name,
+            "policy": rollout.policy,
+            "lane": rollout.lane,
+            "revision": rollout.revision,
+            "halted": rollout.halted.as_ref().map(|h| json!({"by": h.by, "at": h.at.to_string(), "reason": h.reason})),
+            "waves": waves.collect::<Vec<_>>(),
+            "stop": format!("patchwave halt {} --reason …", rollout.name),
+            "call": policy.map(|p| &p.spec.roles.responsible),
+        })
+    });
+    json!({
+        "rollouts": rollouts.collect::<Vec<_>>(),
+        "next": remarks.iter().map(|r| json!({"subject": r.subject, "message": r.message})).collect::<Vec<_>>(),
+    })
+}
+
+fn text(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> String {
+    let mut out = String::new();
+    for rollout in &look.survey.history.open {
+        let halted = rollout.halted.as_ref().map(|h| format!("  HALTED by {}: {}", h.by, h.reason)).unwrap_or_default();
+        out.push_str(&format!("{} ({}, revision {}){halted}\n", rollout.name, rollout.lane.as_str(), rollout.revision));
+        for wave in &rollout.waves {
+            let total: usize = wave.batches.iter().map(|b| b.assets.len()).sum();
+            let passed: usize = wave.batches.iter().map(|b| b.passed.len()).sum();
+            let failed: usize = wave.batches.iter().map(|b| b.failed.len()).sum();
+            let progress = match wave.state {
+                WaveState::Pending => String::new(),
+                _ => format!(", {passed} of {total} passed, {failed} failed"),
+            };
+            out.push_str(&format!("  {:<12} {}{progress}\n", wave.name, wave.state));
+            for batch in wave.batches.iter().filter(|b| b.released_at.is_some() && b.passed.len() < b.assets.len()) {
+                let names: Vec<&str> = batch.disrupted().map(|a| a.as_ref()).take(8).collect();
+                let until = batch.opening_end.map(|e| format!(" until {e}")).unwrap_or_default();
+                out.push_str(&format!("    batch {} released{until}: not done: {}\n", batch.id, names.join(", ")));
+            }
+        }
+        let call = look
+            .repository
+            .catalog
+            .policies
+            .get(&rollout.policy)
+            .map(|p| p.spec.roles.responsible.join(", "))
+            .filter(|c| !c.is_empty())
+            .unwrap_or_else(|| "roles.responsible of the policy is empty".into());
+        out.push_str(&format!("  stop it: patchwave halt {} --reason …   call: {call}\n", rollout.name));
+    }
+    if out.is_empty() {
+        out.push_str("no rollout is open\n");
+    }
+    for remark in remarks {
+        out.push_str(&format!("next: {}: {}\n", remark.subject, remark.message));
+    }
+    out
+}
+
+/// Stops a rollout before its next asset.
+pub fn halt(context: &Context, rollout: &str, reason: &str, by: &str) -> Result<Exit, Failure> {
+    let look = context.look()?;
+    let forge = context.forge(&look.repository)?;
+    people::halt(&look.survey, &forge, rollout, reason, by, context.now).map_err(said)?;
+    context.output.text(&format!("halted {rollout}: nothing of it starts any more; `patchwave resume {rollout}` asks to go on"))?;
+    Ok(Exit::Done)
+}
+
+/// Asks to go on.
+pub fn resume(context: &Context, rollout: &str) -> Result<Exit, Failure> {
+    let look = context.look()?;
+    let forge = context.forge(&look.repository)?;
+    let folder = &look.repository.catalog.project.paths.rollouts;
+    let number = people::resume(&look.survey, &forge, folder, rollout, context.now).map_err(said)?;
+    let which = number.map_or_else(|| "the open pull request".to_owned(), |n| format!("pull request #{n}"));
+    context.output.text(&format!("{which} asks to resume {rollout}; it goes on after its merge with the normal approval"))?;
+    Ok(Exit::Done)
+}

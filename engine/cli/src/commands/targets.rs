@@ -1,0 +1,61 @@
+//! `targets` and `sources`: what there is to render for and to read from.
+
+use patchwave_formats::FORMATS;
+use patchwave_runner::artifacts::artifacts;
+use serde_json::{Value, json};
+
+use super::{Context, said};
+use crate::args::TextJson;
+use crate::exit::{Exit, Failure};
+
+/// The render targets: built in, and of this repository if the command stands in one.
+pub fn targets(context: &Context, format: TextJson) -> Result<Exit, Failure> {
+    let repository = patchwave_runner::repository::open(&context.root, context.now);
+    let artifacts = artifacts(&repository).map_err(said)?;
+    let all: Vec<Value> = artifacts
+        .packs
+        .targets
+        .values()
+        .map(|pack| serde_json::to_value(&pack.spec))
+        .collect::<Result<_, _>>()?;
+    match format {
+        TextJson::Json => context.output.json(&all)?,
+        TextJson::Text => {
+            let mut out = String::new();
+            for spec in &all {
+                let field = |name: &str| spec.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                out.push_str(&format!("{}: {}\n", field("name"), field("description")));
+                if let Some(capabilities) = spec.get("capabilities").and_then(Value::as_object) {
+                    let words: Vec<String> = capabilities.iter().map(|(k, v)| format!("{k} {v}")).collect();
+                    out.push_str(&format!("  {}\n", words.join(", ")));
+                }
+            }
+            context.output.text(&out)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The source types.
+pub fn sources(context: &Context, format: TextJson) -> Result<Exit, Failure> {
+    match format {
+        TextJson::Json => {
+            let all: Vec<Value> = FORMATS
+                .iter()
+                .map(|f| {
+                    json!({"type": f.name, "kind": f.kind, "built": f.built(), "extensions": f.extensions, "summary": f.summary})
+                })
+                .collect();
+            context.output.json(&all)?;
+        }
+        TextJson::Text => {
+            let mut out = String::new();
+            for format in FORMATS {
+                let built = if format.built() { "" } else { " (not built yet)" };
+                out.push_str(&format!("{:<14} {}{built}\n", format.name, format.summary));
+            }
+            context.output.text(&out)?;
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,61 @@
+//! Where words go: results to standard output, everything else to standard error.
+
+use std::io::{self, Write};
+
+use crate::exit::Failure;
+
+/// How to speak.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// Only results and errors.
+    pub quiet: bool,
+    /// With colours.
+    pub colour: bool,
+}
+
+impl Output {
+    /// A result, to standard output. A reader that has gone away (`| head`) is no error.
+    pub fn result(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Failure::new(format!("standard output cannot be written: {error}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A line of result text.
+    pub fn text(&self, text: &str) -> Result<(), Failure> {
+        self.result(text.as_bytes())?;
+        if text.is_empty() || text.ends_with('\n') { Ok(()) } else { self.result(b"\n") }
+    }
+
+    /// A JSON document as a result.
+    pub fn json<T: serde::Serialize>(&self, value: &T) -> Result<(), Failure> {
+        let mut bytes = serde_json::to_vec_pretty(value)?;
+        bytes.push(b'\n');
+        self.result(&bytes)
+    }
+
+    /// Something said besides the result, to standard error; nothing when quiet.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// Text that must be seen even when quiet, to standard error.
+    pub fn warn(&self, text: &str) {
+        let _ = write!(io::stderr(), "{text}");
+    }
+
+    /// A failure, to standard error.
+    pub fn failure(&self, failure: &Failure) {
+        let (on, off) = if self.colour { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+        let _ = writeln!(io::stderr(), "{on}error{off}: {}", failure.message);
+        if let Some(help) = &failure.help {
+            let _ = writeln!(io::stderr(), "  help: {help}");
+        }
+    }
+}

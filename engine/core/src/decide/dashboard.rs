@@ -1,0 +1,106 @@
+//! The dashboard: one issue that lists all that is pending, soaking, paused, refused, and why.
+//!
+//! It says only what changes with facts: no ages and no slack relative to now, so that a run with nothing new writes
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::{Action, Decision, World};
+use crate::propose::{ForgeOp, PullRequestState, count};
+
+/// So many refusals of one reason are written out; the rest is counted.
+const REFUSALS_SHOWN_MAX: usize = 20;
+
+/// Brings the dashboard in line.
+pub fn dashboard(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
+    let body = body(world);
+    if world.view.dashboard.as_deref() != Some(body.as_str()) {
+        decision.actions.push(Action::Forge(ForgeOp::PutDashboard { body }));
+    }
+}
+
+fn body(world: &World<'_>) -> String {
+    let mut out = String::from("# patchwave\n\n");
+    rollouts(&mut out, world);
+    waiting(&mut out, world);
+    refusals(&mut out, world);
+    out
+}
+
+fn rollouts(out: &mut String, world: &World<'_>) {
+    if world.plan.rollouts.is_empty() {
+        out.push_str("No rollout is open.\n\n");
+    }
+    for rollout in &world.plan.rollouts {
+        let _ = writeln!(
+            out,
+            "## {}\n\nPolicy {}, lane {}, revision {}, {}.\n",
+            rollout.name,
+            rollout.policy,
+            rollout.lane.as_str(),
+            rollout.revision,
+            count(rollout.targets.len(), "target"),
+        );
+        let halted = world.history.open.iter().find(|r| r.name == rollout.name).and_then(|r| r.halted.as_ref());
+        if let Some(halted) = halted {
+            let _ = writeln!(out, "**Halted** by {} at {}: {}\n", halted.by, halted.at, halted.reason);
+        }
+        let _ = writeln!(out, "| wave | state | batches | assets | deadline | pull request |\n| --- | --- | --- | --- | --- | --- |");
+        for wave in &rollout.waves {
+            let branch = crate::propose::branch_of(&rollout.name, &wave.name);
+            let pull_request = crate::propose::newest(world.view, &branch).map_or_else(String::new, |p| {
+                let state = match p.state {
+                    PullRequestState::Open => "open",
+                    PullRequestState::Merged => "merged",
+                    PullRequestState::Closed => "closed",
+                };
+                format!("#{} {state}", p.number)
+            });
+            let assets: usize = wave.batches.iter().map(|b| b.assets.len()).sum();
+            let deadline = wave.deadline.map_or_else(String::new, |d| d.to_string());
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {assets} | {deadline} | {pull_request} |",
+                wave.name,
+                wave.state,
+                wave.batches.len(),
+            );
+        }
+        out.push('\n');
+    }
+}
+
+fn waiting(out: &mut String, world: &World<'_>) {
+    if world.plan.waiting.is_empty() {
+        return;
+    }
+    out.push_str("## Waiting for a cut\n\n");
+    for waiting in &world.plan.waiting {
+        let _ = writeln!(out, "- {}: {} at {}", waiting.policy, count(waiting.findings, "finding"), waiting.cut);
+    }
+    out.push('\n');
+}
+
+fn refusals(out: &mut String, world: &World<'_>) {
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for refusal in &world.plan.refusals {
+        by_reason.entry(&refusal.reason).or_default().push(format!("{}: {}", refusal.asset, refusal.detail));
+    }
+    if by_reason.is_empty() {
+        return;
+    }
+    out.push_str("## Refused\n\n");
+    for (reason, lines) in by_reason {
+        let _ = writeln!(out, "**{reason}** ({})", lines.len());
+        for line in lines.iter().take(REFUSALS_SHOWN_MAX) {
+            let _ = writeln!(out, "- {line}");
+        }
+        if let Some(more) = lines.len().checked_sub(REFUSALS_SHOWN_MAX).filter(|n| *n > 0) {
+            let _ = writeln!(out, "- and {more} more");
+        }
+        out.push('\n');
+    }
+}

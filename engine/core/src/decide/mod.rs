@@ -1,0 +1,129 @@
+//! What one step of a reconcile does: a pure function of the world and now.
+//!
+//! A run repeats decide → execute until no action is left. Each step looks at what is there (forge, ledger, fresh
+//! observations) and never at what an earlier step meant to do: a crash between any two effects leaves a world whose
+//! next step is the missing one. Steps come in a fixed order; a step that acts ends the round, so that the next round
+//! sees its effect.
+
+mod approve;
+mod dashboard;
+mod memory;
+mod moves;
+mod proposals;
+mod release;
+mod watch;
+
+pub use approve::{approvals_of, approvals_text};
+pub use moves::RESUME;
+pub use release::{Permit, PermitRefusal, may_run};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::assess::Assessment;
+use crate::history::{Event, History};
+use crate::load::Catalog;
+use crate::observe::Observation;
+use crate::plan::{Plan, Rollout, Wave};
+use crate::propose::{ForgeOp, ForgeView, WaveFiles};
+
+/// The engine's name as an actor, author and committer.
+pub const ENGINE: &str = "patchwave";
+
+/// Renders the files of one wave; the faults say what is wrong and where it came from.
+pub type RenderWave<'a> = dyn Fn(&Rollout, &Wave) -> Result<WaveFiles, Vec<String>> + 'a;
+
+/// Recomputes the wave digest of a rollout and wave (by name) from repository files; none when they are incomplete.
+pub type DigestOfFiles<'a> = dyn Fn(&BTreeMap<String, Vec<u8>>, &str, &str) -> Option<String> + 'a;
+
+/// Everything a decision may depend on.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// Resources.
+    pub catalog: &'a Catalog,
+    /// Facts.
+    pub observation: &'a Observation,
+    /// Findings.
+    pub assessment: &'a Assessment,
+    /// What has happened.
+    pub history: &'a History,
+    /// What the forge shows.
+    pub view: &'a ForgeView,
+    /// What is to be done.
+    pub plan: &'a Plan,
+    /// Renders a wave.
+    pub render: &'a RenderWave<'a>,
+    /// Recomputes a wave digest.
+    pub digest_of_files: &'a DigestOfFiles<'a>,
+}
+
+/// One effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// An operation on the forge.
+    Forge(ForgeOp),
+    /// Facts to append to ledger files, in this order, in one commit.
+    Record(Vec<(String, Event)>),
+}
+
+/// What a step wants done, and what it has to say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// Effects; empty = nothing is left to do.
+    pub actions: Vec<Action>,
+    /// What holds things back, by rollout, policy or asset: who waits for what, and why. Sorted, unique.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something to say.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remark {
+    /// Rollout, policy or asset.
+    pub subject: Arc<str>,
+    /// What, and why.
+    pub message: String,
+}
+
+impl Decision {
+    fn say(&mut self, subject: &Arc<str>, message: impl Into<String>) {
+        self.remarks.push(Remark { subject: Arc::clone(subject), message: message.into() });
+    }
+
+    fn record(&mut self, file: String, event: Event) {
+        if let Some(Action::Record(events)) = self.actions.last_mut() {
+            events.push((file, event));
+        } else {
+            self.actions.push(Action::Record(vec![(file, event)]));
+        }
+    }
+}
+
+/// One step.
+pub fn decide(world: &World<'_>, now: Timestamp) -> Decision {
+    let mut decision = Decision::default();
+    let steps: [fn(&World<'_>, Timestamp, &mut Decision); 7] = [
+        memory::remember,
+        moves::follow_forge,
+        watch::watch,
+        release::release,
+        proposals::propose,
+        memory::remember_cuts,
+        dashboard::dashboard,
+    ];
+    // Remarks of every step are wanted, effects only of the first step that has any.
+    let mut acted = false;
+    for step in steps {
+        let mut here = Decision::default();
+        step(world, now, &mut here);
+        decision.remarks.append(&mut here.remarks);
+        if !acted && !here.actions.is_empty() {
+            acted = true;
+            decision.actions = here.actions;
+        }
+    }
+    decision.remarks.sort();
+    decision.remarks.dedup();
+    decision
+}

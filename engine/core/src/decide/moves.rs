@@ -1,0 +1,138 @@
+//! Following the forge: opened, merged, edited and closed pull requests become recorded moves of their waves.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::approve::{approvals_needed, approvals_of, approvals_text};
+use super::{Action, Decision, ENGINE, World};
+use crate::history::{Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, ledger_file};
+use crate::load::wire::Approval;
+use crate::propose::{ForgeOp, PullRequest, PullRequestState, branch_of, marked_digest, newest};
+
+/// The branch suffix of a pull request that asks to resume a halted rollout.
+pub const RESUME: &str = "resume";
+
+/// Records what the forge shows of every open rollout, and merges what is to be merged automatically.
+pub fn follow_forge(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
+    for rollout in &world.history.open {
+        let Some(frozen) = world.history.frozen.get(&rollout.name) else { continue };
+        follow_resume(world, rollout, decision);
+        for (wave, frozen_wave) in rollout.waves.iter().zip(&frozen.waves) {
+            let branch = branch_of(&rollout.name, &wave.name);
+            if let Some(pull_request) = newest(world.view, &branch) {
+                follow(world, rollout, frozen, wave, frozen_wave, pull_request, decision);
+            }
+        }
+    }
+}
+
+fn follow(
+    world: &World<'_>,
+    rollout: &OpenRollout,
+    frozen: &FrozenRollout,
+    wave: &WaveProgress,
+    frozen_wave: &FrozenWave,
+    pull_request: &PullRequest,
+    decision: &mut Decision,
+) {
+    let file = ledger_file(&rollout.name);
+    let marked = marked_digest(&pull_request.body).map(Arc::<str>::from);
+    let moved = |moved, digest, approvals, reason| Event::Wave {
+        wave: Arc::clone(&wave.name),
+        moved,
+        digest,
+        pull_request: Some(pull_request.number),
+        approvals,
+        since: None,
+        reason,
+    };
+    match (wave.state, pull_request.state) {
+        (WaveState::Pending | WaveState::Proposed, PullRequestState::Open) if marked.is_some() && wave.digest != marked => {
+            decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
+        }
+        (WaveState::Proposed, PullRequestState::Open) => {
+            merge_automatically(wave, frozen_wave, pull_request, decision);
+        }
+        (WaveState::Pending, PullRequestState::Merged) => {
+            decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
+        }
+        (WaveState::Proposed, PullRequestState::Merged) => {
+            let merged = (world.digest_of_files)(&world.view.merged_files, &rollout.name, &wave.name);
+            let first = frozen_wave.needs.is_empty();
+            let edited = merged.as_deref() != wave.digest.as_deref();
+            if edited && !first {
+                let reason = "the merged files are not what was proposed: a person edited them, and an earlier wave has \
+                              proved something else; close or revert the edit, or let a new rollout carry it";
+                decision.record(file, moved(WaveEvent::Edited, merged.map(Into::into), vec![], Some(reason.into())));
+                return;
+            }
+            let given = world
+                .catalog
+                .policies
+                .get(frozen.rollout.policy.as_str())
+                .map(|p| approvals_of(pull_request, &p.spec, &|_, _| true))
+                .unwrap_or_default();
+            let needed = approvals_needed(&frozen_wave.approval);
+            if given.len() < needed {
+                let by = pull_request.ended_by.as_deref().unwrap_or("somebody");
+                decision.say(
+                    &rollout.name,
+                    format!(
+                        "wave {}: pull request {} was merged by {by} with {}; nothing runs before the rest is there",
+                        wave.name,
+                        pull_request.number,
+                        approvals_text(&given, needed),
+                    ),
+                );
+                return;
+            }
+            let reason = edited.then(|| "edited by a person before the merge: the edited set is the frozen one".into());
+            decision.record(file, moved(WaveEvent::Approved, merged.map(Into::into), given, reason));
+        }
+        _ => {}
+    }
+}
+
+fn merge_automatically(wave: &WaveProgress, frozen: &FrozenWave, pull_request: &PullRequest, decision: &mut Decision) {
+    let same = marked_digest(&pull_request.body) == wave.digest.as_deref();
+    if frozen.approval == Approval::Automatic && pull_request.engine_only && pull_request.author == ENGINE && same {
+        decision.actions.push(Action::Forge(ForgeOp::MergePullRequest {
+            number: pull_request.number,
+            head: pull_request.head.clone(),
+        }));
+    }
+}
+
+fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decision) {
+    let stopped =
+        rollout.halted.is_some() || rollout.waves.iter().any(|w| matches!(w.state, WaveState::Halted | WaveState::Failed));
+    let asked = newest(world.view, &branch_of(&rollout.name, RESUME));
+    let Some(asked) = asked.filter(|p| stopped && p.state == PullRequestState::Merged) else { return };
+    // A resume answers one stop: its marker names the ledger line of that stop, so an old one resumes nothing new.
+    let answered = world.view.ledger.get(&ledger_file(&rollout.name)).and_then(|bytes| last_stop(bytes));
+    let marked = marked_digest(&asked.body);
+    if marked.is_none() || marked != answered.as_deref() {
+        return;
+    }
+    let policy = world.catalog.policies.get(&rollout.policy);
+    let given = policy.map(|p| approvals_of(asked, &p.spec, &|_, _| true)).unwrap_or_default();
+    let frozen = world.history.frozen.get(&rollout.name);
+    // The strictest approval of any wave that is not done: resuming needs the normal approval.
+    let needed = frozen
+        .into_iter()
+        .flat_map(|f| f.waves.iter().zip(&rollout.waves))
+        .filter(|(_, progress)| progress.state != WaveState::Promoted)
+        .map(|(wave, _)| approvals_needed(&wave.approval))
+        .max()
+        .unwrap_or(1)
+        .max(1);
+    if given.len() < needed {
+        decision.say(&rollout.name, format!("resume is merged with {}", approvals_text(&given, needed)));
+        return;
+    }
+    decision.record(
+        ledger_file(&rollout.name),
+        Event::Resume { pull_request: Some(asked.number), approvals: given },
+    );
+}

@@ -1,0 +1,292 @@
+//! Folding the forge and the ledger into a [`History`]. The ledger's order is the order of things; the forge says which
+//! files are merged and which pull requests are open.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::events::{Event, MEMORY_FILE, ledger_file};
+use super::frozen::{FrozenRollout, read_plan_json};
+use super::rollout::{BatchProgress, OpenRollout, WaveProgress};
+use super::state::{WaveEvent, WaveState};
+use super::{Halted, History, Memory};
+use crate::propose::{ForgeView, LedgerLine, PullRequest, PullRequestState, parse_chain};
+
+/// Something in the forge or the ledger that cannot be believed. A run that meets one decides nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HistoryFault {
+    /// The file, on the base branch, a pull request's branch, or the ledger branch.
+    pub file: String,
+    /// What is wrong, why it matters, what to do.
+    pub message: String,
+}
+
+/// Reads everything that has happened.
+///
+/// # Errors
+/// Every broken chain and unreadable rollout at once.
+pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<HistoryFault>> {
+    let mut faults = Vec::new();
+    let mut chains = BTreeMap::new();
+    for (file, bytes) in &view.ledger {
+        match parse_chain(bytes) {
+            Ok(lines) => {
+                chains.insert(file.as_str(), lines);
+            }
+            Err(fault) => faults.push(HistoryFault {
+                file: format!("ledger {file}"),
+                message: format!("line {}: {}; {}", fault.line, fault.what, fault.help),
+            }),
+        }
+    }
+    let empty = Vec::new();
+    let memory = fold_memory(chains.get(MEMORY_FILE).unwrap_or(&empty));
+    let frozen = frozen_rollouts(view, rollouts_folder, &mut faults);
+    let mut history = History { memory, ..History::default() };
+    for file in chains.keys().filter_map(|f| f.strip_suffix(".ndjson")).filter(|f| *f != "memory") {
+        history.names.insert(file.into());
+    }
+    for (name, frozen) in frozen {
+        history.names.insert(Arc::clone(&name));
+        let lines = chains.get(ledger_file(&name).as_str()).unwrap_or(&empty);
+        let rollout = fold_rollout(&frozen, lines);
+        if rollout.waves.iter().all(|w| w.state.is_final()) {
+            history.ended.insert(Arc::clone(&name), frozen);
+        } else {
+            history.open.push(rollout);
+            history.frozen.insert(name, frozen);
+        }
+    }
+    if faults.is_empty() { Ok(history) } else { Err(faults) }
+}
+
+/// SHA-256 of the last ledger line that stopped the rollout: a person's halt, or a wave that was halted. A pull request
+/// that asks to resume names it.
+pub fn last_stop(ledger: &[u8]) -> Option<String> {
+    let lines = ledger.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+    let stops = lines.filter(|line| {
+        let event = serde_json::from_slice::<LedgerLine>(line).ok();
+        event.and_then(|l| Event::from_parts(&l.event, &l.data)).is_some_and(|e| {
+            matches!(e, Event::Halt { .. } | Event::Wave { moved: WaveEvent::Halted, .. })
+        })
+    });
+    stops.last().map(crate::canonical::sha256_hex)
+}
+
+fn fold_memory(lines: &[LedgerLine]) -> Memory {
+    let mut memory = Memory::default();
+    for line in lines {
+        match Event::from_parts(&line.event, &line.data) {
+            Some(Event::FirstRun {}) => memory.first_run = memory.first_run.or(Some(line.time)),
+            Some(Event::Seen { advisories, assets, exploited }) => {
+                remember(&mut memory.advisories, advisories, line.time);
+                remember(&mut memory.assets, assets, line.time);
+                remember(&mut memory.exploited, exploited, line.time);
+            }
+            Some(Event::Cut { policy, instant }) => {
+                let newest = memory.cuts.entry(policy).or_insert(instant);
+                *newest = instant.max(*newest);
+            }
+            _ => {}
+        }
+    }
+    memory
+}
+
+fn remember(seen: &mut BTreeMap<Arc<str>, Timestamp>, names: Vec<Arc<str>>, at: Timestamp) {
+    for name in names {
+        seen.entry(name).or_insert(at);
+    }
+}
+
+/// Every rollout whose `plan.json` is merged, overlaid by those of open pull requests of waves that are not merged yet.
+fn frozen_rollouts(
+    view: &ForgeView,
+    folder: &str,
+    faults: &mut Vec<HistoryFault>,
+) -> BTreeMap<Arc<str>, FrozenRollout> {
+    let mut found = BTreeMap::new();
+    let open = view.pull_requests.iter().filter(|p| p.state == PullRequestState::Open);
+    let trees = std::iter::once((None, &view.merged_files)).chain(open.map(|p| (Some(p), &p.files)));
+    for (pull_request, files) in trees {
+        for (path, bytes) in files {
+            let Some(name) = rollout_of(path, folder) else { continue };
+            // A branch also carries the merged files of every other rollout: only its own counts.
+            if pull_request.is_some_and(|p| branch_rollout(&p.branch) != Some(name)) {
+                continue;
+            }
+            match read_plan_json(bytes) {
+                Ok(frozen) => {
+                    found.insert(Arc::from(name), frozen);
+                }
+                Err(error) => faults.push(HistoryFault { file: place(pull_request, path), message: error.to_string() }),
+            }
+        }
+    }
+    found
+}
+
+fn place(pull_request: Option<&PullRequest>, path: &str) -> String {
+    pull_request.map_or_else(|| path.to_owned(), |p| format!("{path} (pull request {})", p.number))
+}
+
+fn rollout_of<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(folder)?.strip_prefix('/')?;
+    let (name, file) = rest.split_once('/')?;
+    (file == "plan.json").then_some(name)
+}
+
+/// The rollout of an engine branch `patchwave/<rollout>/<wave>`.
+pub fn branch_rollout(branch: &str) -> Option<&str> {
+    branch.strip_prefix("patchwave/")?.split_once('/').map(|(rollout, _)| rollout)
+}
+
+/// The wave of an engine branch `patchwave/<rollout>/<wave>`.
+pub fn branch_wave(branch: &str) -> Option<&str> {
+    branch.strip_prefix("patchwave/")?.split_once('/').map(|(_, wave)| wave)
+}
+
+fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
+    let waves = frozen.waves.iter().map(|wave| WaveProgress {
+        name: wave.name.as_str().into(),
+        state: WaveState::Pending,
+        digest: None,
+        batches: wave
+            .batches
+            .iter()
+            .map(|batch| BatchProgress {
+                id: batch.id.as_str().into(),
+                assets: batch.assets.iter().map(|a| (a.name.as_str().into(), a.targets.clone())).collect(),
+                ..BatchProgress::default()
+            })
+            .collect(),
+        soaking_since: None,
+        promoted_at: None,
+        reason: None,
+    });
+    let head = &frozen.rollout;
+    let mut rollout = OpenRollout {
+        name: head.name.as_str().into(),
+        policy: head.policy.as_str().into(),
+        strategy: head.strategy.as_str().into(),
+        lane: head.lane,
+        revision: head.revision,
+        cut: head.cut,
+        expedited: head.expedited,
+        targets: frozen.patchset.targets.clone(),
+        frozen: false,
+        restarts: head.restarts,
+        waves: waves.collect(),
+        halted: None,
+    };
+    for line in lines {
+        if let Some(event) = Event::from_parts(&line.event, &line.data) {
+            apply(&mut rollout, line, event);
+        }
+    }
+    rollout.frozen =
+        rollout.waves.iter().any(|w| !matches!(w.state, WaveState::Pending | WaveState::Proposed | WaveState::Superseded));
+    for wave in &mut rollout.waves {
+        if wave.state == WaveState::Pending {
+            wave.batches.clear();
+        }
+    }
+    rollout
+}
+
+fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
+    match event {
+        Event::Wave { wave, moved, digest, since, reason, .. } => {
+            if let Some(wave) = rollout.waves.iter_mut().find(|w| w.name == wave) {
+                move_wave(wave, moved, digest, since.unwrap_or(line.time), reason);
+            }
+        }
+        Event::Released { wave, batch, opening_end, opening_start, .. } => {
+            if let Some(batch) = batch_mut(rollout, &wave, &batch) {
+                batch.released_at = Some(line.time);
+                batch.opening_start = opening_start;
+                batch.opening_end = opening_end;
+                // A new opening is a new try for what was never touched.
+                batch.not_attempted.clear();
+            }
+            if let Some(wave) = rollout.waves.iter_mut().find(|w| w.name == wave) {
+                move_wave(wave, WaveEvent::Released, None, line.time, None);
+            }
+        }
+        Event::Checked { wave, batch, passed, failed, not_attempted, out_of_band: _ } => {
+            if let Some(batch) = batch_mut(rollout, &wave, &batch) {
+                for asset in passed.keys() {
+                    batch.failed.remove(asset);
+                    batch.not_attempted.remove(asset);
+                }
+                batch.passed.extend(passed.keys().cloned());
+                batch.failed.extend(failed);
+                batch.not_attempted.extend(not_attempted);
+            }
+        }
+        Event::Evidence { wave, batch, asset, outcome, at, reason, .. } => {
+            if let Some(batch) = batch_mut(rollout, &wave, &batch) {
+                let said = super::rollout::Said { outcome, at, reason };
+                batch.evidence.insert(asset, said);
+            }
+        }
+        Event::Waived { wave, asset, until, .. } => {
+            let batches = rollout.waves.iter_mut().filter(|w| w.name == wave).flat_map(|w| &mut w.batches);
+            for batch in batches.filter(|b| b.assets.contains_key(&asset)) {
+                batch.waived.insert(Arc::clone(&asset), until);
+            }
+        }
+        Event::Halt { reason } => {
+            rollout.halted = Some(Halted { at: line.time, by: line.actor.clone(), reason });
+        }
+        Event::Resume { .. } => resume(rollout, line.time),
+        Event::FirstRun {} | Event::Seen { .. } | Event::Cut { .. } => {}
+    }
+}
+
+/// After a resume what failed is tried again at its next opening; what passed stays passed.
+fn resume(rollout: &mut OpenRollout, at: Timestamp) {
+    rollout.halted = None;
+    for wave in &mut rollout.waves {
+        if matches!(wave.state, WaveState::Halted | WaveState::Failed) {
+            if wave.state == WaveState::Failed {
+                move_wave(wave, WaveEvent::Halted, None, at, None);
+            }
+            move_wave(wave, WaveEvent::Resumed, None, at, None);
+            for batch in &mut wave.batches {
+                batch.failed.clear();
+                if batch.passed.len() < batch.assets.len() {
+                    batch.released_at = None;
+                }
+            }
+        }
+    }
+}
+
+fn batch_mut<'a>(rollout: &'a mut OpenRollout, wave: &str, batch: &str) -> Option<&'a mut BatchProgress> {
+    let wave = rollout.waves.iter_mut().find(|w| w.name.as_ref() == wave)?;
+    wave.batches.iter_mut().find(|b| b.id.as_ref() == batch)
+}
+
+/// Moves by the table; a recorded move that does not apply is ignored here and found by `audit verify`.
+fn move_wave(
+    wave: &mut WaveProgress,
+    moved: WaveEvent,
+    digest: Option<Arc<str>>,
+    since: Timestamp,
+    reason: Option<String>,
+) {
+    let Some(next) = wave.state.after(moved) else { return };
+    wave.state = next;
+    if digest.is_some() {
+        wave.digest = digest;
+    }
+    wave.reason = reason;
+    match moved {
+        WaveEvent::Verified => wave.soaking_since = Some(since),
+        WaveEvent::SoakBroken => wave.soaking_since = None,
+        WaveEvent::Promoted => wave.promoted_at = Some(since),
+        _ => {}
+    }
+}

@@ -1,0 +1,157 @@
+//! The words that name parts of the engine: render targets, source types, decision tables, backups, rollbacks, hooks.
+//!
+//! Every word the documentation names is known from the first version. One whose implementation is not in this version
+//! has `built: false`: naming it is a warning, and work that needs it is refused. Set it to `true` together with the
+//! implementation.
+
+use super::wire::SourceKind;
+
+/// A known word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// As written in resources.
+    pub name: &'static str,
+    /// Whether this version has it.
+    pub built: bool,
+}
+
+const fn built(name: &'static str) -> Known {
+    Known { name, built: true }
+}
+
+const fn planned(name: &'static str) -> Known {
+    Known { name, built: false }
+}
+
+/// Render targets that come with the engine. A folder `templates/<name>/` adds one.
+pub const TARGETS: &[Known] = &[
+    built("ansible"),
+    planned("intune"),
+    planned("kubernetes"),
+    planned("kured"),
+    planned("landscape"),
+    planned("nvidia"),
+    planned("satellite"),
+    planned("sccm"),
+    planned("uyuni"),
+    planned("vcenter"),
+    planned("wsus"),
+];
+
+/// Decision tables that come with the engine (`table.pack`).
+pub const TABLE_PACKS: &[Known] = &[built("cisa-bod-26-04"), built("critical-24h"), built("pci-dss-4.0.1")];
+
+/// Kinds of `protection.backup`.
+pub const BACKUPS: &[Known] = &[
+    planned("appliance-snapshot"),
+    built("database-dump"),
+    planned("etcd-snapshot"),
+    planned("filesystem-snapshot"),
+    built("lvm-snapshot"),
+    built("none"),
+    built("vm-snapshot"),
+];
+
+/// Kinds of `protection.rollback`.
+pub const ROLLBACKS: &[Known] = &[
+    planned("image-revert"),
+    planned("kb-uninstall"),
+    built("none"),
+    built("package-downgrade"),
+    built("snapshot-revert"),
+];
+
+/// Hooks that come with the engine. A file `templates/hooks/<name>.yml` adds one.
+pub const HOOKS: &[&str] = &[
+    "alertmanager-silence",
+    "alertmanager-unsilence",
+    "lb-drain",
+    "lb-undrain",
+    "service-start",
+    "service-stop",
+];
+
+/// A source type and what it can give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceType {
+    /// As written in `type:`.
+    pub name: &'static str,
+    /// The kinds of source it can be.
+    pub kinds: &'static [SourceKind],
+    /// Whether this version has it.
+    pub built: bool,
+}
+
+const fn source(name: &'static str, kinds: &'static [SourceKind], built: bool) -> SourceType {
+    SourceType { name, kinds, built }
+}
+
+use SourceKind::{Advisories, Change, Inventory, Monitor, PatchStatus, Scanner};
+
+/// Every source type, in order of name.
+pub const SOURCE_TYPES: &[SourceType] = &[
+    source("ansible-facts", &[Inventory], true),
+    source("csaf", &[Advisories], true),
+    source("csv", &[Inventory], true),
+    source("cyclonedx", &[Inventory], true),
+    source("epss", &[Advisories], true),
+    source("grype", &[Scanner], true),
+    source("http", &[Monitor], true),
+    source("icinga2", &[Monitor], true),
+    source("intune", &[Inventory], true),
+    source("ivanti", &[PatchStatus], true),
+    source("katello", &[Inventory], true),
+    source("kev", &[Advisories], true),
+    source("kubernetes", &[Inventory], true),
+    source("landscape", &[Inventory], true),
+    source("lifecycle", &[Advisories], true),
+    source("manageengine", &[PatchStatus], true),
+    source("msrc", &[Advisories], true),
+    source("nagios", &[Monitor], true),
+    source("native", &[Inventory], true),
+    source("nessus", &[Scanner], true),
+    source("netbox", &[Inventory], true),
+    source("nvidia-smi", &[Inventory], true),
+    source("openvas", &[Scanner], true),
+    source("osquery", &[Inventory], true),
+    source("osv", &[Advisories], true),
+    source("oval", &[Advisories], true),
+    source("prometheus", &[Monitor], true),
+    source("qualys", &[Scanner], true),
+    source("sccm", &[Inventory], true),
+    source("servicenow", &[Inventory, Change], true),
+    source("solarwinds", &[Monitor, PatchStatus], true),
+    source("trivy", &[Scanner], true),
+    source("ubuntu-pro", &[Advisories], true),
+    source("updateinfo", &[Advisories], true),
+    source("uyuni", &[Inventory], true),
+    source("vcenter", &[Inventory], true),
+    source("vulnrichment", &[Advisories], true),
+    source("wsus", &[Inventory], true),
+];
+
+/// The word of a source kind.
+pub const fn kind_word(kind: SourceKind) -> &'static str {
+    match kind {
+        Inventory => "inventory",
+        Advisories => "advisories",
+        Scanner => "scanner",
+        Monitor => "monitor",
+        Change => "change",
+        PatchStatus => "patch-status",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_in_order() {
+        assert!(SOURCE_TYPES.windows(2).all(|pair| pair[0].name < pair[1].name));
+        for list in [TARGETS, TABLE_PACKS, BACKUPS, ROLLBACKS] {
+            assert!(list.windows(2).all(|pair| pair[0].name < pair[1].name));
+        }
+        assert!(HOOKS.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

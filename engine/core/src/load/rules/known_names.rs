@@ -1,0 +1,165 @@
+//! # What it does
+//! Checks words that name parts of the engine: targets, source types, decision tables, backups, rollbacks, hooks.
+//!
+//! # Why is this bad
+//! A class patched by a tool that does not exist is never patched; a hook that does not exist would not drain the load
+//! balancer.
+//!
+//! # Example
+//! ```yaml
+//! spec:
+//!   target: ansibel
+//! ```
+//!
+//! # Fix
+//! Correct the word. A folder `templates/<name>/` adds a target, a file `templates/hooks/<name>.yml` a hook.
+
+use super::{Context, Rule};
+use crate::diag::{Code, Diagnostics, nearest_or_list};
+use crate::load::known::{self, Known};
+use crate::load::sites::texts_at;
+use crate::source::DocId;
+
+/// Unknown and unbuilt words.
+pub static RULE: Rule = Rule {
+    name: "known_names",
+    codes: &[Code::UnknownName, Code::NotBuiltYet, Code::SourceKindMismatch],
+    check,
+};
+
+fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
+    for (id, doc) in context.documents.iter() {
+        let mut word = |path: &[&str], what: &str, list: &[Known], added: &[&str]| {
+            for (pointer, name) in texts_at(&doc.value, path) {
+                judge(context, id, &pointer, (what, name), list, added, diagnostics);
+            }
+        };
+        match doc.kind() {
+            "AssetClass" => {
+                let templates = &context.catalog.project.paths.templates;
+                let folders = children(context, templates, "/");
+                let hooks: Vec<&str> = children(context, &format!("{templates}/hooks"), ".yml")
+                    .into_iter()
+                    .chain(known::HOOKS.iter().copied())
+                    .collect();
+                word(&["spec", "target"], "render target", known::TARGETS, &folders);
+                word(
+                    &["spec", "targets", "*", "use"],
+                    "render target",
+                    known::TARGETS,
+                    &folders,
+                );
+                word(&["spec", "protection", "backup"], "kind of backup", known::BACKUPS, &[]);
+                word(
+                    &["spec", "protection", "rollback"],
+                    "kind of rollback",
+                    known::ROLLBACKS,
+                    &[],
+                );
+                for stage in [
+                    "beforeBatch",
+                    "beforeAsset",
+                    "afterAsset",
+                    "afterBatch",
+                    "onFailure",
+                    "always",
+                ] {
+                    word(&["spec", "hooks", stage, "*", "name"], "hook", &[], &hooks);
+                }
+            }
+            "SlaPolicy" => word(&["spec", "table", "pack"], "decision table", known::TABLE_PACKS, &[]),
+            _ => {}
+        }
+    }
+    for source in context.catalog.sources.values() {
+        let name = source.spec.format.as_str();
+        let Some(found) = known::SOURCE_TYPES.iter().find(|t| t.name == name) else {
+            let list: Vec<Known> = known::SOURCE_TYPES
+                .iter()
+                .filter(|t| t.kinds.contains(&source.spec.kind))
+                .map(|t| Known {
+                    name: t.name,
+                    built: t.built,
+                })
+                .collect();
+            judge(
+                context,
+                source.doc,
+                "/spec/type",
+                ("source type", name),
+                &list,
+                &[],
+                diagnostics,
+            );
+            continue;
+        };
+        if !found.kinds.contains(&source.spec.kind) {
+            let gives: Vec<&str> = found.kinds.iter().map(|k| known::kind_word(*k)).collect();
+            let message = format!(
+                "`{name}` does not give {}, but {}",
+                known::kind_word(source.spec.kind),
+                gives.join(" or ")
+            );
+            let diagnostic = context.at(Code::SourceKindMismatch, source.doc, "/spec/type", message);
+            diagnostics.push(diagnostic.help(format!(
+                "write `kind: {}`, or choose another type",
+                gives.join("` or `kind: ")
+            )));
+        } else if !found.built {
+            diagnostics.push(not_built(context, source.doc, "/spec/type", "source type", name));
+        }
+    }
+}
+
+fn not_built(context: &Context<'_>, id: DocId, pointer: &str, what: &str, name: &str) -> crate::diag::Diagnostic {
+    context
+        .at(
+            Code::NotBuiltYet,
+            id,
+            pointer,
+            format!("the {what} `{name}` is not built yet"),
+        )
+        .help("work that needs it will be refused; everything else goes on")
+}
+
+fn judge(
+    context: &Context<'_>,
+    id: DocId,
+    pointer: &str,
+    (what, name): (&str, &str),
+    list: &[Known],
+    added: &[&str],
+    diagnostics: &mut Diagnostics,
+) {
+    if added.contains(&name) {
+        return;
+    }
+    match list.iter().find(|k| k.name == name) {
+        Some(known) if known.built => {}
+        Some(_) => diagnostics.push(not_built(context, id, pointer, what, name)),
+        None => {
+            let known = list.iter().map(|k| k.name).chain(added.iter().copied());
+            let diagnostic = context.at(Code::UnknownName, id, pointer, format!("there is no {what} `{name}`"));
+            diagnostics.push(diagnostic.maybe_help(nearest_or_list(name, known)));
+        }
+    }
+}
+
+/// What lies directly below a folder and ends with `end`; for `/`, the folders in it.
+fn children<'a>(context: &Context<'a>, folder: &str, end: &str) -> Vec<&'a str> {
+    let files = context.set.files.iter().map(|f| f.path.as_str());
+    let paths = context.set.present.iter().map(String::as_str).chain(files);
+    let mut names: Vec<&str> = paths
+        .filter_map(|path| path.strip_prefix(folder)?.strip_prefix('/'))
+        .filter_map(|rest| match end {
+            "/" => rest
+                .split_once('/')
+                .map(|(name, _)| name)
+                .filter(|name| *name != "hooks"),
+            end => rest.strip_suffix(end).filter(|name| !name.contains('/')),
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

@@ -1,0 +1,117 @@
+//! Rules over the whole catalog: one file a rule, in an explicit list.
+//!
+//! A rule is added by writing its file (sections *What it does*, *Why is this bad*, *Example*, *Fix*), naming its codes,
+//! and listing it in [`RULES`]. A rule reads the catalog and pushes diagnostics; it decides nothing else.
+
+mod approval;
+mod cycle;
+mod environments;
+mod exceptions;
+mod exposure;
+mod gates;
+mod known_names;
+mod over;
+mod override_allowed;
+mod periods;
+mod references;
+mod release_time;
+mod required;
+mod secrets;
+mod services;
+mod shadowed;
+mod snapshot_revert;
+mod soak;
+mod uncovered;
+mod unique;
+mod unused;
+mod windows;
+
+use jiff::Timestamp;
+
+use super::catalog::Catalog;
+use super::documents::Documents;
+use super::read::Names;
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::source::{DocId, SourceSet};
+
+/// What a rule may look at.
+pub struct Context<'a> {
+    /// The resources.
+    pub catalog: &'a Catalog,
+    /// The documents behind them, those that could not be read to the end included.
+    pub documents: &'a Documents,
+    /// Every name by kind, those of unreadable documents included.
+    pub names: &'a Names,
+    /// The document of the Project.
+    pub project: Option<DocId>,
+    /// Which other files there are.
+    pub set: &'a SourceSet,
+    /// The instant of the run.
+    pub now: Timestamp,
+}
+
+impl Context<'_> {
+    /// A diagnostic at the value of a pointer.
+    pub fn at(&self, code: Code, doc: DocId, pointer: &str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(code, message).at(self.documents.locate(doc, pointer), pointer)
+    }
+
+    /// A diagnostic at the key of a pointer.
+    pub fn at_key(&self, code: Code, doc: DocId, pointer: &str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(code, message).at(self.documents.locate_key(doc, pointer), pointer)
+    }
+}
+
+/// One rule.
+pub struct Rule {
+    /// Its name, that of its file.
+    pub name: &'static str,
+    /// The codes it may give.
+    pub codes: &'static [Code],
+    /// The check.
+    pub check: fn(&Context<'_>, &mut Diagnostics),
+}
+
+/// Every rule. The order does not matter: diagnostics are sorted by place.
+pub static RULES: &[&Rule] = &[
+    &approval::RULE,
+    &cycle::RULE,
+    &environments::RULE,
+    &exceptions::RULE,
+    &exposure::RULE,
+    &gates::RULE,
+    &known_names::RULE,
+    &over::RULE,
+    &override_allowed::RULE,
+    &periods::RULE,
+    &references::RULE,
+    &release_time::RULE,
+    &required::RULE,
+    &secrets::RULE,
+    &services::RULE,
+    &shadowed::RULE,
+    &snapshot_revert::RULE,
+    &soak::RULE,
+    &uncovered::RULE,
+    &unique::RULE,
+    &unused::RULE,
+    &windows::RULE,
+];
+
+/// Runs every rule.
+pub(super) fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
+    for rule in RULES {
+        (rule.check)(context, diagnostics);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_listed_once_and_say_what_they_give() {
+        assert!(RULES.windows(2).all(|pair| pair[0].name < pair[1].name));
+        assert!(RULES.iter().all(|rule| !rule.codes.is_empty()));
+    }
+}

@@ -1,0 +1,152 @@
+//! Advisories when merging: the resources people write, the newest copy of each record, and KEV joined onto them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::advisory::{AdvisoryRecord, Exploited, ExploitedRecord, Fix};
+use super::asset::Provenance;
+use super::ecosystem::OsvEcosystem;
+use super::estate::Note;
+use super::merge::{MergeInput, note};
+use crate::load::wire::{AdvisoryFix, AdvisorySpec, AdvisoryType};
+use crate::name::Severity;
+use crate::time::Boundary;
+use jiff::tz::TimeZone;
+
+/// The records of one source, each id once: a feed that holds a record twice (an older copy beside a newer one) means
+/// the one that was modified last, and an old copy must not bring back what was withdrawn.
+pub(super) fn newest(mut records: Vec<AdvisoryRecord>, notes: &mut Vec<Note>) -> Vec<AdvisoryRecord> {
+    records.sort_by(|a, b| {
+        let key = |r: &AdvisoryRecord| (r.modified, r.withdrawn, r.provenance.clone());
+        a.id.cmp(&b.id).then_with(|| key(b).cmp(&key(a)))
+    });
+    let mut kept: Vec<AdvisoryRecord> = Vec::with_capacity(records.len());
+    for record in records {
+        match kept.last() {
+            Some(last) if last.id == record.id => {
+                let same = AdvisoryRecord {
+                    provenance: last.provenance.clone(),
+                    ..record.clone()
+                } == *last;
+                if !same {
+                    let message = format!(
+                        "stands twice in source `{}`, with different contents; the one in {} counts, as the last modified",
+                        record.provenance.source, last.provenance.file
+                    );
+                    note(notes, false, &record.id, message);
+                }
+            }
+            _ => kept.push(record),
+        }
+    }
+    kept
+}
+
+/// The Advisory resources as records.
+pub(super) fn own(input: &MergeInput<'_>, notes: &mut Vec<Note>) -> Vec<AdvisoryRecord> {
+    input
+        .advisories
+        .iter()
+        .map(|(name, spec, at)| record(name, spec, at, input.zone, notes))
+        .collect()
+}
+
+fn record(name: &str, spec: &AdvisorySpec, at: &Provenance, zone: &TimeZone, notes: &mut Vec<Note>) -> AdvisoryRecord {
+    let id: Arc<str> = spec.id.as_deref().unwrap_or(name).into();
+    let mut aliases: Vec<Arc<str>> = spec.aliases.iter().map(|alias| Arc::from(alias.as_str())).collect();
+    aliases.retain(|alias| *alias != id);
+    aliases.sort();
+    aliases.dedup();
+    let start = |when: Option<crate::time::When>| when.map(|when| when.resolve(Boundary::Start, zone));
+    let exploited = (spec.exploited || spec.exploited_since.is_some()).then(|| Exploited {
+        since: start(spec.exploited_since),
+        ransomware: None,
+        provenance: Some(at.clone()),
+    });
+    let mut fixes = Vec::new();
+    for fix in &spec.fixes {
+        match own_fix(fix) {
+            Ok(fix) => fixes.push(fix),
+            Err(why) => note(notes, false, &id, why),
+        }
+    }
+    fixes.sort();
+    fixes.dedup();
+    AdvisoryRecord {
+        id,
+        aliases,
+        severity: spec.severity.unwrap_or(Severity::Unknown),
+        types: if spec.types.is_empty() {
+            vec![AdvisoryType::Security]
+        } else {
+            spec.types.clone()
+        },
+        published: start(spec.published),
+        modified: None,
+        withdrawn: None,
+        fixes,
+        reboot: None,
+        exploited,
+        provenance: at.clone(),
+    }
+}
+
+/// A fix of an Advisory resource as the fix of a record.
+///
+/// # Errors
+/// Why it cannot be matched with any asset, for people.
+pub fn own_fix(fix: &AdvisoryFix) -> Result<Fix, String> {
+    let (Some(ecosystem), Some(package)) = (&fix.ecosystem, &fix.package) else {
+        return Err(match &fix.component {
+            Some(component) => {
+                format!(
+                    "fixes a component ({}); component advisories are not assessed yet",
+                    component.kind
+                )
+            }
+            None => "has a fix with neither `ecosystem` and `package` nor `component`; it matches nothing".to_owned(),
+        });
+    };
+    let Some(read) = OsvEcosystem::parse(ecosystem) else {
+        return Err(format!(
+            "names ecosystem `{ecosystem}`, which no asset can be matched with; write for example `AlmaLinux:9`"
+        ));
+    };
+    let text = |text: &Option<String>| text.as_deref().map(Arc::from);
+    Ok(Fix {
+        ecosystem: read.ecosystem,
+        package: package.as_str().into(),
+        by_source: read.by_source,
+        arch: None,
+        module: None,
+        introduced: text(&fix.introduced).filter(|version: &Arc<str>| &**version != "0"),
+        fixed: text(&fix.fixed),
+        last_affected: None,
+        entitlement: read.entitlement.map(Arc::from),
+    })
+}
+
+/// Joins what is known of exploitation onto every advisory that names the CVE, by id or alias: of several the
+/// earliest known beginning.
+pub(super) fn join_exploited(advisories: &mut [AdvisoryRecord], exploited: &[ExploitedRecord]) {
+    let mut known: BTreeMap<&str, Exploited> = BTreeMap::new();
+    for record in exploited {
+        join(known.get(&*record.cve).cloned(), &record.exploited).map(|joined| known.insert(&record.cve, joined));
+    }
+    for advisory in advisories {
+        let names = std::iter::once(&advisory.id).chain(&advisory.aliases);
+        let found: Vec<&Exploited> = names.filter_map(|name| known.get(&**name)).collect();
+        for exploited in found {
+            advisory.exploited = join(advisory.exploited.take(), exploited);
+        }
+    }
+}
+
+/// The earlier of two; an unknown beginning is later than any. Use by ransomware of either counts.
+fn join(one: Option<Exploited>, other: &Exploited) -> Option<Exploited> {
+    let Some(one) = one else { return Some(other.clone()) };
+    let rank = |e: &Exploited| (e.since.is_none(), e.since, e.provenance.clone());
+    let ransomware = one.ransomware.max(other.ransomware);
+    let earlier = if rank(other) < rank(&one) { other.clone() } else { one };
+    Some(Exploited { ransomware, ..earlier })
+}

@@ -1,0 +1,173 @@
+//! One batch: what each of its assets shows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+
+use crate::history::{BatchProgress, FrozenAsset, FrozenBatch, FrozenRollout, Target};
+use crate::load::wire::RebootPolicy;
+use crate::observe::{Asset, Observation, PackageState};
+use crate::version::{compare, kernel_release_version};
+
+/// What one asset shows of its targets.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AssetVerdict {
+    /// Exactly the targets, or newer and fixed, seen after the release.
+    Passed {
+        /// When it was seen.
+        seen: Timestamp,
+        /// Something is newer than its target.
+        newer: bool,
+    },
+    /// It shows its targets, but not because of this batch: seen before any release of it.
+    OutOfBand {
+        /// When it was seen.
+        seen: Timestamp,
+    },
+    /// It was tried and does not show its targets.
+    Failed(String),
+    /// It was never touched.
+    NotAttempted(String),
+    /// Nothing can be said yet.
+    Waiting(String),
+}
+
+/// The verdicts of a batch's assets, by name.
+pub type BatchVerdict = BTreeMap<Arc<str>, AssetVerdict>;
+
+/// When an opening is longer than this, a batch that shows nothing new has failed so long after its release.
+const SILENCE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Judges every asset of a batch from the merged observation, as of `now`.
+///
+/// `reboot` gives the reboot policy of an asset's class: where a class never reboots, a pending reboot is not held
+/// against an asset whose packages are right and whose kernel is not a target.
+pub fn judge_batch(
+    rollout: &FrozenRollout,
+    batch: &FrozenBatch,
+    progress: &BatchProgress,
+    observation: &Observation,
+    reboot: &dyn Fn(&str) -> RebootPolicy,
+    now: Timestamp,
+) -> BatchVerdict {
+    let assets = batch.assets.iter();
+    assets
+        .map(|frozen| {
+            let verdict = judge_asset(rollout, frozen, progress, observation, reboot(&frozen.class), now);
+            (Arc::from(frozen.name.as_str()), verdict)
+        })
+        .collect()
+}
+
+fn judge_asset(
+    rollout: &FrozenRollout,
+    frozen: &FrozenAsset,
+    progress: &BatchProgress,
+    observation: &Observation,
+    reboot: RebootPolicy,
+    now: Timestamp,
+) -> AssetVerdict {
+    let name = frozen.name.as_str();
+    let released = progress.released_at;
+    let said = progress.evidence.get(name).filter(|s| released.is_some_and(|r| s.at >= r));
+    let untouched = said.filter(|s| s.outcome.as_ref() == "not-attempted");
+    let found = observation.assets.binary_search_by(|a| a.name.as_ref().cmp(name));
+    let Some(asset) = found.ok().and_then(|i| observation.assets.get(i)) else {
+        return AssetVerdict::Waiting("no fleet lists or reports it any more".into());
+    };
+    let Some(seen) = asset.observed_at else {
+        return AssetVerdict::Waiting("it was never observed".into());
+    };
+    if asset.stale {
+        return AssetVerdict::Waiting(format!("its newest observation, of {seen}, is stale"));
+    }
+    let shown = targets_shown(rollout, frozen, asset, observation, reboot);
+    match (shown, released) {
+        (Ok(newer), Some(released)) if seen > released => AssetVerdict::Passed { seen, newer },
+        (Ok(_), _) => AssetVerdict::OutOfBand { seen },
+        (Err(_), None) => AssetVerdict::Waiting("its batch is not released".into()),
+        (Err(what), Some(released)) => {
+            if let Some(said) = untouched {
+                return AssetVerdict::NotAttempted(said.reason.clone().unwrap_or_else(|| "not attempted".into()));
+            }
+            if seen <= released {
+                return AssetVerdict::Waiting(format!("not observed since its release at {released}"));
+            }
+            let limit = failure_limit(released, progress.opening_end);
+            let ran = said.is_some_and(|s| s.at < seen);
+            if seen > limit || ran {
+                return AssetVerdict::Failed(format!("{what} (seen {seen}, released {released})"));
+            }
+            let _ = now;
+            AssetVerdict::Waiting(format!("{what} at {seen}; it may still run until {limit}"))
+        }
+    }
+}
+
+/// After this instant an observation that does not show the targets is a failure: the end of the opening, or 24 h after
+/// the release where the opening is longer.
+fn failure_limit(released: Timestamp, opening_end: Option<Timestamp>) -> Timestamp {
+    let day = released.checked_add(SILENCE).unwrap_or(Timestamp::MAX);
+    opening_end.map_or(day, |end| end.min(day))
+}
+
+/// Whether the asset shows all its targets: `Ok(newer)`, or what it shows instead.
+fn targets_shown(
+    rollout: &FrozenRollout,
+    frozen: &FrozenAsset,
+    asset: &Asset,
+    observation: &Observation,
+    reboot: RebootPolicy,
+) -> Result<bool, String> {
+    let mut newer = false;
+    let mut faults = Vec::new();
+    for target in frozen.targets.iter().filter_map(|i| rollout.patchset.targets.get(*i)) {
+        match target_shown(target, asset, observation) {
+            Ok(is_newer) => newer |= is_newer,
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if asset.facts.pending_reboot == Some(true) && reboot != RebootPolicy::Never {
+        faults.push("it waits for a reboot".into());
+    }
+    if faults.is_empty() { Ok(newer) } else { Err(faults.join("; ")) }
+}
+
+fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Result<bool, String> {
+    let tables = &observation.tables;
+    let Some(set) = asset.facts.packages else { return Err("its packages were not observed".into()) };
+    let installed = tables.set(set).iter().map(|id| tables.package(*id)).filter(|p| {
+        let arch = tables.text(p.arch);
+        p.state != PackageState::ConfigFiles
+            && tables.text(p.name) == target.name.as_ref()
+            && (arch.is_empty() || target.arch.is_empty() || arch == target.arch.as_ref())
+    });
+    let best = installed.max_by(|a, b| compare(target.scheme, tables.text(a.version), tables.text(b.version)));
+    // A package that is gone cannot be vulnerable: it is fixed, though not by this patch.
+    let Some(best) = best else { return Ok(true) };
+    let version = tables.text(best.version);
+    if compare(target.scheme, version, &target.version).is_lt() {
+        return Err(format!("{} is still {version}, not {}", target.name, target.version));
+    }
+    if best.state == PackageState::HalfConfigured {
+        return Err(format!("{} {version} is half-configured", target.name));
+    }
+    let waits = asset.facts.restart_needed.as_deref().unwrap_or_default();
+    if let Some(process) = waits.iter().find(|r| r.packages.iter().any(|p| *p == target.name)) {
+        return Err(format!("{} still runs the old code of {}", process.process, target.name));
+    }
+    if let Some(running) = running_kernel(target, asset)
+        && compare(target.scheme, &running, &target.version).is_lt()
+    {
+        return Err(format!("{} {version} is installed, but {running} is running", target.name));
+    }
+    Ok(compare(target.scheme, version, &target.version).is_gt())
+}
+
+/// The running version of a kernel package, if `target` is one and the running kernel was observed.
+fn running_kernel(target: &Target, asset: &Asset) -> Option<String> {
+    let release = asset.facts.kernel.as_ref()?.running.as_deref()?;
+    kernel_release_version(target.scheme, &target.name, release)
+}

@@ -1,0 +1,10 @@
+//! Looking again: what fresh observations and evidence show of a batch, and what that means for its wave.
+//!
+//! A verdict rests on re-observed running state only. An executor's word, and anything observed before the release, is
+//! evidence at most: it can say that an asset was never touched, never that it is done.
+
+mod judge;
+mod wave;
+
+pub use judge::{AssetVerdict, BatchVerdict, judge_batch};
+pub use wave::{WaveVerdict, judge_wave};

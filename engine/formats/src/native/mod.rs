@@ -1,0 +1,303 @@
+//! `native`: observations of patchwave itself, one asset a record.
+//!
+//! Every fact but `asset` and `observedAt` may be missing, and missing or `null` is unknown. A field that cannot be
+//! read is dropped and reported; the asset stays.
+//!
+//! ```json
+//! {"asset": "web-01", "observedAt": "2026-11-20T03:00:00Z", "os": {"family": "rhel", "id": "almalinux",
+//!  "version": "9.4", "arch": "x86_64"}, "packages": [{"name": "bash", "version": "5.1.8-9.el9", "arch": "x86_64"}]}
+//! ```
+
+mod packages;
+mod shapes;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use patchwave_core::observe::{AssetRecord, Facts, Identity, Os, Provenance, is_asset_name};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::fields::{Fields, Text, excerpt};
+use crate::records::RecordReader;
+use crate::sheet::{KnownLists, ListField, Sheet};
+
+/// How far ahead of now a clock may be without a word: more than any machine with a working time service.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// The fields there are. Others are ignored, and counted.
+const FIELDS: &[&str] = &[
+    "asset",
+    "observedAt",
+    "identity",
+    "labels",
+    "lifecycle",
+    "os",
+    "kernel",
+    "bootTime",
+    "pendingReboot",
+    "restartNeeded",
+    "livePatch",
+    "packages",
+    "available",
+    "kbs",
+    "osBuild",
+    "components",
+    "kubernetes",
+    "gpu",
+    "updaters",
+    "entitlements",
+];
+
+/// Reads observations.
+pub(crate) struct Native {
+    /// Observations later than this are reported.
+    pub(crate) now: Timestamp,
+}
+
+impl RecordReader for Native {
+    fn record(&self, raw: &[u8], at: &Provenance, known: &KnownLists, sheet: &mut Sheet) {
+        let fields = match Fields::parse(raw) {
+            Ok(fields) => fields,
+            Err(error) => return sheet.skip(at, format!("is no observation: {error}")),
+        };
+        let (name, observed_at) = match name_and_time(&fields) {
+            Ok(both) => both,
+            Err(why) => return sheet.skip(at, why),
+        };
+        if observed_at.duration_since(self.now) > CLOCK_SKEW {
+            sheet.note(
+                at,
+                format!("{name} was observed at {observed_at}, which is still to come; check its clock"),
+            );
+        }
+        for (field, _) in &fields.0 {
+            if !FIELDS.contains(&&**field) {
+                let what = format!(
+                    "field `{}` is no field of an observation and was ignored",
+                    excerpt(field)
+                );
+                sheet.tally(&at.file, &what, 1);
+            }
+        }
+        let mut reading = Reading {
+            fields,
+            name: &name,
+            at,
+            sheet,
+        };
+        let mut facts = reading.facts();
+        facts.packages = reading.list(ListField::Packages, known);
+        facts.available = reading.list(ListField::Available, known);
+        sheet.read();
+        sheet.batch.assets.push(AssetRecord {
+            name,
+            observed_at,
+            provenance: at.clone(),
+            facts,
+        });
+    }
+}
+
+fn name_and_time(fields: &Fields<'_>) -> Result<(Arc<str>, Timestamp), String> {
+    let name: Text<'_> = fields.get("asset")?.ok_or("has no `asset`, the name of the machine")?;
+    if !is_asset_name(&name) {
+        return Err(format!(
+            "`{}` is no name of an asset: 1 to 253 letters, digits, `.`, `_` and `-` are",
+            excerpt(&name)
+        ));
+    }
+    let time: Text<'_> = fields.get("observedAt")?.ok_or_else(|| {
+        format!(
+            "{} has no `observedAt`, and facts without a time cannot be trusted",
+            &*name
+        )
+    })?;
+    let time = time.trim().parse::<Timestamp>().map_err(|_| {
+        format!(
+            "{}: `observedAt` reads `{}`, which is no time such as 2026-11-20T03:00:00Z",
+            &*name,
+            excerpt(&time)
+        )
+    })?;
+    Ok((Arc::from(&*name), time))
+}
+
+/// One record being read.
+struct Reading<'r, 'a> {
+    fields: Fields<'a>,
+    name: &'r str,
+    at: &'r Provenance,
+    sheet: &'r mut Sheet,
+}
+
+impl<'a> Reading<'_, 'a> {
+    fn drop_field(&mut self, why: &str) {
+        self.sheet.drop_field(self.at, format!("{}: {why}", self.name));
+    }
+
+    /// A field as `T`; dropped and reported if it is none.
+    fn get<T: Deserialize<'a>>(&mut self, field: &str) -> Option<T> {
+        self.fields.get(field).unwrap_or_else(|why| {
+            self.drop_field(&why);
+            None
+        })
+    }
+
+    fn text(&mut self, field: &str) -> Option<Arc<str>> {
+        self.get::<Text<'a>>(field)
+            .map(|text| Arc::from(&*text))
+            .filter(|text: &Arc<str>| !text.is_empty())
+    }
+
+    fn texts(&mut self, field: &str) -> Option<Arc<[Arc<str>]>> {
+        let texts = self.get::<Vec<Text<'a>>>(field)?;
+        Some(texts.iter().map(|text| Arc::from(&**text)).collect())
+    }
+
+    fn facts(&mut self) -> Facts {
+        Facts {
+            identity: self.identity(),
+            labels: self.labels(),
+            lifecycle: self.get("lifecycle"),
+            os: self.os(),
+            kernel: self.get::<shapes::Kernel<'_>>("kernel").map(Into::into),
+            boot_time: self.boot_time(),
+            pending_reboot: self.get("pendingReboot"),
+            restart_needed: self
+                .get::<Vec<shapes::RestartNeeded<'_>>>("restartNeeded")
+                .map(|list| list.into_iter().map(Into::into).collect()),
+            live_patch: self
+                .get::<shapes::LivePatch<'_>>("livePatch")
+                .map(|patch| Arc::new(patch.into())),
+            packages: None,
+            available: None,
+            kbs: self.texts("kbs"),
+            os_build: self.text("osBuild"),
+            components: self
+                .get::<Vec<shapes::Component<'_>>>("components")
+                .map(|list| list.into_iter().map(Into::into).collect()),
+            kubernetes: self
+                .get::<shapes::Kubernetes<'_>>("kubernetes")
+                .map(|node| Arc::new(node.into())),
+            gpu: self.get::<shapes::Gpu<'_>>("gpu").map(|gpu| Arc::new(gpu.into())),
+            updaters: self
+                .get::<Vec<shapes::Updater<'_>>>("updaters")
+                .map(|list| list.into_iter().map(Into::into).collect()),
+            entitlements: self.texts("entitlements"),
+        }
+    }
+
+    /// Keys other than the four are allowed: they are for other tools.
+    fn identity(&mut self) -> Identity {
+        let Some(keys) = self.get::<Fields<'a>>("identity") else {
+            return Identity::default();
+        };
+        let mut key = |name: &str| match keys.get::<Text<'a>>(name) {
+            Ok(text) => text
+                .map(|text| Arc::from(text.trim()))
+                .filter(|text: &Arc<str>| !text.is_empty()),
+            Err(why) => {
+                self.drop_field(&format!("identity: {why}"));
+                None
+            }
+        };
+        Identity {
+            machine_id: key("machineId"),
+            fqdn: key("fqdn"),
+            serial: key("serial"),
+            bios_uuid: key("biosUuid"),
+        }
+    }
+
+    fn labels(&mut self) -> BTreeMap<Arc<str>, Arc<str>> {
+        let mut labels = BTreeMap::new();
+        let Some(fields) = self.get::<Fields<'a>>("labels") else {
+            return labels;
+        };
+        for (key, raw) in &fields.0 {
+            match serde_json::from_str::<Text<'_>>(raw.get()) {
+                Ok(value) => {
+                    labels.insert(Arc::from(&**key), Arc::from(&*value));
+                }
+                Err(_) => self.drop_field(&format!(
+                    "label `{}` was dropped: it reads {}, and a label is a string",
+                    excerpt(key),
+                    excerpt(raw.get())
+                )),
+            }
+        }
+        labels
+    }
+
+    /// Release and id decide which advisories apply, so without them there is no fact; family and architecture may be
+    /// missing, and are then the empty text.
+    fn os(&mut self) -> Option<Os> {
+        let os = self.get::<shapes::Os<'_>>("os")?;
+        let text = |text: &Option<Text<'_>>| text.as_ref().map_or("", |text| text.trim()).into();
+        let os = Os {
+            family: text(&os.family),
+            id: text(&os.id),
+            version: text(&os.version),
+            arch: text(&os.arch),
+        };
+        if os.id.is_empty() || os.version.is_empty() {
+            self.drop_field("field `os` was dropped: it needs at least `id` and `version`, as in os-release");
+            return None;
+        }
+        for (part, value) in [("family", &os.family), ("arch", &os.arch)] {
+            if value.is_empty() {
+                self.drop_field(&format!("`os.{part}` is missing, so it is unknown"));
+            }
+        }
+        Some(os)
+    }
+
+    fn boot_time(&mut self) -> Option<Timestamp> {
+        let text = self.get::<Text<'a>>("bootTime")?;
+        let time = text.trim().parse().ok();
+        if time.is_none() {
+            self.drop_field(&format!(
+                "field `bootTime` was dropped: `{}` is no time",
+                excerpt(&text)
+            ));
+        }
+        time
+    }
+
+    /// A package list: taken over if its bytes were read before, else read.
+    fn list(&mut self, field: ListField, known: &KnownLists) -> Option<patchwave_core::observe::PackageSetId> {
+        let raw: &RawValue = self.fields.raw(field.name())?;
+        let digest = packages::digest(raw);
+        if let Some(set) = known.get(&digest) {
+            self.sheet.reused.push((self.sheet.batch.assets.len(), field, *set));
+            return None;
+        }
+        if let Some(set) = self.sheet.new_lists.get(&digest) {
+            return Some(*set);
+        }
+        let (set, dropped) = packages::read(field.name(), raw, &mut self.sheet.batch.tables);
+        // Only a list that lost nothing is taken over unread: what was lost must be told for each asset.
+        if dropped.is_empty()
+            && let Some(set) = set
+        {
+            self.sheet.new_lists.insert(digest, set);
+        }
+        for why in dropped {
+            self.drop_field(&why);
+        }
+        set
+    }
+}
+
+impl ListField {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Packages => "packages",
+            Self::Available => "available",
+        }
+    }
+}

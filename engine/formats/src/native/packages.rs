@@ -1,0 +1,170 @@
+//! Package lists: nearly all the bytes of an inventory, so they are read without copying texts that are known.
+
+use patchwave_core::observe::{Package, PackageId, PackageSetId, PackageState, Symbol, Tables};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::fields::{Fields, Text, excerpt};
+use crate::sheet::ListDigest;
+
+/// The key by which a list is known again. A digest instead of the bytes, because they would be kept for the whole
+/// run; a cryptographic one, because two lists taken for one would hide what is installed.
+pub(super) fn digest(raw: &RawValue) -> ListDigest {
+    Sha256::digest(raw.get().as_bytes()).into()
+}
+
+/// A row as it should be.
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    version: Text<'a>,
+    #[serde(borrow, default)]
+    arch: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    source: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    module: Option<Text<'a>>,
+    #[serde(default)]
+    held: Option<bool>,
+    #[serde(borrow, default)]
+    state: Option<Text<'a>>,
+}
+
+/// Reads a list into `tables`. Second: what was dropped, and why; a list that is none gives no set.
+pub(super) fn read(field: &str, raw: &RawValue, tables: &mut Tables) -> (Option<PackageSetId>, Vec<String>) {
+    let mut dropped = Vec::new();
+    let mut ids = Vec::new();
+    match serde_json::from_str::<Vec<Row<'_>>>(raw.get()) {
+        Ok(rows) => {
+            ids.reserve(rows.len());
+            for (row, at) in rows.iter().zip(0..) {
+                ids.extend(package(row, tables, &mut |why| {
+                    dropped.push(format!("{field}[{at}]: {why}"))
+                }));
+            }
+        }
+        // Some row is not as it should be: each is read on its own, leniently.
+        Err(_) => match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+            Ok(rows) => {
+                for (raw, at) in rows.into_iter().zip(0..) {
+                    let mut lose = |why: String| dropped.push(format!("{field}[{at}]: {why}"));
+                    if let Some(row) = lenient(raw, &mut lose) {
+                        ids.extend(package(&row, tables, &mut lose));
+                    }
+                }
+            }
+            Err(error) => {
+                dropped.push(crate::fields::fault(field, raw, &error));
+                return (None, dropped);
+            }
+        },
+    }
+    (Some(tables.set_id(ids)), dropped)
+}
+
+/// A row whose faults cost only the field they are in, unless that is the name or the version.
+fn lenient<'a>(raw: &'a RawValue, lose: &mut impl FnMut(String)) -> Option<Row<'a>> {
+    let fields = match Fields::parse(raw.get().as_bytes()) {
+        Ok(fields) => fields,
+        Err(_) => {
+            lose(format!("dropped: it reads {}, which is no package", excerpt(raw.get())));
+            return None;
+        }
+    };
+    let mut text = |name: &str| {
+        fields.get::<Text<'a>>(name).unwrap_or_else(|why| {
+            lose(why);
+            None
+        })
+    };
+    let (name, version) = (text("name"), text("version"));
+    let (arch, source, module, state) = (text("arch"), text("source"), text("module"), text("state"));
+    let held = fields.get("held").unwrap_or_else(|why| {
+        lose(why);
+        None
+    });
+    match (name, version) {
+        (Some(name), Some(version)) => Some(Row {
+            name,
+            version,
+            arch,
+            source,
+            module,
+            held,
+            state,
+        }),
+        (name, _) => {
+            let name = name.map_or_else(|| "a package".to_owned(), |name| format!("`{}`", excerpt(&name)));
+            lose(format!("{name} was dropped: `name` and `version` are needed"));
+            None
+        }
+    }
+}
+
+fn package(row: &Row<'_>, tables: &mut Tables, lose: &mut impl FnMut(String)) -> Option<PackageId> {
+    let mut sound = |what: &str, text: &str| {
+        let sound = !text.chars().any(char::is_control);
+        if !sound {
+            lose(format!(
+                "`{what}` was dropped: `{}` holds control characters",
+                excerpt(text)
+            ));
+        }
+        sound
+    };
+    let (name, version) = (row.name.trim(), row.version.trim());
+    if name.is_empty() || version.is_empty() {
+        lose(format!("`{}` was dropped: its name or version is empty", excerpt(name)));
+        return None;
+    }
+    if !sound("name", name) || !sound("version", version) {
+        return None;
+    }
+    let mut optional = |what: &str, text: &Option<Text<'_>>| match text.as_deref().map(str::trim) {
+        Some(text) if sound(what, text) => tables.intern(text),
+        _ => Symbol::default(),
+    };
+    let (arch, source, module) = (
+        optional("arch", &row.arch),
+        optional("source", &row.source),
+        optional("module", &row.module),
+    );
+    let state = match row.state.as_deref().map(state) {
+        None => PackageState::default(),
+        Some(Some(state)) => state,
+        Some(None) => {
+            let state = row.state.as_deref().unwrap_or_default();
+            lose(format!(
+                "`state` was dropped: `{}` is no state of dpkg; taken as installed",
+                excerpt(state)
+            ));
+            PackageState::default()
+        }
+    };
+    let held = row.held.unwrap_or_default();
+    let (name, version) = (tables.intern(name), tables.intern(version));
+    Some(tables.package_id(Package {
+        name,
+        version,
+        arch,
+        source,
+        module,
+        held,
+        state,
+    }))
+}
+
+/// The states of dpkg(1); of a whole status such as `deinstall ok config-files` the last word counts.
+fn state(text: &str) -> Option<PackageState> {
+    match text.split_ascii_whitespace().next_back()? {
+        "installed" => Some(PackageState::Installed),
+        "half-configured" | "unpacked" | "half-installed" | "triggers-awaited" | "triggers-pending" => {
+            Some(PackageState::HalfConfigured)
+        }
+        "config-files" | "not-installed" => Some(PackageState::ConfigFiles),
+        _ => None,
+    }
+}

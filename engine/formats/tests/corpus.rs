@@ -1,0 +1,141 @@
+//! The readers against a corpus of feeds as vendors publish them.
+//!
+//! The corpus is not part of the repository. `PATCHWAVE_CORPUS_DIR` names its folder, with `advisories/` in it; unset,
+//! the tests say so and pass, unless `PATCHWAVE_CORPUS=required`.
+#![expect(clippy::disallowed_methods, reason = "tests read the environment and the corpus")]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use patchwave_core::observe::Batch;
+use patchwave_formats::{InputFile, read};
+
+fn corpus() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("PATCHWAVE_CORPUS_DIR") {
+        return Some(folder.into());
+    }
+    assert_ne!(
+        std::env::var("PATCHWAVE_CORPUS").as_deref(),
+        Ok("required"),
+        "PATCHWAVE_CORPUS_DIR is not set"
+    );
+    say("corpus left out");
+    None
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn read_file(format: &str, path: &str) -> Option<Batch> {
+    let bytes = std::fs::read(corpus()?.join(path)).unwrap();
+    let files = [InputFile {
+        path: path.into(),
+        bytes: bytes.into(),
+    }];
+    let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let batch = read(format, &"corpus".into(), &files, now).unwrap();
+    let account = &batch.account;
+    assert_eq!(account.read + account.skipped.len() as u64, account.total, "{path}");
+    assert!(account.skipped.iter().all(|s| !s.reason.is_empty()), "{path}");
+    say(&format!(
+        "{path}: {} of {} read, {} fields dropped, {} notes, {} fixes",
+        account.read,
+        account.total,
+        account.dropped_fields.len(),
+        account.notes.len(),
+        batch.advisories.iter().map(|a| a.fixes.len()).sum::<usize>(),
+    ));
+    for what in account
+        .skipped
+        .iter()
+        .chain(&account.dropped_fields)
+        .chain(&account.notes)
+    {
+        say(&format!("  {}:{} {}", what.file, what.record, what.reason));
+    }
+    Some(batch)
+}
+
+fn counts(words: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for word in words {
+        *counts.entry(word).or_insert(0) += 1;
+    }
+    counts
+}
+
+#[test]
+fn every_almalinux_record_is_read() {
+    let Some(batch) = read_file("osv", "advisories/osv-almalinux.tar.zst") else {
+        return;
+    };
+    let account = &batch.account;
+    assert_eq!((account.total, account.read), (2809, 2809));
+    assert!(account.dropped_fields.is_empty(), "{:#?}", account.dropped_fields);
+    assert!(
+        batch
+            .advisories
+            .iter()
+            .all(|a| !a.fixes.is_empty() && a.published.is_some())
+    );
+    let fixes = || batch.advisories.iter().flat_map(|a| &a.fixes);
+    assert!(fixes().all(|f| f.fixed.is_some() && f.introduced.is_none() && !f.by_source));
+    // Counted by an independent reading of the same archive.
+    let severities = counts(batch.advisories.iter().map(|a| a.severity.to_string()));
+    let expected = [
+        ("critical", 11),
+        ("high", 1160),
+        ("low", 76),
+        ("medium", 985),
+        ("unknown", 577),
+    ];
+    assert_eq!(
+        severities,
+        expected.map(|(word, count)| (word.to_owned(), count)).into()
+    );
+    let types = counts(batch.advisories.iter().map(|a| a.types[0].as_str().to_owned()));
+    let expected = [("bugfix", 465), ("enhancement", 112), ("security", 2232)];
+    assert_eq!(types, expected.map(|(word, count)| (word.to_owned(), count)).into());
+    let releases = counts(fixes().map(|f| f.ecosystem.to_string()));
+    say(&format!("{releases:?}"));
+    assert_eq!(
+        releases.keys().collect::<Vec<_>>(),
+        ["almalinux 10", "almalinux 8", "almalinux 9"]
+    );
+}
+
+#[test]
+fn other_feeds_are_read_or_told() {
+    let feeds = [
+        ("advisories/alma-other.tar.zst", 4),
+        ("advisories/debian-osv-oval.tar.zst", 3),
+        ("advisories/rocky.tar.zst", 2),
+        ("advisories/suse.tar.zst", 0),
+        ("advisories/ubuntu.tar.zst", 0),
+        ("advisories/osv-go-containers.tar.zst", 99),
+        ("advisories/osv-go-withdrawn.tar.zst", 6),
+        ("advisories/osv-kubernetes.tar.zst", 26),
+        ("advisories/osv-kubernetes-aqua.tar.zst", 25),
+    ];
+    for (path, least) in feeds {
+        let Some(batch) = read_file("osv", path) else { return };
+        assert!(batch.account.read >= least, "{path}: {:#?}", batch.account);
+        if path.contains("withdrawn") {
+            assert!(batch.advisories.iter().all(|a| a.withdrawn.is_some()));
+        }
+    }
+}
+
+#[test]
+fn the_kev_catalogue_is_read() {
+    let Some(batch) = read_file("kev", "advisories/kev/known_exploited_vulnerabilities.json") else {
+        return;
+    };
+    assert_eq!((batch.account.total, batch.account.read), (1404, 1404));
+    assert!(batch.account.dropped_fields.is_empty());
+    assert!(batch.exploited.iter().all(|e| e.exploited.since.is_some()));
+    assert!(batch.exploited.iter().any(|e| e.exploited.ransomware == Some(true)));
+}

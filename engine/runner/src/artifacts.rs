@@ -1,0 +1,177 @@
+//! The render targets there are, and the files and digest of a wave's pull request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use patchwave_adapters::files::read_source;
+use patchwave_core::assess::Assessment;
+use patchwave_core::history::branch_rollout;
+use patchwave_core::load::Catalog;
+use patchwave_core::observe::Observation;
+use patchwave_core::plan::{BatchTimes, Rollout, Wave, openings_of};
+use patchwave_core::propose::{ForgeView, PullRequestState, WaveFiles};
+use patchwave_core::render::wire::{BatchOpening, BatchOpenings, FrozenRollout, read_plan_json};
+use patchwave_core::time::Opening;
+use patchwave_core::render::{Bundle, Packs, RenderInput, openings_until, render, wave_digest};
+
+use crate::RunError;
+use crate::repository::Repository;
+
+/// Render targets and hooks: the built-in ones, and the user's folders, which win.
+#[derive(Debug)]
+pub struct Artifacts {
+    /// Parsed packs.
+    pub packs: Packs,
+}
+
+/// A template file is small; a larger one is a mistake.
+const TEMPLATE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Reads the render targets of a repository.
+///
+/// # Errors
+/// [`RunError`] with every file that cannot be read and every pack that cannot be parsed.
+pub fn artifacts(repository: &Repository) -> Result<Artifacts, RunError> {
+    let folder = &repository.catalog.project.paths.templates;
+    let mut own = BTreeMap::new();
+    if repository.root.join(folder).is_dir() {
+        let found = read_source(&repository.root, folder, &[".yaml", ".yml", ".hbs"], TEMPLATE_BYTES_MAX)
+            .map_err(|e| RunError::new(e.to_string(), "templates must be small readable text files"))?;
+        for file in found.files {
+            let path = file.path.strip_prefix(folder.as_str()).unwrap_or(&file.path).trim_start_matches('/').to_owned();
+            own.insert(path, String::from_utf8_lossy(&file.bytes).into_owned());
+        }
+    }
+    let packs = Packs::read(&own).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        RunError::new(format!("render targets cannot be used:\n  {}", lines.join("\n  ")), "correct the files named")
+    })?;
+    Ok(Artifacts { packs })
+}
+
+impl Artifacts {
+    /// The files of one wave's pull request, by path relative to the repository root, and the wave's digest.
+    ///
+    /// # Errors
+    /// Every value that cannot be rendered, with where it came from.
+    pub fn wave_files(
+        &self,
+        world: &Scene<'_>,
+        rollout: &Rollout,
+        wave: &Wave,
+    ) -> Result<WaveFiles, Vec<String>> {
+        let names = [Arc::clone(&wave.name)];
+        let bundle = self.bundle(world, rollout, &names)?;
+        let digest = bundle.digests.get(wave.name.as_ref()).cloned().unwrap_or_default();
+        let prefix = world.folder(&rollout.name);
+        // What earlier waves merged stays as it is: the branch replaces the rollout's folder as a whole.
+        let mut files: BTreeMap<String, Vec<u8>> = world
+            .view
+            .merged_files
+            .iter()
+            .filter(|(path, _)| path.starts_with(&format!("{prefix}waves/")))
+            .map(|(path, bytes)| (path.clone(), bytes.clone()))
+            .collect();
+        files.extend(bundle.files.into_iter().map(|(path, bytes)| (format!("{prefix}{path}"), bytes)));
+        Ok(WaveFiles { files, digest })
+    }
+
+    /// The files of every wave of a rollout, by path relative to the repository root.
+    ///
+    /// # Errors
+    /// As [`Artifacts::wave_files`].
+    pub fn rollout_files(&self, world: &Scene<'_>, rollout: &Rollout) -> Result<BTreeMap<String, Vec<u8>>, Vec<String>> {
+        let names: Vec<Arc<str>> = rollout.waves.iter().map(|w| Arc::clone(&w.name)).collect();
+        let prefix = world.folder(&rollout.name);
+        let bundle = self.bundle(world, rollout, &names)?;
+        Ok(bundle.files.into_iter().map(|(path, bytes)| (format!("{prefix}{path}"), bytes)).collect())
+    }
+
+    fn bundle(&self, world: &Scene<'_>, rollout: &Rollout, waves: &[Arc<str>]) -> Result<Bundle, Vec<String>> {
+        let prefix = world.folder(&rollout.name);
+        let carried: BTreeMap<String, Vec<u8>> = world
+            .view
+            .merged_files
+            .iter()
+            .filter_map(|(path, bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), bytes.clone())))
+            .collect();
+        let frozen = world.frozen(&rollout.name);
+        let until = |wave: &str| {
+            let held = frozen.as_ref().and_then(|f| f.waves.iter().find(|w| w.name == wave)).map(|w| w.deadline);
+            let planned = rollout.waves.iter().find(|w| w.name.as_ref() == wave).and_then(|w| w.deadline);
+            openings_until(rollout.cut, held.unwrap_or(planned))
+        };
+        let times = openings_of(world.catalog, world.observation, world.assessment, rollout, waves, until);
+        let openings = times.into_iter().map(|(key, times)| (key, batch_openings(times))).collect();
+        let input = RenderInput {
+            rollout,
+            waves,
+            catalog: world.catalog,
+            observation: world.observation,
+            packs: &self.packs,
+            openings: &openings,
+            frozen: frozen.as_ref(),
+            carried: &carried,
+        };
+        render(&input).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    }
+}
+
+fn batch_openings(times: BatchTimes) -> BatchOpenings {
+    let cutoff = jiff::SignedDuration::from_secs(times.cutoff_seconds);
+    let late = |opening: &Opening| opening.end.map(|end| end.checked_sub(cutoff).unwrap_or(end));
+    BatchOpenings {
+        window: String::new(),
+        stop_at_end: times.stop_at_end,
+        openings: times
+            .openings
+            .into_iter()
+            .map(|opening| BatchOpening { start_before: late(&opening), opening })
+            .collect(),
+    }
+}
+
+/// What artifacts are made from.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// Resources.
+    pub catalog: &'a Catalog,
+    /// Facts.
+    pub observation: &'a Observation,
+    /// Findings.
+    pub assessment: &'a Assessment,
+    /// What the forge shows.
+    pub view: &'a ForgeView,
+}
+
+impl Scene<'_> {
+    /// The rollout's folder relative to the repository root, with a slash at its end.
+    fn folder(&self, rollout: &str) -> String {
+        format!("{}/{rollout}/", self.catalog.project.paths.rollouts)
+    }
+
+    /// `plan.json` as merged or, before any merge, as proposed.
+    fn frozen(&self, rollout: &str) -> Option<FrozenRollout> {
+        let path = format!("{}plan.json", self.folder(rollout));
+        let open = self.view.pull_requests.iter().filter(|p| p.state == PullRequestState::Open);
+        let proposed = open.filter(|p| branch_rollout(&p.branch) == Some(rollout)).find_map(|p| p.files.get(&path));
+        let bytes = self.view.merged_files.get(&path).or(proposed)?;
+        read_plan_json(bytes).ok()
+    }
+}
+
+/// The wave digest of merged files; none when the rollout's `plan.json` is missing or unreadable.
+pub fn digest_of_files(
+    rollouts_folder: &str,
+    files: &BTreeMap<String, Vec<u8>>,
+    rollout: &str,
+    wave: &str,
+) -> Option<String> {
+    let prefix = format!("{rollouts_folder}/{rollout}/");
+    let own: BTreeMap<String, Vec<u8>> = files
+        .iter()
+        .filter_map(|(path, bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), bytes.clone())))
+        .collect();
+    let frozen = read_plan_json(own.get("plan.json")?).ok()?;
+    wave_digest(&frozen, wave, &own)
+}

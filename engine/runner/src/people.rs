@@ -1,0 +1,183 @@
+//! What people ask for: halt, resume, evidence, waivers. Each is one recorded fact or one pull request.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use patchwave_adapters::forge::{Applied, Forge};
+use patchwave_core::canonical::sha256_hex;
+use patchwave_core::decide::{ENGINE, RESUME};
+use patchwave_core::history::{Event, OpenRollout, last_stop, ledger_file};
+use patchwave_core::propose::{ForgeOp, branch_of, marker};
+use patchwave_core::render::wire::{ResultAction, ResultStatus, read_result};
+
+use crate::RunError;
+use crate::reconcile::record;
+use crate::survey::Survey;
+
+fn open<'a>(survey: &'a Survey, rollout: &str) -> Result<&'a OpenRollout, RunError> {
+    survey.history.open.iter().find(|r| r.name.as_ref() == rollout).ok_or_else(|| {
+        let names: Vec<&str> = survey.history.open.iter().map(|r| r.name.as_ref()).collect();
+        let help = if names.is_empty() { "no rollout is open".into() } else { format!("open: {}", names.join(", ")) };
+        RunError::new(format!("there is no open rollout `{rollout}`"), help)
+    })
+}
+
+/// Stops a rollout before its next asset. Needs no review.
+///
+/// # Errors
+/// [`RunError`] if there is no such open rollout, or the ledger cannot be written.
+pub fn halt(survey: &Survey, forge: &dyn Forge, rollout: &str, reason: &str, by: &str, now: Timestamp) -> Result<(), RunError> {
+    let rollout = open(survey, rollout)?;
+    let event = Event::Halt { reason: reason.to_owned() };
+    record(forge, &survey.view, &[(ledger_file(&rollout.name), event)], by, now)
+}
+
+/// Asks to go on: opens the pull request whose merge, with the normal approvals, resumes the rollout.
+///
+/// # Errors
+/// [`RunError`] if the rollout is not stopped, or the forge cannot be written.
+pub fn resume(
+    survey: &Survey,
+    forge: &dyn Forge,
+    rollouts_folder: &str,
+    rollout: &str,
+    now: Timestamp,
+) -> Result<Option<u64>, RunError> {
+    let rollout = open(survey, rollout)?;
+    let stop = survey.view.ledger.get(&ledger_file(&rollout.name)).and_then(|bytes| last_stop(bytes));
+    let Some(stop) = stop else {
+        return Err(RunError::new(format!("rollout {} is not halted", rollout.name), "there is nothing to resume"));
+    };
+    let branch = branch_of(&rollout.name, RESUME);
+    let short = stop.get(..12).unwrap_or(&stop).to_owned();
+    let path = format!("{rollouts_folder}/{}/resume-{short}.yaml", rollout.name);
+    let why = rollout.halted.as_ref().map_or_else(String::new, |h| format!("{} by {} at {}", h.reason, h.by, h.at));
+    let text = format!("formatVersion: \"1.0\"\nrollout: {}\nanswers: {stop}\n", rollout.name);
+    let message = format!("{}: resume\n\nPatchwave-Rollout: {}\nPatchwave-Stop: {stop}\n", rollout.name, rollout.name);
+    let put = ForgeOp::PutBranch {
+        branch: branch.clone(),
+        files: BTreeMap::from([(path, text.into_bytes())]),
+        replace_under: vec![],
+        message,
+    };
+    let ask = ForgeOp::PutPullRequest {
+        branch,
+        title: format!("{}: resume", rollout.name),
+        body: format!(
+            "Lets rollout **{}** go on after its stop ({why}).\n\nIt needs the normal approval of its waves. What has failed is tried \
+             again at its next opening; what has passed is not touched again.\n\n{}\n",
+            rollout.name,
+            marker(&rollout.name, RESUME, &stop)
+        ),
+        labels: vec!["patchwave".into(), "resume".into()],
+        reviewers: vec![],
+    };
+    let mut number = None;
+    for op in [put, ask] {
+        match forge.apply(&op, now)? {
+            Applied::Done { number: n, .. } => number = n.or(number),
+            Applied::Unchanged => {}
+            Applied::Refused(why) => return Err(RunError::new(why.to_string(), "look at the branch, then try again")),
+        }
+    }
+    Ok(number)
+}
+
+/// Records result files of an executor: evidence, never a verdict.
+///
+/// # Errors
+/// [`RunError`] naming every file that is not a result of this rollout and wave; then nothing is recorded.
+pub fn add_evidence(
+    survey: &Survey,
+    forge: &dyn Forge,
+    (rollout, wave): (&str, &str),
+    files: &[(String, Vec<u8>)],
+    now: Timestamp,
+) -> Result<usize, RunError> {
+    let open = open(survey, rollout)?;
+    let mut events = Vec::new();
+    let mut faults = Vec::new();
+    for (path, bytes) in files {
+        match evidence(open, wave, bytes) {
+            Ok(Some(event)) => events.push((ledger_file(rollout), event)),
+            Ok(None) => {}
+            Err(why) => faults.push(format!("{path}: {why}")),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(RunError::new(
+            format!("nothing was recorded:\n  {}", faults.join("\n  ")),
+            "give result files of this rollout and wave, as the playbooks write them",
+        ));
+    }
+    if !events.is_empty() {
+        record(forge, &survey.view, &events, ENGINE, now)?;
+    }
+    Ok(events.len())
+}
+
+fn evidence(open: &OpenRollout, wave: &str, bytes: &[u8]) -> Result<Option<Event>, String> {
+    let result = read_result(bytes).map_err(|e| e.to_string())?;
+    if result.rollout != open.name.as_ref() || result.wave != wave {
+        return Err(format!("it is of rollout {} wave {}", result.rollout, result.wave));
+    }
+    if result.action == ResultAction::Rollback {
+        return Err("it is of a rollback, which this engine does not record yet".into());
+    }
+    let outcome = match result.status {
+        ResultStatus::Ok => "done",
+        // Touched and never concluded: whatever it did, it is not done.
+        ResultStatus::Started | ResultStatus::Failed => "failed",
+        ResultStatus::NotAttempted => "not-attempted",
+    };
+    let finished = result.finished_at.as_deref().unwrap_or(&result.started_at);
+    let at: Timestamp = finished.parse().map_err(|_| format!("`{finished}` is no instant"))?;
+    let batch = open
+        .waves
+        .iter()
+        .filter(|w| w.name.as_ref() == wave)
+        .flat_map(|w| &w.batches)
+        .find(|b| b.id.as_ref() == result.batch)
+        .ok_or_else(|| format!("wave {wave} has no batch {}", result.batch))?;
+    if !batch.assets.contains_key(result.asset.as_str()) {
+        return Err(format!("asset {} is not in batch {}", result.asset, result.batch));
+    }
+    let known = batch.evidence.get(result.asset.as_str());
+    if known.is_some_and(|k| k.at == at && k.outcome.as_ref() == outcome) {
+        return Ok(None);
+    }
+    Ok(Some(Event::Evidence {
+        wave: wave.into(),
+        batch: result.batch.into(),
+        asset: result.asset.into(),
+        outcome: outcome.into(),
+        at,
+        reason: Some(result.reason).filter(|r| !r.is_empty()),
+        digest: sha256_hex(bytes).into(),
+    }))
+}
+
+/// Lets a straggler go until an instant; it is counted, never forgotten.
+///
+/// # Errors
+/// [`RunError`] if the asset is not in the wave, or the ledger cannot be written.
+pub fn waive(
+    survey: &Survey,
+    forge: &dyn Forge,
+    (rollout, wave, asset): (&str, &str, &str),
+    (reason, until, by): (&str, Timestamp, &str),
+    now: Timestamp,
+) -> Result<(), RunError> {
+    let open = open(survey, rollout)?;
+    let wave_progress = open.waves.iter().find(|w| w.name.as_ref() == wave);
+    let there = wave_progress.is_some_and(|w| w.batches.iter().any(|b| b.assets.contains_key(asset)));
+    if !there {
+        return Err(RunError::new(
+            format!("asset {asset} is in no batch of wave {wave} of {rollout}"),
+            "`patchwave status` lists who is in which batch",
+        ));
+    }
+    let event =
+        Event::Waived { wave: wave.into(), asset: asset.into(), reason: reason.to_owned(), until };
+    record(forge, &survey.view, &[(ledger_file(rollout), event)], by, now)
+}

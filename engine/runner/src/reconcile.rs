@@ -1,0 +1,204 @@
+//! The loop: look, decide, execute, until nothing is left to do.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use patchwave_adapters::forge::{Appended, Applied, Forge};
+use patchwave_core::decide::{Action, Decision, ENGINE, Remark, decide};
+use patchwave_core::history::Event;
+use patchwave_core::propose::{ForgeOp, ForgeView, append, head};
+
+use crate::RunError;
+use crate::repository::Repository;
+use crate::sources::Observed;
+use crate::survey::{Survey, survey};
+
+/// What a run did and has to say.
+#[derive(Debug)]
+pub struct Run {
+    /// The world as the last look found it.
+    pub survey: Survey,
+    /// What was done, in order, one line each.
+    pub done: Vec<String>,
+    /// What holds things back.
+    pub remarks: Vec<Remark>,
+    /// Actions of the first step that were not executed (dry run).
+    pub wanted: Vec<Action>,
+    /// Reference updates on the forge.
+    pub writes: u64,
+}
+
+/// How much of the loop to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    Everything,
+    /// Only branches, pull requests, and what they need to be remembered.
+    Propose,
+    /// Only what observations and evidence show, and moves that follow.
+    Verify,
+    /// Nothing is executed; the first step is returned.
+    Nothing,
+}
+
+/// A run that is not done after so many steps is stuck: every step of a healthy run records a move or writes a pull
+/// request, and the longest chain (propose, merge, approve, release for every wave of many rollouts) stays far below.
+const STEPS_MAX: usize = 2000;
+
+/// Runs the loop once.
+///
+/// # Errors
+/// [`RunError`] if the forge or the ledger cannot be read or written, or the independent checker rejects the plan.
+pub fn reconcile(
+    repository: &Repository,
+    observed: &Observed,
+    forge: &dyn Forge,
+    extent: Extent,
+    now: Timestamp,
+) -> Result<Run, RunError> {
+    let (mut done, mut refused_before) = (Vec::new(), None);
+    let mut looked: Option<Survey> = None;
+    for _ in 0..STEPS_MAX {
+        let survey = survey(repository, observed, Some(forge), looked.take(), now)?;
+        let Decision { actions, remarks } = survey.decide(repository, observed, now, decide)?;
+        let wanted: Vec<Action> = actions.into_iter().filter(|a| within(extent, a)).collect();
+        if wanted.is_empty() || extent == Extent::Nothing {
+            return Ok(Run { survey, done, remarks, wanted, writes: forge.writes() });
+        }
+        let outcome = execute(forge, &survey.view, &wanted, now)?;
+        if outcome.lines.is_empty() {
+            // Nothing was written, and nothing changes by looking again at the same world: say so and stop.
+            let mut remarks = remarks;
+            remarks.extend(outcome.refused.iter().map(|what| Remark { subject: "forge".into(), message: what.clone() }));
+            if refused_before.as_ref() == Some(&outcome.refused) || outcome.refused.is_empty() {
+                return Ok(Run { survey, done, remarks, wanted: Vec::new(), writes: forge.writes() });
+            }
+            refused_before = Some(outcome.refused);
+        }
+        done.extend(outcome.lines);
+        looked = Some(survey);
+    }
+    Err(RunError::new(
+        format!("the run did not come to rest after {STEPS_MAX} steps"),
+        "this is a fault of patchwave: please report it with the output of `patchwave reconcile --dry-run -vv`",
+    ))
+}
+
+fn within(extent: Extent, action: &Action) -> bool {
+    let pull_requests = matches!(
+        action,
+        Action::Forge(
+            ForgeOp::PutBranch { .. }
+                | ForgeOp::PutPullRequest { .. }
+                | ForgeOp::PutComment { .. }
+                | ForgeOp::ClosePullRequest { .. }
+        )
+    );
+    match extent {
+        Extent::Everything | Extent::Nothing => true,
+        Extent::Propose => pull_requests || matches!(action, Action::Record(_)),
+        Extent::Verify => matches!(action, Action::Record(_)),
+    }
+}
+
+struct Outcome {
+    lines: Vec<String>,
+    refused: Vec<String>,
+}
+
+fn execute(forge: &dyn Forge, view: &ForgeView, actions: &[Action], now: Timestamp) -> Result<Outcome, RunError> {
+    let mut outcome = Outcome { lines: Vec::new(), refused: Vec::new() };
+    for action in actions {
+        match action {
+            Action::Record(events) => {
+                record(forge, view, events, ENGINE, now)?;
+                outcome.lines.extend(events.iter().filter_map(|(file, event)| recorded_line(file, event)));
+                // Later actions were decided on the ledger as it was: look again.
+                if outcome.lines.is_empty() {
+                    outcome.lines.push("recorded what was seen for the first time".to_owned());
+                }
+                break;
+            }
+            Action::Forge(op) => match forge.apply(op, now)? {
+                Applied::Done { number, .. } => outcome.lines.push(op_line(op, number)),
+                Applied::Unchanged => {}
+                Applied::Refused(why) => outcome.refused.push(format!("{}: {why}", op_line(op, None))),
+            },
+        }
+    }
+    Ok(outcome)
+}
+
+/// Appends events to their ledger files in one commit.
+///
+/// # Errors
+/// [`RunError`] if the ledger was moved by another run (nothing is lost: run again), or cannot be written.
+pub fn record(
+    forge: &dyn Forge,
+    view: &ForgeView,
+    events: &[(String, Event)],
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), RunError> {
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for (file, event) in events {
+        let content = files.entry(file.clone()).or_insert_with(|| view.ledger.get(file).cloned().unwrap_or_default());
+        let (name, data) = event.to_parts();
+        let line = append(content, now, actor, &name, data)
+            .map_err(|e| RunError::new(format!("ledger {file}: {e}"), "run `patchwave audit verify`"))?;
+        content.extend_from_slice(&line);
+    }
+    let mut message = format!("Record {} events\n\n", events.len());
+    for (file, content) in &files {
+        message.push_str(&format!("Patchwave-Ledger: {file} {}\n", head(content)));
+    }
+    match forge.append_ledger(view.ledger_head.as_deref(), &files, &message, now)? {
+        Appended::Conflict { .. } => Err(RunError::new(
+            "the ledger was moved by another run while this one was deciding",
+            "nothing was lost: run the command again",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn recorded_line(file: &str, event: &Event) -> Option<String> {
+    let rollout = file.trim_end_matches(".ndjson");
+    match event {
+        Event::Wave { wave, moved, reason, .. } => {
+            let word = serde_json::to_value(moved).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+            let why = reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
+            Some(format!("{rollout}: wave {wave} {word}{why}"))
+        }
+        Event::Released { wave, batch, opening_end, .. } => {
+            let until = opening_end.map(|e| format!(" until {e}")).unwrap_or_default();
+            Some(format!("{rollout}: released wave {wave} batch {batch}{until}"))
+        }
+        Event::Checked { wave, batch, passed, failed, not_attempted, .. } => Some(format!(
+            "{rollout}: wave {wave} batch {batch}: {} passed, {} failed, {} not attempted",
+            passed.len(),
+            failed.len(),
+            not_attempted.len()
+        )),
+        Event::Resume { .. } => Some(format!("{rollout}: resumed")),
+        Event::Cut { policy, instant } => Some(format!("{policy}: the cut of {instant} is done")),
+        Event::Seen { advisories, assets, exploited } => Some(format!(
+            "seen for the first time: {} assets, {} advisories, {} exploited vulnerabilities",
+            assets.len(),
+            advisories.len(),
+            exploited.len()
+        )),
+        _ => None,
+    }
+}
+
+fn op_line(op: &ForgeOp, number: Option<u64>) -> String {
+    let at = |n: Option<u64>| n.map(|n| format!(" #{n}")).unwrap_or_default();
+    match op {
+        ForgeOp::PutBranch { branch, files, .. } => format!("wrote branch {branch} ({} files)", files.len()),
+        ForgeOp::PutPullRequest { title, .. } => format!("opened or updated pull request{}: {title}", at(number)),
+        ForgeOp::PutComment { number, .. } => format!("commented on pull request #{number}"),
+        ForgeOp::ClosePullRequest { number, reason } => format!("closed pull request #{number}: {reason}"),
+        ForgeOp::MergePullRequest { number, .. } => format!("merged pull request #{number} (approval: automatic)"),
+        ForgeOp::PutDashboard { .. } => "brought the dashboard in line".to_owned(),
+    }
+}

@@ -1,0 +1,51 @@
+//! The user's repository: read, then loaded.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use patchwave_adapters::files::{FileText, read_repository};
+use patchwave_core::diag::Diagnostics;
+use patchwave_core::load::wire::Paths;
+use patchwave_core::load::{Catalog, PROJECT_FILE, load};
+use patchwave_core::source::{SourceFile, SourceSet};
+
+/// A repository as read at one instant.
+#[derive(Debug)]
+pub struct Repository {
+    /// Its root folder.
+    pub root: PathBuf,
+    /// The texts it was loaded from, for rendering diagnostics.
+    pub set: SourceSet,
+    /// Every resource.
+    pub catalog: Catalog,
+    /// Every problem.
+    pub diagnostics: Diagnostics,
+}
+
+/// Reads and loads the repository at `root`. Problems stand in the diagnostics; the catalog is usable only without
+/// errors.
+pub fn open(root: &Path, now: Timestamp) -> Repository {
+    let project = read_repository(root, &[PROJECT_FILE.to_owned()], &[]);
+    let paths = project_paths(project.resources, now);
+    let files = read_repository(root, &[PROJECT_FILE.to_owned()], &[paths.policies, paths.fleets]);
+    let templates = read_repository(root, &[], &[paths.templates]);
+    let mut set = SourceSet::default();
+    for file in files.resources {
+        set.files.push(SourceFile::from_bytes(file.path, file.bytes));
+    }
+    for fault in files.faults {
+        set.files.push(SourceFile::unreadable(fault.path, format!("{}; {}", fault.what, fault.help)));
+    }
+    let template_files = templates.resources.into_iter().map(|f| f.path).chain(templates.others);
+    set.present = files.others.into_iter().chain(template_files).collect::<BTreeSet<String>>();
+    let (catalog, diagnostics) = load(&set, now);
+    Repository { root: root.to_owned(), set, catalog, diagnostics }
+}
+
+/// The folders the Project names; the defaults when it cannot be read (its problems are reported by the full load).
+fn project_paths(files: Vec<FileText>, now: Timestamp) -> Paths {
+    let files = files.into_iter().map(|f| SourceFile::from_bytes(f.path, f.bytes)).collect();
+    let set = SourceSet { files, ..SourceSet::default() };
+    load(&set, now).0.project.paths
+}
