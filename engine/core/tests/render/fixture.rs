@@ -127,6 +127,10 @@ fn batch(id: &str, window: &str, assets: Vec<BatchAsset>) -> Batch {
         start: Some(at("2026-11-20T12:00:00Z")),
         finish: Some(at("2026-11-20T12:17:00Z")),
         assets,
+        duration_seconds: 17 * 60,
+        overruns: false,
+        blocked: None,
+        released: false,
     }
 }
 
