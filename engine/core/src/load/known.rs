@@ -28,14 +28,14 @@ pub const TARGETS: &[Known] = &[
     built("ansible"),
     planned("intune"),
     planned("kubernetes"),
-    built("kured"),
+    planned("kured"),
     planned("landscape"),
-    built("nvidia"),
-    built("satellite"),
+    planned("nvidia"),
+    planned("satellite"),
     planned("sccm"),
     planned("uyuni"),
     planned("vcenter"),
-    built("wsus"),
+    planned("wsus"),
 ];
 
 /// Decision tables that come with the engine (`table.pack`).
@@ -45,8 +45,9 @@ pub const TABLE_PACKS: &[Known] = &[built("cisa-bod-26-04"), built("critical-24h
 pub const BACKUPS: &[Known] = &[
     planned("appliance-snapshot"),
     built("database-dump"),
-    built("etcd-snapshot"),
+    planned("etcd-snapshot"),
     planned("filesystem-snapshot"),
+    built("lvm-snapshot"),
     built("none"),
     built("vm-snapshot"),
 ];

@@ -1,16 +1,137 @@
 //! Which rollouts there are, and for each: waves, batches, openings, slack, refusals.
+//!
+//! ```text
+//! findings ─► cut ─► targets ─► who lacks them ─► waves ─► refusals ─► order ─► batches in openings
+//! ```
+//! [`plan()`] is a pure function of what it is given, now included: the same input gives the same plan, whatever the order
+//! of the input. [`lint()`] checks any plan without sharing code with what made it.
 
+mod batches;
+mod binding;
+mod budget;
+mod calendar;
+mod carry;
+mod closed;
+mod compose;
+mod context;
+mod cut;
+mod digest;
+mod graph;
+mod limits;
+mod matching;
+mod membership;
 mod nouns;
+mod prepare;
+mod ready;
+mod reversible;
+mod schedule;
+mod screen;
+mod targets;
+mod tested;
 
+pub use closed::closed_by;
+pub use digest::patchset_digest;
 pub use nouns::*;
 
-/// Placeholder until the schedule lands.
-pub fn closed_by(
-    _: &crate::load::Catalog,
-    _: &crate::observe::Observation,
-    _: &crate::assess::Assessment,
-    _: &str,
-    _: jiff::Timestamp,
-) -> Option<String> {
-    None
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use self::budget::{Bookings, Budgets};
+use self::calendar::Calendars;
+use self::context::{Context, Said};
+use self::prepare::Prepared;
+use self::schedule::{Without, schedule};
+use crate::assess::{Assessment, Status};
+use crate::history::History;
+use crate::load::Catalog;
+use crate::load::wire::{Content, Lane};
+use crate::observe::Observation;
+
+/// Everything that is to be done, as of `now`.
+///
+/// Open rollouts keep what they froze and get new times; policies whose time has come cut new ones; what cannot be done
+/// stands in `refusals`, what is not yet due in `waiting`. Rollouts are placed one after the other, emergency before
+/// routine, open before new, then by name: disruption budgets and the lock on an asset hold across all of them.
+pub fn plan(
+    catalog: &Catalog,
+    observation: &Observation,
+    assessment: &Assessment,
+    history: &History,
+    now: Timestamp,
+) -> Plan {
+    let ctx = Context::new(catalog, observation, assessment, history, now);
+    let mut calendars = Calendars::new(&ctx);
+    let budgets = Budgets::new(&ctx);
+    let mut said = Said::default();
+    let mut running = Bookings::default();
+    schedule::book_running(&ctx, &budgets, &mut running);
+    let mut composition = compose::compose(&ctx, &mut calendars, &budgets, &running, &mut said);
+    composition.prepared.sort_by_key(|p| (p.draft.lane == Lane::Routine, p.draft.open.is_none(), Arc::clone(&p.draft.name)));
+    let mut rollouts = Vec::new();
+    for prepared in &composition.prepared {
+        let mark = running.mark();
+        let mut waves = schedule(&ctx, &mut calendars, &budgets, &mut running, prepared, Without::Nothing);
+        if waves.iter().any(binding::is_missed) {
+            let before = running.rewound(&budgets, mark);
+            said.refusals.extend(binding::explain(&ctx, &mut calendars, &budgets, &before, prepared, &mut waves));
+        }
+        said.refusals.extend(prepared.refusals.iter().cloned());
+        rollouts.push(rollout(&ctx, prepared, waves));
+    }
+    refuse_unknown(&ctx, &mut said);
+    rollouts.sort_by(|a, b| a.name.cmp(&b.name));
+    Plan {
+        now,
+        rollouts,
+        waiting: composition.waiting,
+        refusals: said.refusals.into_iter().collect(),
+        cuts: composition.cuts,
+        notes: said.notes.into_iter().collect(),
+    }
+}
+
+fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Rollout {
+    let draft = &prepared.draft;
+    let everyone = || prepared.waves.iter().flat_map(prepare::PreparedWave::everyone);
+    let frozen = |m: &carry::Member| ctx.class(m.asset).is_some_and(|c| c.spec.content != Content::None);
+    Rollout {
+        name: Arc::clone(&draft.name),
+        policy: Arc::clone(&draft.policy.name),
+        strategy: Arc::clone(&draft.strategy.name),
+        lane: draft.lane,
+        revision: draft.revision,
+        cut: draft.cut,
+        expedited: draft.expedited,
+        restarts: draft.restarts,
+        digest: patchset_digest(&draft.targets),
+        targets: draft.targets.clone(),
+        reproducible: everyone().all(frozen),
+        installability_unknown: prepared.installability_unknown,
+        advisories: carry::advisories(ctx, everyone()),
+        waves,
+    }
+}
+
+/// Findings nobody can judge are not planned, and say so, once for an asset.
+fn refuse_unknown(ctx: &Context<'_>, said: &mut Said) {
+    for (index, asset) in ctx.observation.assets.iter().enumerate() {
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in ctx.assessment.rows(index) {
+            let Some(judgement) = ctx.judgement(row.judgement) else { continue };
+            if judgement.status == Status::Unknown && !judgement.is_planned() && judgement.policy.is_some() {
+                *reasons.entry(judgement.detail.as_deref().unwrap_or("unknown")).or_default() += 1;
+            }
+        }
+        for (reason, count) in reasons {
+            said.refusals.insert(Refusal {
+                reason: "unknown".into(),
+                asset: Arc::clone(&asset.name),
+                detail: format!("{count} finding(s) are not planned: {reason}"),
+                binding: None,
+                fixes: vec!["observe the asset, or cover it with an advisory source, and plan again".into()],
+            });
+        }
+    }
 }

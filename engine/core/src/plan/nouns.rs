@@ -76,8 +76,12 @@ pub struct Wave {
     pub deadline: Option<Timestamp>,
     /// Deadline minus finish of the last batch, whole seconds; negative = missed. None without deadline or finish.
     pub slack_seconds: Option<i64>,
-    /// What binds when slack is negative.
+    /// What binds when slack is negative, or when a batch has no place in time.
     pub binding: Option<Binding>,
+    /// Edits that would make the deadline; empty unless it is missed.
+    pub fixes: Vec<String>,
+    /// One more approval is needed, because it takes something no earlier wave has proved.
+    pub extra_approval: bool,
     /// Soak in seconds, after the lane.
     pub soak_seconds: i64,
     /// Where durations come from.
@@ -97,6 +101,14 @@ pub struct Batch {
     pub finish: Option<Timestamp>,
     /// Its assets, in order of name.
     pub assets: Vec<BatchAsset>,
+    /// How long it takes, in seconds: its assets run side by side.
+    pub duration_seconds: i64,
+    /// It will still run when its opening ends, because no opening is long enough.
+    pub overruns: bool,
+    /// What stands in the way of a batch without a start.
+    pub blocked: Option<Binding>,
+    /// It has its permit already: its times are facts.
+    pub released: bool,
 }
 
 /// The opening a batch is planned into.

@@ -1,0 +1,280 @@
+//! When each asset may be touched: its window, minus the freezes that hold for it, changed by the overrides it has.
+//!
+//! Assets with the same window, freezes and overrides share one calendar, so an estate has a handful of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use rustc_hash::FxHashMap;
+
+use super::context::Context;
+use crate::load::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, OverrideSubject, WindowChoice};
+use crate::load::{Catalog, Resource, schedule};
+use crate::time::{
+    Boundary, ENDLESS_DAYS, Freeze, FreezeSet, FreezeSpan, Opening, Overrun, Recurrence, RecurrenceSpec, Window,
+    WindowSchedule,
+};
+
+/// How far openings are worked out at first, in days: as far as one fit looks, and as far again for what comes after it.
+const HORIZON_DAYS: i64 = 2 * ENDLESS_DAYS;
+
+/// A calendar of some assets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct CalendarId(pub(super) u32);
+
+/// Which part of a calendar counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Reading {
+    /// Windows and freezes.
+    Full,
+    /// Freezes only: the emergency lane where it may run outside windows.
+    Outside,
+    /// Windows only: to tell whether a freeze is what binds.
+    Unfrozen,
+    /// Nothing: to tell whether window and freeze together bind.
+    Open,
+}
+
+struct Spec {
+    window: Arc<str>,
+    freezes: Vec<usize>,
+    overrides: Vec<usize>,
+}
+
+/// An override that can still matter.
+struct Lift {
+    subject: OverrideSubject,
+    freeze: Option<usize>,
+    window: Option<String>,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+/// Windows, freezes and overrides of a catalog, and which of them each asset has.
+pub(super) struct Calendars {
+    now: Timestamp,
+    windows: BTreeMap<Arc<str>, Window>,
+    always: Window,
+    freezes: Vec<Freeze>,
+    lifts: Vec<Lift>,
+    specs: Vec<Spec>,
+    of_asset: Vec<Option<CalendarId>>,
+    openings: FxHashMap<(CalendarId, Reading), (Timestamp, Vec<Opening>)>,
+}
+
+impl Calendars {
+    pub(super) fn new(ctx: &Context<'_>) -> Self {
+        let catalog = ctx.catalog;
+        let windows = catalog.windows.iter();
+        let windows = windows.map(|(name, w)| (Arc::clone(name), readable(catalog, name, w))).collect();
+        let freezes: Vec<Freeze> = catalog.freezes.iter().map(|(name, f)| freeze(catalog, name, &f.spec)).collect();
+        let mut calendars = Self {
+            now: ctx.now,
+            windows,
+            always: always(),
+            freezes,
+            lifts: Vec::new(),
+            specs: Vec::new(),
+            of_asset: Vec::new(),
+            openings: FxHashMap::default(),
+        };
+        calendars.assign(ctx);
+        calendars
+    }
+
+    /// Groups the assets by what decides their calendar.
+    fn assign(&mut self, ctx: &Context<'_>) {
+        let zone = &ctx.catalog.zone.0;
+        let live: Vec<_> = ctx
+            .catalog
+            .overrides
+            .values()
+            .filter(|o| o.spec.what != OverrideSubject::Limit && o.spec.until.resolve(Boundary::End, zone) > ctx.now)
+            .collect();
+        for resource in &live {
+            let spec = &resource.spec;
+            self.lifts.push(Lift {
+                subject: spec.what,
+                freeze: spec.freeze.as_ref().and_then(|f| self.freezes.iter().position(|x| x.name == *f)),
+                window: spec.window.clone(),
+                from: spec.from.map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
+                until: spec.until.resolve(Boundary::End, zone),
+            });
+        }
+        let mut known: BTreeMap<(Arc<str>, Vec<usize>, Vec<usize>), CalendarId> = BTreeMap::new();
+        for index in 0..u32::try_from(ctx.observation.assets.len()).unwrap_or(u32::MAX) {
+            let Some(window) = window_of(ctx, index).filter(|w| self.windows.contains_key(w.as_str())) else {
+                self.of_asset.push(None);
+                continue;
+            };
+            let window: Arc<str> = window.into();
+            let selected = |selector, when, unreadable| ctx.matches(index, selector, when, unreadable);
+            // What cannot be judged stays frozen, and is not lifted: unknown is not fine.
+            let freezes = ctx.catalog.freezes.values().enumerate();
+            let freezes: Vec<usize> = freezes
+                .filter(|(_, f)| selected(f.spec.selector.as_ref(), f.spec.when.as_deref(), true))
+                .map(|(i, _)| i)
+                .collect();
+            let overrides = live.iter().enumerate();
+            let overrides: Vec<usize> = overrides
+                .filter(|(_, o)| selected(o.spec.selector.as_ref(), o.spec.when.as_deref(), false))
+                .map(|(i, _)| i)
+                .filter(|i| self.lifts.get(*i).is_some_and(|l| l.concerns(&window, &freezes)))
+                .collect();
+            let specs = &mut self.specs;
+            let id = *known.entry((Arc::clone(&window), freezes.clone(), overrides.clone())).or_insert_with(|| {
+                specs.push(Spec { window, freezes, overrides });
+                CalendarId(u32::try_from(specs.len() - 1).unwrap_or(u32::MAX))
+            });
+            self.of_asset.push(Some(id));
+        }
+    }
+
+    /// The calendar of an asset; none where its class names no window that exists.
+    pub(super) fn of(&self, asset: u32) -> Option<CalendarId> {
+        self.of_asset.get(asset as usize).copied().flatten()
+    }
+
+    /// The window of a calendar.
+    pub(super) fn window(&self, id: CalendarId) -> Option<&Window> {
+        self.windows.get(&self.specs.get(id.0 as usize)?.window)
+    }
+
+    /// The name of a calendar's window.
+    pub(super) fn window_name(&self, id: CalendarId) -> Option<&Arc<str>> {
+        self.specs.get(id.0 as usize).map(|s| &s.window)
+    }
+
+    /// Names of the freezes of a calendar that end after `at`, with their end if it is known.
+    pub(super) fn freezes_after(&self, id: CalendarId, at: Timestamp) -> Vec<&str> {
+        let ids = self.specs.get(id.0 as usize).map_or(&[][..], |s| &s.freezes);
+        let later = crate::plan::schedule::later(at, ENDLESS_DAYS * 86_400);
+        let freezes = ids.iter().filter_map(|i| self.freezes.get(*i));
+        freezes
+            .filter(|f| !FreezeSet::new(vec![(*f).clone()]).intervals(at, later).is_empty())
+            .map(|f| f.name.as_str())
+            .collect()
+    }
+
+    /// The openings that end after `from`, far enough ahead for one fit.
+    pub(super) fn openings(&mut self, id: CalendarId, reading: Reading, from: Timestamp) -> &[Opening] {
+        let needed = from.saturating_add(SignedDuration::from_hours(24 * ENDLESS_DAYS)).unwrap_or(Timestamp::MAX);
+        let known = self.openings.get(&(id, reading)).is_some_and(|(horizon, _)| *horizon >= needed);
+        if !known {
+            // Twice as far as asked, so that a long chain of batches works the calendar out a few times, not at each step.
+            let ahead = needed.duration_since(self.now).as_secs().saturating_mul(2).max(HORIZON_DAYS * 86_400);
+            let horizon = crate::plan::schedule::later(self.now, ahead);
+            let list = self.work_out(id, reading, horizon);
+            self.openings.insert((id, reading), (horizon, list));
+        }
+        let list = self.openings.get(&(id, reading)).map_or(&[][..], |(_, list)| list);
+        let first = list.partition_point(|o| o.end.is_some_and(|end| end <= from));
+        list.get(first..).unwrap_or(&[])
+    }
+
+    fn work_out(&self, id: CalendarId, reading: Reading, horizon: Timestamp) -> Vec<Opening> {
+        let Some(spec) = self.specs.get(id.0 as usize) else { return Vec::new() };
+        let frozen = matches!(reading, Reading::Full | Reading::Outside);
+        let windowed = matches!(reading, Reading::Full | Reading::Unfrozen);
+        let lifts: Vec<&Lift> = spec.overrides.iter().filter_map(|i| self.lifts.get(*i)).collect();
+        let mut edges: Vec<Timestamp> = lifts.iter().flat_map(|l| [l.from, l.until]).collect();
+        edges.retain(|edge| *edge > self.now && *edge < horizon);
+        edges.extend([Timestamp::MIN, Timestamp::MAX]);
+        edges.sort_unstable();
+        edges.dedup();
+        let mut joined: Vec<Opening> = Vec::new();
+        for (begin, end) in edges.iter().zip(edges.iter().skip(1)) {
+            let at = (*begin).max(self.now);
+            let active: Vec<&&Lift> = lifts.iter().filter(|l| l.from <= at && at < l.until).collect();
+            let lifted = |i: &usize| active.iter().any(|l| l.freeze == Some(*i));
+            let freezes = spec.freezes.iter().filter(|i| frozen && !lifted(i));
+            let set = FreezeSet::new(freezes.filter_map(|i| self.freezes.get(*i).cloned()).collect());
+            let anywhere = !windowed || active.iter().any(|l| l.subject == OverrideSubject::Window);
+            let window = if anywhere { Some(&self.always) } else { self.windows.get(&spec.window) };
+            let openings = window.into_iter().flat_map(|w| w.openings(self.now, &set));
+            let openings = openings.take_while(|o| o.start.is_none_or(|start| start < (*end).min(horizon)));
+            for opening in openings.filter_map(|o| clip(o, *begin, *end)) {
+                match joined.last_mut() {
+                    Some(last) if last.end.is_some() && last.end == opening.start => last.end = opening.end,
+                    _ => joined.push(opening),
+                }
+            }
+        }
+        joined
+    }
+}
+
+impl Lift {
+    fn concerns(&self, window: &str, freezes: &[usize]) -> bool {
+        match self.subject {
+            OverrideSubject::Freeze => self.freeze.is_some_and(|f| freezes.contains(&f)),
+            OverrideSubject::Window => self.window.as_deref().is_none_or(|w| w == window),
+            OverrideSubject::Limit => false,
+        }
+    }
+}
+
+fn clip(opening: Opening, begin: Timestamp, end: Timestamp) -> Option<Opening> {
+    let start = if begin == Timestamp::MIN { opening.start } else { Some(opening.start.map_or(begin, |s| s.max(begin))) };
+    let stop = if end == Timestamp::MAX { opening.end } else { Some(opening.end.map_or(end, |e| e.min(end))) };
+    let empty = start.zip(stop).is_some_and(|(start, stop)| start >= stop);
+    (!empty).then_some(Opening { start, end: stop })
+}
+
+/// The name of the window an asset's class gives it.
+pub(super) fn window_of(ctx: &Context<'_>, asset: u32) -> Option<String> {
+    match &ctx.class(asset)?.spec.window {
+        WindowChoice::Name(name) => Some(name.clone()),
+        WindowChoice::FromLabel { label, default } => {
+            let labelled = ctx.asset(asset)?.label(label).map(str::to_owned);
+            labelled.or_else(|| default.clone())
+        }
+    }
+}
+
+/// A window whose rules cannot be read is an error when resources are loaded; here it only means: never open.
+fn readable(catalog: &Catalog, name: &str, resource: &Resource<MaintenanceWindowSpec>) -> Window {
+    let never = || Window {
+        name: name.to_owned(),
+        schedules: Vec::new(),
+        cutoff_seconds: 0,
+        overrun: Overrun::Finish,
+    };
+    schedule::window(resource, catalog).unwrap_or_else(|_| never())
+}
+
+fn always() -> Window {
+    let recurrence = Recurrence::new(RecurrenceSpec {
+        rrule: "FREQ=DAILY".into(),
+        start: jiff::civil::Time::midnight(),
+        zone: TimeZone::UTC,
+        offset_days: 0,
+        from: None,
+    });
+    let schedules = recurrence.map(|recurrence| WindowSchedule { recurrence, duration_seconds: 86_400 });
+    Window {
+        name: "outside".into(),
+        schedules: schedules.into_iter().collect(),
+        cutoff_seconds: 0,
+        overrun: Overrun::Finish,
+    }
+}
+
+pub(super) fn freeze(catalog: &Catalog, name: &str, spec: &ChangeFreezeSpec) -> Freeze {
+    let zone = &catalog.zone.0;
+    let mut spans = Vec::new();
+    if spec.from.is_some() || spec.to.is_some() {
+        spans.push(FreezeSpan::Once {
+            from: spec.from.map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
+            to: spec.to.map_or(Timestamp::MAX, |to| to.resolve(Boundary::End, zone)),
+        });
+    }
+    if let Some(rule) = &spec.rule
+        && let Ok(recurrence) = schedule::recurrence(&schedule::opening_start(rule), zone)
+    {
+        spans.push(FreezeSpan::Recurring { recurrence: recurrence.into(), duration_seconds: rule.duration.seconds() });
+    }
+    Freeze { name: name.to_owned(), reason: spec.reason.clone().unwrap_or_default(), spans }
+}

@@ -1,0 +1,133 @@
+//! Who is in a rollout: every asset in scope that lacks one of its targets, with the findings the target closes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::context::{Context, PackageKey};
+use super::targets::Standing;
+use crate::assess::Status;
+use crate::history::Target;
+use crate::load::Resource;
+use crate::load::wire::{PatchPolicySpec, Reversibility};
+use crate::version::compare;
+
+/// One asset of a rollout, before it has a place in it.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) asset: u32,
+    /// Indexes of targets and the version each would replace, ascending.
+    pub(super) targets: Vec<(usize, Arc<str>)>,
+    /// Advisory types behind its targets are found through these rows.
+    pub(super) hits: Vec<u32>,
+    pub(super) deadline: Option<Timestamp>,
+    pub(super) stale: bool,
+    pub(super) rollback: Reversibility,
+    pub(super) render_target: Arc<str>,
+}
+
+/// For each hit: the index of the target that fixes it, if one does.
+pub(super) type Covers = Vec<Option<usize>>;
+
+/// Which hits the targets fix.
+pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
+    let by_key: BTreeMap<PackageKey, (usize, &Target)> =
+        targets.iter().enumerate().map(|(i, t)| (PackageKey::of_target(t), (i, t))).collect();
+    let hits = ctx.key_of_hit.iter().zip(&ctx.assessment.hits);
+    hits.map(|(key, hit)| {
+        let (index, target) = by_key.get(key)?;
+        let fixed = hit.fixed.as_ref()?;
+        compare(key.scheme, fixed, &target.version).is_le().then_some(*index)
+    })
+    .collect()
+}
+
+/// Every asset of `scope` that lacks a target.
+///
+/// An asset whose finding for a target is not to be planned (excepted, held, unknown, …) keeps what it has: a person
+/// said so, or nobody knows. An asset without any finding for it takes it all the same, because a rollout has one set.
+pub(super) fn members(
+    ctx: &Context<'_>,
+    scope: &[u32],
+    standing: &mut Standing<'_>,
+    targets: &[Target],
+    covers: &Covers,
+) -> Vec<Member> {
+    let by_key: BTreeMap<PackageKey, usize> =
+        targets.iter().enumerate().map(|(i, t)| (PackageKey::of_target(t), i)).collect();
+    let target_of_hit: Vec<Option<usize>> = ctx.key_of_hit.iter().map(|k| by_key.get(k).copied()).collect();
+    scope.iter().filter_map(|index| member(ctx, *index, standing, covers, &target_of_hit)).collect()
+}
+
+fn member(
+    ctx: &Context<'_>,
+    index: u32,
+    standing: &mut Standing<'_>,
+    covers: &Covers,
+    target_of_hit: &[Option<usize>],
+) -> Option<Member> {
+    let asset = ctx.asset(index)?;
+    let levels = standing.of(index, asset.facts.packages);
+    let lacking = levels.iter().filter(|l| l.order.is_lt());
+    let mut lacks: BTreeMap<usize, Arc<str>> = lacking.map(|l| (l.target, Arc::clone(&l.version))).collect();
+    let (mut deadline, mut stale, mut hits) = (None::<Timestamp>, asset.stale, Vec::new());
+    let mut barred = BTreeSet::new();
+    for row in ctx.assessment.rows(index as usize) {
+        let Some(target) = target_of_hit.get(row.hit as usize).copied().flatten() else { continue };
+        let (Some(judgement), Some(hit)) = (ctx.judgement(row.judgement), ctx.hit(row.hit)) else { continue };
+        if judgement.is_planned() {
+            if covers.get(row.hit as usize).copied().flatten().is_some() {
+                lacks.entry(target).or_insert_with(|| Arc::clone(&hit.installed));
+                hits.push(row.hit);
+                deadline = earlier(deadline, judgement.deadline);
+                stale |= judgement.planned_from_stale;
+            }
+        } else if judgement.status != Status::Compliant {
+            barred.insert(target);
+        }
+    }
+    let targets: Vec<(usize, Arc<str>)> = lacks.into_iter().filter(|(t, _)| !barred.contains(t)).collect();
+    let has_facts = asset.facts.os.is_some();
+    (has_facts && !targets.is_empty()).then_some(Member {
+        asset: index,
+        targets,
+        hits,
+        deadline,
+        stale,
+        rollback: Reversibility::None,
+        render_target: "".into(),
+    })
+}
+
+/// The earlier of two deadlines; a missing one is later than any.
+pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Advisories behind the hits of some members, sorted by id.
+pub(super) fn advisories<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'m Member>) -> Vec<Arc<str>> {
+    let mut hits: Vec<u32> = members.flat_map(|m| m.hits.iter().copied()).collect();
+    hits.sort_unstable();
+    hits.dedup();
+    let ids = hits.into_iter().filter_map(|hit| ctx.hit(hit));
+    let ids: BTreeSet<Arc<str>> = ids
+        .filter_map(|h| ctx.observation.advisories.get(h.advisory as usize))
+        .map(|a| Arc::clone(&a.id))
+        .collect();
+    ids.into_iter().collect()
+}
+
+/// The class's spec of a member, its policy's name: what messages need again and again.
+pub(super) fn name_of(ctx: &Context<'_>, asset: u32) -> Arc<str> {
+    ctx.asset(asset).map_or_else(|| Arc::from(""), |a| Arc::clone(&a.name))
+}
+
+/// Where a policy stands, as `file:line`, or its name where the place is not known.
+pub(super) fn place(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, pointer: &str) -> String {
+    let at = ctx.catalog.at(policy.doc, pointer);
+    if at.is_empty() { format!("policy {}", policy.name) } else { at }
+}

@@ -1,0 +1,259 @@
+//! What every step of planning looks up: classes, services and package keys, each worked out once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustc_hash::FxHashMap;
+
+use super::matching::{self, Class};
+use super::{PlanNote, Refusal};
+use crate::assess::{Assessment, Hit, Judgement};
+use crate::history::{History, Target};
+use crate::load::wire::{AssetClassSpec, Lifecycle, PatchPolicySpec, Service};
+use crate::load::{Catalog, Resource};
+use crate::name::LabelSelector;
+use crate::observe::{Asset, Observation};
+use crate::version::Scheme;
+
+/// Everything the planner reads, indexed. Assets are meant by their index in the observation, whose order is that of
+/// their names, so comparing indexes compares names.
+pub(super) struct Context<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) observation: &'a Observation,
+    pub(super) assessment: &'a Assessment,
+    pub(super) history: &'a History,
+    pub(super) now: Timestamp,
+    /// The class of each asset, if exactly one wins.
+    pub(super) classes: Vec<Option<&'a Resource<AssetClassSpec>>>,
+    /// The key of each hit's package.
+    pub(super) key_of_hit: Vec<PackageKey>,
+    /// Services, split by environment.
+    pub(super) services: Services<'a>,
+}
+
+/// A target without its version: what is updated.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct PackageKey {
+    pub(super) scheme: Scheme,
+    pub(super) os_id: Arc<str>,
+    pub(super) os_major: Arc<str>,
+    pub(super) arch: Arc<str>,
+    pub(super) name: Arc<str>,
+    pub(super) module: Option<Arc<str>>,
+}
+
+impl PackageKey {
+    fn of_hit(hit: &Hit) -> Self {
+        Self {
+            scheme: hit.scheme,
+            os_id: Arc::clone(&hit.os_id),
+            os_major: Arc::clone(&hit.os_major),
+            arch: Arc::clone(&hit.arch),
+            name: Arc::clone(&hit.package),
+            module: hit.module.clone(),
+        }
+    }
+
+    pub(super) fn of_target(target: &Target) -> Self {
+        Self {
+            scheme: target.scheme,
+            os_id: Arc::clone(&target.os_id),
+            os_major: Arc::clone(&target.os_major),
+            arch: Arc::clone(&target.arch),
+            name: Arc::clone(&target.name),
+            module: target.module.clone(),
+        }
+    }
+
+    pub(super) fn at(&self, version: &Arc<str>) -> Target {
+        Target {
+            scheme: self.scheme,
+            os_id: Arc::clone(&self.os_id),
+            os_major: Arc::clone(&self.os_major),
+            arch: Arc::clone(&self.arch),
+            name: Arc::clone(&self.name),
+            module: self.module.clone(),
+            version: Arc::clone(version),
+        }
+    }
+}
+
+/// A planned finding: an asset and a row of its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Candidate {
+    pub(super) asset: u32,
+    pub(super) hit: u32,
+    pub(super) judgement: u32,
+}
+
+/// What is said besides the rollouts; sets, so that nothing is said twice and the order is fixed.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) refusals: BTreeSet<Refusal>,
+    pub(super) notes: BTreeSet<PlanNote>,
+}
+
+impl Said {
+    pub(super) fn note(&mut self, subject: &Arc<str>, message: impl Into<String>) {
+        self.notes.insert(PlanNote { subject: Arc::clone(subject), message: message.into() });
+    }
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        catalog: &'a Catalog,
+        observation: &'a Observation,
+        assessment: &'a Assessment,
+        history: &'a History,
+        now: Timestamp,
+    ) -> Self {
+        let class_of = |index: usize| {
+            let name = assessment.class_of.get(index)?.as_ref()?;
+            catalog.classes.get(name)
+        };
+        let classes: Vec<_> = (0..observation.assets.len()).map(class_of).collect();
+        let services = Services::new(catalog, observation, &classes);
+        let key_of_hit = assessment.hits.iter().map(PackageKey::of_hit).collect();
+        Self { catalog, observation, assessment, history, now, classes, key_of_hit, services }
+    }
+
+    pub(super) fn asset(&self, index: u32) -> Option<&'a Asset> {
+        self.observation.assets.get(index as usize)
+    }
+
+    pub(super) fn asset_index(&self, name: &str) -> Option<u32> {
+        let found = self.observation.assets.binary_search_by(|a| a.name.as_ref().cmp(name)).ok()?;
+        u32::try_from(found).ok()
+    }
+
+    pub(super) fn class(&self, index: u32) -> Option<&'a Resource<AssetClassSpec>> {
+        self.classes.get(index as usize).copied().flatten()
+    }
+
+    pub(super) fn hit(&self, index: u32) -> Option<&'a Hit> {
+        self.assessment.hits.get(index as usize)
+    }
+
+    pub(super) fn judgement(&self, index: u32) -> Option<&'a Judgement> {
+        self.assessment.judgements.get(index as usize)
+    }
+
+    /// Whether `selector` and `when` match the asset; an asset that cannot be judged is taken as `unreadable` says.
+    pub(super) fn matches(
+        &self,
+        index: u32,
+        selector: Option<&LabelSelector>,
+        when: Option<&str>,
+        unreadable: bool,
+    ) -> bool {
+        let Some(asset) = self.asset(index) else { return false };
+        let class: Class<'_> = self.class(index).map(|c| (c.name.as_ref(), &c.spec));
+        matching::matches(self.catalog, asset, class, selector, when).unwrap_or(unreadable)
+    }
+
+    /// The assets a policy is about, ascending. Retired ones are nobody's any more.
+    pub(super) fn in_scope(&self, policy: &PatchPolicySpec) -> Vec<u32> {
+        let scope = &policy.scope;
+        let all = 0..u32::try_from(self.observation.assets.len()).unwrap_or(u32::MAX);
+        let lives = |i: &u32| self.asset(*i).is_some_and(|a| a.lifecycle != Lifecycle::Retired);
+        all.filter(lives).filter(|i| self.matches(*i, scope.selector.as_ref(), scope.when.as_deref(), false)).collect()
+    }
+}
+
+/// A service within one environment.
+pub(super) struct ServiceGroup<'a> {
+    pub(super) fleet: &'a str,
+    pub(super) environment: &'a str,
+    pub(super) spec: &'a Service,
+    /// Members, ascending.
+    pub(super) members: Vec<u32>,
+}
+
+/// Every service of every fleet, split by environment.
+#[derive(Default)]
+pub(super) struct Services<'a> {
+    pub(super) groups: Vec<ServiceGroup<'a>>,
+    /// Groups of each asset, ascending.
+    of_asset: FxHashMap<u32, Vec<u32>>,
+    by_name: BTreeMap<(&'a str, &'a str, &'a str), u32>,
+}
+
+impl<'a> Services<'a> {
+    fn new(
+        catalog: &'a Catalog,
+        observation: &'a Observation,
+        classes: &[Option<&'a Resource<AssetClassSpec>>],
+    ) -> Self {
+        let mut members: BTreeMap<(&'a str, &'a str, &'a str), Vec<u32>> = BTreeMap::new();
+        let mut specs: BTreeMap<(&'a str, &'a str), &'a Service> = BTreeMap::new();
+        let finders: BTreeMap<&str, ServiceFinder<'a>> =
+            catalog.fleets.iter().map(|(name, fleet)| (name.as_ref(), ServiceFinder::new(&fleet.spec.services))).collect();
+        for (index, (asset, class)) in observation.assets.iter().zip(classes).enumerate() {
+            let (Some(class), Ok(index)) = (class, u32::try_from(index)) else { continue };
+            let Some((fleet, finder)) = finders.get_key_value(asset.fleet.as_ref()) else { continue };
+            if asset.lifecycle == Lifecycle::Retired {
+                continue;
+            }
+            for spec in finder.of(asset) {
+                specs.insert((fleet, spec.name.as_str()), spec);
+                members.entry((fleet, spec.name.as_str(), class.spec.environment.as_str())).or_default().push(index);
+            }
+        }
+        let mut services = Self::default();
+        for ((fleet, name, environment), members) in members {
+            let Some(spec) = specs.get(&(fleet, name)) else { continue };
+            let id = u32::try_from(services.groups.len()).unwrap_or(u32::MAX);
+            members.iter().for_each(|m| services.of_asset.entry(*m).or_default().push(id));
+            services.by_name.insert((fleet, name, environment), id);
+            services.groups.push(ServiceGroup { fleet, environment, spec, members });
+        }
+        services
+    }
+
+    pub(super) fn of(&self, asset: u32) -> &[u32] {
+        self.of_asset.get(&asset).map_or(&[], |v| v)
+    }
+
+    pub(super) fn group(&self, id: u32) -> Option<&ServiceGroup<'a>> {
+        self.groups.get(id as usize)
+    }
+
+    /// The groups that `id` depends on directly, in its own environment and fleet.
+    pub(super) fn depends_on(&self, id: u32) -> impl Iterator<Item = u32> + '_ {
+        let group = self.group(id);
+        group.into_iter().flat_map(move |g| {
+            let ids = g.spec.depends_on.iter();
+            ids.filter_map(move |name| self.by_name.get(&(g.fleet, name.as_str(), g.environment)).copied())
+        })
+    }
+}
+
+/// Finds the services of an asset without asking each: a service with `matchLabels` is looked up by that one of its
+/// labels that the fewest services ask for.
+struct ServiceFinder<'a> {
+    by_label: BTreeMap<(&'a str, &'a str), Vec<&'a Service>>,
+    others: Vec<&'a Service>,
+}
+
+impl<'a> ServiceFinder<'a> {
+    fn new(services: &'a [Service]) -> Self {
+        let pairs = |s: &'a Service| s.members.match_labels.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+        let mut count: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        services.iter().flat_map(pairs).for_each(|pair| *count.entry(pair).or_default() += 1);
+        let mut finder = Self { by_label: BTreeMap::new(), others: Vec::new() };
+        for service in services {
+            match pairs(service).min_by_key(|pair| (count.get(pair).copied(), *pair)) {
+                Some(pair) => finder.by_label.entry(pair).or_default().push(service),
+                None => finder.others.push(service),
+            }
+        }
+        finder
+    }
+
+    fn of<'b>(&'b self, asset: &'b Asset) -> impl Iterator<Item = &'a Service> + 'b {
+        let labels = asset.labels.iter();
+        let by_label = labels.filter_map(|(k, v)| self.by_label.get(&(k.as_ref(), v.as_ref()))).flatten();
+        by_label.chain(&self.others).copied().filter(|s| s.members.matches(|key| asset.label(key)))
+    }
+}

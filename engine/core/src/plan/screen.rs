@@ -1,0 +1,196 @@
+//! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use super::budget::Budgets;
+use super::calendar::{self, Calendars};
+use super::carry::{Covers, Member, name_of, place};
+use super::context::Context;
+use super::reversible::reversibility;
+use super::targets::Standing;
+use super::{Binding, Refusal};
+use crate::history::Target;
+use crate::load::Resource;
+use crate::load::known::{self, Known};
+use crate::load::wire::{AdvisoryType, AssetClassSpec, Content, PatchPolicySpec, Remedy};
+
+/// Whether a word is one this version knows but cannot do. A word it does not know is a folder of the user's own, or an
+/// error when resources are loaded.
+fn is_not_built(words: &[Known], word: &str) -> bool {
+    words.iter().any(|w| w.name == word && !w.built)
+}
+
+/// What screening reads of a rollout.
+pub(super) struct Screen<'s, 'a> {
+    pub(super) ctx: &'s Context<'a>,
+    pub(super) calendars: &'s Calendars,
+    pub(super) budgets: &'s Budgets,
+    pub(super) policy: &'s Resource<PatchPolicySpec>,
+    pub(super) targets: &'s [Target],
+    /// Advisory types behind each target.
+    pub(super) types: Vec<BTreeSet<AdvisoryType>>,
+}
+
+/// Advisory types behind each target, through the hits it fixes.
+pub(super) fn types_of(ctx: &Context<'_>, targets: &[Target], covers: &Covers) -> Vec<BTreeSet<AdvisoryType>> {
+    let mut types = vec![BTreeSet::new(); targets.len()];
+    for (hit, target) in ctx.assessment.hits.iter().zip(covers) {
+        let advisory = ctx.observation.advisories.get(hit.advisory as usize);
+        if let (Some(advisory), Some(slot)) = (advisory, target.and_then(|t| types.get_mut(t))) {
+            slot.extend(advisory.types.iter().copied());
+        }
+    }
+    types
+}
+
+impl Screen<'_, '_> {
+    /// Takes from `member` the targets it cannot have and says why; nothing left = the asset is not in the rollout.
+    pub(super) fn member(&self, member: &mut Member, standing: &mut Standing<'_>) -> Vec<(Vec<usize>, Refusal)> {
+        let Some(class) = self.ctx.class(member.asset) else { return Vec::new() };
+        let all: Vec<usize> = member.targets.iter().map(|(t, _)| *t).collect();
+        if let Some(refusal) = self.whole_asset(member, class) {
+            member.targets.clear();
+            return vec![(all, refusal)];
+        }
+        member.rollback = reversibility(&class.spec);
+        let mut refusals = Vec::new();
+        self.render_targets(member, class, &mut refusals);
+        self.installable(member, standing, &mut refusals);
+        let refused: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
+        member.targets.retain(|(t, _)| !refused.contains(t));
+        refusals
+    }
+
+    fn refusal(&self, asset: u32, reason: &str, detail: String, fixes: Vec<String>) -> Refusal {
+        Refusal { reason: reason.into(), asset: name_of(self.ctx, asset), detail, binding: None, fixes }
+    }
+
+    /// What holds for everything the asset could take.
+    fn whole_asset(&self, member: &Member, class: &Resource<AssetClassSpec>) -> Option<Refusal> {
+        let asset = member.asset;
+        let (name, protection) = (&class.name, &class.spec.protection);
+        let not_built = |what: String, pointer: &str| {
+            let at = self.ctx.catalog.at(class.doc, pointer);
+            let detail = format!("{what} of class {name} ({at}) is a known name, but this version cannot do it yet");
+            Some(self.refusal(asset, "not built", detail, vec![format!("choose another in class {name}")]))
+        };
+        if is_not_built(known::BACKUPS, &protection.backup) {
+            return not_built(format!("backup `{}`", protection.backup), "/spec/protection/backup");
+        }
+        if is_not_built(known::ROLLBACKS, &protection.rollback) {
+            return not_built(format!("rollback `{}`", protection.rollback), "/spec/protection/rollback");
+        }
+        if class.spec.content != Content::None {
+            return not_built(format!("content `{}`", class.spec.content.as_str()), "/spec/content");
+        }
+        if class.spec.remedy != Remedy::Patch {
+            return not_built("remedy `replace`".into(), "/spec/remedy");
+        }
+        let wanted = self.policy.spec.requires.reversible;
+        let way_back = reversibility(&class.spec);
+        if way_back < wanted {
+            let at = place(self.ctx, self.policy, "/spec/requires/reversible");
+            let detail = format!(
+                "{at} requires a way back that is {}; class {name} rolls back by `{}`, which is {}",
+                wanted.as_str(),
+                protection.rollback,
+                way_back.as_str()
+            );
+            let fix = format!("set `protection.rollback: package-downgrade` in class {name}");
+            return Some(self.refusal(asset, "irreversible", detail, vec![fix]));
+        }
+        if self.calendars.of(asset).is_none() {
+            return Some(self.without_window(asset, class));
+        }
+        self.over_budget(asset)
+    }
+
+    fn without_window(&self, asset: u32, class: &Resource<AssetClassSpec>) -> Refusal {
+        let named = calendar::window_of(self.ctx, asset);
+        let detail = match &named {
+            Some(name) => format!("class {} puts it into window `{name}`, which does not exist", class.name),
+            None => format!("class {} reads its window from a label it does not have, and has no default", class.name),
+        };
+        let fixes = vec![format!("add `default` to the window of class {}, or set the label", class.name)];
+        let refusal = self.refusal(asset, "no-window", detail, fixes);
+        Refusal { binding: Some(Binding::Window), ..refusal }
+    }
+
+    /// A group that may never lose a member can never be patched.
+    fn over_budget(&self, asset: u32) -> Option<Refusal> {
+        let budgets = self.budgets.of(asset).iter().filter_map(|id| self.budgets.get(*id));
+        let budget = budgets.into_iter().find(|b| b.limit == 0)?;
+        let detail = format!(
+            "{} has {} member(s) and {} leaves none that may be down: it can never be touched",
+            budget.label, budget.members, budget.said_by
+        );
+        let fixes = vec![format!("add a member to {}, or relax {}", budget.label, budget.said_by)];
+        let refusal = self.refusal(asset, "budget", detail, fixes);
+        Some(Refusal { binding: Some(Binding::Budget), ..refusal })
+    }
+
+    /// The tool that patches each target; one that cannot be rendered is refused with the targets that need it.
+    fn render_targets(
+        &self,
+        member: &mut Member,
+        class: &Resource<AssetClassSpec>,
+        refusals: &mut Vec<(Vec<usize>, Refusal)>,
+    ) {
+        for (index, _) in &member.targets {
+            let no_types = BTreeSet::new();
+            let types = self.types.get(*index).unwrap_or(&no_types);
+            let package = self.targets.get(*index).map_or("", |t| &t.name);
+            let words: Vec<&str> = types.iter().map(|t| t.as_str()).collect();
+            match tool(&class.spec, types) {
+                None => {
+                    let words = words.join(", ");
+                    let detail = format!("class {} has no target for {words} updates ({package})", class.name);
+                    let fix = format!("add `{{for: {{types: [{words}]}}, use: ansible}}` to class {}", class.name);
+                    refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
+                }
+                Some(tool) if is_not_built(known::TARGETS, tool) => {
+                    let detail = format!(
+                        "class {} patches {package} with target `{tool}`, a known name that this version cannot render yet",
+                        class.name
+                    );
+                    let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
+                    refusals.push((vec![*index], self.refusal(member.asset, "not built", detail, vec![fix])));
+                }
+                Some(tool) => {
+                    if member.render_target.is_empty() {
+                        member.render_target = tool.into();
+                    }
+                }
+            }
+        }
+    }
+
+    /// A list of available packages that lacks the target is a refusal; no list at all is not.
+    fn installable(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
+        let Some(available) = self.ctx.asset(member.asset).and_then(|a| a.facts.available) else { return };
+        let offered = standing.offers(member.asset, available);
+        let installed = standing.of(member.asset, self.ctx.asset(member.asset).and_then(|a| a.facts.packages));
+        for (index, before) in &member.targets {
+            // What is installed already and only waits for its reboot needs no repository.
+            let there = installed.iter().any(|l| l.target == *index && l.order == Ordering::Equal);
+            if there || offered.contains(index) {
+                continue;
+            }
+            let Some(target) = self.targets.get(*index) else { continue };
+            let detail = format!(
+                "{} {} (now {before}) is not in the content this asset can reach",
+                target.name, target.version
+            );
+            let fix = format!("sync {} {} into the asset's repositories and observe again", target.name, target.version);
+            refusals.push((vec![*index], self.refusal(member.asset, "not-installable", detail, vec![fix])));
+        }
+    }
+}
+
+/// The render target of a class for updates of these types; no type at all is taken by whatever takes everything.
+fn tool<'c>(class: &'c AssetClassSpec, types: &BTreeSet<AdvisoryType>) -> Option<&'c str> {
+    let takes = |wanted: &[AdvisoryType]| wanted.is_empty() || wanted.iter().any(|t| types.contains(t));
+    let choice = class.targets.iter().find(|c| c.subject.as_ref().is_none_or(|s| takes(&s.types)));
+    choice.map(|c| c.target.as_str()).or(class.target.as_deref())
+}

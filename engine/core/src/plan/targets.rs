@@ -1,0 +1,227 @@
+//! Which exact versions a rollout carries, and which packages of which assets lack them.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::context::{Candidate, Context, PackageKey};
+use crate::history::Target;
+use crate::load::wire::VersionStrategy;
+use crate::observe::{PackageId, PackageSetId, PackageState};
+use crate::version::{Scheme, compare};
+
+/// The version each package goes to.
+pub(super) type Versions = BTreeMap<PackageKey, Arc<str>>;
+
+/// The targets that fix `needed`, as `strategy` chooses among what `approved` (which contains `needed`) offers.
+///
+/// Both strategies take one version for a package on a release: the highest a needed finding asks for (the lowest that
+/// fixes them all), or the newest approved one. Cumulative updates are always the newest approved: an older one is not
+/// offered any more once a newer is out.
+pub(super) fn versions(
+    ctx: &Context<'_>,
+    needed: &[Candidate],
+    approved: &[Candidate],
+    strategy: VersionStrategy,
+    already: &[Target],
+) -> Versions {
+    let mut versions = Versions::new();
+    already.iter().for_each(|t| raise(&mut versions, &PackageKey::of_target(t), &t.version));
+    for hit in hits(needed) {
+        take(ctx, &mut versions, hit);
+    }
+    for hit in hits(approved) {
+        let Some(key) = ctx.key_of_hit.get(hit as usize) else { continue };
+        let newest = strategy == VersionStrategy::Latest || is_cumulative(key.scheme);
+        if newest && versions.contains_key(key) {
+            take(ctx, &mut versions, hit);
+        }
+    }
+    cohere(ctx, &mut versions, needed);
+    versions
+}
+
+/// Windows updates replace all that came before them.
+const fn is_cumulative(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::Windows)
+}
+
+fn hits(candidates: &[Candidate]) -> BTreeSet<u32> {
+    let mut hits: Vec<u32> = candidates.iter().map(|c| c.hit).collect();
+    hits.sort_unstable();
+    hits.dedup();
+    hits.into_iter().collect()
+}
+
+fn take(ctx: &Context<'_>, versions: &mut Versions, hit: u32) {
+    let fixed = ctx.hit(hit).and_then(|h| h.fixed.as_ref());
+    if let Some((fixed, key)) = fixed.zip(ctx.key_of_hit.get(hit as usize)) {
+        raise(versions, key, fixed);
+    }
+}
+
+fn raise(versions: &mut Versions, key: &PackageKey, version: &Arc<str>) {
+    match versions.get_mut(key) {
+        None => {
+            versions.insert(key.clone(), Arc::clone(version));
+        }
+        Some(known) if compare(key.scheme, known, version).is_lt() => *known = Arc::clone(version),
+        Some(_) => {}
+    }
+}
+
+/// Packages built from one source go to one version of it, where that version is known to exist: binary packages of a
+/// source carry its version, and half of a pair left behind is how updates break.
+fn cohere(ctx: &Context<'_>, versions: &mut Versions, needed: &[Candidate]) {
+    let mut by_source: BTreeMap<SourceKey<'_>, BTreeSet<&PackageKey>> = BTreeMap::new();
+    for hit in hits(needed) {
+        let (Some(facts), Some(key)) = (ctx.hit(hit), ctx.key_of_hit.get(hit as usize)) else { continue };
+        if let Some(source) = &facts.source {
+            by_source.entry((key.scheme, &key.os_id, &key.os_major, &key.arch, source)).or_default().insert(key);
+        }
+    }
+    by_source.retain(|_, keys| keys.len() > 1);
+    if by_source.is_empty() {
+        return;
+    }
+    let offered = offered(ctx);
+    for keys in by_source.into_values() {
+        let highest = keys.iter().filter_map(|k| versions.get(*k).map(|v| (k.scheme, v)));
+        let Some((_, highest)) = highest.max_by(|(scheme, a), (_, b)| compare(*scheme, a, b)) else { continue };
+        let highest = Arc::clone(highest);
+        for key in keys.into_iter().filter(|k| offered.contains(&(k.name.as_ref(), highest.as_ref()))) {
+            raise(versions, key, &highest);
+        }
+    }
+}
+
+type SourceKey<'a> = (Scheme, &'a str, &'a str, &'a str, &'a str);
+
+/// Every (package, version) that an advisory or an asset's list of available packages names.
+fn offered<'a>(ctx: &Context<'a>) -> BTreeSet<(&'a str, &'a str)> {
+    let fixes = ctx.observation.advisories.iter().flat_map(|a| &a.fixes);
+    let mut offered: BTreeSet<(&str, &str)> =
+        fixes.filter_map(|f| Some((f.package.as_ref(), f.fixed.as_deref()?))).collect();
+    let tables = &ctx.observation.tables;
+    let sets: BTreeSet<PackageSetId> = ctx.observation.assets.iter().filter_map(|a| a.facts.available).collect();
+    let packages = sets.into_iter().flat_map(|set| tables.set(set));
+    let packages: BTreeSet<&PackageId> = packages.collect();
+    offered.extend(packages.into_iter().map(|id| {
+        let package = tables.package(*id);
+        (tables.text(package.name), tables.text(package.version))
+    }));
+    offered
+}
+
+/// How the packages of assets stand to the targets of one rollout. Worked out once for a distinct package, then once
+/// for a distinct set, so that an asset costs a lookup.
+pub(super) struct Standing<'a> {
+    ctx: &'a Context<'a>,
+    /// For a distinct package: the targets it is about and how it compares.
+    packages: FxHashMap<PackageId, Vec<(usize, Ordering)>>,
+    /// Indexes of targets by release.
+    by_os: BTreeMap<(Arc<str>, Arc<str>), Vec<usize>>,
+    sets: FxHashMap<(PackageSetId, u32), Arc<[Level]>>,
+    offers: FxHashMap<(PackageSetId, u32), Arc<[usize]>>,
+}
+
+/// How one asset's set of packages stands to one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Level {
+    /// Index of the target.
+    pub(super) target: usize,
+    /// The newest installed version against the target's.
+    pub(super) order: Ordering,
+    /// The newest installed version.
+    pub(super) version: Arc<str>,
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn new(ctx: &'a Context<'a>, targets: &[Target]) -> Self {
+        let mut by_name: FxHashMap<&str, Vec<usize>> = FxHashMap::default();
+        let mut by_os: BTreeMap<(Arc<str>, Arc<str>), Vec<usize>> = BTreeMap::new();
+        for (index, target) in targets.iter().enumerate() {
+            by_name.entry(&target.name).or_default().push(index);
+            by_os.entry((Arc::clone(&target.os_id), Arc::clone(&target.os_major))).or_default().push(index);
+        }
+        let tables = &ctx.observation.tables;
+        let mut packages: FxHashMap<PackageId, Vec<(usize, Ordering)>> = FxHashMap::default();
+        for (id, package) in (0_u32..).map(PackageId).zip(tables.packages()) {
+            let Some(indexes) = by_name.get(tables.text(package.name)) else { continue };
+            if package.state == PackageState::ConfigFiles {
+                continue;
+            }
+            let stream = tables.known(package.module).map(stream_of);
+            let about = indexes.iter().filter_map(|i| targets.get(*i).map(|t| (*i, t)));
+            let about = about.filter(|(_, t)| *t.arch == *tables.text(package.arch));
+            let about = about.filter(|(_, t)| t.module.as_deref().map(stream_of) == stream);
+            let orders = about.map(|(i, t)| (i, compare(t.scheme, tables.text(package.version), &t.version)));
+            let orders: Vec<(usize, Ordering)> = orders.collect();
+            if !orders.is_empty() {
+                packages.insert(id, orders);
+            }
+        }
+        Self { ctx, packages, by_os, sets: FxHashMap::default(), offers: FxHashMap::default() }
+    }
+
+    /// The targets the set has a package for, on the release of the asset, ascending.
+    pub(super) fn of(&mut self, asset: u32, set: Option<PackageSetId>) -> Arc<[Level]> {
+        let nothing = || Arc::from([]);
+        let Some(set) = set else { return nothing() };
+        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else { return nothing() };
+        let release = (Arc::clone(&os.id), Arc::<str>::from(os.major()));
+        let Some(position) = self.by_os.keys().position(|k| *k == release) else { return nothing() };
+        let release_id = u32::try_from(position).unwrap_or(u32::MAX);
+        if let Some(levels) = self.sets.get(&(set, release_id)) {
+            return Arc::clone(levels);
+        }
+        let levels = self.levels(set, &release);
+        self.sets.insert((set, release_id), Arc::clone(&levels));
+        levels
+    }
+
+    /// The targets whose exact version is in the set.
+    pub(super) fn offers(&mut self, asset: u32, set: PackageSetId) -> Arc<[usize]> {
+        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else { return Arc::from([]) };
+        let release = (Arc::clone(&os.id), Arc::<str>::from(os.major()));
+        let Some(position) = self.by_os.keys().position(|k| *k == release) else { return Arc::from([]) };
+        let release_id = u32::try_from(position).unwrap_or(u32::MAX);
+        if let Some(offers) = self.offers.get(&(set, release_id)) {
+            return Arc::clone(offers);
+        }
+        let wanted = self.by_os.get(&release).map_or(&[][..], |v| v);
+        let packages = self.ctx.observation.tables.set(set).iter().filter_map(|id| self.packages.get(id)).flatten();
+        let exact = packages.filter(|(t, order)| order.is_eq() && wanted.binary_search(t).is_ok());
+        let exact: BTreeSet<usize> = exact.map(|(t, _)| *t).collect();
+        let offers: Arc<[usize]> = exact.into_iter().collect();
+        self.offers.insert((set, release_id), Arc::clone(&offers));
+        offers
+    }
+
+    fn levels(&self, set: PackageSetId, release: &(Arc<str>, Arc<str>)) -> Arc<[Level]> {
+        let tables = &self.ctx.observation.tables;
+        let wanted = self.by_os.get(release).map_or(&[][..], |v| v);
+        let mut newest: BTreeMap<usize, (Ordering, &str)> = BTreeMap::new();
+        for id in tables.set(set) {
+            let Some(orders) = self.packages.get(id) else { continue };
+            let version = tables.text(tables.package(*id).version);
+            for (target, order) in orders.iter().filter(|(t, _)| wanted.binary_search(t).is_ok()) {
+                let known = newest.entry(*target).or_insert((*order, version));
+                // Among several installed ones below the target which is newest only matters for display.
+                if known.0 < *order || (known.0 == *order && known.1 < version) {
+                    *known = (*order, version);
+                }
+            }
+        }
+        let levels = newest.into_iter();
+        levels.map(|(target, (order, version))| Level { target, order, version: version.into() }).collect()
+    }
+}
+
+/// `name:stream` of a module label, whatever follows it.
+fn stream_of(module: &str) -> &str {
+    let end = module.match_indices(':').nth(1).map_or(module.len(), |(at, _)| at);
+    module.get(..end).unwrap_or(module)
+}
