@@ -21,17 +21,21 @@ mod limits;
 mod matching;
 mod membership;
 mod nouns;
+mod openings;
 mod prepare;
 mod ready;
 mod reversible;
 mod schedule;
 mod screen;
 mod targets;
+mod temp;
 mod tested;
 
 pub use closed::closed_by;
 pub use digest::patchset_digest;
+pub use temp::*;
 pub use nouns::*;
+pub use openings::{BatchTimes, openings_of};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
