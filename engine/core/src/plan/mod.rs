@@ -135,3 +135,12 @@ fn refuse_unknown(ctx: &Context<'_>, said: &mut Said) {
         }
     }
 }
+
+/// One thing wrong with a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault(pub String);
+
+/// Checks a plan.
+pub fn lint(_: &Plan, _: &Catalog, _: &Observation, _: &Assessment, _: &History) -> Vec<Fault> {
+    Vec::new()
+}
