@@ -28,6 +28,7 @@ pub mod name;
 pub mod observe;
 pub mod plan;
 pub mod propose;
+pub mod render;
 pub mod source;
 pub mod time;
 pub mod verify;

@@ -1,15 +1,20 @@
 //! The render targets there are, and the files and digest of a wave's pull request.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use patchwave_adapters::files::read_source;
-use patchwave_core::plan::{Rollout, Wave};
-use patchwave_core::propose::{ForgeView, WaveFiles};
-use patchwave_core::render::{self, BUILTIN, Packs, RenderInput};
+use patchwave_core::assess::Assessment;
+use patchwave_core::history::branch_rollout;
+use patchwave_core::load::Catalog;
+use patchwave_core::observe::Observation;
+use patchwave_core::plan::{Rollout, Wave, openings_of_batch};
+use patchwave_core::propose::{ForgeView, PullRequestState, WaveFiles};
+use patchwave_core::render::wire::{FrozenRollout, read_plan_json};
+use patchwave_core::render::{Bundle, Packs, RenderInput, openings_until, render, wave_digest};
 
 use crate::RunError;
 use crate::repository::Repository;
-use crate::sources::Observed;
 
 /// Render targets and hooks: the built-in ones, and the user's folders, which win.
 #[derive(Debug)]
@@ -36,9 +41,130 @@ pub fn artifacts(repository: &Repository) -> Result<Artifacts, RunError> {
             own.insert(path, String::from_utf8_lossy(&file.bytes).into_owned());
         }
     }
-    let packs = Packs::read(BUILTIN, &own).map_err(|faults| {
+    let packs = Packs::read(&own).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         RunError::new(format!("render targets cannot be used:\n  {}", lines.join("\n  ")), "correct the files named")
     })?;
     Ok(Artifacts { packs })
+}
+
+impl Artifacts {
+    /// The files of one wave's pull request, by path relative to the repository root, and the wave's digest.
+    ///
+    /// # Errors
+    /// Every value that cannot be rendered, with where it came from.
+    pub fn wave_files(
+        &self,
+        world: &Scene<'_>,
+        rollout: &Rollout,
+        wave: &Wave,
+    ) -> Result<WaveFiles, Vec<String>> {
+        let names = [Arc::clone(&wave.name)];
+        let bundle = self.bundle(world, rollout, &names)?;
+        let digest = bundle.digests.get(wave.name.as_ref()).cloned().unwrap_or_default();
+        let prefix = world.folder(&rollout.name);
+        // What earlier waves merged stays as it is: the branch replaces the rollout's folder as a whole.
+        let mut files: BTreeMap<String, Vec<u8>> = world
+            .view
+            .merged_files
+            .iter()
+            .filter(|(path, _)| path.starts_with(&format!("{prefix}waves/")))
+            .map(|(path, bytes)| (path.clone(), bytes.clone()))
+            .collect();
+        files.extend(bundle.files.into_iter().map(|(path, bytes)| (format!("{prefix}{path}"), bytes)));
+        Ok(WaveFiles { files, digest })
+    }
+
+    /// The files of every wave of a rollout, by path relative to the repository root.
+    ///
+    /// # Errors
+    /// As [`Artifacts::wave_files`].
+    pub fn rollout_files(&self, world: &Scene<'_>, rollout: &Rollout) -> Result<BTreeMap<String, Vec<u8>>, Vec<String>> {
+        let names: Vec<Arc<str>> = rollout.waves.iter().map(|w| Arc::clone(&w.name)).collect();
+        let prefix = world.folder(&rollout.name);
+        let bundle = self.bundle(world, rollout, &names)?;
+        Ok(bundle.files.into_iter().map(|(path, bytes)| (format!("{prefix}{path}"), bytes)).collect())
+    }
+
+    fn bundle(&self, world: &Scene<'_>, rollout: &Rollout, waves: &[Arc<str>]) -> Result<Bundle, Vec<String>> {
+        let prefix = world.folder(&rollout.name);
+        let carried: BTreeMap<String, Vec<u8>> = world
+            .view
+            .merged_files
+            .iter()
+            .filter_map(|(path, bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), bytes.clone())))
+            .collect();
+        let frozen = world.frozen(&rollout.name);
+        let chosen = rollout.waves.iter().filter(|w| waves.contains(&w.name));
+        let openings = chosen
+            .flat_map(|wave| wave.batches.iter().map(move |batch| (wave, batch)))
+            .map(|(wave, batch)| {
+                let deadline = frozen
+                    .as_ref()
+                    .and_then(|f| f.waves.iter().find(|w| w.name == wave.name.as_ref()))
+                    .map_or(wave.deadline, |w| w.deadline);
+                let until = openings_until(rollout.cut, deadline);
+                let openings = openings_of_batch(
+                    world.catalog, world.observation, world.assessment, batch, rollout, until,
+                );
+                ((Arc::clone(&wave.name), Arc::clone(&batch.id)), openings)
+            })
+            .collect();
+        let input = RenderInput {
+            rollout,
+            waves,
+            catalog: world.catalog,
+            observation: world.observation,
+            packs: &self.packs,
+            openings: &openings,
+            frozen: frozen.as_ref(),
+            carried: &carried,
+        };
+        render(&input).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// What artifacts are made from.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// Resources.
+    pub catalog: &'a Catalog,
+    /// Facts.
+    pub observation: &'a Observation,
+    /// Findings.
+    pub assessment: &'a Assessment,
+    /// What the forge shows.
+    pub view: &'a ForgeView,
+}
+
+impl Scene<'_> {
+    /// The rollout's folder relative to the repository root, with a slash at its end.
+    fn folder(&self, rollout: &str) -> String {
+        format!("{}/{rollout}/", self.catalog.project.paths.rollouts)
+    }
+
+    /// `plan.json` as merged or, before any merge, as proposed.
+    fn frozen(&self, rollout: &str) -> Option<FrozenRollout> {
+        let path = format!("{}plan.json", self.folder(rollout));
+        let open = self.view.pull_requests.iter().filter(|p| p.state == PullRequestState::Open);
+        let proposed = open.filter(|p| branch_rollout(&p.branch) == Some(rollout)).find_map(|p| p.files.get(&path));
+        let bytes = self.view.merged_files.get(&path).or(proposed)?;
+        read_plan_json(bytes).ok()
+    }
+}
+
+/// The wave digest of merged files; none when the rollout's `plan.json` is missing or unreadable.
+pub fn digest_of_files(
+    rollouts_folder: &str,
+    files: &BTreeMap<String, Vec<u8>>,
+    rollout: &str,
+    wave: &str,
+) -> Option<String> {
+    let prefix = format!("{rollouts_folder}/{rollout}/");
+    let own: BTreeMap<String, Vec<u8>> = files
+        .iter()
+        .filter_map(|(path, bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), bytes.clone())))
+        .collect();
+    let frozen = read_plan_json(own.get("plan.json")?).ok()?;
+    wave_digest(&frozen, wave, &own)
 }

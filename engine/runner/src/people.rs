@@ -8,7 +8,7 @@ use patchwave_core::canonical::sha256_hex;
 use patchwave_core::decide::{ENGINE, RESUME};
 use patchwave_core::history::{Event, OpenRollout, last_stop, ledger_file};
 use patchwave_core::propose::{ForgeOp, branch_of, marker};
-use serde::Deserialize;
+use patchwave_core::render::wire::{ResultAction, ResultStatus, read_result};
 
 use crate::RunError;
 use crate::reconcile::record;
@@ -83,21 +83,6 @@ pub fn resume(
     Ok(number)
 }
 
-/// A result file as the artifacts write it (`schemas/result/v1.json`); only what the engine uses.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ResultFile {
-    format_version: String,
-    rollout: String,
-    wave: String,
-    batch: String,
-    asset: String,
-    outcome: String,
-    finished_at: Timestamp,
-    #[serde(default)]
-    reason: Option<String>,
-}
-
 /// Records result files of an executor: evidence, never a verdict.
 ///
 /// # Errors
@@ -132,16 +117,21 @@ pub fn add_evidence(
 }
 
 fn evidence(open: &OpenRollout, wave: &str, bytes: &[u8]) -> Result<Option<Event>, String> {
-    let result: ResultFile = serde_json::from_slice(bytes).map_err(|e| format!("no result file: {e}"))?;
-    if !result.format_version.starts_with("1.") {
-        return Err(format!("formatVersion {} is not one this engine reads", result.format_version));
-    }
+    let result = read_result(bytes).map_err(|e| e.to_string())?;
     if result.rollout != open.name.as_ref() || result.wave != wave {
         return Err(format!("it is of rollout {} wave {}", result.rollout, result.wave));
     }
-    if !matches!(result.outcome.as_str(), "done" | "failed" | "not-attempted") {
-        return Err(format!("outcome `{}` is none of done, failed, not-attempted", result.outcome));
+    if result.action == ResultAction::Rollback {
+        return Err("it is of a rollback, which this engine does not record yet".into());
     }
+    let outcome = match result.status {
+        ResultStatus::Ok => "done",
+        // Touched and never concluded: whatever it did, it is not done.
+        ResultStatus::Started | ResultStatus::Failed => "failed",
+        ResultStatus::NotAttempted => "not-attempted",
+    };
+    let finished = result.finished_at.as_deref().unwrap_or(&result.started_at);
+    let at: Timestamp = finished.parse().map_err(|_| format!("`{finished}` is no instant"))?;
     let batch = open
         .waves
         .iter()
@@ -153,16 +143,16 @@ fn evidence(open: &OpenRollout, wave: &str, bytes: &[u8]) -> Result<Option<Event
         return Err(format!("asset {} is not in batch {}", result.asset, result.batch));
     }
     let known = batch.evidence.get(result.asset.as_str());
-    if known.is_some_and(|k| k.at == result.finished_at && k.outcome.as_ref() == result.outcome) {
+    if known.is_some_and(|k| k.at == at && k.outcome.as_ref() == outcome) {
         return Ok(None);
     }
     Ok(Some(Event::Evidence {
         wave: wave.into(),
         batch: result.batch.into(),
         asset: result.asset.into(),
-        outcome: result.outcome.into(),
-        at: result.finished_at,
-        reason: result.reason,
+        outcome: outcome.into(),
+        at,
+        reason: Some(result.reason).filter(|r| !r.is_empty()),
         digest: sha256_hex(bytes).into(),
     }))
 }

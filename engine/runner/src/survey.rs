@@ -1,15 +1,17 @@
 //! Looking at everything: the forge and its ledger, what is observed, what is found, what is planned.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use patchwave_adapters::forge::Forge;
 use patchwave_core::assess::{Assessment, assess};
 use patchwave_core::decide::{Decision, World};
 use patchwave_core::history::{History, Memory, fold};
-use patchwave_core::plan::{Plan, lint, plan};
+use patchwave_core::plan::{Plan, Rollout, Wave, lint, plan};
 use patchwave_core::propose::ForgeView;
 
 use crate::RunError;
-use crate::artifacts::{Artifacts, artifacts};
+use crate::artifacts::{Artifacts, Scene, artifacts, digest_of_files};
 use crate::repository::Repository;
 use crate::sources::Observed;
 
@@ -87,10 +89,24 @@ impl Survey {
         Ok(self.with_world(repository, observed, |world| decide(world, now)))
     }
 
+    /// What artifacts are made from.
+    pub fn scene<'a>(&'a self, repository: &'a Repository, observed: &'a Observed) -> Scene<'a> {
+        Scene {
+            catalog: &repository.catalog,
+            observation: &observed.observation,
+            assessment: &self.assessment,
+            view: &self.view,
+        }
+    }
+
     /// Calls `f` with the world this survey shows.
     pub fn with_world<T>(&self, repository: &Repository, observed: &Observed, f: impl FnOnce(&World<'_>) -> T) -> T {
-        let render = |rollout: &_, wave: &_| self.artifacts.wave_files(repository, observed, rollout, wave, &self.view);
-        let digest = |files: &_, rollout: &str, wave: &str| self.artifacts.digest_of_files(repository, files, rollout, wave);
+        let scene = self.scene(repository, observed);
+        let folder = &repository.catalog.project.paths.rollouts;
+        let render = |rollout: &Rollout, wave: &Wave| self.artifacts.wave_files(&scene, rollout, wave);
+        let digest = |files: &BTreeMap<String, Vec<u8>>, rollout: &str, wave: &str| {
+            digest_of_files(folder, files, rollout, wave)
+        };
         f(&World {
             catalog: &repository.catalog,
             observation: &observed.observation,

@@ -70,7 +70,7 @@ fn follow(
             let given = world
                 .catalog
                 .policies
-                .get(&frozen.policy)
+                .get(frozen.rollout.policy.as_str())
                 .map(|p| approvals_of(pull_request, &p.spec, &|_, _| true))
                 .unwrap_or_default();
             let needed = approvals_needed(&frozen_wave.approval);

@@ -152,8 +152,8 @@ fn is_obsolete(world: &World<'_>, rollout: &OpenRollout) -> bool {
     let none_under_way = open.all(|w| waiting(w.state));
     none_under_way
         && !frozen.waves.iter().zip(&rollout.waves).filter(|(_, p)| waiting(p.state)).any(|(wave, _)| {
-            wave.batches.iter().flat_map(|b| &b.assets).any(|(name, asset)| {
-                let index = world.observation.assets.binary_search_by(|a| a.name.cmp(name));
+            wave.batches.iter().flat_map(|b| &b.assets).any(|asset| {
+                let index = world.observation.assets.binary_search_by(|a| a.name.as_ref().cmp(&asset.name));
                 index.is_ok_and(|i| {
                     let names: Vec<&str> = asset
                         .targets

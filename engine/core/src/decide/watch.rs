@@ -177,9 +177,10 @@ fn say(
             .map_or_else(String::new, |end| format!(" until {end}"));
         decision.say(&rollout.name, format!("wave {name} soaks{until}"));
         for gate in &frozen.gates {
+            let what = gate_text(gate);
             decision.say(
                 &rollout.name,
-                format!("wave {name}: gate `{gate}` is not passed: this engine cannot ask monitors yet"),
+                format!("wave {name}: gate `{what}` is not passed: this engine cannot ask monitors yet"),
             );
         }
     }
@@ -191,6 +192,14 @@ fn say(
             format!("wave {name} {held}: {passed} of {needed} needed assets pass; {}", behind_text(verdict)),
         );
     }
+}
+
+/// What a gate asks, in short.
+fn gate_text(gate: &crate::load::wire::Gate) -> &str {
+    [&gate.promql, &gate.status, &gate.http, &gate.result, &gate.change]
+        .into_iter()
+        .find_map(|g| g.as_deref())
+        .unwrap_or("nothing")
 }
 
 fn stop_failed(rollout: &OpenRollout, wave: &WaveProgress, frozen: &FrozenWave, decision: &mut Decision) {

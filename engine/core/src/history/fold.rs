@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::events::{Event, MEMORY_FILE, ledger_file};
-use super::frozen::FrozenRollout;
+use super::frozen::{FrozenRollout, read_plan_json};
 use super::rollout::{BatchProgress, OpenRollout, WaveProgress};
 use super::state::{WaveEvent, WaveState};
 use super::{Halted, History, Memory};
@@ -116,7 +116,7 @@ fn frozen_rollouts(
             if pull_request.is_some_and(|p| branch_rollout(&p.branch) != Some(name)) {
                 continue;
             }
-            match FrozenRollout::read(bytes) {
+            match read_plan_json(bytes) {
                 Ok(frozen) => {
                     found.insert(Arc::from(name), frozen);
                 }
@@ -149,15 +149,15 @@ pub fn branch_wave(branch: &str) -> Option<&str> {
 
 fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
     let waves = frozen.waves.iter().map(|wave| WaveProgress {
-        name: Arc::clone(&wave.name),
+        name: wave.name.as_str().into(),
         state: WaveState::Pending,
         digest: None,
         batches: wave
             .batches
             .iter()
             .map(|batch| BatchProgress {
-                id: Arc::clone(&batch.id),
-                assets: batch.assets.iter().map(|(name, a)| (Arc::clone(name), a.targets.clone())).collect(),
+                id: batch.id.as_str().into(),
+                assets: batch.assets.iter().map(|a| (a.name.as_str().into(), a.targets.clone())).collect(),
                 ..BatchProgress::default()
             })
             .collect(),
@@ -165,17 +165,18 @@ fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
         promoted_at: None,
         reason: None,
     });
+    let head = &frozen.rollout;
     let mut rollout = OpenRollout {
-        name: Arc::clone(&frozen.name),
-        policy: Arc::clone(&frozen.policy),
-        strategy: Arc::clone(&frozen.strategy),
-        lane: frozen.lane,
-        revision: frozen.revision,
-        cut: frozen.cut,
-        expedited: frozen.expedited,
-        targets: frozen.targets.clone(),
+        name: head.name.as_str().into(),
+        policy: head.policy.as_str().into(),
+        strategy: head.strategy.as_str().into(),
+        lane: head.lane,
+        revision: head.revision,
+        cut: head.cut,
+        expedited: head.expedited,
+        targets: frozen.patchset.targets.clone(),
         frozen: false,
-        restarts: frozen.restarts,
+        restarts: head.restarts,
         waves: waves.collect(),
         halted: None,
     };

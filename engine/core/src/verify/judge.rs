@@ -54,26 +54,26 @@ pub fn judge_batch(
 ) -> BatchVerdict {
     let assets = batch.assets.iter();
     assets
-        .map(|(name, frozen)| {
-            let verdict = judge_asset(rollout, name, frozen, progress, observation, reboot(&frozen.class), now);
-            (Arc::clone(name), verdict)
+        .map(|frozen| {
+            let verdict = judge_asset(rollout, frozen, progress, observation, reboot(&frozen.class), now);
+            (Arc::from(frozen.name.as_str()), verdict)
         })
         .collect()
 }
 
 fn judge_asset(
     rollout: &FrozenRollout,
-    name: &Arc<str>,
     frozen: &FrozenAsset,
     progress: &BatchProgress,
     observation: &Observation,
     reboot: RebootPolicy,
     now: Timestamp,
 ) -> AssetVerdict {
+    let name = frozen.name.as_str();
     let released = progress.released_at;
     let said = progress.evidence.get(name).filter(|s| released.is_some_and(|r| s.at >= r));
     let untouched = said.filter(|s| s.outcome.as_ref() == "not-attempted");
-    let found = observation.assets.binary_search_by(|a| a.name.cmp(name));
+    let found = observation.assets.binary_search_by(|a| a.name.as_ref().cmp(name));
     let Some(asset) = found.ok().and_then(|i| observation.assets.get(i)) else {
         return AssetVerdict::Waiting("no fleet lists or reports it any more".into());
     };
@@ -123,7 +123,7 @@ fn targets_shown(
 ) -> Result<bool, String> {
     let mut newer = false;
     let mut faults = Vec::new();
-    for target in frozen.targets.iter().filter_map(|i| rollout.targets.get(*i)) {
+    for target in frozen.targets.iter().filter_map(|i| rollout.patchset.targets.get(*i)) {
         match target_shown(target, asset, observation) {
             Ok(is_newer) => newer |= is_newer,
             Err(fault) => faults.push(fault),

@@ -1,0 +1,375 @@
+//! Target packs: render targets as data, one folder each with a `target.yaml` and its templates.
+//!
+//! A pack's templates see values and nothing else: no file, no time, no other pack. A folder of the repository's
+//! `templates/` takes the place of the built-in of the same name as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::helpers::Escape;
+use super::wire::FORMAT_VERSION;
+use crate::load::wire::Reversibility;
+use crate::version::Scheme;
+
+/// Name of the pack that writes the pages of a wave whatever its targets are.
+pub const DOCUMENTS: &str = "documents";
+
+/// `target.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetSpec {
+    /// `1.0`.
+    #[schemars(regex(pattern = r"^1\.[0-9]+$"))]
+    pub format_version: String,
+    /// Name of the target: the name of its folder.
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Version schemes whose packages it can install; empty for a pack that installs nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ecosystems: Vec<Ecosystem>,
+    /// What it can do.
+    #[serde(default)]
+    pub capabilities: Capabilities,
+    /// The files it makes.
+    #[schemars(length(min = 1))]
+    pub files: Vec<FileSpec>,
+}
+
+/// A version scheme, as users write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Ecosystem {
+    /// RPM packages.
+    Rpm,
+    /// Debian packages.
+    Deb,
+    /// Alpine packages.
+    Apk,
+    /// Semantic versions.
+    Semver,
+    /// Windows updates and builds.
+    Windows,
+    /// NVIDIA drivers.
+    Nvidia,
+}
+
+impl Ecosystem {
+    /// The version scheme.
+    pub const fn scheme(self) -> Scheme {
+        match self {
+            Self::Rpm => Scheme::Rpm,
+            Self::Deb => Scheme::Deb,
+            Self::Apk => Scheme::Apk,
+            Self::Semver => Scheme::Semver,
+            Self::Windows => Scheme::Windows,
+            Self::Nvidia => Scheme::Nvidia,
+        }
+    }
+}
+
+/// What a target can do. The planner refuses what it cannot, before anything is rendered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Capabilities {
+    /// Who begins.
+    pub control: Control,
+    /// It installs exactly the version asked for.
+    pub pins: bool,
+    /// It can make clients install by a given time.
+    pub deadline: bool,
+    /// It can keep clients from installing before a given time.
+    pub not_before: bool,
+    /// It can stop an asset that has begun.
+    pub stop_in_flight: bool,
+    /// What a client does that missed the window.
+    pub late_clients: LateClients,
+    /// Who decides about reboots.
+    pub reboot: RebootControl,
+    /// The ways back it can render, apart from none.
+    pub rollback: BTreeSet<Way>,
+}
+
+/// Who begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Control {
+    /// The executor begins with each asset: a permit is asked at that moment.
+    #[default]
+    Push,
+    /// Clients take what is released to their group.
+    Pull,
+}
+
+/// What a client does that missed the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LateClients {
+    /// It installs nothing.
+    #[default]
+    Skip,
+    /// It installs when it comes back.
+    Install,
+}
+
+/// Who decides about reboots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RebootControl {
+    /// The artifact does, as the class says.
+    #[default]
+    Controlled,
+    /// The client does.
+    Client,
+    /// Nothing is ever rebooted.
+    None,
+}
+
+/// A way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// To a snapshot.
+    Snapshot,
+    /// To exactly the earlier versions.
+    Exact,
+}
+
+impl Capabilities {
+    /// Whether the target can render this way back. None needs nothing.
+    pub fn can_return(&self, kind: Reversibility) -> bool {
+        match kind {
+            Reversibility::None => true,
+            Reversibility::Snapshot => self.rollback.contains(&Way::Snapshot),
+            Reversibility::Exact => self.rollback.contains(&Way::Exact),
+        }
+    }
+}
+
+/// One kind of file a target makes: rendered from `template`, or copied from `copy`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FileSpec {
+    /// Path relative to the wave's folder; `{batch}` and `{asset}` stand for their names. Below `<target>/` or
+    /// `rollback/<target>/`.
+    pub path: String,
+    /// A Handlebars template of the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// A file of the folder that is copied as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<String>,
+    /// How values are written; `none` only with `copy`.
+    pub escape: Escape,
+    /// How many there are.
+    #[serde(default)]
+    pub per: Per,
+}
+
+/// How many files of a kind there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// One a wave.
+    #[default]
+    Wave,
+    /// One a batch.
+    Batch,
+    /// One an asset.
+    Asset,
+}
+
+/// A target: its specification and the texts of its folder by path relative to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pack {
+    /// `target.yaml`.
+    pub spec: TargetSpec,
+    /// The other files.
+    pub files: BTreeMap<String, String>,
+}
+
+/// What is wrong with a pack.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("templates/{file}: {message}")]
+pub struct PackFault {
+    /// The file, relative to the templates folder.
+    pub file: String,
+    /// What is wrong, why it matters, what to do.
+    pub message: String,
+}
+
+/// Every target there is, and the hooks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packs {
+    /// By name.
+    pub targets: BTreeMap<String, Pack>,
+    /// Task files of hooks, by name.
+    pub hooks: BTreeMap<String, String>,
+}
+
+impl Packs {
+    /// The built-in packs with the repository's laid over them: `files` are texts by path relative to the templates
+    /// folder. A target folder replaces the built-in of its name as a whole, a hook the built-in of its name.
+    ///
+    /// # Errors
+    /// Every fault of every pack, sorted.
+    pub fn read(files: &BTreeMap<String, String>) -> Result<Self, Vec<PackFault>> {
+        let mut folders: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        let builtin = super::builtin::BUILTIN.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        let mut own: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        let split = |path: &str| path.split_once('/').map(|(folder, rest)| (folder.to_owned(), rest.to_owned()));
+        for (path, text) in builtin {
+            if let Some((folder, rest)) = split(&path) {
+                folders.entry(folder).or_default().insert(rest, text);
+            }
+        }
+        for (path, text) in files {
+            // Golden files are what a target gave once, not what it is made of.
+            if let Some((folder, rest)) = split(path).filter(|(_, rest)| !rest.starts_with("golden/")) {
+                own.entry(folder).or_default().insert(rest, text.clone());
+            }
+        }
+        let mut hooks = folders.remove("hooks").unwrap_or_default();
+        hooks.extend(own.remove("hooks").unwrap_or_default());
+        folders.extend(own);
+        let mut faults = Vec::new();
+        let mut packs = Self { targets: BTreeMap::new(), hooks: hook_files(hooks) };
+        for (folder, texts) in folders {
+            match read_pack(&folder, texts) {
+                Ok(pack) => drop(packs.targets.insert(folder, pack)),
+                Err(found) => faults.extend(found),
+            }
+        }
+        faults.sort();
+        if faults.is_empty() { Ok(packs) } else { Err(faults) }
+    }
+}
+
+/// `<name>.yml` and `<name>.yaml` by name; other files of the folder (a README) are not hooks.
+fn hook_files(files: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let name = |path: &str| path.strip_suffix(".yml").or_else(|| path.strip_suffix(".yaml")).map(str::to_owned);
+    files.into_iter().filter_map(|(path, text)| Some((name(&path)?, text))).collect()
+}
+
+/// Reads one pack and finds every fault of it.
+///
+/// # Errors
+/// The faults.
+pub fn read_pack(folder: &str, mut files: BTreeMap<String, String>) -> Result<Pack, Vec<PackFault>> {
+    let fault = |file: &str, message: String| PackFault { file: format!("{folder}/{file}"), message };
+    let Some(text) = files.remove("target.yaml") else {
+        return Err(vec![fault("target.yaml", "missing: a target is a folder with a target.yaml".into())]);
+    };
+    let spec: TargetSpec =
+        super::wire::from_yaml(&text).map_err(|e| vec![fault("target.yaml", format!("not a target: {e}"))])?;
+    let pack = Pack { spec, files };
+    let faults: Vec<PackFault> = spec_faults(folder, &pack)
+        .into_iter()
+        .map(|message| fault("target.yaml", message))
+        .chain(pack.files.iter().flat_map(|(path, text)| {
+            let raw = path.ends_with(".hbs").then(|| raw_lines(text)).into_iter().flatten();
+            raw.map(move |line| {
+                fault(path, format!("line {line}: a value would be written raw (`{{{{{{` or `{{{{&`); write `{{{{value}}}}`, which is escaped for its file"))
+            })
+        }))
+        .collect();
+    if faults.is_empty() { Ok(pack) } else { Err(faults) }
+}
+
+fn spec_faults(folder: &str, pack: &Pack) -> Vec<String> {
+    let spec = &pack.spec;
+    let mut faults = Vec::new();
+    if !spec.format_version.starts_with("1.") {
+        faults.push(format!("formatVersion `{}` is not read by this engine; it reads {FORMAT_VERSION}", spec.format_version));
+    }
+    if spec.name != folder {
+        faults.push(format!("name `{}` is not the name of the folder; call it `{folder}`", spec.name));
+    }
+    for file in &spec.files {
+        let path = &file.path;
+        let below = path.strip_prefix("rollback/").unwrap_or(path);
+        let placed = folder == DOCUMENTS || below.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let safe = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+        if !placed || !safe || path.contains(['\\', '\0']) {
+            faults.push(format!("path `{path}` must lie below `{folder}/` or `rollback/{folder}/`, without `.` or `..`"));
+        }
+        let unknown = path.replace("{batch}", "").replace("{asset}", "").contains(['{', '}']);
+        let unnamed = match file.per {
+            Per::Wave => path.contains('{'),
+            Per::Batch => !path.contains("{batch}") || path.contains("{asset}"),
+            Per::Asset => !path.contains("{asset}"),
+        };
+        if unknown || unnamed {
+            faults.push(format!("path `{path}` must name each of its files: `{{batch}}` per batch, `{{asset}}` per asset, nothing per wave"));
+        }
+        match (&file.template, &file.copy) {
+            (Some(name), None) | (None, Some(name)) if !pack.files.contains_key(name) => {
+                faults.push(format!("`{name}` (for `{path}`) is not in the folder"));
+            }
+            (Some(_), None) if file.escape == Escape::None => {
+                faults.push(format!("`{path}` has values, so `escape: none` is not allowed; say what kind of file it is"));
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+            _ => faults.push(format!("`{path}` needs exactly one of `template` and `copy`")),
+        }
+    }
+    faults
+}
+
+/// Lines (from 1) with a tag that writes its value without escape.
+fn raw_lines(text: &str) -> Vec<usize> {
+    let raw = |line: &str| {
+        line.match_indices("{{").any(|(at, _)| {
+            let rest = line.get(at + 2..).unwrap_or_default();
+            rest.trim_start_matches('~').starts_with(['{', '&'])
+        })
+    };
+    text.lines().enumerate().filter(|(_, line)| raw(line)).map(|(i, _)| i + 1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "formatVersion: '1.0'\nname: demo\ndescription: x\nfiles:\n- {path: demo/a.txt, template: a.hbs, escape: shell}\n";
+
+    fn read(spec: &str, template: &str) -> Result<Pack, Vec<PackFault>> {
+        read_pack("demo", [("target.yaml", spec), ("a.hbs", template)].map(|(p, t)| (p.to_owned(), t.to_owned())).into())
+    }
+
+    #[test]
+    fn a_pack_with_raw_values_is_refused_with_its_lines() {
+        assert!(read(GOOD, "a {{b}}\n").is_ok());
+        for template in ["x\n{{{b}}}", "x\n{{~{b}~}}", "x\n{{&b}}", "x\n{{~&b}}"] {
+            let faults = read(GOOD, template).unwrap_err();
+            assert!(faults[0].message.starts_with("line 2:"), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_a_specification_is_found_at_once() {
+        let spec = "formatVersion: '2.0'\nname: other\ndescription: x\nfiles:\n\
+            - {path: ../x, copy: a.hbs, escape: none}\n\
+            - {path: demo/b, template: missing.hbs, escape: yaml, per: batch}\n\
+            - {path: demo/c, template: a.hbs, escape: none}\n\
+            - {path: demo/d, escape: none}\n";
+        let faults = read(spec, "").unwrap_err();
+        let all: String = faults.iter().map(|f| format!("{f}\n")).collect();
+        for part in ["formatVersion", "not the name", "must lie below", "name each", "not in the folder", "escape: none", "exactly one"] {
+            assert!(all.contains(part), "{part} missing in {all}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_the_repository_replaces_the_built_in_one() {
+        let mine = GOOD.replace("demo", "ansible");
+        let files = [("ansible/target.yaml", mine.as_str()), ("ansible/a.hbs", ""), ("hooks/mine.yml", "---\n")];
+        let packs = Packs::read(&files.map(|(p, t)| (p.to_owned(), t.to_owned())).into()).unwrap();
+        assert_eq!(packs.targets["ansible"].files.keys().collect::<Vec<_>>(), ["a.hbs"]);
+        assert!(packs.hooks.contains_key("mine") && packs.hooks.contains_key("lb-drain"));
+        assert!(packs.targets.contains_key(DOCUMENTS));
+    }
+}

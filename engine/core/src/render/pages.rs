@@ -1,0 +1,177 @@
+//! From views to files: each file of a pack, once a wave, batch or asset.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use handlebars::Handlebars;
+use serde_json::{Value, json};
+
+use super::asset::{AssetView, HookView};
+use super::faults::Faults;
+use super::helpers::registry;
+use super::pack::{DOCUMENTS, FileSpec, Pack, Per};
+use super::wire::{FrozenRollout, FrozenWave};
+use super::{RenderInput, WaveView};
+use crate::load::wire::{Approval, OnFailure};
+
+/// Files of one wave, by path relative to its folder.
+pub(super) fn wave_files(
+    input: &RenderInput<'_>,
+    frozen: &FrozenRollout,
+    wave: &FrozenWave,
+    view: &WaveView,
+    faults: &mut Faults,
+) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let targets: BTreeSet<&str> = view.batches.iter().flat_map(|b| b.assets.keys()).map(String::as_str).collect();
+    let head = head(input, frozen, wave);
+    for name in targets.iter().copied().chain([DOCUMENTS]) {
+        let Some(pack) = input.packs.targets.get(name) else { continue };
+        let of = (name != DOCUMENTS).then_some(name);
+        let context = wave_context(&head, view, of);
+        for spec in &pack.spec.files {
+            match one_kind(pack, spec, &context) {
+                Ok(found) => files.extend(found),
+                Err(error) => faults.push(format!("target {name}"), error, Some(format!("templates/{name}"))),
+            }
+        }
+        if of.is_some() {
+            files.extend(hook_files(input, name, view));
+        }
+    }
+    files
+}
+
+/// Task files of the hooks the wave uses, beside the target's own files.
+fn hook_files(input: &RenderInput<'_>, target: &str, view: &WaveView) -> BTreeMap<String, Vec<u8>> {
+    let batches = view.batches.iter();
+    let used = batches.flat_map(|batch| {
+        let assets = batch.assets.get(target).map_or(&[][..], |a| a);
+        let own = assets.iter().flat_map(|a| [&a.before, &a.after, &a.on_failure, &a.always]);
+        own.chain([&batch.before, &batch.after]).flatten()
+    });
+    used.filter_map(|hook: &HookView| {
+        let text = input.packs.hooks.get(&hook.name)?;
+        Some((format!("{target}/hooks/{}.yml", hook.name), text.clone().into_bytes()))
+    })
+    .collect()
+}
+
+/// What every template of a wave sees.
+fn head(input: &RenderInput<'_>, frozen: &FrozenRollout, wave: &FrozenWave) -> Value {
+    let rollout = &frozen.rollout;
+    let policy = input.catalog.policies.get(rollout.policy.as_str()).map(|p| &p.spec);
+    let roles = policy.map(|p| p.roles.clone()).unwrap_or_default();
+    json!({
+        "rollout": {
+            "name": rollout.name, "policy": rollout.policy, "strategy": rollout.strategy,
+            "lane": rollout.lane.as_str(), "revision": rollout.revision, "cut": rollout.cut.to_string(),
+            "expedited": rollout.expedited, "reproducible": rollout.reproducible,
+            "digest": frozen.patchset.digest, "advisories": rollout.advisories,
+            "description": policy.and_then(|p| p.description.clone()).unwrap_or_default(),
+            "owner": policy.and_then(|p| p.owner.clone()).unwrap_or_default(),
+        },
+        "roles": {
+            "accountable": roles.accountable.unwrap_or_default(), "responsible": roles.responsible,
+            "testers": roles.testers, "approvers": roles.approvers, "deployers": roles.deployers,
+            "informed": roles.informed,
+        },
+        "targets": frozen.patchset.targets.iter().map(|t| json!({
+            "name": t.name, "version": t.version, "arch": t.arch, "osId": t.os_id, "osMajor": t.os_major,
+            "scheme": t.scheme.as_str(), "module": t.module.as_deref().unwrap_or_default(),
+        })).collect::<Vec<_>>(),
+        "wave": {
+            "name": wave.name, "number": wave.number, "folder": wave.folder(), "needs": wave.needs,
+            "soak": span(wave.soak_seconds),
+            "approval": match wave.approval {
+                Approval::Automatic => "automatic".to_owned(),
+                Approval::PullRequest { reviewers } => format!("{reviewers} by members of the approvers"),
+            },
+            "promoteAt": wave.promote_at.patched.to_string(),
+            "maxFailures": wave.max_failures.to_string(),
+            "onFailure": match wave.on_failure { OnFailure::Halt => "halt", OnFailure::Rollback => "rollback" },
+            "deadline": wave.deadline.map(|d| d.to_string()).unwrap_or_default(),
+        },
+    })
+}
+
+/// Whole days, hours, minutes and seconds, for people: `1d 2h`.
+fn span(seconds: i64) -> String {
+    let parts = [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
+    let words: Vec<String> = parts.iter().filter(|(_, n)| *n > 0).map(|(unit, n)| format!("{n}{unit}")).collect();
+    if words.is_empty() { "none".into() } else { words.join(" ") }
+}
+
+/// The head with the batches of the wave; of one target, or of all.
+fn wave_context(head: &Value, view: &WaveView, target: Option<&str>) -> Value {
+    let batches: Vec<Value> = view
+        .batches
+        .iter()
+        .map(|batch| {
+            let mut assets: Vec<&AssetView> =
+                batch.assets.iter().filter(|(name, _)| target.is_none_or(|t| t == *name)).flat_map(|(_, a)| a).collect();
+            assets.sort_by(|a, b| a.name.cmp(&b.name));
+            json!({
+                "id": batch.id, "window": batch.window, "assets": assets,
+                "before": batch.before, "after": batch.after,
+            })
+        })
+        .filter(|batch| batch.get("assets").and_then(Value::as_array).is_some_and(|a| !a.is_empty()))
+        .collect();
+    with(head, "batches", Value::Array(batches))
+}
+
+fn with(context: &Value, key: &str, value: Value) -> Value {
+    let mut context = context.clone();
+    if let Value::Object(map) = &mut context {
+        map.insert(key.to_owned(), value);
+    }
+    context
+}
+
+/// Every file of one kind.
+fn one_kind(pack: &Pack, spec: &FileSpec, context: &Value) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    if let Some(name) = &spec.copy {
+        let text = pack.files.get(name).ok_or_else(|| format!("`{name}` is not in the folder"))?;
+        return Ok(BTreeMap::from([(spec.path.clone(), text.clone().into_bytes())]));
+    }
+    let registry = compiled(pack, spec)?;
+    let none = Vec::new();
+    let batches = context.get("batches").and_then(Value::as_array).unwrap_or(&none);
+    let text_of = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut files = BTreeMap::new();
+    let mut write = |path: String, context: &Value| {
+        let text = registry.render("main", context).map_err(|e| format!("`{path}`: {e}"))?;
+        files.insert(path, text.into_bytes());
+        Ok::<(), String>(())
+    };
+    if spec.per == Per::Wave {
+        write(spec.path.clone(), context)?;
+    }
+    for batch in batches.iter().filter(|_| spec.per != Per::Wave) {
+        let of_batch = with(context, "batch", batch.clone());
+        let path = spec.path.replace("{batch}", &text_of(batch, "id"));
+        if spec.per == Per::Batch {
+            write(path, &of_batch)?;
+            continue;
+        }
+        for asset in batch.get("assets").and_then(Value::as_array).unwrap_or(&none) {
+            let path = path.replace("{asset}", &text_of(asset, "name"));
+            write(path, &with(&of_batch, "asset", asset.clone()))?;
+        }
+    }
+    Ok(files)
+}
+
+/// The template as `main`, with the pack's `partials/` by name.
+fn compiled(pack: &Pack, spec: &FileSpec) -> Result<Handlebars<'static>, String> {
+    let name = spec.template.as_deref().unwrap_or_default();
+    let text = pack.files.get(name).ok_or_else(|| format!("`{name}` is not in the folder"))?;
+    let mut registry = registry(spec.escape);
+    registry.register_template_string("main", text).map_err(|e| format!("`{name}`: {e}"))?;
+    for (path, text) in &pack.files {
+        if let Some(partial) = path.strip_prefix("partials/").and_then(|p| p.strip_suffix(".hbs")) {
+            registry.register_partial(partial, text).map_err(|e| format!("`{path}`: {e}"))?;
+        }
+    }
+    Ok(registry)
+}

@@ -1,0 +1,177 @@
+//! Hostile values: refused, or shown unchanged by a file that still parses.
+
+use std::sync::Arc;
+
+use patchwave_core::render::Escape;
+use patchwave_core::source::yaml::{LIMITS, read};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::fixture::{World, world};
+
+/// What feeds, observations and forms have been known to hold, and worse.
+fn hostile() -> Vec<String> {
+    let long = "A".repeat(10_000);
+    let texts = [
+        "'", "\"", "\\", "`id`", "$(id)", "${HOME}", "; rm -rf /", "a && b", "a | b", "a > b", "a\nb", "a\r\nb", "a\tb",
+        "a\0b", "\u{1b}[31m", "{{ 7*7 }}", "{% include 'x' %}", "{# c #}", "{{{raw}}}", "{{&raw}}", "!!python/object:x",
+        "!unsafe x", "!vault |", "&anchor", "*alias", "<<: *x", "- item", "key: value", "a: b: c", "# comment", "a #b",
+        "---", "...", "%YAML 1.1", "null", "~", "true", "yes", "0x10", "1e3", ".inf", "1:30", "", " ", " lead", "trail ",
+        "\u{202e}gpj.exe", "\u{200f}x", "\u{2066}x\u{2069}", "\u{200b}x", "\u{feff}x", "\u{2028}x", "\u{85}x", "ｆｕｌｌ",
+        "pаypal", "../../etc/passwd", "/etc/passwd", "-oProxyCommand=id", "--eval", "*", "lib*", "a?b", "[a-z]", "a,b",
+        "a=b", "name=1 -t sid", "| cell |", "<script>alert(1)</script>", "[x](javascript:y)", "@team", "#1", "\u{1f600}",
+        "\u{e0041}", "\u{fffe}", "é", "%{MACRO}", "%(shell)", "C:\\x", "\\x41", "\\u0041", "$ENV:X", "’; x", "{\"a\": 1}",
+    ];
+    texts.iter().map(|t| (*t).to_owned()).chain([long]).collect()
+}
+
+/// A place where a hostile value may come in.
+type Entry = (&'static str, fn(&mut World, &str));
+
+const REFUSING: &[Entry] = &[
+    ("asset name", |w, v| {
+        let (asset, planned) = w.asset(1);
+        asset.name = v.into();
+        planned.name = v.into();
+        w.observation.assets.sort_by(|a, b| a.name.cmp(&b.name));
+    }),
+    ("address", |w, v| w.asset(0).0.address = Some(v.into())),
+    ("fqdn", |w, v| w.asset(0).0.facts.identity.fqdn = Some(v.into())),
+    ("rpm package", |w, v| w.rollout.targets[1].name = v.into()),
+    ("rpm version", |w, v| w.rollout.targets[1].version = v.into()),
+    ("deb package", |w, v| w.rollout.targets[3].name = v.into()),
+    ("deb version", |w, v| w.rollout.targets[3].version = v.into()),
+    ("arch", |w, v| w.rollout.targets[0].arch = v.into()),
+    ("module", |w, v| w.rollout.targets[0].module = Some(v.into())),
+    ("os id", |w, v| w.rollout.targets[0].os_id = v.into()),
+    ("installed version", |w, v| w.asset(0).1.before[0] = v.into()),
+    ("rollout name", |w, v| w.rollout.name = v.into()),
+    ("wave name", |w, v| w.rollout.waves[0].name = v.into()),
+    ("batch id", |w, v| w.rollout.waves[0].batches[0].id = v.into()),
+    ("window", |w, v| w.rollout.waves[0].batches[0].window.name = v.into()),
+    ("hook", |w, v| w.catalog.classes.get_mut("web").unwrap().spec.hooks.always[0].name = v.into()),
+    ("backup", |w, v| w.catalog.classes.get_mut("web").unwrap().spec.protection.backup = v.into()),
+    ("ha type", |w, v| {
+        let fleet = w.catalog.fleets.get_mut("eu").unwrap();
+        fleet.spec.services[0].ha.as_mut().unwrap().kind = v.into();
+    }),
+];
+
+const SHOWING: &[Entry] = &[
+    ("description", |w, v| w.catalog.policies.get_mut("linux-security").unwrap().spec.description = Some(v.into())),
+    ("role", |w, v| w.catalog.policies.get_mut("linux-security").unwrap().spec.roles.deployers = vec![v.into()]),
+    ("advisory", |w, v| w.rollout.advisories = vec![v.into()]),
+    ("check", |w, v| {
+        let suite = w.catalog.suites.get_mut("web").unwrap();
+        suite.spec.checks[0].name = v.into();
+        suite.spec.checks[0].command = Some(v.into());
+    }),
+    ("label", |w, v| {
+        let labels: &mut _ = Arc::make_mut(&mut w.asset(1).0.labels);
+        labels.insert(v.into(), v.into());
+    }),
+];
+
+/// Every string of a value, keys too.
+fn strings(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|v| strings(v, found)),
+        Value::Object(map) => map.iter().for_each(|(k, v)| {
+            found.push(k.clone());
+            strings(v, found);
+        }),
+        _ => {}
+    }
+}
+
+/// Parses every YAML and JSON file of the bundle and gives all their strings.
+fn parsed(files: &std::collections::BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, bytes) in files {
+        let text = std::str::from_utf8(bytes).unwrap();
+        if path.ends_with(".json") {
+            strings(&serde_json::from_str(text).unwrap_or_else(|e| panic!("{path}: {e}")), &mut found);
+        } else if path.ends_with(".yml") || path.ends_with(".yaml") {
+            // `!unsafe` is Ansible's own tag; what it tags is a plain string.
+            let reading = read(&text.replace(" !unsafe \"", " \""), LIMITS);
+            let bad: Vec<_> = reading.problems.iter().filter(|p| p.fault != patchwave_core::source::yaml::Fault::LookAlike).collect();
+            assert!(bad.is_empty(), "{path}: {bad:?}");
+            reading.documents.iter().for_each(|d| strings(&d.value, &mut found));
+        }
+    }
+    found
+}
+
+#[test]
+fn hostile_values_are_refused_or_written_so_that_they_stay_what_they_are() {
+    let values = hostile();
+    assert!(values.len() >= 80, "{}", values.len());
+    let mut refused = 0;
+    for (entry, put) in REFUSING {
+        for value in &values {
+            let mut world = world();
+            put(&mut world, value);
+            let Ok(bundle) = world.render() else {
+                refused += 1;
+                continue;
+            };
+            // What passes is plain: nothing in it needs an escape anywhere.
+            assert!(
+                value.is_empty() || value.chars().all(|c| c.is_ascii_alphanumeric() || "._+-~^:".contains(c)),
+                "{value:?} passed as {entry}"
+            );
+            assert!(parsed(&bundle.files).iter().any(|s| s.contains(value.as_str())), "{value:?} as {entry} is not shown");
+        }
+    }
+    assert!(refused > 1000, "only {refused} refused");
+}
+
+#[test]
+fn free_text_is_shown_unchanged_and_never_breaks_out() {
+    let mut plain = world().render().unwrap().files;
+    plain.retain(|path, _| path.ends_with(".md"));
+    let shape = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text).into_owned();
+        (text.lines().count(), text.lines().filter(|l| l.starts_with("| ")).count())
+    };
+    for (entry, put) in SHOWING {
+        for value in hostile() {
+            let mut world = world();
+            put(&mut world, &value);
+            let bundle = world.render().unwrap_or_else(|e| panic!("{entry} {value:?}: {e:?}"));
+            let found = parsed(&bundle.files);
+            if matches!(*entry, "advisory" | "check") {
+                assert!(found.contains(&value), "{value:?} as {entry} is not shown unchanged");
+            }
+            for (path, text) in &plain {
+                let now = &bundle.files[path];
+                assert!(value.is_empty() || shape(now) == shape(text), "{value:?} as {entry} changes the lines of {path}");
+                assert!(!String::from_utf8_lossy(now).contains("<script>"), "{path}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn yaml_and_json_escapes_come_back(value in any::<String>()) {
+        let yaml = read(&Escape::Yaml.function()(&value), LIMITS);
+        prop_assert_eq!(yaml.documents.first().map(|d| d.value.clone()), Some(Value::from(value.as_str())));
+        let json: Value = serde_json::from_str(&Escape::Json.function()(&value)).unwrap();
+        prop_assert_eq!(json, Value::from(value));
+    }
+
+    #[test]
+    fn no_escape_lets_a_value_out_of_its_line(value in any::<String>()) {
+        for escape in [Escape::Yaml, Escape::Json, Escape::Ini, Escape::Markdown] {
+            let text = escape.function()(&value);
+            prop_assert!(!text.contains(['\n', '\r', '\u{2028}', '\u{202e}', '\0']), "{:?}: {:?}", escape, text);
+        }
+        // A shell word ends where it began: outside of the quotes only an escaped quote stands.
+        let shell = Escape::Shell.function()(&value).replace("'\\''", "");
+        prop_assert_eq!(shell.matches('\'').count(), 2);
+        let powershell = Escape::Powershell.function()(&value);
+        prop_assert_eq!(powershell.chars().filter(|c| matches!(c, '\'' | '\u{2018}'..='\u{201b}')).count() % 2, 0);
+    }
+}
