@@ -18,6 +18,7 @@ mod cut;
 mod digest;
 mod graph;
 mod limits;
+mod lint;
 mod matching;
 mod membership;
 mod nouns;
@@ -31,6 +32,7 @@ mod tested;
 
 pub use closed::closed_by;
 pub use digest::patchset_digest;
+pub use lint::{Fault, lint};
 pub use nouns::*;
 
 use std::collections::BTreeMap;
@@ -134,13 +136,4 @@ fn refuse_unknown(ctx: &Context<'_>, said: &mut Said) {
             });
         }
     }
-}
-
-/// One thing wrong with a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault(pub String);
-
-/// Checks a plan.
-pub fn lint(_: &Plan, _: &Catalog, _: &Observation, _: &Assessment, _: &History) -> Vec<Fault> {
-    Vec::new()
 }
