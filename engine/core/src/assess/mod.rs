@@ -12,7 +12,7 @@ mod decision;
 mod display;
 mod exception;
 mod explain;
-mod facts;
+pub(crate) mod facts;
 mod finding;
 mod found;
 mod judge;

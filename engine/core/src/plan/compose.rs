@@ -388,7 +388,7 @@ impl<'a> Composer<'a, '_> {
         let emergency = new.iter().filter(|p| p.draft.lane == Lane::Emergency);
         let emergency_assets: usize = emergency.map(Prepared::asset_count).sum();
         let limited = policy.spec.limits.emergency_assets.is_some() && emergency_assets > 0;
-        let scope = if limited { self.ctx.in_scope(&policy.spec).len() } else { 0 };
+        let scope = if limited { self.ctx.in_scope(&policy.name).len() } else { 0 };
         let start = Start { emergency_assets, scope, new_rollouts: new.len() };
         match limits::broken(self.ctx, policy, &start) {
             None => new.into_iter().for_each(|prepared| self.push(prepared)),

@@ -18,6 +18,7 @@ mod cut;
 mod digest;
 mod graph;
 mod limits;
+mod lint;
 mod matching;
 mod membership;
 mod nouns;
@@ -34,6 +35,7 @@ mod tested;
 pub use closed::closed_by;
 pub use digest::patchset_digest;
 pub use temp::*;
+pub use lint::{Fault, lint};
 pub use nouns::*;
 pub use openings::{BatchTimes, openings_of};
 

@@ -110,8 +110,8 @@ pub(super) fn prepare<'a>(
     let graph = WaveGraph::new(specs);
     let covers = carry::covers(ctx, &draft.targets);
     let mut standing = Standing::new(ctx, &draft.targets);
-    let scope = ctx.in_scope(&draft.policy.spec);
-    let found = carry::members(ctx, &scope, &mut standing, &draft.targets, &covers);
+    let scope = ctx.in_scope(&draft.policy.name);
+    let found = carry::members(ctx, scope, &mut standing, &covers);
     let mut refused = Refused::default();
     let fixed = frozen(ctx, &draft, &found, &mut standing);
     let placed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
@@ -152,7 +152,7 @@ pub(super) fn prepare<'a>(
             }
         }
     }
-    assemble(ctx, draft, graph, covers, (waves, fixed, refused), &scope, &mut standing)
+    assemble(ctx, draft, graph, covers, (waves, fixed, refused), scope, &mut standing)
 }
 
 fn name_at(specs: &[crate::load::wire::WaveSpec], wave: usize) -> &str {

@@ -1,8 +1,6 @@
 //! Temporary.
 use super::*;
 /// t
-pub fn lint(_: &Plan, _: &Catalog, _: &Observation, _: &Assessment, _: &History) -> Vec<String> { vec![] }
-/// t
 pub fn text(p: &Plan) -> String {
     let mut o = String::new();
     for r in &p.rollouts { o += &format!("{} rev {} exp {} targets {}\n", r.name, r.revision, r.expedited, r.targets.len());

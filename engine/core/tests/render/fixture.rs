@@ -146,6 +146,8 @@ fn wave(name: &str, number: u32, needs: &[&str], batches: Vec<Batch>) -> Wave {
         binding: None,
         soak_seconds: 86_400,
         estimate_assumed: false,
+        fixes: Vec::new(),
+        extra_approval: false,
     }
 }
 
