@@ -1,4 +1,5 @@
 //! Properties that hold for every format and any bytes.
+#![cfg(test)]
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
