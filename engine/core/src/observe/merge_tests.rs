@@ -513,6 +513,16 @@ fn advisories_are_kept_apart_joined_with_kev_and_claim_their_ecosystems() {
 }
 
 #[test]
+fn parts_of_one_record_are_put_together() {
+    let mut other = advisory("A", "s", &["CVE-2"], None);
+    other.fixes[0].ecosystem.release = Some("8".into());
+    let copies = vec![advisory("A", "s", &["CVE-1"], None), other, advisory("A", "s", &["CVE-1"], None)];
+    let mut notes = Vec::new();
+    let whole = bulletin::newest(copies, &mut notes);
+    assert_eq!((whole.len(), whole[0].fixes.len(), whole[0].aliases.len(), notes.len()), (1, 2, 2, 0));
+}
+
+#[test]
 fn a_range_ends_where_the_vendor_says() {
     let mut fix = advisory("A", "s", &[], None).fixes.remove(0);
     fix.introduced = Some("1".into());
