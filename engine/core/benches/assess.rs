@@ -97,7 +97,17 @@ fn advisories(random: &mut Lcg) -> Vec<AdvisoryRecord> {
                 let ecosystem = Ecosystem { scheme: Scheme::Rpm, os_id: "almalinux".into(), release: Some("9".into()) };
                 let fixed: Arc<str> = version(name, 1 + random.below(VERSIONS - 1)).into();
                 let package: Arc<str> = format!("pkg-{name}").into();
-                Fix { ecosystem, package, by_source: false, arch: None, module: None, introduced: None, fixed: Some(fixed) }
+                Fix {
+                    ecosystem,
+                    package,
+                    by_source: false,
+                    arch: None,
+                    module: None,
+                    introduced: None,
+                    fixed: Some(fixed),
+                    last_affected: None,
+                    entitlement: None,
+                }
             };
             let severities = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
             AdvisoryRecord {
@@ -123,7 +133,7 @@ fn advisories(random: &mut Lcg) -> Vec<AdvisoryRecord> {
 fn estate(count: u64) -> Observation {
     let mut random = Lcg(42);
     let mut tables = Tables::default();
-    let mut package = |random: &mut Lcg, tables: &mut Tables, name: u64| -> PackageId {
+    let package = |random: &mut Lcg, tables: &mut Tables, name: u64| -> PackageId {
         let v = if random.below(100) < NEWEST_PERCENT { VERSIONS - 1 } else { random.below(VERSIONS) };
         let package = Package {
             name: tables.intern(&format!("pkg-{name}")),

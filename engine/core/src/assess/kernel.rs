@@ -170,7 +170,8 @@ fn raw(hit: &Match, kernel: Option<Kernel<'_>>, cause: Cause) -> Option<Raw> {
     let (package, version) = kernel?;
     let (fixed, cause) = match &hit.verdict {
         Verdict::Fixed(_) => return None,
-        Verdict::Affected(fixed) => (fixed.clone(), cause),
+        Verdict::Affected(fixed, Some(needs)) if cause == Cause::Open => (fixed.clone(), Cause::Entitled(Arc::clone(needs))),
+        Verdict::Affected(fixed, _) => (fixed.clone(), cause),
         Verdict::Undecidable(reason) => (None, Cause::Undecidable(reason.as_str().into())),
     };
     let (name, arch) = (package.name.into(), package.arch.into());

@@ -26,8 +26,8 @@ pub(super) struct Installed<'a> {
 /// What an advisory means for one installed version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Affected; the least version outside every range, if one is published.
-    Affected(Option<Arc<str>>),
+    /// Affected; the least version outside every range, if one is published, and the entitlement it takes to get it.
+    Affected(Option<Arc<str>>, Option<Arc<str>>),
     /// The advisory speaks of this package, and this version has the fix named here.
     Fixed(Option<Arc<str>>),
     /// It cannot be told, and why.
@@ -120,15 +120,26 @@ fn verdict(scheme: Scheme, fixes: &[&Fix], installed: &Installed<'_>) -> Option<
         Scheme::Rpm => of_the_stream(fixes, installed),
         _ => (fixes.to_vec(), None),
     };
+    let (fixes, needs) = within_reach(fixes);
     if fixes.is_empty() {
         return None;
     }
     let affected = least_outside(scheme, &fixes, installed.version);
     Some(match (affected, doubt) {
         (Some(_), Some(reason)) => Verdict::Undecidable(reason),
-        (Some(fixed), None) => Verdict::Affected(fixed.map(Arc::clone)),
+        (Some(fixed), None) => Verdict::Affected(fixed.map(Arc::clone), needs),
         (None, _) => Verdict::Fixed(newest_taken(scheme, &fixes, installed.version)),
     })
+}
+
+/// A fix anybody can have beats one behind a subscription; where only the latter is published, what it needs is said.
+fn within_reach(fixes: Vec<&Fix>) -> (Vec<&Fix>, Option<Arc<str>>) {
+    let (free, entitled): (Vec<&Fix>, Vec<&Fix>) = fixes.into_iter().partition(|f| f.entitlement.is_none());
+    if entitled.is_empty() || free.iter().any(|f| f.fixed.is_some()) {
+        return (free, None);
+    }
+    let needs = entitled.iter().find_map(|f| f.entitlement.clone());
+    (entitled, needs)
 }
 
 /// Whether `version` lies below `bound`. An rpm bound without a release is a bound on the version only: every release of
@@ -143,7 +154,17 @@ fn below(scheme: Scheme, version: &str, bound: &str) -> bool {
 
 fn contains(scheme: Scheme, fix: &Fix, version: &str) -> bool {
     let introduced = fix.introduced.as_deref().is_none_or(|from| !below(scheme, version, from));
-    introduced && fix.fixed.as_deref().is_none_or(|to| below(scheme, version, to))
+    let fixed = fix.fixed.as_deref().is_some_and(|to| !below(scheme, version, to));
+    introduced && !fixed && fix.last_affected.as_deref().is_none_or(|last| !above(scheme, version, last))
+}
+
+/// Whether `version` lies above `bound`; an rpm bound without a release takes in every release of its version.
+fn above(scheme: Scheme, version: &str, bound: &str) -> bool {
+    if scheme == Scheme::Rpm && rpm_evr(bound).2.is_none() {
+        let (epoch, version, _) = rpm_evr(version);
+        return compare(scheme, &format!("{epoch}:{version}"), bound) == Ordering::Greater;
+    }
+    compare(scheme, version, bound) == Ordering::Greater
 }
 
 /// The least fixed version that lies in no range, when a range contains `version`: taking it closes the finding for

@@ -14,8 +14,8 @@ fn asked(fixes: &[Fix], version: &str, module: &str) -> String {
     let installed = Installed { version, module, ..PLAIN };
     match verdict(Scheme::Rpm, &fixes.iter().collect::<Vec<_>>(), &installed) {
         None => "-".into(),
-        Some(Verdict::Affected(Some(fixed))) => format!("affected {fixed}"),
-        Some(Verdict::Affected(None)) => "affected".into(),
+        Some(Verdict::Affected(Some(fixed), _)) => format!("affected {fixed}"),
+        Some(Verdict::Affected(None, _)) => "affected".into(),
         Some(Verdict::Fixed(_)) => "fixed".into(),
         Some(Verdict::Undecidable(_)) => "undecidable".into(),
     }
@@ -51,6 +51,19 @@ fn an_rpm_bound_without_release_bounds_the_version_only() {
         assert_eq!(asked(&[fix(fixed, "", "")], version, ""), expected, "{fixed} {version}");
     }
     assert_eq!(asked(&[fix("2-1", "", "1.5")], "1.5-1.el9", ""), "affected 2-1", "introduced in 1.5, whatever the release");
+}
+
+#[test]
+fn a_last_affected_version_is_inside() {
+    let last = |last: &str| [Fix { last_affected: Some(last.into()), ..fix("", "", "") }];
+    for (bound, version, expected) in [
+        ("1.5-1", "1.5-1", "affected"),
+        ("1.5-1", "1.5-2", "fixed"),
+        ("1.5", "1.5-9", "affected"),
+        ("1.5", "1.6-1", "fixed"),
+    ] {
+        assert_eq!(asked(&last(bound), version, ""), expected, "{bound} {version}");
+    }
 }
 
 #[test]

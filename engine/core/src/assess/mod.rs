@@ -31,6 +31,8 @@ pub(crate) mod world;
 #[cfg(test)]
 mod oracle_tests;
 #[cfg(test)]
+mod rules_tests;
+#[cfg(test)]
 mod tests;
 
 pub use explain::{FindingTrace, Trace, explain};
@@ -162,6 +164,7 @@ fn scoped<'c>(
     let choice = scope::class(rules, asset, answers, steps);
     let class = choice.index();
     let get = |path: &str| facts::of_asset(asset, path);
+    let facts_of = &asset.facts;
     let retired = asset.lifecycle == Lifecycle::Retired;
     let profile = Profile {
         class,
@@ -170,7 +173,8 @@ fn scoped<'c>(
         selectors: rules.selectors.iter().map(|s| s.is_none_or(|s| scope::labelled(s, asset))).collect(),
         stale: asset.stale,
         first_seen: rules.first_seen.then(|| rules.asset_seen(&asset.name)),
-        live_patch: Profile::live_patch(asset.facts.live_patch.as_ref()),
+        live_patch: Profile::live_patch(facts_of.live_patch.as_ref()),
+        entitlements: facts_of.entitlements.as_ref().filter(|_| rules.entitlements).map(|e| e.to_vec()),
         facts: scope::fingerprint(&rules.asset_facts, &get),
     };
     (choice, profile)

@@ -71,6 +71,8 @@ pub(super) struct Rules<'c> {
     pub(super) hit_facts: HitFacts,
     /// Some clock may start when an asset was first seen.
     pub(super) first_seen: bool,
+    /// Some fix is behind an entitlement.
+    pub(super) entitlements: bool,
 }
 
 impl<'c> Rules<'c> {
@@ -104,6 +106,7 @@ impl<'c> Rules<'c> {
             exceptions: catalog.exceptions.values().collect(),
             asset_facts: asset_facts.collect(),
             first_seen: first_seen_matters(&policies, observation),
+            entitlements: observation.advisories.iter().any(|a| a.fixes.iter().any(|f| f.entitlement.is_some())),
             catalog,
             policies,
             selectors,

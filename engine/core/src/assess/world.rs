@@ -221,6 +221,8 @@ pub(crate) fn rpm(package: &str, fixed: &str) -> Fix {
         module: None,
         introduced: None,
         fixed: Some(fixed).filter(|f| !f.is_empty()).map(Arc::from),
+        last_affected: None,
+        entitlement: None,
     }
 }
 
