@@ -75,13 +75,21 @@ struct Key<'o> {
 
 fn key(asset: &Asset) -> Option<Key<'_>> {
     let facts = &asset.facts;
-    let os = facts.os.as_ref().filter(|os| !os.id.is_empty() && !os.version.is_empty())?;
+    let os = facts
+        .os
+        .as_ref()
+        .filter(|os| !os.id.is_empty() && !os.version.is_empty())?;
     let kernel = facts.kernel.as_ref();
-    let set = facts.packages.filter(|_| asset.observed_at.is_some() && asset.lifecycle != Lifecycle::Retired)?;
+    let set = facts
+        .packages
+        .filter(|_| asset.observed_at.is_some() && asset.lifecycle != Lifecycle::Retired)?;
     Some(Key {
         os: (&os.id, os.major()),
         set,
-        kernel: (kernel.and_then(|k| k.running.as_deref()), kernel.and_then(|k| k.default_boot.as_deref())),
+        kernel: (
+            kernel.and_then(|k| k.running.as_deref()),
+            kernel.and_then(|k| k.default_boot.as_deref()),
+        ),
         restarts: facts.restart_needed.iter().flat_map(|r| restarted(r)).collect(),
     })
 }
@@ -159,7 +167,10 @@ pub(super) fn find(observation: &Observation, index: &FixIndex<'_>, only: Option
     let releases = releases(observation, index, &distinct, &mut interner);
     let walks: Vec<Walk> = distinct
         .par_iter()
-        .map_init(|| Stamps::new(observation), |stamps, key| walk(observation, releases.get(&key.os), key, stamps))
+        .map_init(
+            || Stamps::new(observation),
+            |stamps, key| walk(observation, releases.get(&key.os), key, stamps),
+        )
         .collect();
     let mut kernels: FxHashMap<KernelKey<'_>, Vec<u32>> = FxHashMap::default();
     let mut raw_lists: Vec<Vec<u32>> = Vec::with_capacity(walks.len());
@@ -205,7 +216,8 @@ fn finish(
     let sorted: Vec<Arc<[u32]>> = raw_lists
         .into_par_iter()
         .map(|mut list| {
-            list.iter_mut().for_each(|id| *id = place.get(*id as usize).copied().unwrap_or(*id));
+            list.iter_mut()
+                .for_each(|id| *id = place.get(*id as usize).copied().unwrap_or(*id));
             list.sort_unstable();
             list.dedup();
             list.into()
@@ -222,14 +234,24 @@ fn finish(
             })
         })
         .collect();
-    let list_of = key_of.iter().map(|key| list_of_key.get((*key)? as usize).copied()).collect();
-    Findings { found: order.into_iter().map(|(_, f)| f).collect(), lists, list_of, broken }
+    let list_of = key_of
+        .iter()
+        .map(|key| list_of_key.get((*key)? as usize).copied())
+        .collect();
+    Findings {
+        found: order.into_iter().map(|(_, f)| f).collect(),
+        lists,
+        list_of,
+        broken,
+    }
 }
 
 /// Advisories of an observation are sorted by id, so their index orders as their id does.
 fn by_advisory(a: &Found, b: &Found) -> Ordering {
     let (x, y) = (&a.hit, &b.hit);
-    (x.advisory, &x.package, &x.arch).cmp(&(y.advisory, &y.package, &y.arch)).then_with(|| a.cmp(b))
+    (x.advisory, &x.package, &x.arch)
+        .cmp(&(y.advisory, &y.package, &y.arch))
+        .then_with(|| a.cmp(b))
 }
 
 /// Matches the packages of every release that some asset has installed.
@@ -253,9 +275,16 @@ fn releases<'o>(
                 *slot = true;
             }
         }
-        let ids: Vec<PackageId> =
-            used.iter().enumerate().filter(|(_, used)| **used).map(|(i, _)| PackageId(i as u32)).collect();
-        let matched: Vec<Vec<Found>> = ids.par_iter().map(|id| package_hits(observation, index, os, *id)).collect();
+        let ids: Vec<PackageId> = used
+            .iter()
+            .enumerate()
+            .filter(|(_, used)| **used)
+            .map(|(i, _)| PackageId(i as u32))
+            .collect();
+        let matched: Vec<Vec<Found>> = ids
+            .par_iter()
+            .map(|id| package_hits(observation, index, os, *id))
+            .collect();
         releases.insert(os, release(observation, scheme, os, &ids, matched, interner));
     }
     releases
@@ -280,7 +309,10 @@ fn release<'o>(
     }
     let mut groups: FxHashMap<_, u32> = FxHashMap::default();
     for members in by_name.values() {
-        let versions: Vec<&str> = members.iter().map(|id| tables.text(tables.package(*id).version)).collect();
+        let versions: Vec<&str> = members
+            .iter()
+            .map(|id| tables.text(tables.package(*id).version))
+            .collect();
         for (id, rank) in members.iter().zip(ranks(scheme, &versions)) {
             let package = tables.package(*id);
             let next = groups.len() as u32;
@@ -295,7 +327,9 @@ fn release<'o>(
     }
     let mut hit_groups = vec![false; groups.len()];
     for (id, found) in ids.iter().zip(matched) {
-        let Some(slot) = slots.get_mut(id.0 as usize) else { continue };
+        let Some(slot) = slots.get_mut(id.0 as usize) else {
+            continue;
+        };
         slot.start = hits.len() as u32;
         hits.extend(found.into_iter().map(|f| interner.id(f)));
         slot.end = hits.len() as u32;
@@ -304,12 +338,19 @@ fn release<'o>(
         }
     }
     for id in ids {
-        let (Some(slot), Some(flag)) = (slots.get(id.0 as usize), relevant.get_mut(id.0 as usize)) else { continue };
+        let (Some(slot), Some(flag)) = (slots.get(id.0 as usize), relevant.get_mut(id.0 as usize)) else {
+            continue;
+        };
         let hit = hit_groups.get(slot.group as usize).copied().unwrap_or_default();
         let there = tables.package(*id).state != PackageState::ConfigFiles;
         *flag = there && (hit || slot.kernel || slot.broken);
     }
-    Release { os, slots, relevant, hits }
+    Release {
+        os,
+        slots,
+        relevant,
+        hits,
+    }
 }
 
 fn package_hits(observation: &Observation, index: &FixIndex<'_>, os: (&str, &str), id: PackageId) -> Vec<Found> {
@@ -366,12 +407,19 @@ struct Stamps {
 
 impl Stamps {
     fn new(observation: &Observation) -> Self {
-        Self { stamp: 0, best: vec![(0, PackageId(0)); observation.tables.packages().len()] }
+        Self {
+            stamp: 0,
+            best: vec![(0, PackageId(0)); observation.tables.packages().len()],
+        }
     }
 }
 
 fn walk(observation: &Observation, release: Option<&Release<'_>>, key: &Key<'_>, stamps: &mut Stamps) -> Walk {
-    let mut walk = Walk { hits: Vec::new(), kernels: Vec::new(), broken: Vec::new() };
+    let mut walk = Walk {
+        hits: Vec::new(),
+        kernels: Vec::new(),
+        broken: Vec::new(),
+    };
     let Some(release) = release else { return walk };
     stamps.stamp += 1;
     let slot = |id: PackageId| release.slots.get(id.0 as usize).copied().unwrap_or_default();
@@ -386,7 +434,9 @@ fn walk(observation: &Observation, release: Option<&Release<'_>>, key: &Key<'_>,
             walk.kernels.push(*id);
             continue;
         }
-        let Some(best) = stamps.best.get_mut(this.group as usize) else { continue };
+        let Some(best) = stamps.best.get_mut(this.group as usize) else {
+            continue;
+        };
         if best.0 != stamps.stamp {
             *best = (stamps.stamp, *id);
             plain.push(this.group);
@@ -395,9 +445,16 @@ fn walk(observation: &Observation, release: Option<&Release<'_>>, key: &Key<'_>,
         }
     }
     for group in plain {
-        let Some((_, id)) = stamps.best.get(group as usize) else { continue };
+        let Some((_, id)) = stamps.best.get(group as usize) else {
+            continue;
+        };
         let this = slot(*id);
-        walk.hits.extend_from_slice(release.hits.get(this.start as usize..this.end as usize).unwrap_or_default());
+        walk.hits.extend_from_slice(
+            release
+                .hits
+                .get(this.start as usize..this.end as usize)
+                .unwrap_or_default(),
+        );
     }
     debug_assert_eq!(release.os, key.os);
     walk
@@ -424,15 +481,20 @@ fn kernel_hits(
     ids: &[PackageId],
     interner: &mut Interner,
 ) -> Vec<u32> {
-    let packages: Vec<Installed<'_>> =
-        ids.iter().map(|id| installed(observation, observation.tables.package(*id))).collect();
+    let packages: Vec<Installed<'_>> = ids
+        .iter()
+        .map(|id| installed(observation, observation.tables.package(*id)))
+        .collect();
     let raws = kernel::matches(index, os, &packages, running, default_boot);
     raws.into_iter()
         .filter_map(|raw| {
             let same = |p: &&Installed<'_>| *p.name == *raw.name && *p.arch == *raw.arch;
             let exact = packages.iter().filter(same).find(|p| *p.version == *raw.installed);
             let like = exact.or_else(|| packages.iter().find(same))?;
-            let package = Installed { version: &raw.installed, ..*like };
+            let package = Installed {
+                version: &raw.installed,
+                ..*like
+            };
             let hit = hit(os, &package, raw.advisory, raw.scheme, raw.fixed);
             Some(interner.id(Found { hit, cause: raw.cause }))
         })
@@ -464,11 +526,17 @@ fn old_code(
             })
             .collect();
         let order = |a: &Arc<str>, b: &Arc<str>, scheme| crate::version::compare(scheme, a, b);
-        let newest = fixed.iter().max_by(|a, b| order(&a.1, &b.1, a.0.scheme)).map(|(_, fixed)| Arc::clone(fixed));
+        let newest = fixed
+            .iter()
+            .max_by(|a, b| order(&a.1, &b.1, a.0.scheme))
+            .map(|(_, fixed)| Arc::clone(fixed));
         for (m, at) in fixed {
             if newest.as_ref().is_some_and(|n| order(&at, n, m.scheme).is_eq()) {
                 let hit = hit(key.os, &here, m.advisory, m.scheme, Some(at));
-                hits.push(interner.id(Found { hit, cause: Cause::OldCode }));
+                hits.push(interner.id(Found {
+                    hit,
+                    cause: Cause::OldCode,
+                }));
             }
         }
     }

@@ -11,7 +11,10 @@ pub(super) const OLD: &str = "1:3.0.7-24.el9";
 pub(super) const NEW: &str = "1:3.0.7-27.el9";
 
 pub(super) fn openssl() -> Vec<world::P<'static>> {
-    vec![("openssl-libs", OLD, "x86_64", "openssl", ""), ("bash", "5.1.8-9.el9", "x86_64", "bash", "")]
+    vec![
+        ("openssl-libs", OLD, "x86_64", "openssl", ""),
+        ("bash", "5.1.8-9.el9", "x86_64", "bash", ""),
+    ]
 }
 
 /// One asset with one finding.
@@ -36,7 +39,10 @@ fn dialect() -> World {
     world.class("test", class("test", 10, "test", "low", "internal", None));
     world.class("staging", class("staging", 10, "staging", "medium", "internal", None));
     world.class("critical", class("prod", 10, "prod", "critical", "public", None));
-    world.class("database", class("prod", 20, "prod", "critical", "internal", Some("db")));
+    world.class(
+        "database",
+        class("prod", 20, "prod", "critical", "internal", Some("db")),
+    );
     world.sla(
         "standard",
         json!({"rules": [
@@ -106,25 +112,46 @@ fn the_one_right_answer_of_the_dialect() {
         .collect();
     assert_eq!(world.lines(), expected);
     let assessment = world.assess();
-    assert!(assessment.findings(&world.observation).all(|f| f.judgement.lane == Lane::Routine && f.judgement.is_planned()));
+    assert!(
+        assessment
+            .findings(&world.observation)
+            .all(|f| f.judgement.lane == Lane::Routine && f.judgement.is_planned())
+    );
     assert_eq!((assessment.remarks, assessment.diagnostics), (vec![], vec![]));
-    let classes: Vec<_> = assessment.class_of.iter().map(|c| c.as_deref().unwrap_or("-").to_owned()).collect();
-    assert_eq!(classes, ["database", "database", "staging", "staging", "test", "test", "critical", "critical"]);
+    let classes: Vec<_> = assessment
+        .class_of
+        .iter()
+        .map(|c| c.as_deref().unwrap_or("-").to_owned())
+        .collect();
+    assert_eq!(
+        classes,
+        [
+            "database", "database", "staging", "staging", "test", "test", "critical", "critical"
+        ]
+    );
 }
 
 #[test]
 fn the_policy_test_of_the_dialect() {
     let mut world = dialect();
-    world.asset("a1", &[("managed", "true"), ("env", "prod"), ("tier", "web")], &[("openssl-libs", OLD, "x86_64", "", "")]);
+    world.asset(
+        "a1",
+        &[("managed", "true"), ("env", "prod"), ("tier", "web")],
+        &[("openssl-libs", OLD, "x86_64", "", "")],
+    );
     world.observation.advisories.clear();
     let advisory = world.advisory("TEST-1", vec![rpm("openssl-libs", NEW)]);
     advisory.published = Some(at("2026-11-19T00:00:00Z"));
     advisory.exploited = exploited("2026-11-20T00:00:00Z");
-    let expected = format!("a1 TEST-1 openssl-libs {OLD} {NEW} due on-time exploited 2026-11-21T00:00:00Z linux-security");
+    let expected =
+        format!("a1 TEST-1 openssl-libs {OLD} {NEW} due on-time exploited 2026-11-21T00:00:00Z linux-security");
     assert_eq!(world.lines(), [expected]);
     let assessment = world.assess();
     let finding = assessment.findings(&world.observation).next().unwrap();
-    assert_eq!((finding.judgement.lane, finding.judgement.decision), (Lane::Emergency, Decision::Act));
+    assert_eq!(
+        (finding.judgement.lane, finding.judgement.decision),
+        (Lane::Emergency, Decision::Act)
+    );
 }
 
 /// Status and detail of the only finding; `-` when there is none.
@@ -140,12 +167,18 @@ pub(super) fn status(world: &World) -> String {
 }
 
 pub(super) fn planned(world: &World) -> bool {
-    world.assess().findings(&world.observation).any(|f| f.judgement.is_planned())
+    world
+        .assess()
+        .findings(&world.observation)
+        .any(|f| f.judgement.is_planned())
 }
 
 pub(super) fn deadline(world: &World) -> String {
     let assessment = world.assess();
-    let finding = assessment.findings(&world.observation).next().unwrap_or_else(|| panic!("no finding"));
+    let finding = assessment
+        .findings(&world.observation)
+        .next()
+        .unwrap_or_else(|| panic!("no finding"));
     finding.judgement.deadline.map_or("-".into(), |d| d.to_string())
 }
 
@@ -188,7 +221,10 @@ fn what_is_not_installed_is_not_affected() {
         state: crate::observe::PackageState::ConfigFiles,
         ..Default::default()
     };
-    let broken = crate::observe::Package { state: crate::observe::PackageState::HalfConfigured, ..left };
+    let broken = crate::observe::Package {
+        state: crate::observe::PackageState::HalfConfigured,
+        ..left
+    };
     let (left, broken) = (tables.package_id(left), tables.package_id(broken));
     let (left, broken) = (tables.set_id(vec![left]), tables.set_id(vec![broken]));
     world.observation.assets[0].facts.packages = Some(left);
@@ -202,9 +238,20 @@ fn what_is_not_installed_is_not_affected() {
 #[test]
 fn the_highest_version_of_a_name_and_architecture_is_the_installed_one() {
     let mut world = World::plain();
-    world.asset("a", &[], &[("lib", "1-1", "x86_64", "", ""), ("lib", "3-1", "x86_64", "", ""), ("lib", "1-1", "i686", "", "")]);
+    world.asset(
+        "a",
+        &[],
+        &[
+            ("lib", "1-1", "x86_64", "", ""),
+            ("lib", "3-1", "x86_64", "", ""),
+            ("lib", "1-1", "i686", "", ""),
+        ],
+    );
     world.advisory("A-1", vec![rpm("lib", "2-1")]);
-    assert_eq!(world.lines(), ["a A-1 lib 1-1 2-1 due on-time high 2026-11-25T00:00:00Z p"]);
+    assert_eq!(
+        world.lines(),
+        ["a A-1 lib 1-1 2-1 due on-time high 2026-11-25T00:00:00Z p"]
+    );
     assert_eq!(world.assess().hits[0].arch.as_ref(), "i686");
 }
 
@@ -221,11 +268,23 @@ fn an_advisory_from_two_sources_is_one_finding() {
 #[test]
 fn debian_fixes_name_source_packages() {
     let mut world = World::plain();
-    world.asset("a", &[], &[("libssl3", "3.0.11-1", "amd64", "openssl", ""), ("openssl", "3.0.11-1", "amd64", "", "")]).facts.os =
-        debian();
+    world
+        .asset(
+            "a",
+            &[],
+            &[
+                ("libssl3", "3.0.11-1", "amd64", "openssl", ""),
+                ("openssl", "3.0.11-1", "amd64", "", ""),
+            ],
+        )
+        .facts
+        .os = debian();
     world.advisory("DSA-1", vec![deb("openssl", "3.0.13-1~deb12u1")]);
     let rest = "3.0.11-1 3.0.13-1~deb12u1 due on-time high 2026-11-25T00:00:00Z p";
-    assert_eq!(world.lines(), [format!("a DSA-1 libssl3 {rest}"), format!("a DSA-1 openssl {rest}")]);
+    assert_eq!(
+        world.lines(),
+        [format!("a DSA-1 libssl3 {rest}"), format!("a DSA-1 openssl {rest}")]
+    );
 }
 
 #[test]
@@ -234,11 +293,17 @@ fn a_fix_behind_a_missing_entitlement_is_unpatchable() {
     world.observation.advisories[0].fixes[0].entitlement = Some("ubuntu-pro".into());
     assert_eq!(status(&world), "due", "what was not observed is not missing");
     world.observation.assets[0].facts.entitlements = Some(vec!["other".into()].into());
-    assert_eq!(status(&world), "unpatchable: no entitlement: the fix needs `ubuntu-pro`");
+    assert_eq!(
+        status(&world),
+        "unpatchable: no entitlement: the fix needs `ubuntu-pro`"
+    );
     world.observation.assets[0].facts.entitlements = Some(vec!["ubuntu-pro".into()].into());
     assert_eq!(status(&world), "due");
     world.observation.assets[0].facts.entitlements = None;
-    let free = crate::observe::Fix { entitlement: None, ..world.observation.advisories[0].fixes[0].clone() };
+    let free = crate::observe::Fix {
+        entitlement: None,
+        ..world.observation.advisories[0].fixes[0].clone()
+    };
     world.observation.advisories[0].fixes.push(free);
     assert_eq!(status(&world), "due");
 }
@@ -274,13 +339,24 @@ fn of_kernels_side_by_side_the_running_and_the_default_one_count() {
         (&[K1, K2], "", K1, "due"),
     ] {
         let mut world = World::plain();
-        let packages: Vec<world::P<'_>> = installed.iter().map(|v| ("kernel-core", *v, "x86_64", "kernel", "")).collect();
+        let packages: Vec<world::P<'_>> = installed
+            .iter()
+            .map(|v| ("kernel-core", *v, "x86_64", "kernel", ""))
+            .collect();
         let named = |v: &str| if v.is_empty() { String::new() } else { release(v) };
         world.asset("a", &[], &packages).facts.kernel = kernel(&named(running), &named(default));
         world.advisory("A-1", vec![rpm("kernel-core", K2)]);
-        assert_eq!(status(&world), expected, "{installed:?} running {running} default {default}");
+        assert_eq!(
+            status(&world),
+            expected,
+            "{installed:?} running {running} default {default}"
+        );
         if expected == pending {
-            assert_eq!(world.assess().hits[0].installed.as_ref(), K1, "the running version is what is judged");
+            assert_eq!(
+                world.assess().hits[0].installed.as_ref(),
+                K1,
+                "the running version is what is judged"
+            );
         }
     }
 }
@@ -299,7 +375,10 @@ fn debian_kernels_carry_their_release_in_the_name() {
     world.advisory("DSA-1", vec![deb("linux", "6.1.90-1")]);
     assert!(status(&world).starts_with("pending-reboot"));
     let hit = &world.assess().hits[0];
-    assert_eq!((hit.package.as_ref(), hit.installed.as_ref()), ("linux-image-6.1.0-18-amd64", "6.1.76-1"));
+    assert_eq!(
+        (hit.package.as_ref(), hit.installed.as_ref()),
+        ("linux-image-6.1.0-18-amd64", "6.1.76-1")
+    );
     world.observation.assets[0].facts.kernel = kernel("6.1.0-21-amd64", "6.1.0-21-amd64");
     assert_eq!(status(&world), "-", "older leftovers do not count");
 }
@@ -307,18 +386,31 @@ fn debian_kernels_carry_their_release_in_the_name() {
 #[test]
 fn a_process_that_runs_old_code_is_pending() {
     let mut world = World::plain();
-    let needed = RestartNeeded { process: "nginx".into(), packages: vec!["openssl-libs".into()] };
-    world.asset("a", &[], &[("openssl-libs", NEW, "x86_64", "", "")]).facts.restart_needed = Some(vec![needed].into());
+    let needed = RestartNeeded {
+        process: "nginx".into(),
+        packages: vec!["openssl-libs".into()],
+    };
+    world
+        .asset("a", &[], &[("openssl-libs", NEW, "x86_64", "", "")])
+        .facts
+        .restart_needed = Some(vec![needed].into());
     world.advisory("A-0", vec![rpm("openssl-libs", "1:3.0.7-20.el9")]);
     world.advisory("A-1", vec![rpm("openssl-libs", NEW)]);
-    assert_eq!(status(&world), "pending-reboot: a process still runs old code", "only the newest fix is certainly missing");
+    assert_eq!(
+        status(&world),
+        "pending-reboot: a process still runs old code",
+        "only the newest fix is certainly missing"
+    );
 }
 
 #[test]
 fn a_live_patch_that_covers_all_of_it_mitigates() {
     let patch = |fixes: &[&str]| {
         let fixes = fixes.iter().map(|f| Arc::from(*f)).collect();
-        Some(Arc::new(LivePatch { engine: "kpatch".into(), fixes }))
+        Some(Arc::new(LivePatch {
+            engine: "kpatch".into(),
+            fixes,
+        }))
     };
     let mut world = one();
     for (fixes, expected) in [
@@ -329,7 +421,10 @@ fn a_live_patch_that_covers_all_of_it_mitigates() {
     ] {
         world.observation.assets[0].facts.live_patch = patch(fixes);
         assert!(status(&world).starts_with(expected), "{fixes:?} {}", status(&world));
-        assert_eq!(deadline(&world), "2026-11-25T00:00:00Z", "the reboot has its own deadline");
+        assert_eq!(
+            deadline(&world),
+            "2026-11-25T00:00:00Z",
+            "the reboot has its own deadline"
+        );
     }
 }
-
