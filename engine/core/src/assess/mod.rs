@@ -19,6 +19,7 @@ mod judge;
 mod judged;
 mod kernel;
 mod matching;
+mod release;
 mod remarks;
 pub mod rows;
 mod rules;
@@ -28,6 +29,8 @@ mod trace;
 #[cfg(test)]
 pub(crate) mod world;
 
+#[cfg(test)]
+mod deadline_tests;
 #[cfg(test)]
 mod oracle_tests;
 #[cfg(test)]
