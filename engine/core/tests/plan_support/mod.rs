@@ -1,7 +1,15 @@
 //! Small estates for planning, from YAML resources and lists of machines.
 
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part of what is shared")]
+
+mod estate;
+mod simulate;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use estate::*;
+pub use simulate::*;
 
 use jiff::Timestamp;
 use patchwave_core::assess::{Assessment, assess};

@@ -247,12 +247,14 @@ fn locks(plan: &Plan, faults: &mut Faults) {
     let mut busy: BTreeMap<&str, Vec<(Timestamp, Timestamp, bool, &str)>> = BTreeMap::new();
     for rollout in &plan.rollouts {
         let mut seen = BTreeSet::new();
-        for batch in rollout.waves.iter().flat_map(|w| &w.batches) {
+        for (wave, batch) in rollout.waves.iter().flat_map(|w| w.batches.iter().map(move |b| (w, b))) {
+            // What has run through holds no lock any more, whatever its estimate said.
+            let over = batch.released && !matches!(wave.state, WaveState::Released | WaveState::Running | WaveState::Verifying);
             for asset in &batch.assets {
                 if !seen.insert(&asset.name) {
                     faults.add("twice", &rollout.name, format!("{} is in it twice", asset.name));
                 }
-                if let (Some(start), Some(finish)) = (batch.start, batch.finish) {
+                if let (Some(start), Some(finish), false) = (batch.start, batch.finish, over) {
                     busy.entry(&asset.name).or_default().push((start, finish, batch.released, &rollout.name));
                 }
             }
