@@ -188,6 +188,7 @@ fn catalog() -> Catalog {
     ]});
     let suite = json!({"checks": [
         {"name": "nginx answers", "command": "curl --fail --silent http://127.0.0.1/{{ health }}", "timeout": "30s", "retries": 3},
+        {"name": "yes", "command": "true"},
         {"name": "from outside", "http": "https://web.acme.example/health"},
     ]});
     Catalog {
