@@ -119,6 +119,9 @@ fn build(recipe: &Recipe) -> World {
         advisory.published = Some(at(&format!("2026-11-{day:02}T00:00:00Z")));
         advisory.exploited = since.and_then(|since| exploited(&format!("2026-11-{since:02}T00:00:00Z")));
         advisory.aliases = (0..*cves).map(|c| Arc::from(format!("CVE-{index}-{c}"))).collect();
+        // Seen before any asset, so that the asset's first sight decides the clock `detected`.
+        let seen = at("2026-11-01T00:00:00Z");
+        world.memory.advisories.insert(format!("A-{index}").into(), seen);
     }
     world
 }
