@@ -51,6 +51,9 @@ struct Spec {
     overrides: Vec<usize>,
 }
 
+/// Window, freezes and overrides: assets that agree in them share a calendar.
+type Key = (Arc<str>, Vec<usize>, Vec<usize>);
+
 /// An override that can still matter.
 struct Lift {
     subject: OverrideSubject,
@@ -109,7 +112,7 @@ impl Calendars {
                 until: spec.until.resolve(Boundary::End, zone),
             });
         }
-        let mut known: BTreeMap<(Arc<str>, Vec<usize>, Vec<usize>), CalendarId> = BTreeMap::new();
+        let mut known: BTreeMap<Key, CalendarId> = BTreeMap::new();
         for index in 0..u32::try_from(ctx.observation.assets.len()).unwrap_or(u32::MAX) {
             let Some(window) = window_of(ctx, index).filter(|w| self.windows.contains_key(w.as_str())) else {
                 self.of_asset.push(None);
