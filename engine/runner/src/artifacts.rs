@@ -8,9 +8,10 @@ use patchwave_core::assess::Assessment;
 use patchwave_core::history::branch_rollout;
 use patchwave_core::load::Catalog;
 use patchwave_core::observe::Observation;
-use patchwave_core::plan::{Rollout, Wave, openings_of_batch};
+use patchwave_core::plan::{BatchTimes, Rollout, Wave, openings_of};
 use patchwave_core::propose::{ForgeView, PullRequestState, WaveFiles};
-use patchwave_core::render::wire::{FrozenRollout, read_plan_json};
+use patchwave_core::render::wire::{BatchOpening, BatchOpenings, FrozenRollout, read_plan_json};
+use patchwave_core::time::Opening;
 use patchwave_core::render::{Bundle, Packs, RenderInput, openings_until, render, wave_digest};
 
 use crate::RunError;
@@ -95,21 +96,13 @@ impl Artifacts {
             .filter_map(|(path, bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), bytes.clone())))
             .collect();
         let frozen = world.frozen(&rollout.name);
-        let chosen = rollout.waves.iter().filter(|w| waves.contains(&w.name));
-        let openings = chosen
-            .flat_map(|wave| wave.batches.iter().map(move |batch| (wave, batch)))
-            .map(|(wave, batch)| {
-                let deadline = frozen
-                    .as_ref()
-                    .and_then(|f| f.waves.iter().find(|w| w.name == wave.name.as_ref()))
-                    .map_or(wave.deadline, |w| w.deadline);
-                let until = openings_until(rollout.cut, deadline);
-                let openings = openings_of_batch(
-                    world.catalog, world.observation, world.assessment, batch, rollout, until,
-                );
-                ((Arc::clone(&wave.name), Arc::clone(&batch.id)), openings)
-            })
-            .collect();
+        let until = |wave: &str| {
+            let held = frozen.as_ref().and_then(|f| f.waves.iter().find(|w| w.name == wave)).map(|w| w.deadline);
+            let planned = rollout.waves.iter().find(|w| w.name.as_ref() == wave).and_then(|w| w.deadline);
+            openings_until(rollout.cut, held.unwrap_or(planned))
+        };
+        let times = openings_of(world.catalog, world.observation, world.assessment, rollout, waves, until);
+        let openings = times.into_iter().map(|(key, times)| (key, batch_openings(times))).collect();
         let input = RenderInput {
             rollout,
             waves,
@@ -121,6 +114,20 @@ impl Artifacts {
             carried: &carried,
         };
         render(&input).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    }
+}
+
+fn batch_openings(times: BatchTimes) -> BatchOpenings {
+    let cutoff = jiff::SignedDuration::from_secs(times.cutoff_seconds);
+    let late = |opening: &Opening| opening.end.map(|end| end.checked_sub(cutoff).unwrap_or(end));
+    BatchOpenings {
+        window: String::new(),
+        stop_at_end: times.stop_at_end,
+        openings: times
+            .openings
+            .into_iter()
+            .map(|opening| BatchOpening { start_before: late(&opening), opening })
+            .collect(),
     }
 }
 

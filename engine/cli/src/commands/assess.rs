@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use patchwave_core::assess::{Finding, csv_header, csv_row, ndjson_row};
+use patchwave_core::assess::Finding;
+use patchwave_core::assess::rows::{csv_header, csv_row, ndjson_row};
 use patchwave_core::observe::Observation;
 use serde_json::{Value, json};
 
@@ -92,7 +93,7 @@ fn json_document(context: &Context, look: &Look) -> Result<(), Failure> {
 fn table(context: &Context, look: &Look, all: bool) -> Result<(), Failure> {
     let observation = &look.observed.observation;
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["ASSET", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED", "SEVERITY", "STATUS", "DEADLINE", "LANE", "RULE"]);
     let mut rows = 0;
     for (index, asset) in observation.assets.iter().enumerate() {

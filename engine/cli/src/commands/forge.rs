@@ -100,10 +100,10 @@ fn merge(
             }
         }
         if !names.is_empty() {
-            context.output.say(&format!("recorded the missing approvals of #{number} as {}", names.join(", ")));
+            context.output.text(&format!("recorded the missing approvals of #{number} as {}", names.join(", ")))?;
         }
     }
-    let name = by.unwrap_or("local-1");
+    let name = by.unwrap_or("local");
     let outcome = forge.merge(number, name, None, context.now).map_err(failed)?;
     applied(context, outcome, &format!("merged #{number} as {name}"))
 }
@@ -121,13 +121,13 @@ fn missing_approvals(
         Approval::Automatic => 0,
         Approval::PullRequest { reviewers } => *reviewers as usize,
     };
-    let wave = branch_wave(&pull_request.branch).and_then(|name| frozen.waves.iter().find(|w| w.name.as_ref() == name));
+    let wave = branch_wave(&pull_request.branch).and_then(|name| frozen.waves.iter().find(|w| w.name == name));
     let needed = match wave {
         Some(wave) => needs(&wave.approval),
         // A request to resume needs the strictest approval of any wave.
         None => frozen.waves.iter().map(|w| needs(&w.approval)).max().unwrap_or(1).max(1),
     };
-    let policy = catalog.policies.get(&frozen.policy);
+    let policy = catalog.policies.get(frozen.rollout.policy.as_str());
     let given = policy.map_or(0, |p| approvals_of(pull_request, &p.spec, &|_, _| true).len());
     needed.saturating_sub(given)
 }

@@ -109,13 +109,9 @@ impl Context {
     pub fn load(&self) -> Result<Repository, Failure> {
         let repository = open(&self.root, self.now);
         let shown = |severity: Severity| severity == Severity::Error || !self.output.quiet;
-        let text: String = repository
-            .diagnostics
-            .iter()
-            .filter(|d| shown(d.severity))
-            .map(|d| diag_render::text::diagnostic(d, &repository.set, self.output.colour))
-            .collect();
-        self.output.warn(&text);
+        let mut seen = repository.diagnostics.clone();
+        seen.retain(|d| shown(d.severity));
+        self.output.warn(&diag_render::text::document(&seen, &repository.set, self.output.colour));
         if repository.diagnostics.has_errors() {
             let count = repository.diagnostics.count(Severity::Error);
             let what = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };

@@ -31,7 +31,7 @@ fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat
     let (repository, observed) = context.facts()?;
     let forge = if extent == Extent::Nothing { context.forge_if_any(&repository)? } else { Some(context.forge(&repository)?) };
     // A dry run without a forge decides on an empty one, in memory.
-    let empty = patchwave_adapters::forge::FakeForge::default();
+    let empty = patchwave_adapters::forge::FakeForge::new(&repository.catalog.project.paths.rollouts);
     let forge: &dyn patchwave_adapters::forge::Forge = match &forge {
         Some(forge) => forge,
         None => &empty,

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::events::{Event, MEMORY_FILE, ledger_file};
-use super::frozen::{FrozenRollout, read_plan_json};
+use super::wire::{FrozenRollout, read_plan_json};
 use super::rollout::{BatchProgress, OpenRollout, WaveProgress};
 use super::state::{WaveEvent, WaveState};
 use super::{Halted, History, Memory};
-use crate::propose::{ForgeView, LedgerLine, PullRequest, PullRequestState, parse_chain};
+use super::forge::{ForgeView, PullRequest, PullRequestState};
+use super::ledger::LedgerLine;
+use super::ledger_chain::parse_chain;
 
 /// Something in the forge or the ledger that cannot be believed. A run that meets one decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -25,6 +25,7 @@ mod lint;
 mod matching;
 mod membership;
 mod nouns;
+mod openings;
 mod prepare;
 mod ready;
 mod reversible;
@@ -40,6 +41,7 @@ pub use graph_display::{Graph, GraphEdge, GraphNode, dot, graph, graph_json, mer
 pub use json::{PLAN_FORMAT, Summary, json, summary};
 pub use lint::{Fault, lint};
 pub use nouns::*;
+pub use openings::{BatchTimes, openings_of};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

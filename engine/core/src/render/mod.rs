@@ -18,13 +18,13 @@ mod helpers;
 mod openings;
 mod pack;
 mod pages;
-pub mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use crate::history::wire;
 pub use asset::{AssetView, CheckView, HaView, HookView, OsView, PackageView};
 pub use builtin::BUILTIN;
 pub use digest::{OPENINGS_FILE, SUMS_FILE, patchset_digest, sha256_hex, sums, wave_digest};
@@ -41,7 +41,7 @@ use crate::load::Catalog;
 use crate::observe::Observation;
 use crate::plan::Rollout;
 use faults::Faults;
-use wire::{BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile};
+use crate::history::wire::{BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile};
 
 /// Everything rendering depends on.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +138,9 @@ fn json_file<T: Serialize>(value: &T, faults: &mut Faults) -> Vec<u8> {
     }
 }
 
+/// YAML with every string quoted: a version such as `1:30` is a number to readers of YAML 1.1.
 fn yaml_file<T: Serialize>(value: &T, faults: &mut Faults) -> Vec<u8> {
-    match serde_yaml::to_string(value) {
+    match serde_yaml::to_string_with_options(value, serde_yaml::ser_options! { quote_all: true }) {
         Ok(text) => text.into_bytes(),
         Err(error) => {
             faults.push("render", format!("cannot be written as YAML: {error}"), None);

@@ -4,11 +4,13 @@
 //! `templates/` takes the place of the built-in of the same name as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use handlebars::Handlebars;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::helpers::Escape;
+use super::helpers::{Escape, registry};
 use super::wire::FORMAT_VERSION;
 use crate::load::wire::Reversibility;
 use crate::version::Scheme;
@@ -182,13 +184,15 @@ pub enum Per {
     Asset,
 }
 
-/// A target: its specification and the texts of its folder by path relative to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A target: its specification, the texts of its folder by path relative to it, and its templates ready to run.
+#[derive(Clone, Debug)]
 pub struct Pack {
     /// `target.yaml`.
     pub spec: TargetSpec,
     /// The other files.
     pub files: BTreeMap<String, String>,
+    /// A registry for each templated file, by the file's path in the specification; its template is called `main`.
+    pub(super) compiled: BTreeMap<String, Arc<Handlebars<'static>>>,
 }
 
 /// What is wrong with a pack.
@@ -202,7 +206,7 @@ pub struct PackFault {
 }
 
 /// Every target there is, and the hooks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Packs {
     /// By name.
     pub targets: BTreeMap<String, Pack>,
@@ -265,10 +269,13 @@ pub fn read_pack(folder: &str, mut files: BTreeMap<String, String>) -> Result<Pa
     };
     let spec: TargetSpec =
         super::wire::from_yaml(&text).map_err(|e| vec![fault("target.yaml", format!("not a target: {e}"))])?;
-    let pack = Pack { spec, files };
+    let mut pack = Pack { spec, files, compiled: BTreeMap::new() };
+    let (compiled, broken) = compile(&pack);
+    pack.compiled = compiled;
     let faults: Vec<PackFault> = spec_faults(folder, &pack)
         .into_iter()
         .map(|message| fault("target.yaml", message))
+        .chain(broken.into_iter().map(|(file, message)| fault(&file, message)))
         .chain(pack.files.iter().flat_map(|(path, text)| {
             let raw = path.ends_with(".hbs").then(|| raw_lines(text)).into_iter().flatten();
             raw.map(move |line| {
@@ -277,6 +284,27 @@ pub fn read_pack(folder: &str, mut files: BTreeMap<String, String>) -> Result<Pa
         }))
         .collect();
     if faults.is_empty() { Ok(pack) } else { Err(faults) }
+}
+
+/// A registry for every templated file, with the pack's `partials/` by name; and by file what is not a template.
+fn compile(pack: &Pack) -> (BTreeMap<String, Arc<Handlebars<'static>>>, BTreeMap<String, String>) {
+    let (mut compiled, mut broken) = (BTreeMap::new(), BTreeMap::new());
+    for spec in &pack.spec.files {
+        let Some((name, text)) = spec.template.as_ref().and_then(|name| pack.files.get_key_value(name)) else { continue };
+        let mut registry = registry(spec.escape);
+        if let Err(error) = registry.register_template_string("main", text) {
+            broken.insert(name.clone(), format!("not a template: {error}"));
+        }
+        for (path, text) in &pack.files {
+            if let Some(partial) = path.strip_prefix("partials/").and_then(|p| p.strip_suffix(".hbs"))
+                && let Err(error) = registry.register_partial(partial, text)
+            {
+                broken.insert(path.clone(), format!("not a template: {error}"));
+            }
+        }
+        compiled.insert(spec.path.clone(), Arc::new(registry));
+    }
+    (compiled, broken)
 }
 
 fn spec_faults(folder: &str, pack: &Pack) -> Vec<String> {
@@ -343,7 +371,8 @@ mod tests {
     #[test]
     fn a_pack_with_raw_values_is_refused_with_its_lines() {
         assert!(read(GOOD, "a {{b}}\n").is_ok());
-        for template in ["x\n{{{b}}}", "x\n{{~{b}~}}", "x\n{{&b}}", "x\n{{~&b}}"] {
+        assert!(read(GOOD, "a {{#if}}\n").unwrap_err()[0].message.starts_with("not a template"));
+        for template in ["x\n{{{b}}}", "x\n{{&b}}", "x\n{{~&b}}"] {
             let faults = read(GOOD, template).unwrap_err();
             assert!(faults[0].message.starts_with("line 2:"), "{faults:?}");
         }

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use handlebars::Handlebars;
 use serde_json::{Value, json};
 
 use super::asset::{AssetView, HookView};
 use super::faults::Faults;
-use super::helpers::registry;
 use super::pack::{DOCUMENTS, FileSpec, Pack, Per};
 use super::wire::{FrozenRollout, FrozenWave};
 use super::{RenderInput, WaveView};
@@ -134,7 +132,7 @@ fn one_kind(pack: &Pack, spec: &FileSpec, context: &Value) -> Result<BTreeMap<St
         let text = pack.files.get(name).ok_or_else(|| format!("`{name}` is not in the folder"))?;
         return Ok(BTreeMap::from([(spec.path.clone(), text.clone().into_bytes())]));
     }
-    let registry = compiled(pack, spec)?;
+    let registry = pack.compiled.get(&spec.path).ok_or_else(|| format!("`{}` has no template", spec.path))?;
     let none = Vec::new();
     let batches = context.get("batches").and_then(Value::as_array).unwrap_or(&none);
     let text_of = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -160,18 +158,4 @@ fn one_kind(pack: &Pack, spec: &FileSpec, context: &Value) -> Result<BTreeMap<St
         }
     }
     Ok(files)
-}
-
-/// The template as `main`, with the pack's `partials/` by name.
-fn compiled(pack: &Pack, spec: &FileSpec) -> Result<Handlebars<'static>, String> {
-    let name = spec.template.as_deref().unwrap_or_default();
-    let text = pack.files.get(name).ok_or_else(|| format!("`{name}` is not in the folder"))?;
-    let mut registry = registry(spec.escape);
-    registry.register_template_string("main", text).map_err(|e| format!("`{name}`: {e}"))?;
-    for (path, text) in &pack.files {
-        if let Some(partial) = path.strip_prefix("partials/").and_then(|p| p.strip_suffix(".hbs")) {
-            registry.register_partial(partial, text).map_err(|e| format!("`{path}`: {e}"))?;
-        }
-    }
-    Ok(registry)
 }

@@ -1,7 +1,7 @@
 //! A rollout made by hand: Debian and RPM assets, hooks, backups, a service with a role, two batches.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use patchwave_core::history::{Target, WaveState};
@@ -15,6 +15,8 @@ use patchwave_core::source::DocId;
 use patchwave_core::time::Opening;
 use patchwave_core::version::Scheme;
 use serde_json::{Value, json};
+
+static PACKS: LazyLock<Packs> = LazyLock::new(|| Packs::read(&BTreeMap::new()).unwrap());
 
 /// Everything a rendering depends on, owned.
 #[derive(Clone, Debug)]
@@ -125,6 +127,10 @@ fn batch(id: &str, window: &str, assets: Vec<BatchAsset>) -> Batch {
         start: Some(at("2026-11-20T12:00:00Z")),
         finish: Some(at("2026-11-20T12:17:00Z")),
         assets,
+        duration_seconds: 17 * 60,
+        overruns: false,
+        blocked: None,
+        released: false,
     }
 }
 
@@ -140,6 +146,8 @@ fn wave(name: &str, number: u32, needs: &[&str], batches: Vec<Batch>) -> Wave {
         binding: None,
         soak_seconds: 86_400,
         estimate_assumed: false,
+        fixes: Vec::new(),
+        extra_approval: false,
     }
 }
 
@@ -180,6 +188,7 @@ fn catalog() -> Catalog {
     ]});
     let suite = json!({"checks": [
         {"name": "nginx answers", "command": "curl --fail --silent http://127.0.0.1/{{ health }}", "timeout": "30s", "retries": 3},
+        {"name": "yes", "command": "true"},
         {"name": "from outside", "http": "https://web.acme.example/health"},
     ]});
     Catalog {
@@ -262,7 +271,7 @@ pub fn world() -> World {
         },
         catalog: catalog(),
         observation: Observation { assets, ..Observation::default() },
-        packs: Packs::read(&BTreeMap::new()).unwrap(),
+        packs: PACKS.clone(),
         openings: openings(),
         carried: BTreeMap::new(),
     }

@@ -2,6 +2,7 @@
 //!
 //! `PATCHWAVE_UPDATE=1 cargo test -p patchwave-core --test render` rewrites what is checked in.
 #![expect(clippy::disallowed_methods, reason = "golden files are read and rewritten here; the crate itself reads none")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test helper that cannot go on fails its test")]
 
 mod fixture;
 mod hostile;

@@ -91,7 +91,7 @@ pub struct RolloutHead {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Patchset {
-    /// See [`super::patchset_digest`].
+    /// See [`crate::render::patchset_digest`].
     pub digest: String,
     /// Sorted targets.
     pub targets: Vec<Target>,
@@ -362,7 +362,7 @@ fn read_yaml<T: serde::de::DeserializeOwned>(file: &'static str, bytes: &[u8]) -
 ///
 /// # Errors
 /// What is wrong, with the line where it is known.
-pub(super) fn from_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(crate) fn from_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     use crate::source::yaml::{Fault, LIMITS, read};
     let mut reading = read(text, LIMITS);
     if let Some(problem) = reading.problems.iter().find(|p| p.fault != Fault::LookAlike) {
