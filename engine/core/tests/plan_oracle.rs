@@ -154,7 +154,7 @@ fn planned(base: &Catalog, model: &Model) -> (Option<i64>, Option<bool>, usize) 
     let window = &mut catalog.windows.get_mut("nights").unwrap().spec.schedules[0];
     (window.start, window.duration) = (format!("{:02}:00", model.window.0), DurationSeconds::hours(model.window.1));
     let sla = &mut catalog.slas.get_mut("sla").unwrap().spec;
-    sla.rules[1].within = Some(SlaWithin::Duration(DurationSeconds::hours(model.within_hours)));
+    sla.rules[1].within = SlaWithin::For(DurationSeconds::hours(model.within_hours));
     let openssl = advisory("A", Severity::High, NOON, &[("openssl-libs", "1:3.0.7-27.el9")]);
     let observation = observation("f", &[], &machines, &[openssl], now);
     let plan = World::new(catalog, observation, History::default(), now).plan(now);

@@ -13,6 +13,7 @@ use patchwave_core::observe::AdvisoryRecord;
 use patchwave_core::plan::json;
 use plan_support::*;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 /// A drawn estate: resources, machines, advisories.
 #[derive(Clone, Debug)]
@@ -160,7 +161,11 @@ fn bytes(world: &World, now: Timestamp) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/plan_properties.txt")))),
+        ..ProptestConfig::default()
+    })]
 
     /// Every rule the checker knows holds (it runs inside), the bytes are the same twice, and the order of input is not
     /// to be seen.

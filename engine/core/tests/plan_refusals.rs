@@ -190,3 +190,19 @@ fn the_same_plan_is_the_same_bytes_and_says_what_scripts_read() {
     assert!(words.contains("Rollout linux-2026-11-20 (revision 1; routine)"), "{words}");
     assert!(words.contains("openssl-libs to 1:3.0.7-27.el9 on almalinux 9 x86_64"), "{words}");
 }
+
+#[test]
+fn nothing_is_started_only_for_assets_that_another_rollout_has() {
+    // The one in staging is refused: nothing proves it there. That alone must not send the test machine round again.
+    let (from, likeness) = policy("  requires: {likeness: [tier]}\n");
+    let mut machines = one_each();
+    machines.retain(|m| m.name != "p1");
+    machines[0].labels.insert("tier".into(), "db".into());
+    let now = at(NOW);
+    let mut world = world(&[(from, &likeness)], &machines, &[openssl()]);
+    let first = world.plan(now);
+    assert_eq!((first.rollouts.len(), refusals(&first)), (1, vec![("untested", "s1")]));
+    world.history = opened(&first, &[patchwave_core::history::WaveState::Approved]);
+    let again = world.plan(now);
+    assert_eq!((again.rollouts.len(), refusals(&again)), (1, vec![("untested", "s1")]));
+}

@@ -222,10 +222,13 @@ fn in_sequence(graph: &mut Precedence, members: &[(u32, NodeIndex)], rank: impl 
     }
 }
 
+/// Fleet, label `cluster`, environment.
+type Cluster<'a> = (&'a str, &'a str, &'a str);
+
 /// Control planes before workers, cluster by cluster (label `cluster`, else the fleet): nodes must not be newer than
 /// their control plane (Kubernetes version skew policy).
 fn control_planes(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &FxHashMap<u32, NodeIndex>) {
-    let mut clusters: BTreeMap<(&str, &str, &str), Vec<(u32, NodeIndex)>> = BTreeMap::new();
+    let mut clusters: BTreeMap<Cluster<'_>, Vec<(u32, NodeIndex)>> = BTreeMap::new();
     for (index, node) in assets.iter().filter_map(|a| node_of.get(a).map(|n| (*a, *n))) {
         let (Some(asset), Some(class)) = (ctx.asset(index), ctx.class(index)) else { continue };
         if asset.facts.kubernetes.as_ref().is_some_and(|k| k.role.is_some()) {

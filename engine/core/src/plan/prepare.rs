@@ -172,7 +172,7 @@ fn assemble<'a>(
     standing: &mut Standing<'a>,
 ) -> Prepared<'a> {
     let specs = &draft.strategy.spec.waves;
-    let wave_of: FxHashMap<u32, usize> = scope
+    let wave_of: Vec<(u32, usize)> = scope
         .iter()
         .filter_map(|a| match membership(ctx, specs, *a) {
             Membership::Wave(wave) => Some((*a, wave)),

@@ -24,7 +24,7 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
     let windows = windows.filter_map(|(n, w)| Some((n.to_string(), schedule::window(w, catalog).ok()?))).collect();
     let freezes = catalog.freezes.keys().map(|name| (name.to_string(), freeze(estate, name))).collect();
     let clock = Clock { windows, freezes };
-    let mut asked: BTreeMap<(String, Timestamp), Option<Timestamp>> = BTreeMap::new();
+    let mut asked: BTreeMap<(String, Timestamp, i64), Timestamp> = BTreeMap::new();
     for rollout in &plan.rollouts {
         for wave in &rollout.waves {
             for batch in wave.batches.iter().filter(|b| !b.released) {
@@ -69,7 +69,7 @@ fn at_start(
     asset: &Asset,
     batch: &Batch,
     start: Timestamp,
-    asked: &mut BTreeMap<(String, Timestamp), Option<Timestamp>>,
+    asked: &mut BTreeMap<(String, Timestamp, i64), Timestamp>,
 ) -> Option<(&'static str, String)> {
     let lifted = |subject: OverrideSubject, named: &str| {
         estate.catalog.overrides.values().map(|o| &o.spec).any(|o| {
@@ -103,11 +103,8 @@ fn at_start(
     if !window.is_open_at(start, &FreezeSet::EMPTY) {
         return Some(("window", format!("{} would start {start}, outside window {name}", asset.name)));
     }
-    let end = *asked.entry((name.clone(), start)).or_insert_with(|| {
-        let current = window.openings(start, &FreezeSet::EMPTY).next();
-        current.and_then(|o| o.end)
-    });
-    let end = end?;
+    let needed = batch.duration_seconds.max(window.cutoff_seconds);
+    let end = *asked.entry((name.clone(), start, needed)).or_insert_with(|| open_until(window, start, needed));
     let rest = end.duration_since(start).as_secs();
     if rest < window.cutoff_seconds {
         return Some(("cutoff", format!("{} would start {start}, {rest} s before {name} closes", asset.name)));
@@ -115,6 +112,26 @@ fn at_start(
     let finish = start.saturating_add(SignedDuration::from_secs(batch.duration_seconds)).unwrap_or(Timestamp::MAX);
     let crosses = finish > end && (window.overrun == Overrun::Stop || !batch.overruns);
     crosses.then(|| ("window", format!("{} would run until {finish}, beyond {end} when {name} closes", asset.name)))
+}
+
+/// Until when the window stays open from `start` on, followed from one occurrence to the next that touches it, for at
+/// least `needed_seconds`.
+fn open_until(window: &Window, start: Timestamp, needed_seconds: i64) -> Timestamp {
+    let shifted = |at: Timestamp, seconds: i64| at.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(at);
+    let enough = shifted(start, needed_seconds);
+    let mut until = start;
+    loop {
+        let reaching = window.schedules.iter().filter_map(|s| {
+            let begin = shifted(until, -s.duration_seconds);
+            let starts = s.recurrence.starts_between(begin, shifted(until, 1));
+            starts.map(|at| shifted(at, s.duration_seconds)).max()
+        });
+        match reaching.max().filter(|end| *end > until) {
+            Some(end) if end < enough => until = end,
+            Some(end) => return end,
+            None => return until,
+        }
+    }
 }
 
 /// The emergency lane outside windows, after its notice.
