@@ -42,7 +42,16 @@ class Loader(yaml.SafeLoader):
     """YAML with Ansible's own tags."""
 
 
-Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+def plain(loader: Loader, node: yaml.Node) -> object:
+    """What the tag stands before, without the tag."""
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    return loader.construct_scalar(node)
+
+
+Loader.add_constructor("!unsafe", plain)
 
 
 def tasks_of(node: object, where: str) -> Iterator[tuple[str, dict]]:
