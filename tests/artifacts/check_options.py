@@ -67,6 +67,10 @@ def tasks_of(node: object, where: str) -> Iterator[tuple[str, dict]]:
                 yield from tasks_of(node.get(key, []), name)
         elif "block" in node:
             yield name, {"(play)": sorted(set(node) - BLOCK_KEYWORDS)}
+            # The condition of a block is asked again for each task of its rescue, so once the first one has changed a
+            # fact the condition looks at, the others are skipped without a word.
+            if "when" in node and len(node.get("rescue", [])) > 1:
+                yield name, {"(play)": ["rescue with several tasks below a conditional block"]}
             for key in ("block", "rescue", "always"):
                 yield from tasks_of(node.get(key, []), name)
         else:
@@ -135,7 +139,7 @@ def main() -> int:
     modules: set[str] = set()
     for where, task in tasks:
         if "(play)" in task:
-            faults.extend(f"{where}: no keyword `{key}`" for key in task["(play)"])
+            faults.extend(f"{where}: not allowed here: {key}" for key in task["(play)"])
             continue
         keys, _ = module_of(task)
         if len(keys) != 1:
