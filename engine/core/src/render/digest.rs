@@ -80,10 +80,18 @@ pub fn wave_digest(frozen: &FrozenRollout, wave: &str, files: &BTreeMap<String, 
         let assets: BTreeMap<&str, Value> = batch
             .assets
             .iter()
-            .map(|a| (a.name.as_str(), json!({"targets": a.targets, "rollback": a.rollback.as_str()})))
+            .map(|a| {
+                (
+                    a.name.as_str(),
+                    json!({"targets": a.targets, "rollback": a.rollback.as_str()}),
+                )
+            })
             .collect();
-        let windows: BTreeMap<&str, Option<&Value>> =
-            batch.window.split('+').map(|name| (name, frozen.windows.get(name))).collect();
+        let windows: BTreeMap<&str, Option<&Value>> = batch
+            .window
+            .split('+')
+            .map(|name| (name, frozen.windows.get(name)))
+            .collect();
         json!({"id": batch.id, "assets": assets, "windows": windows})
     };
     Some(digest(&json!({
@@ -97,7 +105,10 @@ pub fn wave_digest(frozen: &FrozenRollout, wave: &str, files: &BTreeMap<String, 
 /// The text of `SHA256SUMS` over `files` (relative path → bytes), sorted by path, as `sha256sum --check` reads it.
 pub fn sums<'a>(files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> String {
     let sorted: BTreeMap<&String, &Vec<u8>> = files.into_iter().filter(|(path, _)| *path != SUMS_FILE).collect();
-    sorted.iter().map(|(path, bytes)| format!("{}  {path}\n", sha256_hex(bytes))).collect()
+    sorted
+        .iter()
+        .map(|(path, bytes)| format!("{}  {path}\n", sha256_hex(bytes)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -108,14 +119,21 @@ mod tests {
     fn canonical_json_sorts_by_utf16_and_has_no_blanks() {
         let mut text = String::new();
         // The first sorts after the second in UTF-8 and before it in UTF-16 (RFC 8785 section 3.2.3).
-        canonical(&json!({"\u{fb33}": 1, "\u{1f600}": [true, null], "a": {"c": "\u{7f}\n", "b": 2}}), &mut text);
-        assert_eq!(text, "{\"a\":{\"b\":2,\"c\":\"\u{7f}\\n\"},\"\u{1f600}\":[true,null],\"\u{fb33}\":1}");
+        canonical(
+            &json!({"\u{fb33}": 1, "\u{1f600}": [true, null], "a": {"c": "\u{7f}\n", "b": 2}}),
+            &mut text,
+        );
+        assert_eq!(
+            text,
+            "{\"a\":{\"b\":2,\"c\":\"\u{7f}\\n\"},\"\u{1f600}\":[true,null],\"\u{fb33}\":1}"
+        );
     }
 
     #[test]
     fn sums_are_sorted_and_leave_themselves_out() {
-        let files: BTreeMap<String, Vec<u8>> =
-            [("b", "2"), ("a", "1"), (SUMS_FILE, "x")].map(|(p, b)| (p.to_owned(), b.as_bytes().to_vec())).into();
+        let files: BTreeMap<String, Vec<u8>> = [("b", "2"), ("a", "1"), (SUMS_FILE, "x")]
+            .map(|(p, b)| (p.to_owned(), b.as_bytes().to_vec()))
+            .into();
         let lines = sums(&files);
         let paths: Vec<&str> = lines.lines().map(|l| l.split_once("  ").unwrap().1).collect();
         assert_eq!(paths, ["a", "b"]);
