@@ -37,7 +37,7 @@ pub(super) fn freeze(input: &RenderInput<'_>, faults: &mut Faults) -> FrozenRoll
         format_version: FORMAT_VERSION.into(),
         rollout: head,
         patchset: Patchset {
-            digest: super::patchset_digest(&rollout.targets),
+            digest: super::patchset_digest(&rollout.targets).to_string(),
             targets: rollout.targets.clone(),
         },
         windows: windows(input),
