@@ -8,7 +8,7 @@
 //! | [`files`] | the user's repository and the files sources point at: reading only |
 //! | [`forge`] | pull requests, rollouts and the ledger |
 //! | [`state`] | the state store: what can be rebuilt |
-//! | [`write`] | folders that generated files are written to |
+//! | [`mod@write`] | folders that generated files are written to |
 #![expect(
     clippy::disallowed_methods,
     reason = "the list fences core and formats; this crate is where files are touched"

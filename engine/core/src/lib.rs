@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | [`load`] | file texts | [`load::Catalog`] and diagnostics |
 //! | [`observe`] | asset and advisory records of the sources | [`observe::Observation`] |
+//! | [`history`] | forge view, ledger | [`history::History`]: memory and open rollouts |
 //! | [`assess`] | catalog, observation, memory, now | [`assess::Assessment`]: findings with deadlines |
 //! | [`plan`] | catalog, observation, assessment, ledger, now | [`plan::Plan`]: rollouts, waves, batches, schedule |
 //! | [`render`] | one rollout of a plan, target packs | [`render::Bundle`]: path → bytes |

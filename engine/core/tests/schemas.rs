@@ -50,6 +50,11 @@ fn repository(name: &str, text: &str) -> SourceSet {
     }
 }
 
+/// What is built changes from version to version; only the sample that is about it may depend on it.
+fn matters(name: &str, diagnostic: &Diagnostic) -> bool {
+    diagnostic.code != Code::NotBuiltYet || name == "not-built-yet.yaml"
+}
+
 fn described(diagnostic: &Diagnostic) -> String {
     let at = diagnostic
         .location
@@ -94,11 +99,8 @@ fn the_sample_of_every_kind_is_without_any_diagnostic_and_complete() {
     let text = samples("valid").remove("repository.yaml").unwrap();
     let set = repository("repository.yaml", &text);
     let (catalog, diagnostics) = load::load(&set, NOW.parse().unwrap());
-    assert!(
-        diagnostics.is_empty(),
-        "{}",
-        render::text::document(&diagnostics, &set, false)
-    );
+    let quiet = !diagnostics.iter().any(|d| matters("repository.yaml", d));
+    assert!(quiet, "{}", render::text::document(&diagnostics, &set, false));
     for kind in schema::kind_names().filter(|kind| *kind != "Project") {
         assert!(
             text.contains(&format!("kind: {kind}\n")),
@@ -128,7 +130,11 @@ fn invalid_samples_get_what_they_name() {
             .collect();
         let set = repository(&name, &text);
         let (_, diagnostics) = load::load(&set, NOW.parse().unwrap());
-        let found: BTreeSet<String> = diagnostics.iter().map(described).collect();
+        let found: BTreeSet<String> = diagnostics
+            .iter()
+            .filter(|d| matters(&name, d))
+            .map(described)
+            .collect();
         let found_lines: BTreeSet<&str> = found.iter().map(String::as_str).collect();
         if found_lines != expected || expected.is_empty() {
             let shown = render::text::document(&diagnostics, &set, false);

@@ -3,13 +3,15 @@
 //! Pure: bytes and `now` come in, a [`Batch`] goes out. One folder a format; [`FORMATS`] is the list of what there is.
 //! Common to all of them:
 //!
-//! - [`container`] unfolds `.gz`, `.zst`, `.tar` and `.zip`, nested too, within bounds;
-//! - [`records`] cuts documents into records and reads them on every core; what comes out does not depend on how many;
-//! - [`sheet`] keeps the account: read + skipped = total, and every loss has a file, a record and a reason.
+//! - `container` unfolds `.gz`, `.zst`, `.tar` and `.zip`, nested too, within bounds;
+//! - `cut` cuts documents into records, and `records` reads them on every core; what comes out does not depend on
+//!   how many;
+//! - `sheet` keeps the account: read + skipped = total, and every loss has a file, a record and a reason.
 //!
-//! To add a format: a folder with a [`records::RecordReader`], and its line in [`FORMATS`].
+//! To add a format: a folder with a `records::RecordReader`, and its line in [`FORMATS`].
 
 mod container;
+mod cut;
 mod fields;
 mod kev;
 mod native;

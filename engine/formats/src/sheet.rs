@@ -1,4 +1,4 @@
-//! What a run of records gave, with the account of it.
+//! What a chunk of records gave, and what they give together, with the account of it.
 //!
 //! Invariant \[account\]: read + skipped = total. It holds because records are counted here and nowhere else, each by
 //! exactly one of [`Sheet::read`] and [`Sheet::skip`].
@@ -6,18 +6,53 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use patchwave_core::observe::{Batch, PackageSetId, Provenance, Skipped};
+use patchwave_core::observe::{Batch, PackageId, PackageSetId, Provenance, Skipped};
 use rustc_hash::FxHashMap;
 
 /// How many different things are counted by name; beyond that they are counted together, so that a hostile file
 /// cannot make the account larger than itself.
 const TALLIES_MAX: usize = 200;
 
+/// How many bytes of package rows are kept to know them again: a million distinct rows, where large estates have some
+/// hundred thousand.
+const ROW_BYTES_MAX: usize = 128 << 20;
+
 /// Digest of the raw bytes of a package list.
 pub(crate) type ListDigest = [u8; 32];
 
-/// Package lists read before, by the digest of their bytes.
-pub(crate) type KnownLists = FxHashMap<ListDigest, PackageSetId>;
+/// What rounds before this one have read, in the names that the whole gives it.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Package lists, by the digest of their bytes.
+    pub(crate) lists: FxHashMap<ListDigest, PackageSetId>,
+    /// Package rows, by their bytes.
+    pub(crate) rows: FxHashMap<Box<[u8]>, PackageId>,
+    row_bytes: usize,
+}
+
+/// A package of a list: one of the whole, or one that the chunk is the first to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowId(u32);
+
+impl RowId {
+    const NEW: u32 = 1 << 31;
+
+    pub(crate) const fn known(id: PackageId) -> Self {
+        Self(id.0)
+    }
+
+    pub(crate) const fn new(id: PackageId) -> Self {
+        Self(id.0 | Self::NEW)
+    }
+
+    /// The name in the whole, given the names there of what the chunk read first.
+    fn in_whole(self, new: &[PackageId]) -> PackageId {
+        match self.0 & Self::NEW {
+            0 => PackageId(self.0),
+            _ => new.get((self.0 & !Self::NEW) as usize).copied().unwrap_or(PackageId(0)),
+        }
+    }
+}
 
 /// Which of the two package lists of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +63,15 @@ pub(crate) enum ListField {
     Available,
 }
 
+/// The list of a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ListUse {
+    /// One that the whole knows.
+    Known(PackageSetId),
+    /// The one with this index among those of the chunk.
+    New(usize),
+}
+
 /// Something worth a word that is counted instead of being listed each time.
 #[derive(Clone, Debug)]
 struct Tally {
@@ -35,16 +79,43 @@ struct Tally {
     count: u64,
 }
 
-/// What a run of records gave.
 #[derive(Clone, Debug, Default)]
+struct Tallies(BTreeMap<String, Tally>);
+
+impl Tallies {
+    fn add(&mut self, file: &Arc<str>, what: &str, count: u64) {
+        if let Some(tally) = self.0.get_mut(what) {
+            tally.count += count;
+            return;
+        }
+        let what = if self.0.len() < TALLIES_MAX {
+            what
+        } else {
+            "things not listed one by one"
+        };
+        let tally = self.0.entry(what.to_owned()).or_insert_with(|| Tally {
+            file: Arc::clone(file),
+            count: 0,
+        });
+        tally.count += count;
+    }
+}
+
+/// What a chunk of records gave.
+#[derive(Debug, Default)]
 pub(crate) struct Sheet {
-    /// The records and their account.
+    /// The records and their account; their package lists are not in it yet.
     pub(crate) batch: Batch,
-    /// Lists first read here, by digest, with the name of the set in this sheet's tables.
-    pub(crate) new_lists: KnownLists,
-    /// Records (by index) whose list was known already, with the name of the set in the tables of the whole.
-    pub(crate) reused: Vec<(usize, ListField, PackageSetId)>,
-    tallies: BTreeMap<String, Tally>,
+    /// Package lists, with the digest of those that lost nothing: only they can be taken over unread, because what
+    /// was lost must be told for each record.
+    pub(crate) lists: Vec<(Vec<RowId>, Option<ListDigest>)>,
+    /// The lists with a digest, by it.
+    pub(crate) by_digest: FxHashMap<ListDigest, usize>,
+    /// Which record (by index) has which list.
+    pub(crate) uses: Vec<(usize, ListField, ListUse)>,
+    /// Package rows that lost nothing, by their bytes.
+    pub(crate) rows: FxHashMap<Box<[u8]>, PackageId>,
+    tallies: Tallies,
 }
 
 impl Sheet {
@@ -72,50 +143,72 @@ impl Sheet {
 
     /// Counts something that may be true of every record; it becomes one note with the count.
     pub(crate) fn tally(&mut self, file: &Arc<str>, what: &str, count: u64) {
-        if let Some(tally) = self.tallies.get_mut(what) {
-            tally.count += count;
-            return;
-        }
-        let what = if self.tallies.len() < TALLIES_MAX {
-            what
-        } else {
-            "things not listed one by one"
-        };
-        let tally = self.tallies.entry(what.to_owned()).or_insert_with(|| Tally {
-            file: Arc::clone(file),
-            count: 0,
-        });
-        tally.count += count;
+        self.tallies.add(file, what, count);
     }
+}
 
-    /// Takes in everything of `other`, which was read behind this one, and remembers its package lists in `known`.
-    pub(crate) fn append(&mut self, other: Self, known: &mut KnownLists) {
-        let first_asset = self.batch.assets.len();
-        let new_sets: Vec<(ListDigest, PackageSetId)> = {
-            let mut lists: Vec<_> = other.new_lists.into_iter().collect();
-            lists.sort_unstable();
-            lists
-        };
-        let renamed = self.batch.append(other.batch);
-        for (digest, set) in new_sets {
-            known.insert(digest, renamed.get(set.0 as usize).copied().unwrap_or(set));
-        }
-        for (index, field, set) in other.reused {
-            if let Some(record) = self.batch.assets.get_mut(first_asset + index) {
+/// What the chunks give together.
+#[derive(Debug, Default)]
+pub(crate) struct Whole {
+    pub(crate) known: Known,
+    batch: Batch,
+    tallies: Tallies,
+}
+
+impl Whole {
+    /// Takes in a chunk. Chunks must come in the order in which they were cut.
+    pub(crate) fn take_in(&mut self, mut sheet: Sheet) {
+        let new = self.batch.tables.absorb_packages(&sheet.batch.tables);
+        self.learn_rows(sheet.rows, &new);
+        let sets: Vec<PackageSetId> = sheet
+            .lists
+            .into_iter()
+            .map(|(rows, digest)| {
+                let set = self
+                    .batch
+                    .tables
+                    .set_id(rows.into_iter().map(|row| row.in_whole(&new)).collect());
+                self.known.lists.extend(digest.map(|digest| (digest, set)));
+                set
+            })
+            .collect();
+        for (index, field, list) in sheet.uses {
+            let set = match list {
+                ListUse::Known(set) => Some(set),
+                ListUse::New(at) => sets.get(at).copied(),
+            };
+            if let Some(record) = sheet.batch.assets.get_mut(index) {
                 match field {
-                    ListField::Packages => record.facts.packages = Some(set),
-                    ListField::Available => record.facts.available = Some(set),
+                    ListField::Packages => record.facts.packages = set,
+                    ListField::Available => record.facts.available = set,
                 }
             }
         }
-        for (what, tally) in other.tallies {
-            self.tally(&tally.file, &what, tally.count);
+        self.batch.assets.append(&mut sheet.batch.assets);
+        self.batch.advisories.append(&mut sheet.batch.advisories);
+        self.batch.exploited.append(&mut sheet.batch.exploited);
+        self.batch.account.append(sheet.batch.account);
+        for (what, tally) in sheet.tallies.0 {
+            self.tallies.add(&tally.file, &what, tally.count);
+        }
+    }
+
+    /// In order of the ids, so that which rows are known when memory for them runs out depends on nothing else.
+    fn learn_rows(&mut self, rows: FxHashMap<Box<[u8]>, PackageId>, new: &[PackageId]) {
+        let mut rows: Vec<_> = rows.into_iter().map(|(bytes, id)| (id, bytes)).collect();
+        rows.sort_unstable();
+        for (id, bytes) in rows {
+            if self.known.row_bytes + bytes.len() > ROW_BYTES_MAX {
+                break;
+            }
+            self.known.row_bytes += bytes.len();
+            self.known.rows.insert(bytes, RowId::new(id).in_whole(new));
         }
     }
 
     /// The batch, with the tallies as notes.
     pub(crate) fn finish(mut self) -> Batch {
-        for (what, Tally { file, count }) in self.tallies {
+        for (what, Tally { file, count }) in self.tallies.0 {
             self.batch.account.notes.push(Skipped {
                 file,
                 record: 0,

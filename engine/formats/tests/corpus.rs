@@ -2,6 +2,7 @@
 //!
 //! The corpus is not part of the repository. `PATCHWAVE_CORPUS_DIR` names its folder, with `advisories/` in it; unset,
 //! the tests say so and pass, unless `PATCHWAVE_CORPUS=required`.
+#![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests read the environment and the corpus")]
 
 use std::collections::BTreeMap;

@@ -14,7 +14,8 @@ The rules, in the order in which they are applied:
 
 - the asset is AlmaLinux, and of the release (`AlmaLinux:9`) that the record names; of an asset observed twice the
   newest record counts;
-- a record with `withdrawn` at or before now counts for nothing; of an id that stands twice the last modified counts;
+- a record with `withdrawn` at or before now counts for nothing; of an id that stands twice the last modified counts,
+  and copies of the same time count together;
 - a package whose state is `config-files` is not installed;
 - of kernels that are installed side by side the running one and the one the next boot takes count, if either is known;
 - a build is modular if it has a `module` label or `.module` in its release; a fix is modular if `.module` is in the
@@ -115,6 +116,8 @@ def advisories(paths, now, types):
             before = newest.get(record["id"])
             if before is None or before.get("modified", "") < record.get("modified", ""):
                 newest[record["id"]] = record
+            elif before.get("modified", "") == record.get("modified", ""):
+                before.setdefault("affected", []).extend(record.get("affected", []))
     index = {}
     for record in newest.values():
         withdrawn = record.get("withdrawn")

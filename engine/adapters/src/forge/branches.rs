@@ -194,8 +194,9 @@ fn merge_commit(
             }));
         }
     };
+    let trailers = trailers_of(&git.commit_info(&pull.head)?);
     let message = format!(
-        "Merge pull request #{} from {}\n\n{}\n",
+        "Merge pull request #{} from {}\n\n{}\n{trailers}",
         pull.number, pull.branch, pull.title
     );
     let commit = git.write_commit(&tree, &[&main, &pull.head], by, &message, now)?;
@@ -203,6 +204,23 @@ fn merge_commit(
         Ok(Ok(commit))
     } else {
         Err(ForgeError::overtaken(MAIN))
+    }
+}
+
+/// The engine's trailers on a commit, as the last paragraph of another message: so the base branch alone tells which
+/// rollout, digest and ledger head each merge stands for.
+fn trailers_of(commit: &CommitInfo) -> String {
+    let ours = |line: &&str| line.starts_with("Patchwave-") && line.contains(": ");
+    let trailers: Vec<&str> = commit
+        .message
+        .lines()
+        .filter(ours)
+        .filter(|_| commit.is_engines())
+        .collect();
+    if trailers.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}\n", trailers.join("\n"))
     }
 }
 

@@ -4,11 +4,11 @@
 //! without people of its own (the local one) and the fake offer. Invariants, kept by one contract suite over every
 //! implementation:
 //!
-//! - **[idempotent]** an operation done twice leaves what doing it once leaves, and the second time writes nothing;
-//! - **[ref-last]** objects first, one reference last: between any two writes the forge is valid, and what a crash left
+//! - **idempotent**: an operation done twice leaves what doing it once leaves, and the second time writes nothing;
+//! - **ref-last**: objects first, one reference last: between any two writes the forge is valid, and what a crash left
 //!   half done is finished or shown as done by the next run;
-//! - **[people-first]** a branch that carries a person's commit is never overwritten;
-//! - **[append-only]** the ledger branch only ever grows, by compare-and-swap.
+//! - **people-first**: a branch that carries a person's commit is never overwritten;
+//! - **append-only**: the ledger branch only ever grows, by compare-and-swap.
 
 mod branches;
 mod fake;

@@ -41,10 +41,16 @@ impl<F: OnGit> Forge for F {
         let base_head = branches::main_head(&git)?;
         let rollouts = |commit: &str| -> Result<BTreeMap<String, Vec<u8>>, ForgeError> {
             let files = read_files(&git, Some(commit), &layout.rollouts_path())?.into_iter();
-            Ok(files.filter_map(|(path, bytes)| Some((path.strip_prefix(&layout.prefix)?.to_owned(), bytes))).collect())
+            Ok(files
+                .filter_map(|(path, bytes)| Some((path.strip_prefix(&layout.prefix)?.to_owned(), bytes)))
+                .collect())
         };
         let mut records = records::load(&git)?;
-        for pull in records.pulls.values_mut().filter(|pull| pull.state == PullRequestState::Open) {
+        for pull in records
+            .pulls
+            .values_mut()
+            .filter(|pull| pull.state == PullRequestState::Open)
+        {
             pull.files = rollouts(&pull.head)?;
         }
         let ledger_head = git.target(LEDGER)?;

@@ -285,19 +285,18 @@ pub(crate) fn reachable(git: &impl Plumbing, head: &str) -> Result<BTreeSet<Stri
     Ok(found)
 }
 
-/// The best common ancestor, over [`reachable`]: the common commit that all other common commits are below, or, where
-/// histories cross, any that none is above.
+/// The best common ancestor, over [`reachable`]: a common commit that is no parent of another one. Where histories cross
+/// there are several, and the one with the smallest id is taken.
 pub(crate) fn best_common(git: &impl Plumbing, one: &str, other: &str) -> Result<Option<String>, ForgeError> {
     let theirs = reachable(git, other)?;
-    let mut best: Option<(usize, String)> = None;
-    for id in reachable(git, one)?.intersection(&theirs) {
-        // Whoever has more commits below is further up; equal counts go to the smaller id.
-        let below = reachable(git, id)?.len();
-        if best.as_ref().is_none_or(|(most, _)| below > *most) {
-            best = Some((below, id.clone()));
+    let common: BTreeSet<String> = reachable(git, one)?.intersection(&theirs).cloned().collect();
+    let mut best = common.clone();
+    for id in &common {
+        for parent in git.commit_info(id)?.parents {
+            best.remove(&parent);
         }
     }
-    Ok(best.map(|(_, id)| id))
+    Ok(best.pop_first())
 }
 
 /// The commits reachable from `head` and not from `base`, over [`reachable`].

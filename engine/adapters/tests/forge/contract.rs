@@ -295,7 +295,11 @@ fn the_engine_merges_only_the_head_it_decided_on(scene: &dyn Scene) {
         (PullRequestState::Merged, Some(at(4)), Some("patchwave"))
     );
     assert_eq!(merged.head, head);
-    assert_eq!(merged.files, BTreeMap::new(), "a merged one's files are those of the base branch");
+    assert_eq!(
+        merged.files,
+        BTreeMap::new(),
+        "a merged one's files are those of the base branch"
+    );
     let seen = view(scene);
     assert_ne!(seen.base_head, before);
     assert_eq!(merged.merge_commit.as_deref(), Some(seen.base_head.as_str()));

@@ -11,7 +11,7 @@ use git2::{Oid, Repository};
 use patchwave_adapters::files::read_ref_tree;
 use patchwave_adapters::forge::local::Interrupt;
 use patchwave_adapters::forge::{Appended, Applied, Forge, ForgeError, LocalForge, People, TakenIn};
-use patchwave_core::propose::PullRequestState;
+use patchwave_core::propose::{ForgeOp, PullRequestState};
 
 fn first_commit(folder: &Path) -> Repository {
     let repo = Repository::init(folder).unwrap();
@@ -28,6 +28,8 @@ fn first_commit(folder: &Path) -> Repository {
 /// A whole life: made, proposed, approved, merged, HEAD moved on, recorded.
 fn live(folder: &Path, interrupt: Option<Interrupt>) -> Result<(), ForgeError> {
     let (forge, _) = LocalForge::open_or_create_with(folder, ROLLOUTS, at(6), interrupt)?;
+    // The process ends here, not the power: waiting for the disk would only slow the test.
+    fs::write(forge.path().join("patchwave.config"), "").unwrap();
     let open = |forge: &LocalForge| forge.view().map(|view| view.pull_requests);
     if open(&forge)?.iter().all(|pull| pull.state == PullRequestState::Open) {
         forge.apply(&put_branch("test", "one"), at(2))?;
@@ -234,6 +236,27 @@ fn a_shallow_clone_is_taken_in() {
 }
 
 #[test]
+fn a_linked_work_tree_has_a_forge_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = first_commit(&folder.path().join("main"));
+    let linked = folder.path().join("linked");
+    repo.worktree("linked", &linked, None).unwrap();
+    let (forge, taken) = LocalForge::open_or_create(&linked, ROLLOUTS, at(1)).unwrap();
+    assert_eq!(
+        taken,
+        TakenIn::FastForward {
+            to: repo.head().unwrap().target().unwrap().to_string()
+        }
+    );
+    assert!(forge.path().starts_with(&linked));
+    assert!(
+        LocalForge::open(&folder.path().join("main"), ROLLOUTS)
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
 fn a_merge_by_hand_is_seen() {
     let scene = LocalScene::new();
     scene.forge().apply(&put_branch("test", "one"), at(1)).unwrap();
@@ -308,4 +331,63 @@ fn resources_are_read_at_another_reference() {
     let fault = read("no-such-branch").unwrap_err();
     assert!(fault.help.contains("fetch"), "{fault:?}");
     assert!(read_ref_tree(tempfile::tempdir().unwrap().path(), "HEAD", &names, &folders).is_err());
+}
+
+#[test]
+fn many_files_are_written_as_one_pack() {
+    let scene = LocalScene::new();
+    let packs = || {
+        let folder = scene.bare().path().join("objects/pack");
+        fs::read_dir(folder)
+            .unwrap()
+            .filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "pack"))
+            .count()
+    };
+    let before = packs();
+    let files: BTreeMap<String, Vec<u8>> = (0..200)
+        .map(|n| (format!("rollouts/r/f{n}.yml"), format!("file {n}\n").into_bytes()))
+        .collect();
+    let op = ForgeOp::PutBranch {
+        branch: "patchwave/r/test".into(),
+        files: files.clone(),
+        replace_under: vec!["rollouts/r/".into()],
+        message: "r\n".into(),
+    };
+    assert!(matches!(scene.forge().apply(&op, at(1)).unwrap(), Applied::Done { .. }));
+    assert_eq!(packs(), before + 1);
+    assert_eq!(scene.forge().apply(&op, at(2)).unwrap(), Applied::Unchanged);
+    scene.forge().apply(&put_pull_of("patchwave/r/test"), at(2)).unwrap();
+    assert_eq!(scene.forge().view().unwrap().pull_requests[0].files, files);
+    // Nearly the same again needs no second pack.
+    let mut fewer = files;
+    fewer.pop_first();
+    fewer.insert("rollouts/r/new.yml".into(), b"new\n".to_vec());
+    let ForgeOp::PutBranch {
+        branch,
+        replace_under,
+        message,
+        ..
+    } = op
+    else {
+        panic!()
+    };
+    let op = ForgeOp::PutBranch {
+        branch,
+        files: fewer.clone(),
+        replace_under,
+        message,
+    };
+    scene.forge().apply(&op, at(3)).unwrap();
+    assert_eq!(packs(), before + 1);
+    assert_eq!(scene.forge().view().unwrap().pull_requests[0].files, fewer);
+}
+
+fn put_pull_of(branch: &str) -> ForgeOp {
+    ForgeOp::PutPullRequest {
+        branch: branch.into(),
+        title: "t".into(),
+        body: "b".into(),
+        labels: vec![],
+        reviewers: vec![],
+    }
 }

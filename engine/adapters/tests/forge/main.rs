@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod local;
 #[cfg(test)]
 mod support;

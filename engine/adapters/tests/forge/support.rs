@@ -78,6 +78,8 @@ impl LocalScene {
         let repo = Repository::init(folder.path()).unwrap();
         commit(&repo, "HEAD", &files(&[("patchwave.yaml", "one\n")]), "user", at(0));
         let (forge, _) = LocalForge::open_or_create(folder.path(), ROLLOUTS, at(0)).unwrap();
+        // A test survives no power cut: waiting for the disk would only slow it.
+        std::fs::write(forge.path().join("patchwave.config"), "").unwrap();
         Self { folder, forge }
     }
     pub fn repo(&self) -> Repository {
@@ -172,6 +174,38 @@ fn digest_files(folder: &Path, found: &mut BTreeMap<String, String>) {
             let digest = patchwave_core::canonical::sha256_hex(&std::fs::read(&path).unwrap());
             found.insert(path.display().to_string(), digest);
         }
+    }
+}
+
+/// What one scene answers to the steps of a random history, with ids replaced by their order of appearance: two stores
+/// that keep the same rules answer the same.
+#[derive(Default)]
+pub struct Transcript {
+    known: Vec<String>,
+    pub text: String,
+}
+
+impl Transcript {
+    pub fn say(&mut self, answer: &str) {
+        let mut rest = answer;
+        while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+            let (before, from) = rest.split_at(start);
+            let length = from.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(from.len());
+            let (run, after) = from.split_at(length);
+            self.text.push_str(before);
+            if length == 40 {
+                let at = self.known.iter().position(|id| id == run).unwrap_or_else(|| {
+                    self.known.push(run.to_owned());
+                    self.known.len() - 1
+                });
+                self.text.push_str(&format!("#{at}"));
+            } else {
+                self.text.push_str(run);
+            }
+            rest = after;
+        }
+        self.text.push_str(rest);
+        self.text.push('\n');
     }
 }
 

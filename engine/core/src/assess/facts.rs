@@ -19,7 +19,7 @@ fn shared(value: Option<&Arc<str>>) -> Option<FactValue> {
 }
 
 /// A fact of the asset itself (`asset.…` without `asset.class.…`).
-pub(super) fn of_asset(asset: &Asset, path: &str) -> Option<FactValue> {
+pub(crate) fn of_asset(asset: &Asset, path: &str) -> Option<FactValue> {
     let facts = &asset.facts;
     let (os, kernel, identity) = (facts.os.as_ref(), facts.kernel.as_ref(), &facts.identity);
     let (gpu, kubernetes) = (facts.gpu.as_deref(), facts.kubernetes.as_deref());
@@ -57,7 +57,7 @@ pub(super) fn of_asset(asset: &Asset, path: &str) -> Option<FactValue> {
 }
 
 /// A fact of the asset's class; none when no class wins. A missing exposure counts as public.
-pub(super) fn of_class(class: Option<&Resource<AssetClassSpec>>, path: &str) -> Option<FactValue> {
+pub(crate) fn of_class(class: Option<&Resource<AssetClassSpec>>, path: &str) -> Option<FactValue> {
     let class = class?;
     match path {
         "asset.class.name" => text(&class.name),
@@ -81,9 +81,13 @@ pub(super) fn of_advisory(
     let exploitation = advisory.exploited.as_ref().filter(|_| exploited);
     match path {
         "advisory.id" => text(&advisory.id),
-        "advisory.aliases" => Some(FactValue::List(advisory.aliases.iter().map(ToString::to_string).collect())),
+        "advisory.aliases" => Some(FactValue::List(
+            advisory.aliases.iter().map(ToString::to_string).collect(),
+        )),
         "advisory.severity" => text(severity.as_str()),
-        "advisory.types" => Some(FactValue::List(advisory.types.iter().map(|t| t.as_str().to_owned()).collect())),
+        "advisory.types" => Some(FactValue::List(
+            advisory.types.iter().map(|t| t.as_str().to_owned()).collect(),
+        )),
         "advisory.published" => advisory.published.map(FactValue::Time),
         "advisory.modified" => advisory.modified.map(FactValue::Time),
         "advisory.exploited" => Some(FactValue::Bool(exploited)),

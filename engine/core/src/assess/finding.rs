@@ -189,7 +189,10 @@ impl Judgement {
         self.policy.is_some()
             && self.unplanned.is_none()
             && (self.planned_from_stale
-                || matches!(self.status, Status::Due | Status::AtRisk | Status::Breached | Status::PendingReboot))
+                || matches!(
+                    self.status,
+                    Status::Due | Status::AtRisk | Status::Breached | Status::PendingReboot
+                ))
     }
 }
 

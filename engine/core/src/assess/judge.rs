@@ -51,12 +51,22 @@ pub(super) fn judge(case: &Case<'_>, steps: &mut Steps) -> Option<Judged> {
         .collect();
     // The policy that would carry it comes first: a hold binds its own policy only. Then the earliest deadline.
     let order = |(index, claim): &&(usize, Claim<'_>)| {
-        (claim.unknown.is_some(), !claim.acts(), claim.ruling.deadline.is_none(), claim.ruling.deadline, *index)
+        (
+            claim.unknown.is_some(),
+            !claim.acts(),
+            claim.ruling.deadline.is_none(),
+            claim.ruling.deadline,
+            *index,
+        )
     };
     let (_, winner) = claims.iter().min_by_key(order)?;
     let conflict = conflict(&claims);
     explain_losers(case, winner, &claims, steps);
-    let timeliness = claims.iter().map(|(_, c)| c.timeliness).max().unwrap_or(winner.timeliness);
+    let timeliness = claims
+        .iter()
+        .map(|(_, c)| c.timeliness)
+        .max()
+        .unwrap_or(winner.timeliness);
     let (status, detail) = status(case, winner, &relief, steps);
     let (status, detail, planned_from_stale) = stale(case, status, detail, winner, steps);
     let unplanned = match &conflict {
@@ -91,7 +101,12 @@ pub(super) fn judge(case: &Case<'_>, steps: &mut Steps) -> Option<Judged> {
 fn decision(case: &Case<'_>, policy: &Policy<'_>) -> super::finding::Decision {
     let class = case.class.map(|c| &c.spec);
     let exposure = class.map(|c| c.exposure.unwrap_or(Exposure::Public));
-    decide(policy.severity(case.advisory.severity), case.is_exploited(), exposure, class.map(|c| c.criticality))
+    decide(
+        policy.severity(case.advisory.severity),
+        case.is_exploited(),
+        exposure,
+        class.map(|c| c.criticality),
+    )
 }
 
 fn claim_of<'a>(
@@ -111,7 +126,10 @@ fn claim_of<'a>(
     let ruling = deadline::ruling(policy, case, relief.restart, steps);
     let name = &policy.resource.name;
     let unknown = match (scope, claimed) {
-        (Answer::Unknown(why), _) => Some(format!("scope of policy `{name}` cannot be decided: {why}")),
+        (Answer::Unknown(why), _) => {
+            let at = case.rules.placed(policy.resource, "/spec/scope");
+            Some(format!("scope of policy `{name}`{at} cannot be decided: {why}"))
+        }
         (_, Answer::Unknown(why)) => Some(why.to_string()),
         _ => ruling.unknown.clone(),
     };
@@ -122,15 +140,29 @@ fn claim_of<'a>(
     if let Some(kind) = manual {
         steps.say("release", || {
             let at = case.rules.at(policy.resource, "/spec/release/manual");
-            (format!("policy `{name}`: a person must ask for {} advisories", kind.as_str()), at)
+            (
+                format!("policy `{name}`: a person must ask for {} advisories", kind.as_str()),
+                at,
+            )
         });
     }
-    Some(Claim { policy, ruling, timeliness, unknown, held, manual })
+    Some(Claim {
+        policy,
+        ruling,
+        timeliness,
+        unknown,
+        held,
+        manual,
+    })
 }
 
 /// The type that makes the advisory wait for a person; one of several types suffices.
 fn manual(policy: &PatchPolicySpec, case: &Case<'_>) -> Option<AdvisoryType> {
-    case.advisory.types.iter().copied().find(|kind| policy.release.manual.contains(kind))
+    case.advisory
+        .types
+        .iter()
+        .copied()
+        .find(|kind| policy.release.manual.contains(kind))
 }
 
 /// Two policies whose claims on one finding cannot both be followed. Policies that only observe claim nothing; a hold
@@ -142,19 +174,23 @@ fn conflict(claims: &[(usize, Claim<'_>)]) -> Option<(usize, usize)> {
         let a = a.policy.spec();
         a.rollout != b.rollout || a.strategy != b.strategy || a.requires != b.requires
     };
-    real.find(|(_, c)| differs(c.policy.spec())).map(|(second, _)| (*first, *second))
+    real.find(|(_, c)| differs(c.policy.spec()))
+        .map(|(second, _)| (*first, *second))
 }
 
 /// What is refused and which lines decide.
 fn conflict_words(case: &Case<'_>, a: usize, b: usize) -> String {
     let side = |index: usize| {
         case.rules.policies.get(index).map_or_else(String::new, |policy| {
-            let at = case.rules.at(policy.resource, "/spec/rollout");
-            let place = if at.is_empty() { String::new() } else { format!(" ({at})") };
+            let place = case.rules.placed(policy.resource, "/spec/rollout");
             format!("`{}`{place}", policy.resource.name)
         })
     };
-    format!("refused: policies {} and {} claim it with different rollout, strategy or requires", side(a), side(b))
+    format!(
+        "refused: policies {} and {} claim it with different rollout, strategy or requires",
+        side(a),
+        side(b)
+    )
 }
 
 fn explain_losers(case: &Case<'_>, winner: &Claim<'_>, claims: &[(usize, Claim<'_>)], steps: &mut Steps) {
@@ -169,7 +205,10 @@ fn explain_losers(case: &Case<'_>, winner: &Claim<'_>, claims: &[(usize, Claim<'
                 _ => "which is not earlier",
             };
             let at = case.rules.at(claim.policy.resource, "/spec");
-            (format!("policy {} wins over {}, {why}", words(winner), words(claim)), at)
+            (
+                format!("policy {} wins over {}, {why}", words(winner), words(claim)),
+                at,
+            )
         });
     }
 }
@@ -180,7 +219,10 @@ fn status(case: &Case<'_>, claim: &Claim<'_>, relief: &Relief, steps: &mut Steps
     candidates.extend(relief.closed.clone());
     if let Some(engine) = live_patched(case) {
         steps.say("live-patch", || (format!("{engine} covers it"), String::new()));
-        candidates.push((Status::Mitigated, format!("live patch ({engine}) covers it; the deadline is that of the reboot")));
+        candidates.push((
+            Status::Mitigated,
+            format!("live patch ({engine}) covers it; the deadline is that of the reboot"),
+        ));
     }
     let undecidable = match case.cause {
         Cause::Undecidable(why) => Some(why.to_string()),
@@ -189,19 +231,34 @@ fn status(case: &Case<'_>, claim: &Claim<'_>, relief: &Relief, steps: &mut Steps
     if case.hit.fixed.is_none() && undecidable.is_none() {
         candidates.push((Status::Unpatchable, "no fixed version is published".into()));
     }
+    if let Cause::Entitled(needs) = case.cause
+        && case
+            .profile
+            .entitlements
+            .as_ref()
+            .is_some_and(|have| !have.contains(needs))
+    {
+        candidates.push((Status::Unpatchable, format!("no entitlement: the fix needs `{needs}`")));
+    }
     if let Some(why) = undecidable.or_else(|| claim.unknown.clone()) {
         candidates.push((Status::Unknown, why));
     }
     match case.cause {
-        Cause::Reboot => candidates.push((Status::PendingReboot, "the next boot has the fix; the running kernel has not".into())),
+        Cause::Reboot => candidates.push((
+            Status::PendingReboot,
+            "the next boot has the fix; the running kernel has not".into(),
+        )),
         Cause::OldCode => candidates.push((Status::PendingReboot, "a process still runs old code".into())),
-        Cause::Open | Cause::Undecidable(_) => {}
+        Cause::Open | Cause::Entitled(_) | Cause::Undecidable(_) => {}
     }
     if let Some(held) = &claim.held {
         candidates.push((Status::Held, held.clone()));
     }
     if let Some(kind) = claim.manual {
-        candidates.push((Status::AwaitingApproval, format!("a person must ask for {} advisories", kind.as_str())));
+        candidates.push((
+            Status::AwaitingApproval,
+            format!("a person must ask for {} advisories", kind.as_str()),
+        ));
     }
     let first = candidates.into_iter().min_by_key(|(status, _)| *status);
     let (status, detail) = match first {
@@ -209,7 +266,9 @@ fn status(case: &Case<'_>, claim: &Claim<'_>, relief: &Relief, steps: &mut Steps
         None => (of_time(claim.timeliness), None),
     };
     let detail = match (&relief.partial, status) {
-        (Some(partial), Status::PendingReboot | Status::Breached | Status::AtRisk | Status::Due) => Some(partial.clone()),
+        (Some(partial), Status::PendingReboot | Status::Breached | Status::AtRisk | Status::Due) => {
+            Some(partial.clone())
+        }
         _ => detail,
     };
     (status, detail)
@@ -235,14 +294,28 @@ fn stale(
     if !case.profile.stale || status <= Status::Excepted {
         return (status, detail, false);
     }
-    steps.say("stale", || (format!("the observation is stale; from its last facts it would be {status}"), String::new()));
+    steps.say("stale", || {
+        (
+            format!("the observation is stale; from its last facts it would be {status}"),
+            String::new(),
+        )
+    });
     if status == Status::Unknown {
         return (status, detail, false);
     }
     let planned = claim.unknown.is_none()
-        && matches!(status, Status::PendingReboot | Status::Breached | Status::AtRisk | Status::Due);
+        && matches!(
+            status,
+            Status::PendingReboot | Status::Breached | Status::AtRisk | Status::Due
+        );
     let was = detail.map_or(String::new(), |d| format!(" ({d})"));
-    (Status::Unknown, Some(format!("the observation is stale; from its last facts it would be {status}{was}")), planned)
+    (
+        Status::Unknown,
+        Some(format!(
+            "the observation is stale; from its last facts it would be {status}{was}"
+        )),
+        planned,
+    )
 }
 
 /// The engine of a live patch that covers the advisory or all its CVEs.
@@ -253,4 +326,3 @@ fn live_patched<'a>(case: &Case<'a>) -> Option<&'a str> {
     let all = cves.peek().is_some() && cves.all(covered);
     (covered(&case.advisory.id) || all).then_some(engine.as_ref())
 }
-

@@ -7,7 +7,9 @@ use super::events::{Event, MEMORY_FILE};
 use super::fold::HistoryFault;
 use super::state::{WaveEvent, WaveState};
 use crate::canonical::sha256_hex;
-use crate::propose::{ForgeView, LedgerLine, parse_chain};
+use super::forge::ForgeView;
+use super::ledger::LedgerLine;
+use super::ledger_chain::parse_chain;
 
 /// What an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::events::{Event, MEMORY_FILE, ledger_file};
-use super::frozen::{FrozenRollout, read_plan_json};
+use super::wire::{FrozenRollout, read_plan_json};
 use super::rollout::{BatchProgress, OpenRollout, WaveProgress};
 use super::state::{WaveEvent, WaveState};
 use super::{Halted, History, Memory};
-use crate::propose::{ForgeView, LedgerLine, PullRequest, PullRequestState, parse_chain};
+use super::forge::{ForgeView, PullRequest, PullRequestState};
+use super::ledger::LedgerLine;
+use super::ledger_chain::parse_chain;
 
 /// Something in the forge or the ledger that cannot be believed. A run that meets one decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,13 +67,13 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
 /// that asks to resume names it.
 pub fn last_stop(ledger: &[u8]) -> Option<String> {
     let lines = ledger.split(|b| *b == b'\n').filter(|l| !l.is_empty());
-    let stops = lines.filter(|line| {
+    let mut stops = lines.filter(|line| {
         let event = serde_json::from_slice::<LedgerLine>(line).ok();
         event.and_then(|l| Event::from_parts(&l.event, &l.data)).is_some_and(|e| {
             matches!(e, Event::Halt { .. } | Event::Wave { moved: WaveEvent::Halted, .. })
         })
     });
-    stops.last().map(crate::canonical::sha256_hex)
+    stops.next_back().map(crate::canonical::sha256_hex)
 }
 
 fn fold_memory(lines: &[LedgerLine]) -> Memory {

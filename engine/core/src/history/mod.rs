@@ -5,16 +5,22 @@
 mod audit;
 mod events;
 mod fold;
-mod frozen;
+mod forge;
+mod ledger;
+mod ledger_chain;
 mod rollout;
 mod state;
+pub mod wire;
 
 pub use audit::{AuditReport, audit};
 pub use events::*;
 pub use fold::*;
-pub use frozen::*;
+pub use forge::*;
+pub use ledger::*;
+pub use ledger_chain::{AppendError, ChainFault, append, head, holds_head, parse_chain};
 pub use rollout::*;
 pub use state::*;
+pub use wire::{FrozenAsset, FrozenBatch, FrozenRollout, FrozenWave, ResultStatus, read_plan_json, read_result};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -53,10 +53,14 @@ pub(super) fn catalog(set: &SourceSet, diagnostics: &mut Diagnostics) -> Reading
         places: places(&documents),
         ..Catalog::default()
     };
+    let mut projects: BTreeMap<DocId, Value> = BTreeMap::new();
     let checked: Vec<Checked> = documents.docs.par_iter().map(|doc| check(doc, &documents)).collect();
     for ((id, _), checked) in documents.iter().zip(checked) {
         diagnostics.extend(checked.diagnostics);
         let first = register(&documents, id, &mut names, diagnostics);
+        if let Some(value) = checked.value.as_ref().filter(|value| kind_of(value) == "Project") {
+            projects.insert(id, value.clone());
+        }
         if let (true, Some(value)) = (first, checked.value)
             && let Err((pointer, message)) = insert(&mut catalog, id, &value)
         {
@@ -65,7 +69,10 @@ pub(super) fn catalog(set: &SourceSet, diagnostics: &mut Diagnostics) -> Reading
             diagnostics.push(Diagnostic::new(Code::WrongValue, format!("{name}: {message}")).at(at, pointer));
         }
     }
-    let project = project(&mut catalog, &documents, set, diagnostics);
+    let project = find_project(&documents, set, &names, diagnostics);
+    if let Some(id) = project {
+        read_project(&mut catalog, id, &documents, projects.get(&id));
+    }
     Reading {
         catalog,
         documents,
@@ -150,20 +157,26 @@ fn yaml_diagnostic(text: &Text, problem: Problem) -> Diagnostic {
 /// dangling.
 fn salvage(text: &Text, range: Range<usize>) -> Option<(String, String)> {
     let lines: Vec<&str> = text.slice(range).lines().collect();
-    let value = |line: &str, key: &str| {
-        let rest = line.trim().strip_prefix(key)?.trim();
-        let word = rest.split_whitespace().next()?;
-        Some(word.trim_matches(['"', '\'']).to_owned())
+    let after = |line: &str, key: &str| {
+        let (_, rest) = line.split_once(key)?;
+        let word = rest
+            .trim_start()
+            .split(|c: char| c.is_whitespace() || matches!(c, ',' | '}'))
+            .next()?;
+        let word = word.trim_matches(['"', '\'']);
+        (!word.is_empty()).then(|| word.to_owned())
     };
     let kind = lines
         .iter()
-        .find_map(|l| l.starts_with("kind:").then(|| value(l, "kind:")).flatten())?;
+        .find(|l| l.starts_with("kind:"))
+        .and_then(|l| after(l, "kind:"))?;
     let metadata = lines.iter().position(|l| l.starts_with("metadata:"))?;
-    let name = lines
+    let inside = lines
         .iter()
-        .skip(metadata + 1)
-        .take_while(|l| l.starts_with([' ', '\t']))
-        .find_map(|l| value(l, "name:"))?;
+        .enumerate()
+        .skip(metadata)
+        .take_while(|(i, l)| *i == metadata || l.starts_with([' ', '\t']));
+    let name = inside.into_iter().find_map(|(_, line)| after(line, "name:"))?;
     Some((kind, name))
 }
 
@@ -289,9 +302,12 @@ fn register(documents: &Documents, id: DocId, names: &mut Names, diagnostics: &m
     false
 }
 
+fn kind_of(value: &Value) -> &str {
+    value.get("kind").and_then(Value::as_str).unwrap_or("")
+}
+
 fn insert(catalog: &mut Catalog, id: DocId, value: &Value) -> Result<(), (String, String)> {
-    let kind = value.get("kind").and_then(Value::as_str).unwrap_or("").to_owned();
-    match kind.as_str() {
+    match kind_of(value) {
         "Advisory" => typed(value, id, &mut catalog.advisories),
         "AssetClass" => typed(value, id, &mut catalog.classes),
         "ChangeFreeze" => typed(value, id, &mut catalog.freezes),
@@ -351,13 +367,8 @@ fn part<T: DeserializeOwned>(value: &Value, key: &str) -> Result<T, (String, Str
     })
 }
 
-/// Finds the one Project, which stands in `patchwave.yaml`, and fills in its defaults.
-fn project(
-    catalog: &mut Catalog,
-    documents: &Documents,
-    set: &SourceSet,
-    diagnostics: &mut Diagnostics,
-) -> Option<DocId> {
+/// Finds the one Project, which stands in `patchwave.yaml`.
+fn find_project(documents: &Documents, set: &SourceSet, names: &Names, diagnostics: &mut Diagnostics) -> Option<DocId> {
     let projects = documents
         .iter()
         .filter(|(_, doc)| doc.kind() == "Project")
@@ -371,10 +382,14 @@ fn project(
         diagnostics.push(no_project(id, &message).help(help));
     }
     let Some(first) = here.first().copied() else {
-        let message = if set.files.iter().any(|f| f.path == PROJECT_FILE) {
-            format!("`{PROJECT_FILE}` holds no Project")
-        } else {
-            format!("there is no `{PROJECT_FILE}`, so this is no patchwave repository")
+        let file = set.files.iter().find(|f| f.path == PROJECT_FILE);
+        // A Project that is not YAML, or a file that cannot be read, has its own error.
+        if names.contains_key("Project") || file.is_some_and(|f| f.fault.is_some()) {
+            return None;
+        }
+        let message = match file {
+            Some(_) => format!("`{PROJECT_FILE}` holds no Project"),
+            None => format!("there is no `{PROJECT_FILE}`, so this is no patchwave repository"),
         };
         let missing = Diagnostic::new(Code::NoProject, message).at(Location::whole_file(PROJECT_FILE), "");
         diagnostics.push(missing.help("`patchwave init` writes one that works"));
@@ -384,11 +399,29 @@ fn project(
         let second = no_project(*id, "there is already a Project in this file");
         diagnostics.push(second.related(documents.locate(first, "/kind"), "the other one"));
     }
-    let found = documents
-        .get(first)
-        .and_then(|doc| resource::<wire::ProjectSpec>(&doc.value, first).ok());
-    let Some(found) = found else { return Some(first) };
-    let mut spec = found.spec;
+    Some(first)
+}
+
+/// Reads the Project and fills in its defaults. Of one with a fault, the paths are read all the same, because they say
+/// where everything else is.
+fn read_project(catalog: &mut Catalog, id: DocId, documents: &Documents, value: Option<&Value>) {
+    let written = documents.get(id).map(|doc| &doc.value);
+    let found = value.and_then(|value| resource::<wire::ProjectSpec>(value, id).ok());
+    let mut spec = match found {
+        Some(found) => {
+            catalog.project_name = found.name;
+            found.spec
+        }
+        None => {
+            let paths = written
+                .and_then(|value| value.pointer("/spec/paths"))
+                .map(serde::Deserialize::deserialize);
+            wire::ProjectSpec {
+                paths: paths.and_then(Result::ok).unwrap_or_default(),
+                ..wire::ProjectSpec::default()
+            }
+        }
+    };
     if spec.state.path.is_none() && spec.state.url.is_none() {
         spec.state.path = Some(".patchwave/state".into());
     }
@@ -399,7 +432,5 @@ fn project(
         .as_deref()
         .and_then(|name| TimeZone::get(name).ok());
     catalog.zone = Zone(zone.unwrap_or(TimeZone::UTC));
-    catalog.project_name = found.name;
     catalog.project = spec;
-    Some(first)
 }

@@ -114,6 +114,49 @@ fn a_zone_decides_what_a_bare_date_means() {
 }
 
 #[test]
+fn a_project_with_a_fault_still_says_where_things_are() {
+    let load_project = |text: &str| {
+        let files = vec![SourceFile::new(PROJECT_FILE, text)];
+        let (catalog, diagnostics) = load(
+            &SourceSet {
+                files,
+                ..SourceSet::default()
+            },
+            now(),
+        );
+        (
+            catalog.project.paths.policies,
+            diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(),
+        )
+    };
+    let project = |rest: &str| format!("{PROJECT}spec:\n  paths: {{policies: rules}}\n{rest}");
+    assert_eq!(load_project(&project("")), ("rules".into(), vec![]));
+    assert_eq!(
+        load_project(&project("  colour: red\n")),
+        ("rules".into(), vec![Code::UnknownField])
+    );
+    assert_eq!(
+        load_project(&project("  forge: {type: svn}\n")),
+        ("rules".into(), vec![Code::WrongValue])
+    );
+    assert_eq!(
+        load_project(&project("  forge: {type: [\n")),
+        ("policies".into(), vec![Code::YamlSyntax])
+    );
+}
+
+#[test]
+fn a_decision_table_is_looked_for_where_the_repository_was_looked_into() {
+    let text = "apiVersion: patchwave.dev/v1\nkind: SlaPolicy\nmetadata: {name: s}\nspec: {table: {file: tables/mine.json}, default: {within: 1d}}\n";
+    let mut set = set(&[("policies/s.yaml", text)]);
+    assert_eq!(codes(&set), Vec::<String>::new());
+    set.present.insert("tables/other.json".into());
+    assert_eq!(codes(&set), ["PW0201 policies/s.yaml:4:22"]);
+    set.blobs.insert("tables/mine.json".into(), "{}".into());
+    assert_eq!(codes(&set), Vec::<String>::new());
+}
+
+#[test]
 fn a_secret_is_never_repeated() {
     let text = "apiVersion: patchwave.dev/v1\nkind: Source\nmetadata: {name: a}\nspec: {kind: monitor, type: prometheus, url: \"https://u:hunter2@x.example\"}\n";
     let set = set(&[("fleets/a.yaml", text)]);

@@ -219,22 +219,6 @@ pub struct Batch {
     pub account: Account,
 }
 
-impl Batch {
-    /// Takes in everything of `other`, behind what is here, and returns how its package sets are called here, by the
-    /// number they had there. Nothing is copied row by row if this batch is still empty.
-    pub fn append(&mut self, mut other: Self) -> Vec<PackageSetId> {
-        let sets = self.tables.take_in(other.tables);
-        for record in &mut other.assets {
-            record.facts.rename_sets(&sets);
-        }
-        self.assets.append(&mut other.assets);
-        self.advisories.append(&mut other.advisories);
-        self.exploited.append(&mut other.exploited);
-        self.account.append(other.account);
-        sets
-    }
-}
-
 /// read + skipped = total, always.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {

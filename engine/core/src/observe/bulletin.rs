@@ -13,24 +13,26 @@ use crate::name::Severity;
 use crate::time::Boundary;
 use jiff::tz::TimeZone;
 
-/// The records of one source, each id once: a feed that holds a record twice (an older copy beside a newer one) means
-/// the one that was modified last, and an old copy must not bring back what was withdrawn.
+/// The records of one source, each id once. A feed that holds an older copy of a record beside a newer one means the
+/// newer: an old copy must not bring back what was withdrawn. Copies that were modified at the same time are parts of
+/// one (some feeds write a file for each release): their fixes and aliases are put together.
 pub(super) fn newest(mut records: Vec<AdvisoryRecord>, notes: &mut Vec<Note>) -> Vec<AdvisoryRecord> {
     records.sort_by(|a, b| {
-        let key = |r: &AdvisoryRecord| (r.modified, r.withdrawn, r.provenance.clone());
-        a.id.cmp(&b.id).then_with(|| key(b).cmp(&key(a)))
+        let key = |r: &AdvisoryRecord| (r.modified, r.withdrawn);
+        a.id.cmp(&b.id)
+            .then_with(|| key(b).cmp(&key(a)))
+            .then_with(|| a.provenance.cmp(&b.provenance))
     });
     let mut kept: Vec<AdvisoryRecord> = Vec::with_capacity(records.len());
     for record in records {
-        match kept.last() {
+        match kept.last_mut() {
             Some(last) if last.id == record.id => {
-                let same = AdvisoryRecord {
-                    provenance: last.provenance.clone(),
-                    ..record.clone()
-                } == *last;
-                if !same {
+                let same_time = (last.modified, last.withdrawn) == (record.modified, record.withdrawn);
+                if same_time {
+                    put_together(last, record);
+                } else {
                     let message = format!(
-                        "stands twice in source `{}`, with different contents; the one in {} counts, as the last modified",
+                        "stands twice in source `{}`, modified at different times; the copy in {} is newer and counts",
                         record.provenance.source, last.provenance.file
                     );
                     note(notes, false, &record.id, message);
@@ -40,6 +42,19 @@ pub(super) fn newest(mut records: Vec<AdvisoryRecord>, notes: &mut Vec<Note>) ->
         }
     }
     kept
+}
+
+fn put_together(into: &mut AdvisoryRecord, part: AdvisoryRecord) {
+    into.severity = into.severity.max(part.severity);
+    into.types.extend(part.types);
+    into.types.sort();
+    into.types.dedup();
+    into.aliases.extend(part.aliases);
+    into.aliases.sort();
+    into.aliases.dedup();
+    into.fixes.extend(part.fixes);
+    into.fixes.sort();
+    into.fixes.dedup();
 }
 
 /// The Advisory resources as records.

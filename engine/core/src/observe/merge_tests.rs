@@ -1,11 +1,9 @@
-//! Merging by example, and by property.
+//! Merging by example; `merge_properties` has what holds of any.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use proptest::prelude::*;
-
 use super::*;
 use crate::load::wire::{AdvisorySpec, FleetSpec, Lifecycle, SourceSpec};
 use crate::name::Severity;
@@ -73,7 +71,9 @@ fn record(source: &str, name: &str, observed_at: &str, words: &str, tables: &mut
     }
 }
 
-type Said<'a> = (&'a str, &'a [(&'a str, &'a str, &'a str)]);
+pub(super) type Words<'a> = (&'a str, &'a str, &'a str);
+pub(super) type Owned = (String, String, String);
+pub(super) type Said<'a> = (&'a str, &'a [Words<'a>]);
 
 /// What sources say, each with (name, hour of 2026-11-20, facts).
 fn batches(said: &[Said<'_>]) -> Vec<SourceBatch> {
@@ -98,7 +98,7 @@ fn batches(said: &[Said<'_>]) -> Vec<SourceBatch> {
     said.iter().map(batch).collect()
 }
 
-fn merged(fleets: &[(&str, &str)], sources: &[(&str, &str)], said: &[Said<'_>]) -> Observation {
+pub(super) fn merged(fleets: &[(&str, &str)], sources: &[(&str, &str)], said: &[Said<'_>]) -> Observation {
     let fleets: Vec<(&str, FleetSpec)> = fleets.iter().map(|(name, json)| (*name, spec(json))).collect();
     let fleets: Vec<_> = fleets.iter().map(|(name, spec)| (*name, spec)).collect();
     let sources: Vec<(&str, SourceSpec)> = sources.iter().map(|(name, extra)| (*name, inventory(extra))).collect();
@@ -113,7 +113,7 @@ fn merged(fleets: &[(&str, &str)], sources: &[(&str, &str)], said: &[Said<'_>]) 
 }
 
 /// One line an asset: what tests compare.
-fn lines(observation: &Observation) -> Vec<String> {
+pub(super) fn lines(observation: &Observation) -> Vec<String> {
     let line = |asset: &Asset| {
         let versions = asset.facts.packages.map_or(String::new(), |set| {
             let tables = &observation.tables;
@@ -142,7 +142,7 @@ fn lines(observation: &Observation) -> Vec<String> {
     observation.assets.iter().map(line).collect()
 }
 
-fn notes(observation: &Observation) -> Vec<String> {
+pub(super) fn notes(observation: &Observation) -> Vec<String> {
     let note = |n: &Note| format!("{}{}: {}", if n.error { "error " } else { "" }, n.subject, n.message);
     observation.notes.iter().map(note).collect()
 }
@@ -513,6 +513,16 @@ fn advisories_are_kept_apart_joined_with_kev_and_claim_their_ecosystems() {
 }
 
 #[test]
+fn parts_of_one_record_are_put_together() {
+    let mut other = advisory("A", "s", &["CVE-2"], None);
+    other.fixes[0].ecosystem.release = Some("8".into());
+    let copies = vec![advisory("A", "s", &["CVE-1"], None), other, advisory("A", "s", &["CVE-1"], None)];
+    let mut notes = Vec::new();
+    let whole = bulletin::newest(copies, &mut notes);
+    assert_eq!((whole.len(), whole[0].fixes.len(), whole[0].aliases.len(), notes.len()), (1, 2, 2, 0));
+}
+
+#[test]
 fn a_range_ends_where_the_vendor_says() {
     let mut fix = advisory("A", "s", &[], None).fixes.remove(0);
     fix.introduced = Some("1".into());
@@ -522,61 +532,4 @@ fn a_range_ends_where_the_vendor_says() {
     assert_eq!(affected(&fix), [false, true, true, true, false]);
     fix.last_affected = None;
     assert_eq!(affected(&fix), [false, true, true, true, true]);
-}
-
-proptest! {
-    /// \[order\]: permuting sources and records changes nothing.
-    #[test]
-    fn order_does_not_count(
-        records in prop::collection::vec((0..3_usize, 0..5_usize, 0..4_u8, 0..3_u8, 0..3_u8, 0..3_u8), 0..14),
-        seed in any::<u64>(),
-    ) {
-        const SOURCES: [&str; 3] = ["one", "two", "three"];
-        let text = |(_, name, hour, machine, fqdn, package): &(usize, usize, u8, u8, u8, u8)| {
-            let facts = format!("machine=m{machine} fqdn=h{fqdn} package={package}");
-            (["a", "b", "B", "c", "d"][*name].to_owned(), format!("0{hour}"), facts)
-        };
-        let observed = |order: &[usize], sources: &[usize]| {
-            let said: Vec<(&str, Vec<(String, String, String)>)> = sources.iter().map(|s| {
-                (SOURCES[*s], order.iter().filter(|i| records[**i].0 == *s).map(|i| text(&records[*i])).collect())
-            }).collect();
-            let said: Vec<(&str, Vec<(&str, &str, &str)>)> = said.iter().map(|(s, r)| {
-                (*s, r.iter().map(|(n, h, f)| (n.as_str(), h.as_str(), f.as_str())).collect())
-            }).collect();
-            let said: Vec<Said<'_>> = said.iter().map(|(s, r)| (*s, r.as_slice())).collect();
-            let fleets = [("f", r#"{"sources":["one","two"],"assets":[{"name":"a"}]}"#)];
-            let observation = merged(&fleets, &[("one", ""), ("two", ""), ("three", "")], &said);
-            let facts: Vec<_> = observation.assets.iter().map(|a| format!("{:?} {:?}", a.facts.identity, a.observed_at)).collect();
-            (lines(&observation), facts, notes(&observation), observation.unmanaged)
-        };
-        let straight: Vec<usize> = (0..records.len()).collect();
-        let mut shuffled = straight.clone();
-        shuffled.sort_by_key(|i| (*i as u64 + 1).wrapping_mul(seed | 1).rotate_left(17));
-        let mut sources = vec![0, 1, 2];
-        sources.rotate_left((seed % 3) as usize);
-        prop_assert_eq!(observed(&straight, &[0, 1, 2]), observed(&shuffled, &sources));
-    }
-
-    /// Every asset of the fleet's sources is a member, once; nobody is both member and unmanaged.
-    #[test]
-    fn nobody_is_lost(names in prop::collection::vec((0..2_usize, 0..6_u8, 0..3_u8), 0..12)) {
-        let records = |source: usize| -> Vec<(String, String)> {
-            names.iter().filter(|n| n.0 == source).map(|n| (format!("n{}", n.1), format!("machine=m{}", n.2))).collect()
-        };
-        let (one, two) = (records(0), records(1));
-        let said = |records: &'_ [(String, String)]| -> Vec<(String, String)> { records.to_vec() };
-        let (one, two) = (said(&one), said(&two));
-        let one: Vec<_> = one.iter().map(|(n, f)| (n.as_str(), "03", f.as_str())).collect();
-        let two: Vec<_> = two.iter().map(|(n, f)| (n.as_str(), "03", f.as_str())).collect();
-        let observation = merged(&[("f", r#"{"sources":["one","two"]}"#)], &[("one", ""), ("two", "")], &[("one", &one), ("two", &two)]);
-        let told = notes(&observation).join("\n");
-        for (name, ..) in one.iter().chain(&two) {
-            let member = observation.assets.iter().any(|a| &*a.name == *name);
-            prop_assert!(member || told.contains(&format!("is called `{name}`")), "{} {}", name, told);
-        }
-        let mut assets: Vec<_> = observation.assets.iter().map(|a| a.name.to_lowercase()).collect();
-        assets.dedup();
-        prop_assert_eq!(assets.len(), observation.assets.len());
-        prop_assert!(observation.unmanaged.is_empty());
-    }
 }

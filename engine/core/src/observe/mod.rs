@@ -13,6 +13,8 @@ mod identity;
 mod membership;
 mod merge;
 #[cfg(test)]
+mod merge_properties;
+#[cfg(test)]
 mod merge_tests;
 mod sighting;
 mod tables;

@@ -159,11 +159,11 @@ impl Tables {
         }
     }
 
-    /// Takes in everything of `other` and returns how its sets are called here.
-    pub fn absorb(&mut self, other: &Self) -> Vec<PackageSetId> {
+    /// Takes in the packages of `other`, without its sets, and returns how they are called here.
+    pub fn absorb_packages(&mut self, other: &Self) -> Vec<PackageId> {
         let symbols: Vec<Symbol> = other.texts.iter().map(|t| self.intern(t)).collect();
         let here = |s: Symbol| symbols.get(s.0 as usize).copied().unwrap_or_default();
-        let packages: Vec<PackageId> = other
+        other
             .packages
             .iter()
             .map(|p| {
@@ -177,7 +177,12 @@ impl Tables {
                 };
                 self.package_id(package)
             })
-            .collect();
+            .collect()
+    }
+
+    /// Takes in everything of `other` and returns how its sets are called here.
+    pub fn absorb(&mut self, other: &Self) -> Vec<PackageSetId> {
+        let packages = self.absorb_packages(other);
         let sets = other.sets.iter();
         sets.map(|set| {
             let ids = set

@@ -10,12 +10,12 @@ use petgraph::visit::EdgeRef as _;
 
 use super::Binding;
 use super::budget::{Bookings, Budgets};
-use super::calendar::{CalendarId, Calendars, Reading};
+use super::calendar::{CalendarId, Calendars, Reach, Reading};
 use super::graph::{Precedence, Step};
 use super::ready::{Aside, Lane, Ready, Seat};
 use super::schedule::later;
 use crate::name::{Amount, Rounding};
-use crate::time::{FitRefusal, Opening, Overrun, earliest_fit};
+use crate::time::{Opening, Overrun, earliest_fit};
 
 /// Assets that go together, and when.
 #[derive(Clone, Debug)]
@@ -447,9 +447,12 @@ fn find(
 ) -> Option<Slot> {
     let outside = matches!(reading, Reading::Outside | Reading::Open);
     let window = if outside { Arc::from("outside") } else { calendars.window_name(calendar).cloned()? };
-    let openings = calendars.openings(calendar, reading, at).iter().copied();
-    let found: Result<_, FitRefusal> = earliest_fit(openings, at, duration_seconds, cutoff_seconds, overrun);
-    let found = found.ok()?;
+    let mut look = |reach| {
+        let openings = calendars.openings(calendar, reading, at, reach).iter().copied();
+        earliest_fit(openings, at, duration_seconds, cutoff_seconds, overrun).ok()
+    };
+    // Only that nothing holds the work needs a look further ahead.
+    let found = look(Reach::Near).filter(|fit| !fit.overruns).or_else(|| look(Reach::Far))?;
     Some(Slot {
         window,
         opening: found.opening,

@@ -11,9 +11,9 @@ use super::{Binding, Refusal, Wave};
 use crate::time::DurationSeconds;
 
 /// In the order in which one would rather edit: a window is an agreement with users, a freeze with the business, a soak
-/// and sizes are caution, order and budgets keep services up.
+/// and sizes are caution, budgets and order keep services up.
 const TRIED: [Binding; 6] =
-    [Binding::Window, Binding::Freeze, Binding::Soak, Binding::Size, Binding::Predecessor, Binding::Budget];
+    [Binding::Window, Binding::Freeze, Binding::Soak, Binding::Size, Binding::Budget, Binding::Predecessor];
 
 /// Fills `binding` and `fixes` of every wave that misses its deadline or has no place in time, and gives back what is to
 /// be said of each. `before` are the bookings without this rollout.

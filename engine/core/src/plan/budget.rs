@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
 use super::context::Context;
+use crate::load::wire::Lifecycle;
 use crate::name::Rounding;
 
 /// One limit on how many of a group of assets may be disrupted at the same time.
@@ -39,7 +40,8 @@ impl Budgets {
     pub(super) fn new(ctx: &Context<'_>) -> Self {
         let mut groups: BTreeMap<Group<'_>, Vec<u32>> = BTreeMap::new();
         let count = u32::try_from(ctx.observation.assets.len()).unwrap_or(u32::MAX);
-        for index in (0..count).filter(|i| ctx.class(*i).is_some()) {
+        let counts = |i: &u32| ctx.asset(*i).is_some_and(|a| a.lifecycle != Lifecycle::Retired) && ctx.class(*i).is_some();
+        for index in (0..count).filter(counts) {
             for group in groups_of(ctx, index) {
                 groups.entry(group).or_default().push(index);
             }

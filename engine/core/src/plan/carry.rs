@@ -45,19 +45,15 @@ pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
 
 /// Every asset of `scope` that lacks a target.
 ///
-/// An asset whose finding for a target is not to be planned (excepted, held, unknown, …) keeps what it has: a person
+/// An asset whose findings for a target are all not to be planned (excepted, held, unknown, …) keeps what it has: a person
 /// said so, or nobody knows. An asset without any finding for it takes it all the same, because a rollout has one set.
 pub(super) fn members(
     ctx: &Context<'_>,
     scope: &[u32],
     standing: &mut Standing<'_>,
-    targets: &[Target],
     covers: &Covers,
 ) -> Vec<Member> {
-    let by_key: BTreeMap<PackageKey, usize> =
-        targets.iter().enumerate().map(|(i, t)| (PackageKey::of_target(t), i)).collect();
-    let target_of_hit: Vec<Option<usize>> = ctx.key_of_hit.iter().map(|k| by_key.get(k).copied()).collect();
-    scope.iter().filter_map(|index| member(ctx, *index, standing, covers, &target_of_hit)).collect()
+    scope.iter().filter_map(|index| member(ctx, *index, standing, covers)).collect()
 }
 
 fn member(
@@ -65,29 +61,27 @@ fn member(
     index: u32,
     standing: &mut Standing<'_>,
     covers: &Covers,
-    target_of_hit: &[Option<usize>],
 ) -> Option<Member> {
     let asset = ctx.asset(index)?;
     let levels = standing.of(index, asset.facts.packages);
     let lacking = levels.iter().filter(|l| l.order.is_lt());
     let mut lacks: BTreeMap<usize, Arc<str>> = lacking.map(|l| (l.target, Arc::clone(&l.version))).collect();
     let (mut deadline, mut stale, mut hits) = (None::<Timestamp>, asset.stale, Vec::new());
-    let mut barred = BTreeSet::new();
+    let (mut asked, mut barred) = (BTreeSet::new(), BTreeSet::new());
     for row in ctx.assessment.rows(index as usize) {
-        let Some(target) = target_of_hit.get(row.hit as usize).copied().flatten() else { continue };
+        let Some(target) = covers.get(row.hit as usize).copied().flatten() else { continue };
         let (Some(judgement), Some(hit)) = (ctx.judgement(row.judgement), ctx.hit(row.hit)) else { continue };
         if judgement.is_planned() {
-            if covers.get(row.hit as usize).copied().flatten().is_some() {
-                lacks.entry(target).or_insert_with(|| Arc::clone(&hit.installed));
-                hits.push(row.hit);
-                deadline = earlier(deadline, judgement.deadline);
-                stale |= judgement.planned_from_stale;
-            }
+            lacks.entry(target).or_insert_with(|| Arc::clone(&hit.installed));
+            asked.insert(target);
+            hits.push(row.hit);
+            deadline = earlier(deadline, judgement.deadline);
+            stale |= judgement.planned_from_stale;
         } else if judgement.status != Status::Compliant {
             barred.insert(target);
         }
     }
-    let targets: Vec<(usize, Arc<str>)> = lacks.into_iter().filter(|(t, _)| !barred.contains(t)).collect();
+    let targets: Vec<(usize, Arc<str>)> = lacks.into_iter().filter(|(t, _)| asked.contains(t) || !barred.contains(t)).collect();
     let has_facts = asset.facts.os.is_some();
     (has_facts && !targets.is_empty()).then_some(Member {
         asset: index,

@@ -26,8 +26,7 @@ pub fn closed_by(
     };
     let found = observation.assets.get(index)?;
     let name = assessment.class_of.get(index).and_then(Option::as_ref);
-    let class = name.and_then(|name| catalog.classes.get(name));
-    let class: Class<'_> = class.map(|c| (c.name.as_ref(), &c.spec));
+    let class: Class<'_> = name.and_then(|name| catalog.classes.get(name));
     let zone = &catalog.zone.0;
     let is_lifted = |freeze: &str| {
         catalog.overrides.values().map(|o| &o.spec).any(|o| {

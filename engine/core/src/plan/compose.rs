@@ -307,7 +307,7 @@ impl<'a> Composer<'a, '_> {
             open: None,
             earliest: self.ctx.now,
         };
-        let mut prepared = self.without_unused(draft, &[]);
+        let mut prepared = self.without_unused(draft, needed, &[]);
         for candidate in approved {
             let target = prepared.covers.get(candidate.hit as usize).copied().flatten();
             if target.is_some_and(|t| prepared.refused.contains(&(candidate.asset, t))) {
@@ -322,16 +322,20 @@ impl<'a> Composer<'a, '_> {
         Some(prepared)
     }
 
-    /// Prepares a draft and leaves out targets that nobody takes, those in `kept` aside: a patch set says what is done.
-    fn without_unused(&mut self, draft: Draft<'a>, kept: &[Target]) -> Prepared<'a> {
+    /// Prepares a draft and leaves out targets, those in `kept` aside, that help none of the findings it is for: others
+    /// may lack them too, but on their account alone nothing is started.
+    fn without_unused(&mut self, draft: Draft<'a>, needed: &[Candidate], kept: &[Target]) -> Prepared<'a> {
         let prepared = prepare(self.ctx, self.calendars, self.budgets, draft.clone());
+        let carried = prepared.carried();
+        let helped = needed.iter().filter(|c| carries(&prepared, &carried, **c));
         let used: BTreeSet<usize> =
-            prepared.waves.iter().flat_map(|w| w.everyone()).flat_map(|m| m.targets.iter().map(|(t, _)| *t)).collect();
-        if used.is_empty() || (0..draft.targets.len()).all(|t| used.contains(&t)) {
+            helped.filter_map(|c| prepared.covers.get(c.hit as usize).copied().flatten()).collect();
+        let stays = |(index, target): &(usize, &Target)| used.contains(index) || kept.contains(target);
+        if draft.targets.iter().enumerate().all(|t| stays(&t)) {
             return prepared;
         }
         let targets = draft.targets.iter().enumerate();
-        let targets = targets.filter(|(i, t)| used.contains(i) || kept.contains(t)).map(|(_, t)| t.clone());
+        let targets = targets.filter(stays).map(|(_, t)| t.clone());
         let smaller = Draft { targets: targets.collect(), ..draft };
         let mut again = prepare(self.ctx, self.calendars, self.budgets, smaller);
         // What was refused with the larger set is refused still; its targets are only not part of the set.
@@ -367,7 +371,7 @@ impl<'a> Composer<'a, '_> {
         let Some(open) = old.draft.open else { return };
         let targets = self.targets(policy, &newcomers, &newcomers, &open.targets);
         let draft = Draft { targets, ..old.draft.clone() };
-        let mut prepared = self.without_unused(draft, &open.targets);
+        let mut prepared = self.without_unused(draft, &newcomers, &open.targets);
         if prepared.draft.targets == open.targets {
             return;
         }
@@ -388,7 +392,7 @@ impl<'a> Composer<'a, '_> {
         let emergency = new.iter().filter(|p| p.draft.lane == Lane::Emergency);
         let emergency_assets: usize = emergency.map(Prepared::asset_count).sum();
         let limited = policy.spec.limits.emergency_assets.is_some() && emergency_assets > 0;
-        let scope = if limited { self.ctx.in_scope(&policy.spec).len() } else { 0 };
+        let scope = if limited { self.ctx.in_scope(&policy.name).len() } else { 0 };
         let start = Start { emergency_assets, scope, new_rollouts: new.len() };
         match limits::broken(self.ctx, policy, &start) {
             None => new.into_iter().for_each(|prepared| self.push(prepared)),

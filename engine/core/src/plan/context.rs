@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
-use super::matching::{self, Class};
+use super::matching;
 use super::{PlanNote, Refusal};
-use crate::assess::{Assessment, Hit, Judgement};
+use crate::assess::{self, Assessment, Hit, Judgement};
 use crate::history::{History, Target};
-use crate::load::wire::{AssetClassSpec, Lifecycle, PatchPolicySpec, Service};
+use crate::load::wire::{AssetClassSpec, Lifecycle, Service};
 use crate::load::{Catalog, Resource};
 use crate::name::LabelSelector;
 use crate::observe::{Asset, Observation};
@@ -30,6 +30,7 @@ pub(super) struct Context<'a> {
     pub(super) key_of_hit: Vec<PackageKey>,
     /// Services, split by environment.
     pub(super) services: Services<'a>,
+    scopes: BTreeMap<Arc<str>, Vec<u32>>,
 }
 
 /// A target without its version: what is updated.
@@ -115,7 +116,8 @@ impl<'a> Context<'a> {
         let classes: Vec<_> = (0..observation.assets.len()).map(class_of).collect();
         let services = Services::new(catalog, observation, &classes);
         let key_of_hit = assessment.hits.iter().map(PackageKey::of_hit).collect();
-        Self { catalog, observation, assessment, history, now, classes, key_of_hit, services }
+        let scopes = scopes(catalog, observation);
+        Self { catalog, observation, assessment, history, now, classes, key_of_hit, services, scopes }
     }
 
     pub(super) fn asset(&self, index: u32) -> Option<&'a Asset> {
@@ -148,17 +150,23 @@ impl<'a> Context<'a> {
         unreadable: bool,
     ) -> bool {
         let Some(asset) = self.asset(index) else { return false };
-        let class: Class<'_> = self.class(index).map(|c| (c.name.as_ref(), &c.spec));
-        matching::matches(self.catalog, asset, class, selector, when).unwrap_or(unreadable)
+        matching::matches(self.catalog, asset, self.class(index), selector, when).unwrap_or(unreadable)
     }
 
     /// The assets a policy is about, ascending. Retired ones are nobody's any more.
-    pub(super) fn in_scope(&self, policy: &PatchPolicySpec) -> Vec<u32> {
-        let scope = &policy.scope;
-        let all = 0..u32::try_from(self.observation.assets.len()).unwrap_or(u32::MAX);
-        let lives = |i: &u32| self.asset(*i).is_some_and(|a| a.lifecycle != Lifecycle::Retired);
-        all.filter(lives).filter(|i| self.matches(*i, scope.selector.as_ref(), scope.when.as_deref(), false)).collect()
+    pub(super) fn in_scope(&self, policy: &str) -> &[u32] {
+        self.scopes.get(policy).map_or(&[], |v| v)
     }
+}
+
+/// The assets of each policy.
+fn scopes(catalog: &Catalog, observation: &Observation) -> BTreeMap<Arc<str>, Vec<u32>> {
+    let mut scopes: BTreeMap<Arc<str>, Vec<u32>> = BTreeMap::new();
+    let assets = observation.assets.iter().zip(assess::scope(catalog, observation)).zip(0_u32..);
+    for ((_, policies), index) in assets.filter(|((a, _), _)| a.lifecycle != Lifecycle::Retired) {
+        policies.into_iter().for_each(|p| scopes.entry(p).or_default().push(index));
+    }
+    scopes
 }
 
 /// A service within one environment.

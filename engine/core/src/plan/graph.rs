@@ -167,19 +167,14 @@ fn closure_has(closures: &BTreeMap<u32, BTreeSet<u32>>, group: u32, wanted: u32)
 }
 
 /// Adds, for each group of positions that share something unproved, one canary that goes before the others; gives back
-/// which positions are canaries. The canary is the one that the order so far puts first, so no cycle can arise.
+/// which positions are canaries. The canary is the first by depth in the order so far, then by name; every edge, old and new,
+/// goes up in that order, so no cycle can arise.
 pub(super) fn add_canaries(graph: &mut Precedence, groups: &[Vec<usize>], count: usize) -> Vec<bool> {
     let mut canaries = vec![false; count];
-    let order = toposort(&*graph, None).unwrap_or_default();
-    let mut place: BTreeMap<usize, (usize, NodeIndex)> = BTreeMap::new();
-    for (at, node) in order.into_iter().enumerate() {
-        if let Some(Step::Asset(position)) = graph.node_weight(node) {
-            place.insert(*position, (at, node));
-        }
-    }
+    let place = depths(graph);
     for group in groups {
-        let first = group.iter().filter_map(|p| place.get(p).map(|at| (at, p))).min();
-        let Some((&(_, first_node), &first)) = first else { continue };
+        let first = group.iter().filter_map(|p| place.get(p).map(|(depth, node)| (*depth, *p, *node))).min();
+        let Some((_, first, first_node)) = first else { continue };
         if let Some(slot) = canaries.get_mut(first) {
             *slot = true;
         }
@@ -191,6 +186,24 @@ pub(super) fn add_canaries(graph: &mut Precedence, groups: &[Vec<usize>], count:
         }
     }
     canaries
+}
+
+/// How deep in the order each position stands, with its node. Every edge leads to something deeper.
+fn depths(graph: &Precedence) -> BTreeMap<usize, (usize, NodeIndex)> {
+    let mut depth = vec![0_usize; graph.node_count()];
+    let mut place = BTreeMap::new();
+    for node in toposort(graph, None).unwrap_or_default() {
+        let here = depth.get(node.index()).copied().unwrap_or_default();
+        for next in graph.neighbors(node) {
+            if let Some(slot) = depth.get_mut(next.index()) {
+                *slot = (*slot).max(here + 1);
+            }
+        }
+        if let Some(Step::Asset(position)) = graph.node_weight(node) {
+            place.insert(*position, (here, node));
+        }
+    }
+    place
 }
 
 /// Members of rank n finish before members of rank n + 1 start.
@@ -209,10 +222,13 @@ fn in_sequence(graph: &mut Precedence, members: &[(u32, NodeIndex)], rank: impl 
     }
 }
 
+/// Fleet, label `cluster`, environment.
+type Cluster<'a> = (&'a str, &'a str, &'a str);
+
 /// Control planes before workers, cluster by cluster (label `cluster`, else the fleet): nodes must not be newer than
 /// their control plane (Kubernetes version skew policy).
 fn control_planes(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &FxHashMap<u32, NodeIndex>) {
-    let mut clusters: BTreeMap<(&str, &str, &str), Vec<(u32, NodeIndex)>> = BTreeMap::new();
+    let mut clusters: BTreeMap<Cluster<'_>, Vec<(u32, NodeIndex)>> = BTreeMap::new();
     for (index, node) in assets.iter().filter_map(|a| node_of.get(a).map(|n| (*a, *n))) {
         let (Some(asset), Some(class)) = (ctx.asset(index), ctx.class(index)) else { continue };
         if asset.facts.kubernetes.as_ref().is_some_and(|k| k.role.is_some()) {

@@ -3,8 +3,8 @@
 //! ```text
 //! findings ─► cut ─► targets ─► who lacks them ─► waves ─► refusals ─► order ─► batches in openings
 //! ```
-//! [`plan()`] is a pure function of what it is given, now included: the same input gives the same plan, whatever the order
-//! of the input. [`lint()`] checks any plan without sharing code with what made it.
+//! [`plan()`](plan()) is a pure function of what it is given, now included: the same input gives the same plan, whatever the order
+//! of the input. [`lint()`](lint()) checks any plan without sharing code with what made it.
 
 mod batches;
 mod binding;
@@ -16,8 +16,12 @@ mod compose;
 mod context;
 mod cut;
 mod digest;
+mod display;
 mod graph;
+mod graph_display;
+mod json;
 mod limits;
+mod lint;
 mod matching;
 mod membership;
 mod nouns;
@@ -28,12 +32,14 @@ mod reversible;
 mod schedule;
 mod screen;
 mod targets;
-mod temp;
 mod tested;
 
 pub use closed::closed_by;
 pub use digest::patchset_digest;
-pub use temp::*;
+pub use display::{markdown, text};
+pub use graph_display::{Graph, GraphEdge, GraphNode, dot, graph, graph_json, mermaid};
+pub use json::{PLAN_FORMAT, Summary, json, summary};
+pub use lint::{Fault, lint};
 pub use nouns::*;
 pub use openings::{BatchTimes, openings_of};
 

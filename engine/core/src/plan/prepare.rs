@@ -110,8 +110,8 @@ pub(super) fn prepare<'a>(
     let graph = WaveGraph::new(specs);
     let covers = carry::covers(ctx, &draft.targets);
     let mut standing = Standing::new(ctx, &draft.targets);
-    let scope = ctx.in_scope(&draft.policy.spec);
-    let found = carry::members(ctx, &scope, &mut standing, &draft.targets, &covers);
+    let scope = ctx.in_scope(&draft.policy.name);
+    let found = carry::members(ctx, scope, &mut standing, &covers);
     let mut refused = Refused::default();
     let fixed = frozen(ctx, &draft, &found, &mut standing);
     let placed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
@@ -152,7 +152,7 @@ pub(super) fn prepare<'a>(
             }
         }
     }
-    assemble(ctx, draft, graph, covers, (waves, fixed, refused), &scope, &mut standing)
+    assemble(ctx, draft, graph, covers, (waves, fixed, refused), scope, &mut standing)
 }
 
 fn name_at(specs: &[crate::load::wire::WaveSpec], wave: usize) -> &str {
@@ -172,7 +172,7 @@ fn assemble<'a>(
     standing: &mut Standing<'a>,
 ) -> Prepared<'a> {
     let specs = &draft.strategy.spec.waves;
-    let wave_of: FxHashMap<u32, usize> = scope
+    let wave_of: Vec<(u32, usize)> = scope
         .iter()
         .filter_map(|a| match membership(ctx, specs, *a) {
             Membership::Wave(wave) => Some((*a, wave)),

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::Refusal;
 use super::carry::{Member, name_of, place};
 use super::context::Context;
@@ -37,7 +35,7 @@ pub(super) struct Rule<'r, 'a> {
     pub(super) waves: &'r [WaveSpec],
     pub(super) graph: &'r WaveGraph,
     /// The wave of every asset in scope.
-    pub(super) wave_of: &'r FxHashMap<u32, usize>,
+    pub(super) wave_of: &'r [(u32, usize)],
 }
 
 impl<'a> Rule<'_, 'a> {

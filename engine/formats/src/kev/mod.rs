@@ -12,13 +12,13 @@ use serde_json::value::RawValue;
 
 use crate::fields::{Fields, Text, excerpt};
 use crate::records::RecordReader;
-use crate::sheet::{KnownLists, Sheet};
+use crate::sheet::{Known, Sheet};
 
 /// Reads catalogues; one document holds all entries, and an entry is a record.
 pub(crate) struct Kev;
 
 impl RecordReader for Kev {
-    fn record(&self, raw: &[u8], at: &Provenance, _: &KnownLists, sheet: &mut Sheet) {
+    fn record(&self, raw: &[u8], at: &Provenance, _: &Known, sheet: &mut Sheet) {
         let entries = Fields::parse(raw)
             .map_err(|error| error.to_string())
             .and_then(|catalogue| catalogue.get::<Vec<&RawValue>>("vulnerabilities"));

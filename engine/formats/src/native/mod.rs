@@ -19,11 +19,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use patchwave_core::observe::{AssetRecord, Facts, Identity, Os, Provenance, is_asset_name};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::fields::{Fields, Text, excerpt};
 use crate::records::RecordReader;
-use crate::sheet::{KnownLists, ListField, Sheet};
+use crate::sheet::{Known, ListField, ListUse, Sheet};
 
 /// How far ahead of now a clock may be without a word: more than any machine with a working time service.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -59,7 +58,7 @@ pub(crate) struct Native {
 }
 
 impl RecordReader for Native {
-    fn record(&self, raw: &[u8], at: &Provenance, known: &KnownLists, sheet: &mut Sheet) {
+    fn record(&self, raw: &[u8], at: &Provenance, known: &Known, sheet: &mut Sheet) {
         let fields = match Fields::parse(raw) {
             Ok(fields) => fields,
             Err(error) => return sheet.skip(at, format!("is no observation: {error}")),
@@ -89,9 +88,9 @@ impl RecordReader for Native {
             at,
             sheet,
         };
-        let mut facts = reading.facts();
-        facts.packages = reading.list(ListField::Packages, known);
-        facts.available = reading.list(ListField::Available, known);
+        let facts = reading.facts();
+        reading.list(ListField::Packages, known);
+        reading.list(ListField::Available, known);
         sheet.read();
         sheet.batch.assets.push(AssetRecord {
             name,
@@ -269,27 +268,34 @@ impl<'a> Reading<'_, 'a> {
     }
 
     /// A package list: taken over if its bytes were read before, else read.
-    fn list(&mut self, field: ListField, known: &KnownLists) -> Option<patchwave_core::observe::PackageSetId> {
-        let raw: &RawValue = self.fields.raw(field.name())?;
+    fn list(&mut self, field: ListField, known: &Known) {
+        let Some(raw) = self.fields.raw(field.name()) else {
+            return;
+        };
+        let record = self.sheet.batch.assets.len();
         let digest = packages::digest(raw);
-        if let Some(set) = known.get(&digest) {
-            self.sheet.reused.push((self.sheet.batch.assets.len(), field, *set));
-            return None;
-        }
-        if let Some(set) = self.sheet.new_lists.get(&digest) {
-            return Some(*set);
-        }
-        let (set, dropped) = packages::read(field.name(), raw, &mut self.sheet.batch.tables);
-        // Only a list that lost nothing is taken over unread: what was lost must be told for each asset.
-        if dropped.is_empty()
-            && let Some(set) = set
-        {
-            self.sheet.new_lists.insert(digest, set);
-        }
-        for why in dropped {
-            self.drop_field(&why);
-        }
-        set
+        let list = match (known.lists.get(&digest), self.sheet.by_digest.get(&digest)) {
+            (Some(set), _) => ListUse::Known(*set),
+            (None, Some(list)) => ListUse::New(*list),
+            (None, None) => {
+                let mut lost = Vec::new();
+                let rows = packages::read(field.name(), raw, known, self.sheet, &mut lost);
+                let list = self.sheet.lists.len();
+                if lost.is_empty() {
+                    self.sheet.by_digest.insert(digest, list);
+                }
+                if let Some(rows) = rows {
+                    self.sheet.lists.push((rows, lost.is_empty().then_some(digest)));
+                }
+                let none = self.sheet.lists.len() == list;
+                lost.iter().for_each(|why| self.drop_field(why));
+                if none {
+                    return;
+                }
+                ListUse::New(list)
+            }
+        };
+        self.sheet.uses.push((record, field, list));
     }
 }
 

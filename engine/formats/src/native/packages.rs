@@ -1,12 +1,12 @@
 //! Package lists: nearly all the bytes of an inventory, so they are read without copying texts that are known.
 
-use patchwave_core::observe::{Package, PackageId, PackageSetId, PackageState, Symbol, Tables};
+use patchwave_core::observe::{Package, PackageId, PackageState, Symbol, Tables};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::fields::{Fields, Text, excerpt};
-use crate::sheet::ListDigest;
+use crate::sheet::{Known, ListDigest, RowId, Sheet};
 
 /// The key by which a list is known again. A digest instead of the bytes, because they would be kept for the whole
 /// run; a cryptographic one, because two lists taken for one would hide what is installed.
@@ -33,36 +33,44 @@ struct Row<'a> {
     state: Option<Text<'a>>,
 }
 
-/// Reads a list into `tables`. Second: what was dropped, and why; a list that is none gives no set.
-pub(super) fn read(field: &str, raw: &RawValue, tables: &mut Tables) -> (Option<PackageSetId>, Vec<String>) {
-    let mut dropped = Vec::new();
-    let mut ids = Vec::new();
-    match serde_json::from_str::<Vec<Row<'_>>>(raw.get()) {
-        Ok(rows) => {
-            ids.reserve(rows.len());
-            for (row, at) in rows.iter().zip(0..) {
-                ids.extend(package(row, tables, &mut |why| {
-                    dropped.push(format!("{field}[{at}]: {why}"))
-                }));
+/// Reads a list. Rows whose bytes are known are not looked into. `lost` takes what was dropped, and why; a value that
+/// is no list gives none.
+pub(super) fn read(
+    field: &str,
+    raw: &RawValue,
+    known: &Known,
+    sheet: &mut Sheet,
+    lost: &mut Vec<String>,
+) -> Option<Vec<RowId>> {
+    let rows = match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+        Ok(rows) => rows,
+        Err(error) => {
+            lost.push(crate::fields::fault(field, raw, &error));
+            return None;
+        }
+    };
+    let mut ids = Vec::with_capacity(rows.len());
+    for (raw, at) in rows.into_iter().zip(0..) {
+        let bytes = raw.get().as_bytes();
+        if let Some(id) = known.rows.get(bytes) {
+            ids.push(RowId::known(*id));
+        } else if let Some(id) = sheet.rows.get(bytes) {
+            ids.push(RowId::new(*id));
+        } else {
+            let before = lost.len();
+            let mut lose = |why: String| lost.push(format!("{field}[{at}]: {why}"));
+            let row = serde_json::from_str::<Row<'_>>(raw.get())
+                .ok()
+                .or_else(|| lenient(raw, &mut lose));
+            let id = row.and_then(|row| package(&row, &mut sheet.batch.tables, &mut lose));
+            ids.extend(id.map(RowId::new));
+            if let Some(id) = id.filter(|_| lost.len() == before) {
+                sheet.rows.insert(bytes.into(), id);
             }
         }
-        // Some row is not as it should be: each is read on its own, leniently.
-        Err(_) => match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
-            Ok(rows) => {
-                for (raw, at) in rows.into_iter().zip(0..) {
-                    let mut lose = |why: String| dropped.push(format!("{field}[{at}]: {why}"));
-                    if let Some(row) = lenient(raw, &mut lose) {
-                        ids.extend(package(&row, tables, &mut lose));
-                    }
-                }
-            }
-            Err(error) => {
-                dropped.push(crate::fields::fault(field, raw, &error));
-                return (None, dropped);
-            }
-        },
     }
-    (Some(tables.set_id(ids)), dropped)
+    ids.sort_unstable();
+    Some(ids)
 }
 
 /// A row whose faults cost only the field they are in, unless that is the name or the version.

@@ -20,13 +20,13 @@ use serde_json::value::RawValue;
 use crate::fields::{Fields, Text, excerpt};
 use crate::kev::is_cve;
 use crate::records::RecordReader;
-use crate::sheet::{KnownLists, Sheet};
+use crate::sheet::{Known, Sheet};
 
 /// Reads OSV records, one advisory each.
 pub(crate) struct Osv;
 
 impl RecordReader for Osv {
-    fn record(&self, raw: &[u8], at: &Provenance, _: &KnownLists, sheet: &mut Sheet) {
+    fn record(&self, raw: &[u8], at: &Provenance, _: &Known, sheet: &mut Sheet) {
         let fields = match Fields::parse(raw) {
             Ok(fields) => fields,
             Err(error) => return sheet.skip(at, format!("is no OSV record: {error}")),

@@ -7,6 +7,7 @@
 //! A folder that is no repository, or has no commit, works too: `main` then starts from an empty commit of the engine's.
 
 mod outside;
+mod pack;
 mod store;
 
 use std::fs;
@@ -179,6 +180,7 @@ fn create(work_tree: &Path, rollouts: &str, now: Timestamp, interrupt: Option<In
         fs::remove_dir_all(&unfinished).map_err(place)?;
     }
     init_bare(&unfinished, &prefix).map_err(|e| git_error(&e, &format!("be made at {}", unfinished.display())))?;
+    crate::write::put_atomically(&unfinished.join(store::SETTINGS_FILE), store::SETTINGS).map_err(place)?;
     let forge = LocalForge::at(work_tree, unfinished.clone(), rollouts, interrupt)?;
     forge.take_in(now)?;
     forge.git()?.before("rename")?;
@@ -202,7 +204,5 @@ fn init_bare(path: &Path, prefix: &str) -> Result<(), git2::Error> {
     let repo = Repository::init_opts(path, &options)?;
     let mut config = repo.config()?.open_level(git2::ConfigLevel::Local)?;
     config.set_str(PREFIX_SETTING, prefix)?;
-    // libgit2 syncs objects before the reference that needs them only if asked to; without it a power cut could
-    // leave a reference to nothing.
-    config.set_bool("core.fsyncObjectFiles", true)
+    Ok(())
 }

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use git2::{ErrorCode, Oid, PackBuilder, Repository};
 
+use super::pack;
 use super::store::{Store, git_error};
 use crate::forge::ForgeError;
 
@@ -93,27 +93,8 @@ impl Outside {
         };
         if store.repo().find_commit(head).is_err() {
             let mut builder = self.repo.packbuilder().map_err(fault)?;
-            builder.set_threads(1);
             self.choose(head, known, store, &mut builder).map_err(fault)?;
-            store.before("objects")?;
-            let odb = store.repo().odb().map_err(fault)?;
-            let mut pack = odb.packwriter().map_err(fault)?;
-            let mut failed = None;
-            let packed = builder.foreach(|chunk| match pack.write_all(chunk) {
-                Ok(()) => true,
-                Err(e) => {
-                    failed = Some(e);
-                    false
-                }
-            });
-            if let Some(e) = failed {
-                return Err(ForgeError::terminal(
-                    format!("the commits at HEAD could not be copied into the local forge: {e}"),
-                    "check that there is room on the disk",
-                ));
-            }
-            packed.map_err(fault)?;
-            pack.commit().map_err(fault)?;
+            pack::write(store, &mut builder)?;
         }
         self.copy_shallow(store)
     }

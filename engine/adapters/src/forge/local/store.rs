@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use git2::{ErrorCode, ObjectType, Oid, Repository, Signature, Time, TreeWalkMode, TreeWalkResult};
+use git2::{ConfigLevel, ErrorCode, ObjectType, Oid, Repository, Signature, Time, TreeWalkMode, TreeWalkResult};
 use jiff::Timestamp;
 
 use super::Interrupt;
+use super::pack::{self, FILES_PER_PACK_MIN};
 use crate::forge::ForgeError;
 use crate::forge::plumbing::{
     Author, CommitInfo, Edit, Entry, MergedTree, Plumbing, best_common, between, is_under, reachable,
@@ -18,6 +19,11 @@ use crate::forge::plumbing::{
 const MODE_FILE: i32 = 0o100_644;
 /// Mode of a folder in a tree.
 const MODE_FOLDER: i32 = 0o040_000;
+
+/// Settings for libgit2 only, beside the repository's own: Git itself has renamed this one and warns of the old name.
+pub(super) const SETTINGS_FILE: &str = "patchwave.config";
+/// Objects reach the disk before the reference that needs them: else a power cut could leave a reference to nothing.
+pub(super) const SETTINGS: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n";
 
 /// An open bare repository.
 pub struct Store {
@@ -33,7 +39,12 @@ impl Store {
         interrupt: Option<Interrupt>,
     ) -> Result<Self, ForgeError> {
         // Not `open_bare`: libgit2 then leaves out where a shallow history ends.
-        let repo = Repository::open(path).map_err(|e| git_error(&e, &format!("open {}", path.display())))?;
+        let opened = Repository::open(path).and_then(|repo| {
+            repo.config()?
+                .add_file(&path.join(SETTINGS_FILE), ConfigLevel::App, true)?;
+            Ok(repo)
+        });
+        let repo = opened.map_err(|e| git_error(&e, &format!("open {}", path.display())))?;
         Ok(Self {
             repo,
             ref_updates,
@@ -264,6 +275,12 @@ impl Plumbing for Store {
 
     fn write_tree(&self, base: Option<&str>, edit: &Edit<'_>) -> Result<String, ForgeError> {
         let base = base.map(oid).transpose()?;
+        let mut files = Vec::new();
+        collect_files(edit, &mut files);
+        if files.len() >= FILES_PER_PACK_MIN {
+            // Written beforehand, so that writing each below finds it there.
+            pack::write_files(self, &files)?;
+        }
         if let Some(tree) = self.edit_tree(base, edit)? {
             return Ok(tree.to_string());
         }
@@ -339,6 +356,16 @@ impl Plumbing for Store {
             tree: tree.to_string(),
             kept: kept_paths,
         })
+    }
+}
+
+/// The content of every file an edit puts.
+fn collect_files<'a>(edit: &Edit<'a>, files: &mut Vec<&'a [u8]>) {
+    for entry in edit.entries.values() {
+        match entry {
+            Entry::File(bytes) => files.push(bytes),
+            Entry::Folder(below) => collect_files(below, files),
+        }
     }
 }
 

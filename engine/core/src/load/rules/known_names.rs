@@ -37,7 +37,7 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         match doc.kind() {
             "AssetClass" => {
                 let templates = &context.catalog.project.paths.templates;
-                let folders = children(context, templates, "/");
+                let folders = children(context, templates, "/target.yaml");
                 let hooks: Vec<&str> = children(context, &format!("{templates}/hooks"), ".yml")
                     .into_iter()
                     .chain(known::HOOKS.iter().copied())
@@ -145,21 +145,12 @@ fn judge(
     }
 }
 
-/// What lies directly below a folder and ends with `end`; for `/`, the folders in it.
+/// The names that stand between `folder/` and `end` in an existing path.
 fn children<'a>(context: &Context<'a>, folder: &str, end: &str) -> Vec<&'a str> {
     let files = context.set.files.iter().map(|f| f.path.as_str());
     let paths = context.set.present.iter().map(String::as_str).chain(files);
-    let mut names: Vec<&str> = paths
-        .filter_map(|path| path.strip_prefix(folder)?.strip_prefix('/'))
-        .filter_map(|rest| match end {
-            "/" => rest
-                .split_once('/')
-                .map(|(name, _)| name)
-                .filter(|name| *name != "hooks"),
-            end => rest.strip_suffix(end).filter(|name| !name.contains('/')),
-        })
-        .collect();
+    let name = |path: &'a str| path.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(end);
+    let mut names: Vec<&str> = paths.filter_map(name).filter(|name| !name.contains('/')).collect();
     names.sort_unstable();
-    names.dedup();
     names
 }

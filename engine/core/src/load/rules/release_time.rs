@@ -36,7 +36,7 @@ const RELEASE_ZONE: &str = "America/Los_Angeles";
 
 const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
-/// The release of the day after `at` in Redmond, if that day or the next is a second Tuesday.
+/// The first release after `at`, if it is on the same day in Redmond or the next.
 fn next_release(at: Timestamp, redmond: &TimeZone) -> Option<Timestamp> {
     let today = at.to_zoned(redmond.clone()).date();
     [Some(today), today.tomorrow().ok()]

@@ -267,7 +267,11 @@ fn sla(f: &mut Faults<'_>, spec: &crate::load::wire::SlaPolicySpec) {
         );
         if let Some(file) = &table.file {
             let set = f.context.set;
-            if !set.present.contains(file) && !set.blobs.contains_key(file) {
+            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let known = || set.present.iter().chain(set.blobs.keys());
+            // A folder that was not looked into says nothing about what is in it.
+            let listed = known().any(|path| path.rsplit_once('/').is_some_and(|(other, _)| other == folder));
+            if listed && !known().any(|path| path == file) {
                 let message = format!("there is no file `{file}`");
                 let diagnostic = f
                     .context

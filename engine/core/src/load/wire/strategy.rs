@@ -34,10 +34,7 @@ pub struct Estimate {
 impl Default for Estimate {
     /// Assumed until an estimate is written or history knows better; the plan marks it as assumed.
     fn default() -> Self {
-        Self {
-            per_asset: DurationSeconds::minutes(15),
-            reboot: DurationSeconds::minutes(10),
-        }
+        Self { per_asset: DurationSeconds::minutes(15), reboot: DurationSeconds::minutes(10) }
     }
 }
 
@@ -103,11 +100,7 @@ pub struct PromoteAt {
 
 impl Default for PromoteAt {
     fn default() -> Self {
-        Self {
-            patched: Amount::ALL,
-            of: PromoteOf::Reachable,
-            min: 1,
-        }
+        Self { patched: Amount::ALL, of: PromoteOf::Reachable, min: 1 }
     }
 }
 
@@ -224,10 +217,9 @@ impl Serialize for Approval {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match *self {
             Self::Automatic => serializer.serialize_str("automatic"),
-            Self::PullRequest { reviewers } => PullRequestApproval {
-                pull_request: Reviewers { reviewers },
+            Self::PullRequest { reviewers } => {
+                PullRequestApproval { pull_request: Reviewers { reviewers } }.serialize(serializer)
             }
-            .serialize(serializer),
         }
     }
 }
@@ -239,9 +231,7 @@ impl<'de> Deserialize<'de> for Approval {
             return Ok(Self::Automatic);
         }
         let approval = PullRequestApproval::deserialize(&value).map_err(serde::de::Error::custom)?;
-        Ok(Self::PullRequest {
-            reviewers: approval.pull_request.reviewers,
-        })
+        Ok(Self::PullRequest { reviewers: approval.pull_request.reviewers })
     }
 }
 

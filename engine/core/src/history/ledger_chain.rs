@@ -9,7 +9,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{GENESIS, LEDGER_VERSION, LedgerLine};
+use super::ledger::{GENESIS, LEDGER_VERSION, LedgerLine};
 use crate::canonical::{CanonicalError, canonical_json, sha256_hex};
 
 /// What is wrong with a ledger file, and where.
