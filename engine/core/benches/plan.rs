@@ -3,6 +3,8 @@
 //! The estate is drawn from a fixed seed: services of twenty, three environments, a few dozen distinct package sets, as
 //! real fleets have them.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark that cannot be set up should fail")]
+
 #[path = "../tests/plan_support/mod.rs"]
 mod plan_support;
 
@@ -11,7 +13,8 @@ use patchwave_core::history::History;
 use patchwave_core::load::wire::Service;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{lint, plan};
-use plan_support::{ESTATE, NOW, World, advisory, at, catalog, machine, observation};
+use plan_support::estate::{ESTATE, NOW};
+use plan_support::{World, advisory, at, catalog, machine, observation};
 
 fn main() {
     divan::main();

@@ -7,6 +7,8 @@ use patchwave_core::history::{History, Memory, WaveState};
 use patchwave_core::load::wire::Lane;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{Plan, Waiting};
+use plan_support::estate::*;
+use plan_support::simulate::*;
 use plan_support::*;
 
 const MONTHLY: (&str, &str) =

@@ -5,6 +5,8 @@
 //! finds the earliest finish there is. Greedy packing is provably as good in two families, and those are drawn:
 //! sizes without limit and any order of services, or sizes with limits and services in a chain.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot be set up should fail")]
+
 mod plan_support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +17,7 @@ use patchwave_core::load::Catalog;
 use patchwave_core::load::wire::{Service, SlaWithin};
 use patchwave_core::name::{Amount, Severity};
 use patchwave_core::time::DurationSeconds;
+use plan_support::estate::*;
 use plan_support::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

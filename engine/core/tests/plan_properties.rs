@@ -1,5 +1,7 @@
 //! What holds for every plan, whatever the estate.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot be set up should fail")]
+
 mod plan_support;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,8 @@ use patchwave_core::load::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, Schedu
 use patchwave_core::name::{Amount, Severity};
 use patchwave_core::observe::AdvisoryRecord;
 use patchwave_core::plan::json;
+use plan_support::estate::*;
+use plan_support::simulate::*;
 use plan_support::*;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;

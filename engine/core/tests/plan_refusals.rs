@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use patchwave_core::load::wire::Reversibility;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{Plan, json, text};
+use plan_support::estate::*;
+use plan_support::simulate::*;
 use plan_support::*;
 
 fn plan_of(changes: &[(&str, &str)], machines: &[Machine]) -> Plan {

@@ -1,15 +1,14 @@
 //! Small estates for planning, from YAML resources and lists of machines.
 
-#![allow(dead_code, unused_imports, reason = "each test binary uses its part of what is shared")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
+#![expect(dead_code, reason = "each test binary uses its part of what is shared")]
 
-mod estate;
-mod simulate;
+pub mod estate;
+pub mod simulate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use estate::*;
-pub use simulate::*;
 
 use jiff::Timestamp;
 use patchwave_core::assess::{Assessment, assess};

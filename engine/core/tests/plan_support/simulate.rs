@@ -68,7 +68,7 @@ pub fn patched(machines: &[Machine], plan: &Plan) -> Vec<Machine> {
     let mut versions: BTreeMap<(String, String), String> = BTreeMap::new();
     for rollout in &plan.rollouts {
         for asset in rollout.waves.iter().flat_map(|w| &w.batches).flat_map(|b| &b.assets) {
-            for target in asset.targets.iter().map(|t| &rollout.targets[*t]) {
+            for target in asset.targets.iter().filter_map(|t| rollout.targets.get(*t)) {
                 versions.insert((asset.name.to_string(), target.name.to_string()), target.version.to_string());
             }
         }
