@@ -12,6 +12,7 @@ mod budget;
 mod calendar;
 mod carry;
 mod closed;
+mod compatible;
 mod compose;
 mod context;
 mod cut;

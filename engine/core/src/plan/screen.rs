@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::budget::Budgets;
 use super::calendar::{self, Calendars};
+use super::compatible;
 use super::carry::{Covers, Member, name_of, place};
 use super::context::Context;
 use super::reversible::reversibility;
@@ -57,6 +58,10 @@ impl Screen<'_, '_> {
         let mut refusals = Vec::new();
         self.render_targets(member, class, &mut refusals);
         self.installable(member, standing, &mut refusals);
+        if let Some((targets, detail)) = compatible::incompatible(self.ctx, member, self.targets) {
+            let fixes = vec!["add the tested combination as a row, or update what it does not go with first".to_owned()];
+            refusals.push((targets, self.refusal(member.asset, "incompatible", detail, fixes)));
+        }
         let refused: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
         member.targets.retain(|(t, _)| !refused.contains(t));
         refusals
