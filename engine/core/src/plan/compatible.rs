@@ -11,9 +11,21 @@ use crate::version::{Scheme, compare};
 
 /// The part of a combination that a package is, by its name.
 fn component(package: &str) -> Option<&'static str> {
-    const KERNELS: [&str; 5] = ["kernel", "kernel-core", "kernel-modules", "linux-image", "linux-generic"];
+    const KERNELS: [&str; 5] = [
+        "kernel",
+        "kernel-core",
+        "kernel-modules",
+        "linux-image",
+        "linux-generic",
+    ];
     const DRIVERS: [&str; 4] = ["nvidia-driver", "nvidia-open", "kmod-nvidia", "nvidia-kernel"];
-    let is = |names: &[&str]| names.iter().any(|n| package.strip_prefix(n).is_some_and(|r| r.is_empty() || r.starts_with('-')));
+    let is = |names: &[&str]| {
+        names.iter().any(|n| {
+            package
+                .strip_prefix(n)
+                .is_some_and(|r| r.is_empty() || r.starts_with('-'))
+        })
+    };
     match () {
         () if is(&KERNELS) => Some("kernel"),
         () if is(&DRIVERS) => Some("nvidiaDriver"),
@@ -26,7 +38,11 @@ pub(super) fn incompatible(ctx: &Context<'_>, member: &Member, targets: &[Target
     let asset = ctx.asset(member.asset)?;
     let mut after = observed(asset);
     let mut touching = Vec::new();
-    for (index, target) in member.targets.iter().filter_map(|(t, _)| targets.get(*t).map(|x| (*t, x))) {
+    for (index, target) in member
+        .targets
+        .iter()
+        .filter_map(|(t, _)| targets.get(*t).map(|x| (*t, x)))
+    {
         if let Some(component) = component(&target.name) {
             after.insert(component, vec![upstream(&target.version)]);
             touching.push(index);
@@ -36,11 +52,15 @@ pub(super) fn incompatible(ctx: &Context<'_>, member: &Member, targets: &[Target
         return None;
     }
     let matrices = ctx.catalog.matrices.iter();
-    let mut chosen = matrices.filter(|(_, m)| ctx.matches(member.asset, m.spec.selector.as_ref(), m.spec.when.as_deref(), true));
+    let mut chosen =
+        matrices.filter(|(_, m)| ctx.matches(member.asset, m.spec.selector.as_ref(), m.spec.when.as_deref(), true));
     let (name, _) = chosen.find(|(_, m)| !allowed(&m.spec, &after))?;
     let combination = after.iter().map(|(k, v)| format!("{k} {}", v.join("/")));
     let combination: Vec<String> = combination.collect();
-    Some((touching, format!("no row of CompatibilityMatrix {name} allows {}", combination.join(", "))))
+    Some((
+        touching,
+        format!("no row of CompatibilityMatrix {name} allows {}", combination.join(", ")),
+    ))
 }
 
 /// What is on the machine now, as far as it is known.
@@ -49,17 +69,26 @@ fn observed(asset: &Asset) -> BTreeMap<&'static str, Vec<String>> {
     let mut add = |key, values: Vec<String>| drop((!values.is_empty()).then(|| known.insert(key, values)));
     let gpu = asset.facts.gpu.as_deref();
     let version = |v: Option<&std::sync::Arc<str>>| v.map(|v| upstream(v)).into_iter().collect();
-    add("kernel", version(asset.facts.kernel.as_ref().and_then(|k| k.running.as_ref())));
+    add(
+        "kernel",
+        version(asset.facts.kernel.as_ref().and_then(|k| k.running.as_ref())),
+    );
     add("nvidiaDriver", version(gpu.and_then(|g| g.driver.as_ref())));
     add("cuda", version(gpu.and_then(|g| g.cuda.as_ref())));
-    add("gpu", gpu.map_or_else(Vec::new, |g| g.devices.iter().map(|d| d.to_lowercase()).collect()));
+    add(
+        "gpu",
+        gpu.map_or_else(Vec::new, |g| g.devices.iter().map(|d| d.to_lowercase()).collect()),
+    );
     known
 }
 
 /// The version without epoch and release: matrices speak of `6.9`, packages of `0:6.9.1-1.el9`.
 fn upstream(version: &str) -> String {
     let version = version.split_once(':').map_or(version, |(_, rest)| rest);
-    version.split_once('-').map_or(version, |(upstream, _)| upstream).to_owned()
+    version
+        .split_once('-')
+        .map_or(version, |(upstream, _)| upstream)
+        .to_owned()
 }
 
 /// Whether some row allows the combination. A component that was not observed allows no row that speaks of it.
@@ -82,7 +111,11 @@ fn admits(wanted: &CompatibleValues, value: &str) -> bool {
 /// Whether a version is in a range such as `>=12.4 <12.6`; every part must hold. A part that cannot be read holds for
 /// nothing.
 fn within(range: &str, version: &str) -> bool {
-    let joined = range.replace(',', " ").replace("> ", ">").replace("< ", "<").replace("= ", "=");
+    let joined = range
+        .replace(',', " ")
+        .replace("> ", ">")
+        .replace("< ", "<")
+        .replace("= ", "=");
     joined.split_whitespace().all(|part| {
         let bound = part.trim_start_matches(['<', '>', '=']);
         let order = compare(Scheme::Rpm, version, bound);
@@ -123,6 +156,13 @@ mod tests {
         assert!(!allowed(&matrix, &after));
         after.insert("cuda", vec!["12.4".to_owned()]);
         assert!(allowed(&matrix, &after));
-        assert_eq!((component("kernel-core"), component("kernelshark"), component("nvidia-driver-libs")), (Some("kernel"), None, Some("nvidiaDriver")));
+        assert_eq!(
+            (
+                component("kernel-core"),
+                component("kernelshark"),
+                component("nvidia-driver-libs")
+            ),
+            (Some("kernel"), None, Some("nvidiaDriver"))
+        );
     }
 }
