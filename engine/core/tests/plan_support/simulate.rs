@@ -6,6 +6,8 @@ use std::sync::Arc;
 use patchwave_core::history::{BatchProgress, History, OpenRollout, WaveProgress, WaveState};
 use patchwave_core::plan::{Plan, Rollout, Wave};
 
+use patchwave_core::version::compare;
+
 use super::Machine;
 
 /// The rollouts of a plan as history keeps them once their waves in `states` order are there; waves without a state given
@@ -89,10 +91,13 @@ pub fn patched(machines: &[Machine], plan: &Plan) -> Vec<Machine> {
     for rollout in &plan.rollouts {
         for asset in rollout.waves.iter().flat_map(|w| &w.batches).flat_map(|b| &b.assets) {
             for target in asset.targets.iter().filter_map(|t| rollout.targets.get(*t)) {
-                versions.insert(
-                    (asset.name.to_string(), target.name.to_string()),
-                    target.version.to_string(),
-                );
+                // Two rollouts may take one package different distances; nothing ever goes back.
+                let reached = versions
+                    .entry((asset.name.to_string(), target.name.to_string()))
+                    .or_default();
+                if compare(target.scheme, reached, &target.version).is_lt() {
+                    *reached = target.version.to_string();
+                }
             }
         }
     }
