@@ -10,10 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use rustc_hash::FxHashMap;
 
 use super::context::Context;
-use crate::load::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, OverrideSubject, WindowChoice};
+use crate::load::wire::{MaintenanceWindowSpec, OverrideSubject, WindowChoice};
 use crate::load::{Catalog, Resource, schedule};
 use crate::time::{
-    Boundary, ENDLESS_DAYS, Freeze, FreezeSet, FreezeSpan, Opening, Overrun, Recurrence, RecurrenceSpec, Window,
+    Boundary, ENDLESS_DAYS, Freeze, FreezeSet, Opening, Overrun, Recurrence, RecurrenceSpec, Window,
     WindowSchedule,
 };
 
@@ -46,7 +46,7 @@ struct Spec {
 /// An override that can still matter.
 struct Lift {
     subject: OverrideSubject,
-    freeze: Option<usize>,
+    freezes: Vec<usize>,
     window: Option<String>,
     from: Timestamp,
     until: Timestamp,
@@ -69,7 +69,7 @@ impl Calendars {
         let catalog = ctx.catalog;
         let windows = catalog.windows.iter();
         let windows = windows.map(|(name, w)| (Arc::clone(name), readable(catalog, name, w))).collect();
-        let freezes: Vec<Freeze> = catalog.freezes.iter().map(|(name, f)| freeze(catalog, name, &f.spec)).collect();
+        let freezes: Vec<Freeze> = catalog.freezes.iter().map(|(name, f)| schedule::freeze(catalog, name, &f.spec)).collect();
         let mut calendars = Self {
             now: ctx.now,
             windows,
@@ -95,9 +95,11 @@ impl Calendars {
             .collect();
         for resource in &live {
             let spec = &resource.spec;
+            let all = ctx.catalog.freezes.iter().enumerate();
+            let freezes = all.filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec)).map(|(i, _)| i).collect();
             self.lifts.push(Lift {
                 subject: spec.what,
-                freeze: spec.freeze.as_ref().and_then(|f| self.freezes.iter().position(|x| x.name == *f)),
+                freezes,
                 window: spec.window.clone(),
                 from: spec.from.map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
                 until: spec.until.resolve(Boundary::End, zone),
@@ -188,7 +190,7 @@ impl Calendars {
         for (begin, end) in edges.iter().zip(edges.iter().skip(1)) {
             let at = (*begin).max(self.now);
             let active: Vec<&&Lift> = lifts.iter().filter(|l| l.from <= at && at < l.until).collect();
-            let lifted = |i: &usize| active.iter().any(|l| l.freeze == Some(*i));
+            let lifted = |i: &usize| active.iter().any(|l| l.freezes.contains(i));
             let freezes = spec.freezes.iter().filter(|i| frozen && !lifted(i));
             let set = FreezeSet::new(freezes.filter_map(|i| self.freezes.get(*i).cloned()).collect());
             let anywhere = !windowed || active.iter().any(|l| l.subject == OverrideSubject::Window);
@@ -209,7 +211,7 @@ impl Calendars {
 impl Lift {
     fn concerns(&self, window: &str, freezes: &[usize]) -> bool {
         match self.subject {
-            OverrideSubject::Freeze => self.freeze.is_some_and(|f| freezes.contains(&f)),
+            OverrideSubject::Freeze => self.freezes.iter().any(|f| freezes.contains(f)),
             OverrideSubject::Window => self.window.as_deref().is_none_or(|w| w == window),
             OverrideSubject::Limit => false,
         }
@@ -260,21 +262,4 @@ fn always() -> Window {
         cutoff_seconds: 0,
         overrun: Overrun::Finish,
     }
-}
-
-pub(super) fn freeze(catalog: &Catalog, name: &str, spec: &ChangeFreezeSpec) -> Freeze {
-    let zone = &catalog.zone.0;
-    let mut spans = Vec::new();
-    if spec.from.is_some() || spec.to.is_some() {
-        spans.push(FreezeSpan::Once {
-            from: spec.from.map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
-            to: spec.to.map_or(Timestamp::MAX, |to| to.resolve(Boundary::End, zone)),
-        });
-    }
-    if let Some(rule) = &spec.rule
-        && let Ok(recurrence) = schedule::recurrence(&schedule::opening_start(rule), zone)
-    {
-        spans.push(FreezeSpan::Recurring { recurrence: recurrence.into(), duration_seconds: rule.duration.seconds() });
-    }
-    Freeze { name: name.to_owned(), reason: spec.reason.clone().unwrap_or_default(), spans }
 }
