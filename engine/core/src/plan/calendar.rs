@@ -10,9 +10,9 @@ use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use super::schedule::later;
-use crate::load::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, OverrideSubject, WindowChoice};
+use crate::load::wire::{MaintenanceWindowSpec, OverrideSubject, WindowChoice};
 use crate::load::{Catalog, Resource, schedule};
-use crate::time::{Boundary, ENDLESS_DAYS, Freeze, FreezeSet, FreezeSpan, Opening, Overrun, Window};
+use crate::time::{Boundary, ENDLESS_DAYS, Freeze, FreezeSet, Opening, Overrun, Window};
 
 /// How far openings are worked out at first, in days: most work fits into one of the next weeks.
 const NEAR_DAYS: i64 = 45;
@@ -55,7 +55,7 @@ type Key = (Arc<str>, Vec<usize>, Vec<usize>);
 /// An override that can still matter.
 struct Lift {
     subject: OverrideSubject,
-    freeze: Option<usize>,
+    freezes: Vec<usize>,
     window: Option<String>,
     from: Timestamp,
     until: Timestamp,
@@ -76,14 +76,8 @@ impl Calendars {
     pub(super) fn new(ctx: &Context<'_>) -> Self {
         let catalog = ctx.catalog;
         let windows = catalog.windows.iter();
-        let windows = windows
-            .map(|(name, w)| (Arc::clone(name), readable(catalog, name, w)))
-            .collect();
-        let freezes: Vec<Freeze> = catalog
-            .freezes
-            .iter()
-            .map(|(name, f)| freeze(catalog, name, &f.spec))
-            .collect();
+        let windows = windows.map(|(name, w)| (Arc::clone(name), readable(catalog, name, w))).collect();
+        let freezes: Vec<Freeze> = catalog.freezes.iter().map(|(name, f)| schedule::freeze(catalog, name, &f.spec)).collect();
         let mut calendars = Self {
             now: ctx.now,
             windows,
@@ -108,12 +102,11 @@ impl Calendars {
             .collect();
         for resource in &live {
             let spec = &resource.spec;
+            let all = ctx.catalog.freezes.iter().enumerate();
+            let freezes = all.filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec)).map(|(i, _)| i).collect();
             self.lifts.push(Lift {
                 subject: spec.what,
-                freeze: spec
-                    .freeze
-                    .as_ref()
-                    .and_then(|f| self.freezes.iter().position(|x| x.name == *f)),
+                freezes,
                 window: spec.window.clone(),
                 from: spec
                     .from
@@ -222,7 +215,7 @@ impl Calendars {
         for (begin, end) in edges.iter().zip(edges.iter().skip(1)) {
             let at = (*begin).max(self.now);
             let active: Vec<&&Lift> = lifts.iter().filter(|l| l.from <= at && at < l.until).collect();
-            let lifted = |i: &usize| active.iter().any(|l| l.freeze == Some(*i));
+            let lifted = |i: &usize| active.iter().any(|l| l.freezes.contains(i));
             let freezes = spec.freezes.iter().filter(|i| frozen && !lifted(i));
             let set = FreezeSet::new(freezes.filter_map(|i| self.freezes.get(*i).cloned()).collect());
             let anywhere = !windowed || active.iter().any(|l| l.subject == OverrideSubject::Window);
@@ -249,7 +242,7 @@ impl Calendars {
 impl Lift {
     fn concerns(&self, window: &str, freezes: &[usize]) -> bool {
         match self.subject {
-            OverrideSubject::Freeze => self.freeze.is_some_and(|f| freezes.contains(&f)),
+            OverrideSubject::Freeze => self.freezes.iter().any(|f| freezes.contains(f)),
             OverrideSubject::Window => self.window.as_deref().is_none_or(|w| w == window),
             OverrideSubject::Limit => false,
         }
@@ -310,30 +303,4 @@ fn unfrozen(set: &FreezeSet, now: Timestamp, horizon: Timestamp) -> Vec<Opening>
         end: None,
     });
     free
-}
-
-pub(super) fn freeze(catalog: &Catalog, name: &str, spec: &ChangeFreezeSpec) -> Freeze {
-    let zone = &catalog.zone.0;
-    let mut spans = Vec::new();
-    if spec.from.is_some() || spec.to.is_some() {
-        spans.push(FreezeSpan::Once {
-            from: spec
-                .from
-                .map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
-            to: spec.to.map_or(Timestamp::MAX, |to| to.resolve(Boundary::End, zone)),
-        });
-    }
-    if let Some(rule) = &spec.rule
-        && let Ok(recurrence) = schedule::recurrence(&schedule::opening_start(rule), zone)
-    {
-        spans.push(FreezeSpan::Recurring {
-            recurrence: recurrence.into(),
-            duration_seconds: rule.duration.seconds(),
-        });
-    }
-    Freeze {
-        name: name.to_owned(),
-        reason: spec.reason.clone().unwrap_or_default(),
-        spans,
-    }
 }

@@ -88,13 +88,12 @@ fn at_start(
     let lifted = |subject: OverrideSubject, named: &str| {
         estate.catalog.overrides.values().map(|o| &o.spec).any(|o| {
             let zone = &estate.catalog.zone.0;
-            let name = if subject == OverrideSubject::Freeze {
-                &o.freeze
-            } else {
-                &o.window
+            let this = match subject {
+                OverrideSubject::Freeze => {
+                    estate.catalog.freezes.get(named).is_some_and(|f| o.lifts_freeze(named, &f.spec))
+                }
+                _ => o.what == subject && o.window.as_deref().is_none_or(|window| window == named),
             };
-            let this = o.what == subject
-                && (name.as_deref() == Some(named) || (name.is_none() && subject == OverrideSubject::Window));
             let runs = o.from.is_none_or(|f| f.resolve(Boundary::Start, zone) <= start)
                 && start < o.until.resolve(Boundary::End, zone);
             this && runs && estate.selects(asset, o.selector.as_ref(), o.when.as_deref(), false)
