@@ -34,6 +34,9 @@ pub struct Hit {
     pub fixed: Option<Arc<str>>,
     /// Source package of the installed package, if known: targets are coherent per source.
     pub source: Option<Arc<str>>,
+    /// Version of that source package, where it is known not to be `installed`. `fixed` is then mostly a version of the
+    /// source as well, and which version of the binary package has the fix is not known.
+    pub source_version: Option<Arc<str>>,
 }
 
 /// First match wins, in this order.
