@@ -72,7 +72,8 @@ use crate::observe::{Asset, Observation};
 /// - `next-cycle` under a policy without cadence takes the SLA's default, if that is a duration, else the finding is
 ///   `unknown`.
 /// - Where several policies claim a finding, one that would carry it beats one that holds it back or only observes;
-///   among those the earliest deadline wins. `timeliness` is the worst of all, so a hold cannot hide a breach.
+///   among those the earliest deadline wins. The deadline and `timeliness` are those of the earliest of all that do
+///   more than observe, so a hold cannot hide a breach; the lane is that of the policy that carries it.
 pub fn assess(catalog: &Catalog, observation: &Observation, memory: &Memory, now: Timestamp) -> Assessment {
     let rules = Rules::new(catalog, observation, memory, now);
     let scoped = scopes(&rules, observation);
