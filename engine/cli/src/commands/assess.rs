@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Shows every open finding; with `all`, assets without one as well.
 pub fn run(context: &Context, all: bool, format: AssessFormat) -> Result<Exit, Failure> {
-    let look = context.look()?;
+    let look = context.findings()?;
     let observation = &look.observed.observation;
     match format {
         AssessFormat::Ndjson => stream(context, &look, &[], ndjson_row)?,

@@ -30,7 +30,7 @@ use patchwave_core::source::SourceSet;
 use patchwave_runner::reconcile::Extent;
 use patchwave_runner::repository::{Repository, open};
 use patchwave_runner::sources::{Observed, observe as read_sources};
-use patchwave_runner::survey::{Survey, survey};
+use patchwave_runner::survey::{Survey, findings, survey};
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
@@ -173,11 +173,25 @@ impl Context {
         let forge = self.forge_if_any(&repository)?;
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let survey = survey(&repository, &observed, forge, None, self.now).map_err(said)?;
+        self.said_of_policies(&survey);
+        Ok(Look { repository, observed, survey })
+    }
+
+    /// A look that plans nothing: what is found, and why.
+    pub fn findings(&self) -> Result<Look, Failure> {
+        let (repository, observed) = self.facts()?;
+        let forge = self.forge_if_any(&repository)?;
+        let forge = forge.as_ref().map(|f| f as &dyn Forge);
+        let survey = findings(&repository, &observed, forge, self.now).map_err(said)?;
+        self.said_of_policies(&survey);
+        Ok(Look { repository, observed, survey })
+    }
+
+    fn said_of_policies(&self, survey: &Survey) {
         for note in &survey.assessment.diagnostics {
             let word = if note.error { "error" } else { "warning" };
             self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
         }
-        Ok(Look { repository, observed, survey })
     }
 
     /// The forge, if it is there already.
