@@ -58,7 +58,7 @@ pub struct PullRequest {
     pub merge_commit: Option<String>,
     /// Comments, in order of time.
     pub comments: Vec<Comment>,
-    /// For an open one: the files under the rollouts folder at its head.
+    /// For an open or closed one: the files under the rollouts folder at its head.
     #[serde(skip)]
     pub files: BTreeMap<String, Vec<u8>>,
 }
