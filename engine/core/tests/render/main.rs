@@ -23,7 +23,8 @@ use fixture::{at, world};
 use patchwave_core::render::wire::{
     ReadError, ResultFile, read_openings_json, read_patchset_yaml, read_plan_json, read_result, read_rollout_yaml,
 };
-use patchwave_core::render::{BUILTIN, TargetSpec, patchset_digest, render, sha256_hex, wave_digest};
+use patchwave_core::canonical::sha256_hex;
+use patchwave_core::render::{BUILTIN, TargetSpec, patchset_digest, render, wave_digest};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
