@@ -18,7 +18,7 @@ fn a_stale_observation_never_passes() {
 fn one_silent_asset_keeps_the_next_wave_closed_and_is_named() {
     let mut estate = test_released();
     let world = estate.world();
-    world.patch(&estate.frozen(ROLLOUT), &["t1", "t2"]);
+    world.patch(&estate.frozen(ROLLOUT), &["t1"]);
     world.observe_only(&["t1", "s1", "s2", "p1", "p2", "p3"], "2026-11-20T13:00:00Z");
     let run = estate.at("2026-11-20T13:05:00Z").reconcile();
     run.did_not("verified").waits_for("t2: not observed since its release at 2026-11-20T12:10:00Z");

@@ -32,19 +32,23 @@ fn the_shipped_example_goes_to_its_last_wave() {
     let mut example = Sandbox::shipped();
     let run = example.at("2026-11-20T12:00:00Z").reconcile();
     run.did("wave test proposed");
-    let names: Vec<String> = rollouts(&example);
+    let names = rollouts(&example);
     assert!(!names.is_empty());
-    // Every six hours somebody merges what is open, executors patch what is released, and everything is observed.
     let start: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-    for step in 1..160 {
-        let at = start + jiff::SignedDuration::from_hours(3 * step);
+    // Every six hours somebody merges what is open; what is released then is patched at once, batch after batch.
+    for step in 0..40 {
+        let mut at = start + jiff::SignedDuration::from_hours(6 * step);
         example.at(&at.to_string());
         for open in example.pull_requests().iter().filter(|p| p["state"] == "open") {
             example.does(&["-q", "forge", "merge", &open["number"].to_string()]).exits(0);
         }
-        patch_released(&example, &at.to_string());
-        let at = (at + jiff::SignedDuration::from_mins(5)).to_string();
-        example.at(&at).reconcile();
+        example.world().observe(&(at - jiff::SignedDuration::from_secs(60)).to_string());
+        let mut run = example.reconcile();
+        while patch_released(&example, &run.done) {
+            example.world().observe(&(at + jiff::SignedDuration::from_mins(17)).to_string());
+            at += jiff::SignedDuration::from_mins(18);
+            run = example.at(&at.to_string()).reconcile();
+        }
         if rollouts(&example).is_empty() {
             break;
         }
@@ -64,24 +68,21 @@ fn rollouts(sandbox: &Sandbox) -> Vec<String> {
     status["rollouts"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Executors patch every batch that has a permit now; then everything is observed.
-fn patch_released(sandbox: &Sandbox, at: &str) {
-    let status = sandbox.run(&["-q", "status", "--format", "json"]).exits(0).json();
-    for rollout in status["rollouts"].as_array().unwrap() {
-        let name = rollout["name"].as_str().unwrap();
-        for wave in rollout["waves"].as_array().unwrap() {
-            for batch in wave["batches"].as_array().unwrap().iter().filter(|b| b["releasedAt"].is_string()) {
-                let (wave, batch) = (wave["name"].as_str().unwrap(), batch["id"].as_str().unwrap());
-                if sandbox.run(&["-q", "permit", name, wave, batch]).code == 0 {
-                    let plan = sandbox.frozen(name);
-                    let assets = batch_assets(&plan, wave, batch);
-                    let assets: Vec<&str> = assets.iter().map(String::as_str).collect();
-                    sandbox.world().patch(&plan, &assets);
-                }
-            }
-        }
+/// Executors patch every batch that was just released and has its permit; whether there was one.
+fn patch_released(sandbox: &Sandbox, done: &[String]) -> bool {
+    let mut any = false;
+    for line in done {
+        let Some((rollout, rest)) = line.split_once(": released wave ") else { continue };
+        let mut words = rest.split_whitespace();
+        let (wave, batch) = (words.next().unwrap(), words.nth(1).unwrap());
+        sandbox.run(&["-q", "permit", rollout, wave, batch]).exits(0);
+        let plan = sandbox.frozen(rollout);
+        let assets = batch_assets(&plan, wave, batch);
+        let assets: Vec<&str> = assets.iter().map(String::as_str).collect();
+        sandbox.world().patch(&plan, &assets);
+        any = true;
     }
-    sandbox.world().observe(at);
+    any
 }
 
 #[test]

@@ -9,7 +9,6 @@ fn a_failed_asset_halts_its_wave_and_names_it() {
     estate.world().observe("2026-11-22T02:00:00Z");
     let run = estate.at("2026-11-22T02:05:00Z").reconcile();
     run.did("wave staging failed").did("wave staging halted").did("s1: failed: openssl-libs is still 1:3.0.7-24.el9");
-    run.did_not("released");
     assert_eq!(estate.released(ROLLOUT), ["test/01", "staging/01"], "the rest is untouched");
     let said = estate.run(&["permit", ROLLOUT, "staging", "01"]).exits(1);
     assert!(said.out.contains("halted"), "{}", said.out);
@@ -117,14 +116,33 @@ fn the_edited_set_of_the_first_wave_becomes_the_frozen_one() {
     let branch = format!("patchwave/{ROLLOUT}/test");
     let path = format!("rollouts/{ROLLOUT}/plan.json");
     let plan = String::from_utf8(estate.forge_file(&format!("refs/heads/{branch}"), &path).unwrap()).unwrap();
-    // The person wants a longer soak.
-    let edited = plan.replacen("\"soakSeconds\": 43200", "\"soakSeconds\": 86400", 1);
+    // The person knows of a newer build.
+    let edited = plan.replace("1:3.0.7-29.el9_4", "1:3.0.7-30.el9_4");
     assert_ne!(plan, edited);
     estate.push(&branch, "berta", &[(&path, &edited)]);
     estate.merge("test");
     let run = estate.at("2026-11-20T12:10:00Z").reconcile();
-    run.did("wave test approved").did("edited by a person before the merge");
-    assert_eq!(estate.frozen(ROLLOUT)["waves"][0]["soakSeconds"], 86400);
+    run.did("wave test approved: edited by a person before the merge").did("released wave test batch 01");
+    // The edited set is what has to be shown now: the old target is not enough.
+    estate.world().set_version("t1", "openssl-libs", "1:3.0.7-29.el9_4");
+    estate.world().set_version("t2", "openssl-libs", "1:3.0.7-30.el9_4");
+    estate.world().observe("2026-11-20T13:00:00Z");
+    let run = estate.at("2026-11-20T13:05:00Z").reconcile();
+    run.did("1 passed").waits_for("t1: openssl-libs is still 1:3.0.7-29.el9_4, not 1:3.0.7-30.el9_4");
+}
+
+#[test]
+fn nobody_edits_the_approvals_away() {
+    let mut estate = critical_proposed();
+    let branch = format!("patchwave/{ROLLOUT}/critical");
+    let path = format!("rollouts/{ROLLOUT}/plan.json");
+    let plan = String::from_utf8(estate.forge_file(&format!("refs/heads/{branch}"), &path).unwrap()).unwrap();
+    let edited = plan.replace("\"reviewers\": 2", "\"reviewers\": 0");
+    assert_ne!(plan, edited);
+    estate.push(&branch, "berta", &[(&path, &edited)]);
+    let number = estate.pull_request("critical")["number"].to_string();
+    estate.does(&["forge", "merge", &number, "--as", "berta"]).exits(0);
+    estate.reconcile().did_not("released").waits_for("0 of 2 approvals");
 }
 
 #[test]
@@ -157,7 +175,13 @@ fn files_edited_after_the_approval_halt_the_wave_as_well() {
     assert!(said.out.contains("edited"), "{}", said.out);
     patched(&estate, &["s1"], "2026-11-21T01:30:00Z");
     let run = estate.at("2026-11-21T01:35:00Z").reconcile();
-    run.did_not("released wave staging batch 02");
+    run.did_not("released wave staging batch 02").did("wave staging halted: edited");
+    // Reverted, and resumed with an approval, it goes on.
+    estate.push("main", "berta", &[(&path, &plan)]);
+    estate.does(&["resume", ROLLOUT]).exits(0);
+    estate.merge("resume");
+    estate.reconcile().did("resumed").did("released wave staging batch 02");
+    estate.audited();
 }
 
 #[test]
@@ -185,6 +209,18 @@ fn an_artifact_deleted_before_the_merge_is_never_released() {
     let lines = estate.ledger(ROLLOUT);
     let digest_of = |moved: &str| lines.iter().find(|l| l["data"]["moved"] == moved).map(|l| l["data"]["digest"].clone());
     assert_ne!(digest_of("proposed"), digest_of("approved"), "the approval is of what was merged");
+}
+
+#[test]
+fn a_batch_that_others_finished_holds_nobody_up() {
+    let mut estate = staging_released();
+    estate.world().observe("2026-11-22T02:00:00Z");
+    estate.at("2026-11-22T02:05:00Z").reconcile().did("wave staging halted");
+    // s1 is repaired by hand before anybody asks to go on: nothing is left to release in batch 01.
+    patched(&estate, &["s1"], "2026-11-22T02:30:00Z");
+    estate.at("2026-11-22T02:35:00Z").does(&["resume", ROLLOUT]).exits(0);
+    estate.merge("resume");
+    estate.reconcile().did("resumed").did("1 passed").did("released wave staging batch 02");
 }
 
 #[test]

@@ -39,14 +39,6 @@ impl World {
         }
     }
 
-    /// The names of all assets, sorted.
-    pub fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        self.change(|name, _| names.push(name.to_owned()));
-        names.sort();
-        names
-    }
-
     /// Every asset is looked at again at `at` and has not changed.
     pub fn observe(&self, at: &str) {
         self.change(|_, asset| asset["observedAt"] = json!(at));
@@ -90,18 +82,6 @@ impl World {
                 value["pendingReboot"] = json!(pending);
             }
         });
-    }
-
-    /// The version of a package on an asset.
-    pub fn version(&self, asset: &str, package: &str) -> Option<String> {
-        let mut found = None;
-        self.change(|name, value| {
-            if name == asset {
-                let packages = value["packages"].as_array().unwrap();
-                found = packages.iter().find(|p| p["name"] == package).map(|p| p["version"].as_str().unwrap().to_owned());
-            }
-        });
-        found
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use patchwave_adapters::forge::{Applied, Forge};
 use patchwave_core::canonical::sha256_hex;
 use patchwave_core::decide::{ENGINE, RESUME};
-use patchwave_core::history::{Event, OpenRollout, last_stop, ledger_file};
+use patchwave_core::history::{Event, OpenRollout, WaveState, last_stop, ledger_file};
 use patchwave_core::propose::{ForgeOp, branch_of, marker};
 use patchwave_core::render::wire::{ResultAction, ResultStatus, read_result};
 
@@ -44,8 +44,10 @@ pub fn resume(
     now: Timestamp,
 ) -> Result<Option<u64>, RunError> {
     let rollout = open(survey, rollout)?;
+    let stopped = rollout.halted.is_some()
+        || rollout.waves.iter().any(|w| matches!(w.state, WaveState::Halted | WaveState::Failed));
     let stop = survey.view.ledger.get(&ledger_file(&rollout.name)).and_then(|bytes| last_stop(bytes));
-    let Some(stop) = stop else {
+    let Some(stop) = stop.filter(|_| stopped) else {
         return Err(RunError::new(format!("rollout {} is not halted", rollout.name), "there is nothing to resume"));
     };
     let branch = branch_of(&rollout.name, RESUME);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use patchwave_adapters::forge::{Appended, Applied, Forge};
-use patchwave_core::decide::{Action, Decision, ENGINE, Remark, decide};
+use patchwave_core::decide::{Action, Decision, ENGINE, Remark, decide_within};
 use patchwave_core::history::Event;
 use patchwave_core::propose::{ForgeOp, ForgeView, append, head};
 
@@ -60,8 +60,9 @@ pub fn reconcile(
     let mut looked: Option<Survey> = None;
     for _ in 0..STEPS_MAX {
         let survey = survey(repository, observed, Some(forge), looked.take(), now)?;
-        let Decision { actions, remarks } = survey.decide(repository, observed, now, decide)?;
-        let wanted: Vec<Action> = actions.into_iter().filter(|a| within(extent, a)).collect();
+        let allowed = |action: &Action| within(extent, action);
+        let Decision { actions: wanted, remarks } =
+            survey.decide(repository, observed, now, |world, now| decide_within(world, now, &allowed))?;
         if wanted.is_empty() || extent == Extent::Nothing {
             return Ok(Run { survey, done, remarks, wanted, writes: forge.writes() });
         }
@@ -96,7 +97,10 @@ fn within(extent: Extent, action: &Action) -> bool {
     );
     match extent {
         Extent::Everything | Extent::Nothing => true,
-        Extent::Propose => pull_requests || matches!(action, Action::Record(_)),
+        Extent::Propose => match action {
+            Action::Record(events) => !events.iter().any(|(_, e)| matches!(e, Event::Released { .. })),
+            Action::Forge(_) => pull_requests,
+        },
         Extent::Verify => matches!(action, Action::Record(_)),
     }
 }

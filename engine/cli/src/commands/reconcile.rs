@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use patchwave_adapters::forge::Forge;
 use patchwave_core::assess::Status;
 use patchwave_core::propose::PullRequestState;
 use patchwave_runner::reconcile::{Extent, Run, reconcile};
@@ -32,9 +33,12 @@ fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat
     let forge = if extent == Extent::Nothing { context.forge_if_any(&repository)? } else { Some(context.forge(&repository)?) };
     // A dry run without a forge decides on an empty one, in memory.
     let empty = patchwave_adapters::forge::FakeForge::new(&repository.catalog.project.paths.rollouts);
-    let forge: &dyn patchwave_adapters::forge::Forge = match &forge {
+    let forge: &dyn Forge = match &forge {
         Some(forge) => forge,
-        None => &empty,
+        None => {
+            empty.take_in(context.now).map_err(|e| Failure::with_help(e.what, e.help))?;
+            &empty
+        }
     };
     let run = reconcile(&repository, &observed, forge, extent, context.now).map_err(said)?;
     for note in &run.survey.assessment.diagnostics {

@@ -102,6 +102,11 @@ impl Decision {
 
 /// One step.
 pub fn decide(world: &World<'_>, now: Timestamp) -> Decision {
+    decide_within(world, now, &|_| true)
+}
+
+/// One step of a part of the loop: only effects that `allowed` lets through count as acting.
+pub fn decide_within(world: &World<'_>, now: Timestamp, allowed: &dyn Fn(&Action) -> bool) -> Decision {
     let mut decision = Decision::default();
     let steps: [fn(&World<'_>, Timestamp, &mut Decision); 7] = [
         memory::remember,
@@ -113,14 +118,12 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Decision {
         dashboard::dashboard,
     ];
     // Remarks of every step are wanted, effects only of the first step that has any.
-    let mut acted = false;
     for step in steps {
         let mut here = Decision::default();
         step(world, now, &mut here);
         decision.remarks.append(&mut here.remarks);
-        if !acted && !here.actions.is_empty() {
-            acted = true;
-            decision.actions = here.actions;
+        if decision.actions.is_empty() {
+            decision.actions = here.actions.into_iter().filter(|a| allowed(a)).collect();
         }
     }
     decision.remarks.sort();

@@ -52,7 +52,9 @@ fn follow(
             decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
         }
         (WaveState::Proposed, PullRequestState::Open) => {
-            merge_automatically(wave, frozen_wave, pull_request, decision);
+            if rollout.halted.is_none() && needed(world, rollout, frozen_wave) == 0 {
+                merge_automatically(wave, frozen_wave, pull_request, decision);
+            }
         }
         (WaveState::Pending, PullRequestState::Merged) => {
             decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
@@ -61,6 +63,11 @@ fn follow(
             let merged = (world.digest_of_files)(&world.view.merged_files, &rollout.name, &wave.name);
             let first = frozen_wave.needs.is_empty();
             let edited = merged.as_deref() != wave.digest.as_deref();
+            if merged.is_none() {
+                let why = format!("wave {}: its merged plan.json does not hold it: nothing runs", wave.name);
+                decision.say(&rollout.name, why);
+                return;
+            }
             if edited && !first {
                 let reason = "the merged files are not what was proposed: a person edited them, and an earlier wave has \
                               proved something else; close or revert the edit, or let a new rollout carry it";
@@ -73,7 +80,7 @@ fn follow(
                 .get(frozen.rollout.policy.as_str())
                 .map(|p| approvals_of(pull_request, &p.spec, &|_, _| true))
                 .unwrap_or_default();
-            let needed = approvals_needed(&frozen_wave.approval);
+            let needed = needed(world, rollout, frozen_wave);
             if given.len() < needed {
                 let by = pull_request.ended_by.as_deref().unwrap_or("somebody");
                 decision.say(
@@ -90,8 +97,30 @@ fn follow(
             let reason = edited.then(|| "edited by a person before the merge: the edited set is the frozen one".into());
             decision.record(file, moved(WaveEvent::Approved, merged.map(Into::into), given, reason));
         }
+        (
+            WaveState::Approved | WaveState::Released | WaveState::Running | WaveState::Verifying | WaveState::Soaking,
+            PullRequestState::Merged,
+        ) if edited_since(world, &rollout.name, wave) => {
+            let reason = "edited: the merged files are not those that were approved; revert the edit, then ask to resume";
+            decision.record(file, moved(WaveEvent::Halted, None, vec![], Some(reason.into())));
+        }
         _ => {}
     }
+}
+
+/// Whether the merged files of a wave are others than those that were approved.
+pub(super) fn edited_since(world: &World<'_>, rollout: &str, wave: &WaveProgress) -> bool {
+    let merged = (world.digest_of_files)(&world.view.merged_files, rollout, &wave.name);
+    merged.as_deref() != wave.digest.as_deref()
+}
+
+/// How many approvals a wave needs: what its merged files say, or what the strategy says now if that is more. The wave
+/// digest does not cover the approval, so the files alone could be edited to need none.
+fn needed(world: &World<'_>, rollout: &OpenRollout, wave: &FrozenWave) -> usize {
+    let strategy = world.catalog.strategies.get(&rollout.strategy);
+    let authored = strategy.and_then(|s| s.spec.waves.iter().find(|w| w.name == wave.name));
+    let authored = authored.map_or(0, |w| approvals_needed(&w.approval));
+    approvals_needed(&wave.approval).max(authored)
 }
 
 fn merge_automatically(wave: &WaveProgress, frozen: &FrozenWave, pull_request: &PullRequest, decision: &mut Decision) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Action, Decision, ENGINE, World};
-use crate::assess::Timeliness;
+use crate::assess::{Judgement, Status, Timeliness};
 use crate::history::{Event, OpenRollout, WaveEvent, WaveState, ledger_file};
 use crate::load::wire::Mode;
 use crate::plan::{Rollout, Wave};
@@ -17,7 +17,12 @@ use crate::propose::{
 pub fn propose(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
     for rollout in &world.history.open {
         if is_obsolete(world, rollout) {
-            close_obsolete(world, rollout, decision);
+            if let Some(source) = failed_source(world) {
+                let why = format!("nothing is left to fix, but source {source} could not be read: it stays open");
+                decision.say(&rollout.name, why);
+            } else {
+                close_obsolete(world, rollout, decision);
+            }
         }
     }
     for rollout in &world.plan.rollouts {
@@ -35,6 +40,11 @@ pub fn propose(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
             }
         }
     }
+}
+
+/// A source that could not be read. What it would have said is unknown, and unknown closes and changes nothing.
+fn failed_source<'a>(world: &World<'a>) -> Option<&'a Arc<str>> {
+    world.observation.sources.iter().find(|s| s.failure.is_some()).map(|s| &s.name)
 }
 
 /// Not merged yet, and every wave it needs is promoted.
@@ -69,6 +79,11 @@ fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, decision: &mu
             && same
             && !may_ask_again(world, rollout, wave, existing, decision)
         {
+            return;
+        }
+        if let Some(source) = failed_source(world).filter(|_| existing.state == PullRequestState::Open) {
+            let why = format!("pull request {} stays as it is while source {source} cannot be read", existing.number);
+            decision.say(&rollout.name, why);
             return;
         }
         if existing.state == PullRequestState::Open && !existing.engine_only {
@@ -162,6 +177,10 @@ fn is_obsolete(world: &World<'_>, rollout: &OpenRollout) -> bool {
             wave.batches.iter().flat_map(|b| &b.assets).any(|asset| {
                 let index = world.observation.assets.binary_search_by(|a| a.name.as_ref().cmp(&asset.name));
                 index.is_ok_and(|i| {
+                    // What was never observed may still lack everything.
+                    if world.observation.assets.get(i).is_none_or(|a| a.facts.packages.is_none()) {
+                        return true;
+                    }
                     let names: Vec<&str> = asset
                         .targets
                         .iter()
@@ -169,10 +188,15 @@ fn is_obsolete(world: &World<'_>, rollout: &OpenRollout) -> bool {
                         .map(|t| t.name.as_ref())
                         .collect();
                     let mut findings = world.assessment.of(world.observation, i);
-                    findings.any(|f| f.judgement.is_planned() && names.contains(&f.hit.package.as_ref()))
+                    findings.any(|f| is_open(f.judgement) && names.contains(&f.hit.package.as_ref()))
                 })
             })
         })
+}
+
+/// Still to be fixed, or not known to be fixed.
+fn is_open(judgement: &Judgement) -> bool {
+    judgement.is_planned() || judgement.status == Status::Unknown
 }
 
 fn close_obsolete(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decision) {

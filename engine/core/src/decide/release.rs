@@ -166,6 +166,9 @@ pub fn may_run(
     let (Some(released_at), Some(digest)) = (batch_progress.released_at, progress.digest.clone()) else {
         return refuse(format!("batch {batch} is not released"));
     };
+    if super::moves::edited_since(world, &open.name, progress) {
+        return refuse(format!("wave {wave} was edited: the merged files are not those that were approved"));
+    }
     if now < released_at {
         return refuse(format!("batch {batch} was released at {released_at}, which is after now"));
     }

@@ -102,26 +102,20 @@ fn remember(seen: &mut BTreeMap<Arc<str>, Timestamp>, names: Vec<Arc<str>>, at: 
     }
 }
 
-/// Every rollout whose `plan.json` is merged, overlaid by those of open pull requests of waves that are not merged yet.
+/// Every rollout whose `plan.json` is merged, overlaid by those of pull requests of waves that are not merged yet. One
+/// that a person closed counts as well: 'not now' must be remembered, or the same content would be asked for again under
+/// another name. What the ledger has ended is ended all the same.
 fn frozen_rollouts(
     view: &ForgeView,
     folder: &str,
     faults: &mut Vec<HistoryFault>,
 ) -> BTreeMap<Arc<str>, FrozenRollout> {
     let mut found = BTreeMap::new();
-    // The newest pull request of each branch speaks for it, unless it is merged: then the base branch does.
-    let mut newest: BTreeMap<&str, &PullRequest> = BTreeMap::new();
-    for pull_request in &view.pull_requests {
-        let known = newest.entry(pull_request.branch.as_str()).or_insert(pull_request);
-        if known.number < pull_request.number {
-            *known = pull_request;
-        }
-    }
-    let mut unmerged: Vec<&PullRequest> =
-        newest.into_values().filter(|p| p.state != PullRequestState::Merged).collect();
-    unmerged.sort_by_key(|p| p.number);
-    let trees =
-        std::iter::once((None, &view.merged_files)).chain(unmerged.into_iter().map(|p| (Some(p), &p.files)));
+    let with = |state| view.pull_requests.iter().filter(move |p| p.state == state).map(|p| (Some(p), &p.files));
+    // Merged files win over closed pull requests (a later wave may have been closed), open ones over both.
+    let trees = with(PullRequestState::Closed)
+        .chain(std::iter::once((None, &view.merged_files)))
+        .chain(with(PullRequestState::Open));
     for (pull_request, files) in trees {
         for (path, bytes) in files {
             let Some(name) = rollout_of(path, folder) else { continue };

@@ -333,25 +333,26 @@ fn fixed_batches(
     let mut batches = Vec::new();
     for ((progress, members), lanes) in wave.fixed.iter().zip(lanes) {
         let longest = lanes.iter().map(|(_, l)| l.duration_seconds).max().unwrap_or(0);
+        let done = !progress.assets.is_empty() && progress.assets.keys().all(|a| progress.passed.contains(a));
         let (slot, blocked) = match (progress.released_at, at) {
-            (Some(released), _) => (
-                Some(released_slot(site.calendars, progress, lanes, released, longest)),
-                None,
-            ),
+            (Some(released), _) => (Some(released_slot(site.calendars, progress, lanes, released, longest)), None),
+            // Everybody in it shows the targets already, by somebody else's hand: it lies in the past like a released
+            // one, and nobody waits for it.
+            (None, Some(at)) if done => {
+                (Some(released_slot(site.calendars, progress, lanes, later(at, -longest), longest)), None)
+            }
             (None, Some(at)) if runs => match slots::place_fixed(site, lanes, rules, at) {
                 Ok(slot) => (Some(slot), None),
                 Err(binding) => (None, Some(binding)),
             },
             (None, _) => (None, Some(Binding::Predecessor)),
         };
-        if let Some(slot) = slot.as_ref().filter(|_| progress.released_at.is_none()) {
-            lanes
-                .iter()
-                .for_each(|(asset, _)| site.bookings.book(site.budgets, *asset, slot.start, slot.finish));
+        if let Some(slot) = slot.as_ref().filter(|_| progress.released_at.is_none() && !done) {
+            lanes.iter().for_each(|(asset, _)| site.bookings.book(site.budgets, *asset, slot.start, slot.finish));
         }
         at = slot.as_ref().map(|s| s.finish.max(ctx.now));
         let mut planned = batch(ctx, &progress.id, members.iter(), slot, blocked, longest);
-        planned.released = progress.released_at.is_some();
+        planned.released = progress.released_at.is_some() || done;
         batches.push(planned);
     }
     batches

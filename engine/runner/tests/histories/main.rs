@@ -1,0 +1,12 @@
+//! Whole histories in process: ended between any two effects, and at random.
+#![expect(clippy::disallowed_methods, reason = "the machines are files")]
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod play;
+#[cfg(test)]
+mod simulate;
+#[cfg(test)]
+#[path = "../../../../tests/support/world.rs"]
+mod world;

@@ -1,0 +1,111 @@
+//! A small estate played in process: the resources of `tests/scenarios/estate`, machines in a temporary folder, and a
+//! forge in memory.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use patchwave_adapters::forge::{FakeForge, Forge, ForgeError, People};
+use patchwave_core::propose::{ForgeView, PullRequestState};
+use patchwave_runner::RunError;
+use patchwave_runner::reconcile::{Extent, Run, reconcile};
+use patchwave_runner::repository::{Repository, open};
+use patchwave_runner::sources::{Observed, observe};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::world::World;
+
+/// The rollouts folder of the estate.
+pub const ROLLOUTS: &str = "rollouts";
+
+/// Folder of the estate's resources.
+fn resources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios/estate")
+}
+
+/// The estate, its machines, and its forge.
+pub struct Estate {
+    folder: TempDir,
+    repository: Repository,
+    /// The forge.
+    pub forge: FakeForge,
+}
+
+impl Estate {
+    /// The estate as it is on Friday noon.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&resources(), folder.path());
+        let now = at("2026-11-20T12:00:00Z");
+        let repository = open(folder.path(), now);
+        assert!(!repository.diagnostics.has_errors());
+        let forge = FakeForge::new(ROLLOUTS);
+        forge.take_in(now).unwrap();
+        Self { folder, repository, forge }
+    }
+
+    /// The machines.
+    pub fn world(&self) -> World {
+        World::new(&self.folder.path().join("fleets/observed"))
+    }
+
+    /// One run on the estate's own forge.
+    pub fn reconcile(&self, now: Timestamp) -> Result<Run, RunError> {
+        self.reconcile_on(&self.forge, now)
+    }
+
+    /// One run on another view of the forge.
+    pub fn reconcile_on(&self, forge: &dyn Forge, now: Timestamp) -> Result<Run, RunError> {
+        reconcile(&self.repository, &observe(&self.repository, now), forge, Extent::Everything, now)
+    }
+
+    /// The resources.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// What the machines show.
+    pub fn observed(&self, now: Timestamp) -> Observed {
+        observe(&self.repository, now)
+    }
+
+    /// What the forge shows.
+    pub fn view(&self) -> ForgeView {
+        self.forge.view().unwrap()
+    }
+
+    /// Merges every open pull request, with the approvals of so many people.
+    pub fn merge_all(&self, approvals: usize, now: Timestamp) -> Result<(), ForgeError> {
+        for pull in self.view().pull_requests.iter().filter(|p| p.state == PullRequestState::Open) {
+            for person in 1..=approvals {
+                self.forge.approve(pull.number, &format!("person-{person}"), now)?;
+            }
+            self.forge.merge(pull.number, "person-0", None, now)?;
+        }
+        Ok(())
+    }
+
+    /// The merged `plan.json` of the first rollout, if there is one.
+    pub fn plan(&self) -> Option<Value> {
+        let view = self.view();
+        let found = view.merged_files.iter().find(|(path, _)| path.ends_with("/plan.json"));
+        found.map(|(_, bytes)| serde_json::from_slice(bytes).unwrap())
+    }
+}
+
+/// An instant.
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        std::fs::copy(from, to).unwrap();
+    }
+}
