@@ -78,6 +78,7 @@ must_fail options 's/only_upgrade: true/only_upgrde: true/' ansible/tasks/touch.
 must_fail options 's/state: present/state: presnt/' ansible/tasks/touch.yml
 must_fail options 's/autoremove: false/autoremove: maybe/' ansible/tasks/touch.yml
 must_fail options 's/failed_when/faild_when/' ansible/tasks/versions.yml
+must_fail options '/Write down why the asset failed/i\    - name: One more\n      ansible.builtin.set_fact: {}' ansible/tasks/asset.yml
 must_fail options 's/any_errors_fatal/any_error_fatal/' ansible/batch-01.yml
 must_fail syntax 's/ansible.builtin.include_tasks: tasks.asset.yml/ansible.builtin.no_such_module: {}/' ansible/batch-01.yml
 must_fail syntax 's/hosts: batch_01/hosts: batch_99/' ansible/batch-01.yml

@@ -42,7 +42,16 @@ class Loader(yaml.SafeLoader):
     """YAML with Ansible's own tags."""
 
 
-Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+def plain(loader: Loader, node: yaml.Node) -> object:
+    """What the tag stands before, without the tag."""
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    return loader.construct_scalar(node)
+
+
+Loader.add_constructor("!unsafe", plain)
 
 
 def tasks_of(node: object, where: str) -> Iterator[tuple[str, dict]]:
@@ -58,6 +67,10 @@ def tasks_of(node: object, where: str) -> Iterator[tuple[str, dict]]:
                 yield from tasks_of(node.get(key, []), name)
         elif "block" in node:
             yield name, {"(play)": sorted(set(node) - BLOCK_KEYWORDS)}
+            # The condition of a block is asked again for each task of its rescue, so once the first one has changed a
+            # fact the condition looks at, the others are skipped without a word.
+            if "when" in node and len(node.get("rescue", [])) > 1:
+                yield name, {"(play)": ["rescue with several tasks below a conditional block"]}
             for key in ("block", "rescue", "always"):
                 yield from tasks_of(node.get(key, []), name)
         else:
@@ -126,7 +139,7 @@ def main() -> int:
     modules: set[str] = set()
     for where, task in tasks:
         if "(play)" in task:
-            faults.extend(f"{where}: no keyword `{key}`" for key in task["(play)"])
+            faults.extend(f"{where}: not allowed here: {key}" for key in task["(play)"])
             continue
         keys, _ = module_of(task)
         if len(keys) != 1:

@@ -113,6 +113,18 @@ pub enum AssessFormat {
     Csv,
 }
 
+/// Formats of `plan`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For a comment.
+    Markdown,
+}
+
 /// Formats of `graph`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
@@ -198,7 +210,7 @@ pub enum Command {
     Plan {
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
-        format: TextJson,
+        format: PlanFormat,
         /// Write the plan (JSON) to this file as well.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,

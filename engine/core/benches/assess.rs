@@ -33,7 +33,10 @@ struct Lcg(u64);
 
 impl Lcg {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
 }
@@ -41,7 +44,13 @@ impl Lcg {
 fn resource<T: DeserializeOwned>(catalog: &mut Catalog, name: &str, spec: Value) -> Option<Resource<T>> {
     conditions(catalog, &spec);
     let (labels, annotations) = (BTreeMap::new(), BTreeMap::new());
-    Some(Resource { name: name.into(), labels, annotations, spec: serde_json::from_value(spec).ok()?, doc: DocId(0) })
+    Some(Resource {
+        name: name.into(),
+        labels,
+        annotations,
+        spec: serde_json::from_value(spec).ok()?,
+        doc: DocId(0),
+    })
 }
 
 fn conditions(catalog: &mut Catalog, value: &Value) {
@@ -82,7 +91,11 @@ fn catalog() -> Option<Catalog> {
 }
 
 fn provenance() -> Provenance {
-    Provenance { source: "feed".into(), file: "feed.json".into(), record: 1 }
+    Provenance {
+        source: "feed".into(),
+        file: "feed.json".into(),
+        record: 1,
+    }
 }
 
 fn version(name: u64, v: u64) -> String {
@@ -94,16 +107,33 @@ fn advisories(random: &mut Lcg) -> Vec<AdvisoryRecord> {
         .map(|n| {
             let fix = |random: &mut Lcg| {
                 let name = random.below(NAMES);
-                let ecosystem = Ecosystem { scheme: Scheme::Rpm, os_id: "almalinux".into(), release: Some("9".into()) };
+                let ecosystem = Ecosystem {
+                    scheme: Scheme::Rpm,
+                    os_id: "almalinux".into(),
+                    release: Some("9".into()),
+                };
                 let fixed: Arc<str> = version(name, 1 + random.below(VERSIONS - 1)).into();
                 let package: Arc<str> = format!("pkg-{name}").into();
-                Fix { ecosystem, package, by_source: false, arch: None, module: None, introduced: None, fixed: Some(fixed) }
+                Fix {
+                    ecosystem,
+                    package,
+                    by_source: false,
+                    arch: None,
+                    module: None,
+                    introduced: None,
+                    fixed: Some(fixed),
+                    last_affected: None,
+                    entitlement: None,
+                }
             };
             let severities = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
             AdvisoryRecord {
                 id: format!("ALSA-2026:{n:05}").into(),
                 aliases: vec![format!("CVE-2026-{n}").into()],
-                severity: severities.get(random.below(4) as usize).copied().unwrap_or(Severity::Low),
+                severity: severities
+                    .get(random.below(4) as usize)
+                    .copied()
+                    .unwrap_or(Severity::Low),
                 types: vec![AdvisoryType::Security],
                 published: "2026-11-18T00:00:00Z".parse().ok(),
                 modified: None,
@@ -123,8 +153,12 @@ fn advisories(random: &mut Lcg) -> Vec<AdvisoryRecord> {
 fn estate(count: u64) -> Observation {
     let mut random = Lcg(42);
     let mut tables = Tables::default();
-    let mut package = |random: &mut Lcg, tables: &mut Tables, name: u64| -> PackageId {
-        let v = if random.below(100) < NEWEST_PERCENT { VERSIONS - 1 } else { random.below(VERSIONS) };
+    let package = |random: &mut Lcg, tables: &mut Tables, name: u64| -> PackageId {
+        let v = if random.below(100) < NEWEST_PERCENT {
+            VERSIONS - 1
+        } else {
+            random.below(VERSIONS)
+        };
         let package = Package {
             name: tables.intern(&format!("pkg-{name}")),
             version: tables.intern(&version(name, v)),
@@ -143,10 +177,21 @@ fn estate(count: u64) -> Observation {
             names.into_iter().collect()
         })
         .collect();
-    let os = Os { family: "rhel".into(), id: "almalinux".into(), version: "9.4".into(), arch: "x86_64".into() };
+    let os = Os {
+        family: "rhel".into(),
+        id: "almalinux".into(),
+        version: "9.4".into(),
+        arch: "x86_64".into(),
+    };
     let labels: Vec<Arc<BTreeMap<Arc<str>, Arc<str>>>> = ["prod", "staging", "test"]
         .iter()
-        .map(|env| Arc::new([("managed", "true"), ("env", *env)].map(|(k, v)| (Arc::from(k), Arc::from(v))).into()))
+        .map(|env| {
+            Arc::new(
+                [("managed", "true"), ("env", *env)]
+                    .map(|(k, v)| (Arc::from(k), Arc::from(v)))
+                    .into(),
+            )
+        })
         .collect();
     let assets = (0..count)
         .filter_map(|n| {
@@ -165,14 +210,29 @@ fn estate(count: u64) -> Observation {
                 lifecycle: Lifecycle::Active,
                 observed_at: "2026-11-20T03:00:00Z".parse().ok(),
                 stale: false,
-                facts: Facts { os: Some(os.clone()), packages: Some(set), ..Facts::default() },
+                facts: Facts {
+                    os: Some(os.clone()),
+                    packages: Some(set),
+                    ..Facts::default()
+                },
                 provenance: vec![provenance()],
             })
         })
         .collect();
-    let coverage = Coverage { os_id: "almalinux".into(), release: None, source: "feed".into(), fresh: true };
+    let coverage = Coverage {
+        os_id: "almalinux".into(),
+        release: None,
+        source: "feed".into(),
+        fresh: true,
+    };
     let advisories = advisories(&mut random);
-    Observation { tables, assets, advisories, coverage: vec![coverage], ..Observation::default() }
+    Observation {
+        tables,
+        assets,
+        advisories,
+        coverage: vec![coverage],
+        ..Observation::default()
+    }
 }
 
 const SIZES: [u64; 2] = [10_000, 100_000];
@@ -189,7 +249,12 @@ fn judged(bencher: Bencher<'_, '_>, count: u64) {
 #[divan::bench(args = SIZES, sample_count = 3, sample_size = 1)]
 fn rows(bencher: Bencher<'_, '_>, count: u64) {
     let (observation, catalog, memory) = (estate(count), catalog().unwrap_or_default(), Memory::default());
-    let assessment = assess(&catalog, &observation, &memory, "2026-11-20T12:00:00Z".parse().unwrap_or_default());
+    let assessment = assess(
+        &catalog,
+        &observation,
+        &memory,
+        "2026-11-20T12:00:00Z".parse().unwrap_or_default(),
+    );
     bencher.bench(|| {
         let (mut buffer, mut bytes, mut rows) = (Vec::new(), 0, 0_u64);
         for finding in assessment.findings(&observation) {
@@ -212,7 +277,8 @@ fn floor(bencher: Bencher<'_, '_>, count: u64) {
     bencher.bench(|| {
         let sets = observation.assets.iter().filter_map(|a| a.facts.packages);
         let ids = sets.flat_map(|set| observation.tables.set(set));
-        ids.map(|id| u64::from(known.get(id.0 as usize).copied().unwrap_or_default())).sum::<u64>()
+        ids.map(|id| u64::from(known.get(id.0 as usize).copied().unwrap_or_default()))
+            .sum::<u64>()
     });
 }
 

@@ -11,6 +11,8 @@
     reason = "chores read and write the work tree; they are no part of the engine"
 )]
 
+mod estate;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,8 +26,19 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["generate"] => generate(false),
         ["generate", "--check"] => generate(true),
+        ["estate", template, assets, out] => match assets.parse() {
+            Ok(assets) => estate::write(Path::new(template), assets, Path::new(out)),
+            Err(_) => Err(io::Error::other(format!("`{assets}` is no number of assets"))),
+        },
+        ["resources", files, out] => match files.parse() {
+            Ok(files) => estate::write_resources(files, Path::new(out)),
+            Err(_) => Err(io::Error::other(format!("`{files}` is no number of files"))),
+        },
+        ["floor", file, bytes] => estate::floor(Path::new(file), bytes.parse().unwrap_or(0)),
         _ => {
-            eprintln!("usage: cargo run -p xtask -- generate [--check]");
+            eprintln!(
+                "usage: cargo run -p xtask -- generate [--check] | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES"
+            );
             return ExitCode::from(64);
         }
     };

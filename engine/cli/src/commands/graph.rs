@@ -1,6 +1,6 @@
 //! `graph`: the rollout graph.
 
-use patchwave_core::plan::{dot, graph_json, mermaid};
+use patchwave_core::plan::{dot, graph, mermaid};
 
 use super::Context;
 use crate::args::GraphFormat;
@@ -14,10 +14,21 @@ pub fn run(context: &Context, rollout: Option<&str>, format: GraphFormat) -> Res
         let names: Vec<&str> = plan.rollouts.iter().map(|r| r.name.as_ref()).collect();
         return Err(Failure::with_help(format!("the plan has no rollout `{name}`"), format!("it has: {}", names.join(", "))));
     }
+    let chosen = plan.rollouts.iter().map(|r| r.name.as_ref()).filter(|name| rollout.is_none_or(|r| r == *name));
     match format {
-        GraphFormat::Dot => context.output.text(&dot(plan, rollout))?,
-        GraphFormat::Mermaid => context.output.text(&mermaid(plan, rollout))?,
-        GraphFormat::Json => context.output.json(&graph_json(plan, rollout))?,
+        GraphFormat::Dot => context.output.text(&chosen.filter_map(|name| dot(plan, name)).collect::<String>())?,
+        GraphFormat::Mermaid => {
+            let graphs: Vec<String> = chosen.filter_map(|name| mermaid(plan, name)).collect();
+            context.output.text(&graphs.join("\n"))?;
+        }
+        // One rollout is an object, all rollouts are a list.
+        GraphFormat::Json => {
+            let graphs: Vec<_> = chosen.filter_map(|name| graph(plan, name)).collect();
+            match (rollout, graphs.as_slice()) {
+                (Some(_), [one]) => context.output.json(one)?,
+                _ => context.output.json(&graphs)?,
+            }
+        }
     }
     Ok(context.exit(&look.observed))
 }

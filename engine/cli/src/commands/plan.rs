@@ -2,26 +2,25 @@
 
 use std::path::Path;
 
-use patchwave_core::plan::{json, text};
+use patchwave_core::plan::{json, markdown, text};
 
 use super::Context;
-use crate::args::TextJson;
+use crate::args::PlanFormat;
 use crate::exit::{Exit, Failure};
 
 /// Plans, and shows or writes the plan.
-pub fn run(context: &Context, format: TextJson, out: Option<&Path>, detailed: bool) -> Result<Exit, Failure> {
+pub fn run(context: &Context, format: PlanFormat, out: Option<&Path>, detailed: bool) -> Result<Exit, Failure> {
     let look = context.look()?;
     let plan = &look.survey.plan;
     let inputs = look.observed.observation.sources.iter().map(|s| (s.name.to_string(), s.digest.clone())).collect();
-    let document = json(plan, &inputs);
+    let document = json(plan, &inputs)?;
     if let Some(file) = out {
-        let mut bytes = serde_json::to_vec_pretty(&document)?;
-        bytes.push(b'\n');
-        std::fs::write(file, bytes).map_err(|e| Failure::new(format!("{}: {e}", file.display())))?;
+        std::fs::write(file, &document).map_err(|e| Failure::new(format!("{}: {e}", file.display())))?;
     }
     match format {
-        TextJson::Json => context.output.json(&document)?,
-        TextJson::Text => context.output.text(&text(plan))?,
+        PlanFormat::Json => context.output.text(&document)?,
+        PlanFormat::Markdown => context.output.text(&markdown(plan))?,
+        PlanFormat::Text => context.output.text(&text(plan))?,
     }
     match context.exit(&look.observed) {
         Exit::Done if detailed && !plan.rollouts.is_empty() => Ok(Exit::Changes),

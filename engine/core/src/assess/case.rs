@@ -35,13 +35,17 @@ pub(super) struct Profile {
     pub(super) first_seen: Option<Timestamp>,
     /// Advisories and CVEs covered by a live patch, with its engine.
     pub(super) live_patch: Option<(Arc<str>, Vec<Arc<str>>)>,
+    /// Its entitlements, where a fix may need one; none = not observed.
+    pub(super) entitlements: Option<Vec<Arc<str>>>,
     /// Values of the facts that conditions about findings read.
     pub(super) facts: String,
 }
 
 impl Profile {
     pub(super) fn live_patch(patch: Option<&Arc<LivePatch>>) -> Option<(Arc<str>, Vec<Arc<str>>)> {
-        patch.filter(|p| !p.fixes.is_empty()).map(|p| (Arc::clone(&p.engine), p.fixes.clone()))
+        patch
+            .filter(|p| !p.fixes.is_empty())
+            .map(|p| (Arc::clone(&p.engine), p.fixes.clone()))
     }
 }
 
@@ -59,7 +63,13 @@ pub(super) struct Case<'a> {
 
 impl Case<'_> {
     /// The value of a fact for a condition.
-    pub(super) fn fact(&self, severity: Severity, exploited: bool, lane: Option<Lane>, path: &str) -> Option<FactValue> {
+    pub(super) fn fact(
+        &self,
+        severity: Severity,
+        exploited: bool,
+        lane: Option<Lane>,
+        path: &str,
+    ) -> Option<FactValue> {
         facts::of_asset(self.asset, path)
             .or_else(|| facts::of_class(self.class, path))
             .or_else(|| facts::of_advisory(self.advisory, severity, exploited, path))
@@ -69,7 +79,10 @@ impl Case<'_> {
     /// Answers a condition about this finding as a policy sees it.
     pub(super) fn holds(&self, policy: &Policy<'_>, text: &str, exploited: bool, lane: Option<Lane>) -> Answer {
         let severity = policy.severity(self.advisory.severity);
-        Answer::of(self.rules.holds(text, &|path| self.fact(severity, exploited, lane, path)))
+        Answer::of(
+            self.rules
+                .holds(text, &|path| self.fact(severity, exploited, lane, path)),
+        )
     }
 
     pub(super) fn is_exploited(&self) -> bool {
@@ -81,20 +94,28 @@ impl Case<'_> {
         let said = self.advisory.exploited.as_ref().and_then(|e| e.since);
         let remembered = || {
             let names = self.advisory.aliases.iter().chain([&self.advisory.id]);
-            names.filter_map(|name| self.rules.memory.exploited.get(name)).min().copied()
+            names
+                .filter_map(|name| self.rules.memory.exploited.get(name))
+                .min()
+                .copied()
         };
         said.or_else(remembered).unwrap_or(self.rules.now)
     }
 
     /// When the advisory and the asset were both seen.
     pub(super) fn detected(&self) -> Timestamp {
-        let asset = self.profile.first_seen.unwrap_or_else(|| self.rules.asset_seen(&self.asset.name));
+        let asset = self
+            .profile
+            .first_seen
+            .unwrap_or_else(|| self.rules.asset_seen(&self.asset.name));
         self.rules.advisory_seen(&self.advisory.id).max(asset)
     }
 
     /// When the asset came into scope: its first sight, the earliest that is remembered.
     pub(super) fn in_scope_since(&self) -> Timestamp {
-        self.profile.first_seen.unwrap_or_else(|| self.rules.asset_seen(&self.asset.name))
+        self.profile
+            .first_seen
+            .unwrap_or_else(|| self.rules.asset_seen(&self.asset.name))
     }
 
     /// Whether the advisory has this id or alias.
@@ -105,6 +126,7 @@ impl Case<'_> {
     /// Its CVEs.
     pub(super) fn cves(&self) -> impl Iterator<Item = &Arc<str>> {
         let own = Some(&self.advisory.id).filter(|id| id.starts_with("CVE-"));
-        own.into_iter().chain(self.advisory.aliases.iter().filter(|alias| alias.starts_with("CVE-")))
+        own.into_iter()
+            .chain(self.advisory.aliases.iter().filter(|alias| alias.starts_with("CVE-")))
     }
 }

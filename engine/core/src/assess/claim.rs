@@ -63,14 +63,26 @@ fn any<'a>(
         let at = || case.rules.at(policy.resource, &format!("/spec/{what}/{index}"));
         match takes(policy, case, lane, &filter) {
             Answer::Yes => {
-                steps.say(what, || (format!("policy `{name}`: {what} {} matches", index + 1), at()));
+                steps.say(what, || {
+                    (format!("policy `{name}`: {what} {} matches", index + 1), at())
+                });
                 return Answer::Yes;
             }
             Answer::No => {}
             Answer::Unknown(why) => {
-                steps.say(what, || (format!("policy `{name}`: {what} {} cannot be decided: {why}", index + 1), at()));
+                steps.say(what, || {
+                    (
+                        format!("policy `{name}`: {what} {} cannot be decided: {why}", index + 1),
+                        at(),
+                    )
+                });
                 if answer == Answer::No {
-                    answer = Answer::Unknown(format!("{what} {} of policy `{name}` cannot be decided: {why}", index + 1).into());
+                    let place = case.rules.placed(policy.resource, &format!("/spec/{what}/{index}"));
+                    let words = format!(
+                        "{what} {} of policy `{name}`{place} cannot be decided: {why}",
+                        index + 1
+                    );
+                    answer = Answer::Unknown(words.into());
                 }
             }
         }
@@ -114,7 +126,10 @@ pub(super) fn held(policy: &Policy<'_>, case: &Case<'_>, steps: &mut Steps) -> O
         steps.say("hold", || {
             let ended = if until > case.rules.now { "" } else { "; it has ended" };
             let at = case.rules.at(policy.resource, &format!("/spec/holds/{index}"));
-            (format!("policy `{name}` holds it until {}{reason}{ended}", hold.until), at)
+            (
+                format!("policy `{name}` holds it until {}{reason}{ended}", hold.until),
+                at,
+            )
         });
         if until > case.rules.now && found.is_none() {
             found = Some(format!("held by policy `{name}` until {}{reason}", hold.until));
@@ -130,7 +145,10 @@ fn hold_matches(hold: &Hold, case: &Case<'_>) -> bool {
         && (hold.advisories.is_empty() || hold.advisories.iter().any(|id| case.is_called(id)))
         && hold.versions.as_ref().is_none_or(|range| {
             // Without a fixed version there is nothing a hold of versions could keep back.
-            case.hit.fixed.as_ref().is_some_and(|fixed| in_range(case.hit.scheme, range, fixed))
+            case.hit
+                .fixed
+                .as_ref()
+                .is_some_and(|fixed| in_range(case.hit.scheme, range, fixed))
         })
 }
 
@@ -140,17 +158,16 @@ fn hold_matches(hold: &Hold, case: &Case<'_>) -> bool {
 /// version is compared, without epoch and release, unless the bound names them itself. A range that cannot be read holds
 /// everything, because it was written to keep something back.
 pub(super) fn in_range(scheme: Scheme, range: &str, version: &str) -> bool {
-    let spaced: String = range
-        .chars()
-        .map(|c| if c == ',' { ' ' } else { c })
-        .collect();
+    let spaced: String = range.chars().map(|c| if c == ',' { ' ' } else { c }).collect();
     let mut rest = spaced.trim();
     let mut all = true;
     while !rest.is_empty() {
         let end = rest.find(|c| !matches!(c, '<' | '>' | '=' | '!')).unwrap_or(rest.len());
         let (operator, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
         let after = after.trim_start();
-        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '=')).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '='))
+            .unwrap_or(after.len());
         let (bound, after) = after.split_at_checked(end).unwrap_or((after, ""));
         if bound.is_empty() {
             return true;

@@ -12,7 +12,8 @@ use super::case::Case;
 use super::rules::{Policy, rule_name};
 use super::scope::Answer;
 use super::trace::Steps;
-use crate::load::wire::{BurnDown, Clock, Exposure, Lane, SlaRule, SlaWithin, UnknownDate};
+use crate::load::Resource;
+use crate::load::wire::{BurnDown, Clock, Exposure, Lane, SlaPolicySpec, SlaRule, SlaWithin, UnknownDate};
 use crate::name::{Amount, Severity};
 use crate::time::Boundary;
 
@@ -38,7 +39,13 @@ pub(super) struct Ruling {
 pub(super) fn ruling(policy: &Policy<'_>, case: &Case<'_>, restart: Option<Timestamp>, steps: &mut Steps) -> Ruling {
     let plain_only = !case.is_exploited();
     let mut quiet = Steps::default();
-    let plain = clocked(policy, case, false, restart, if plain_only { &mut *steps } else { &mut quiet });
+    let plain = clocked(
+        policy,
+        case,
+        false,
+        restart,
+        if plain_only { &mut *steps } else { &mut quiet },
+    );
     if plain_only {
         return plain;
     }
@@ -66,8 +73,17 @@ pub(super) fn ruling(policy: &Policy<'_>, case: &Case<'_>, restart: Option<Times
         );
         (fact, place(policy, case, &strict))
     });
-    let (start, deadline) = if keeps_old { (plain.start, plain.deadline) } else { (Some(moved), renewed) };
-    Ruling { start, deadline, unknown: strict.unknown.or(plain.unknown), ..strict }
+    let (start, deadline) = if keeps_old {
+        (plain.start, plain.deadline)
+    } else {
+        (Some(moved), renewed)
+    };
+    Ruling {
+        start,
+        deadline,
+        unknown: strict.unknown.or(plain.unknown),
+        ..strict
+    }
 }
 
 fn shown(at: Option<Timestamp>) -> String {
@@ -114,6 +130,9 @@ fn clocked(
             of_policy: true,
         };
     };
+    if sla.spec.table.is_some() {
+        return tabled(case, sla, steps);
+    }
     let chosen = choose(policy, case, exploited, steps);
     let clock = chosen.clock.unwrap_or(sla.spec.clock);
     let mut unknown = chosen.unknown;
@@ -121,7 +140,10 @@ fn clocked(
         (Some(start), _) => Some(start),
         (None, UnknownDate::Detected) => Some(case.detected()),
         (None, UnknownDate::Block) => {
-            unknown.get_or_insert(format!("{}, and `unknownDate: block` gives no deadline then", undated(clock)));
+            unknown.get_or_insert(format!(
+                "{}, and `unknownDate: block` gives no deadline then",
+                undated(clock)
+            ));
             None
         }
     };
@@ -129,18 +151,35 @@ fn clocked(
     steps.say("clock", || {
         let how = match clock_start(case, clock) {
             Some(_) => format!("clock `{}` starts {}", clock.as_str(), shown(start)),
-            None => format!("{}: counted from {}, when it was first seen", undated(clock), shown(start)),
+            None => format!(
+                "{}: counted from {}, when it was first seen",
+                undated(clock),
+                shown(start)
+            ),
         };
-        let again = restart.map_or(String::new(), |r| format!("; an exception that ended {r} started it anew"));
+        let again = restart.map_or(String::new(), |r| {
+            format!("; an exception that ended {r} started it anew")
+        });
         (how + &again, case.rules.at(sla, "/spec/clock"))
     });
+    let mut within = chosen.within;
     let deadline = start.and_then(|start| {
-        let fallback = match sla.spec.default.within {
-            SlaWithin::For(_) => Some(sla.spec.default.within),
-            SlaWithin::NextCycle => None,
-        };
-        let given = add(policy, chosen.within, start);
-        given.or_else(|why| fallback.map_or(Err(why), |within| add(policy, within, start))).map_err(|why| unknown = Some(why)).ok()
+        add(policy, within, start)
+            .or_else(|why| {
+                // Without a cycle the SLA's default is the next best word, if it is a duration.
+                within = Some(sla.spec.default.within)
+                    .filter(|w| matches!(w, SlaWithin::For(_)))
+                    .ok_or_else(|| why.clone())?;
+                steps.say("deadline", || {
+                    (
+                        format!("{why}: the default counts"),
+                        case.rules.at(sla, "/spec/default"),
+                    )
+                });
+                add(policy, within, start)
+            })
+            .map_err(|why: String| unknown = Some(why))
+            .ok()
     });
     let ruling = Ruling {
         rule: chosen.rule,
@@ -148,15 +187,38 @@ fn clocked(
         start,
         deadline,
         unknown,
-        within: chosen.within,
+        within,
         pointer: chosen.pointer,
         of_policy: false,
     };
     steps.say("deadline", || {
-        let fact = format!("{} + {} = {}", shown(ruling.start), ruling.within, shown(ruling.deadline));
+        let fact = format!(
+            "{} + {} = {}",
+            shown(ruling.start),
+            ruling.within,
+            shown(ruling.deadline)
+        );
         (fact, place(policy, case, &ruling))
     });
     ruling
+}
+
+/// An SLA written as a decision table has no answer until tables are built; its default is for what the table leaves
+/// open, so taking that for everything would make findings look on time that are not.
+fn tabled(case: &Case<'_>, sla: &Resource<SlaPolicySpec>, steps: &mut Steps) -> Ruling {
+    let place = case.rules.placed(sla, "/spec/table");
+    let why = format!("decision tables are not built yet: SlaPolicy `{}`{place} gives no deadline", sla.name);
+    steps.say("rule", || (why.clone(), case.rules.at(sla, "/spec/table")));
+    Ruling {
+        rule: "table".into(),
+        lane: Lane::Routine,
+        start: None,
+        deadline: None,
+        unknown: Some(why),
+        within: SlaWithin::NextCycle,
+        pointer: "/spec/table".into(),
+        of_policy: false,
+    }
 }
 
 fn undated(clock: Clock) -> String {
@@ -187,10 +249,13 @@ fn add(policy: &Policy<'_>, within: SlaWithin, start: Timestamp) -> Result<Times
         SlaWithin::NextCycle => {
             let name = &policy.resource.name;
             let Some(cadence) = &policy.cadence else {
-                return Err(format!("`within: next-cycle` needs a cadence, and policy `{name}` has none"));
+                return Err(format!(
+                    "`within: next-cycle` needs a cadence, and policy `{name}` has none"
+                ));
             };
             let mut cuts = cadence.starts_from(start).filter(|cut| *cut > start);
-            cuts.nth(1).ok_or_else(|| format!("the cadence of policy `{name}` has no second cut after {start}"))
+            cuts.nth(1)
+                .ok_or_else(|| format!("the cadence of policy `{name}` has no second cut after {start}"))
         }
     }
 }
@@ -207,19 +272,29 @@ fn choose(policy: &Policy<'_>, case: &Case<'_>, exploited: bool, steps: &mut Ste
             Answer::Yes => {
                 steps.say("rule", || (format!("rule `{name}` is the first that matches"), at()));
                 let (lane, within, clock) = (rule.lane, rule.within, rule.clock);
-                return Chosen { rule: name, lane, within, clock, pointer, unknown };
+                return Chosen {
+                    rule: name,
+                    lane,
+                    within,
+                    clock,
+                    pointer,
+                    unknown,
+                };
             }
             Answer::No => steps.say("rule", || (format!("rule `{name}` does not match"), at())),
             Answer::Unknown(why) => {
                 steps.say("rule", || (format!("rule `{name}` cannot be decided: {why}"), at()));
-                unknown.get_or_insert(format!("SLA rule `{name}` cannot be decided: {why}"));
+                let place = sla.map_or_else(String::new, |(_, s)| case.rules.placed(s, &pointer));
+                unknown.get_or_insert(format!("SLA rule `{name}`{place} cannot be decided: {why}"));
             }
         }
     }
     let outcome = sla.map(|(spec, _)| &spec.default);
     steps.say("rule", || {
-        let table = if sla.is_some_and(|(spec, _)| spec.table.is_some()) { " (decision tables are not built yet)" } else { "" };
-        (format!("no rule matches: the default{table}"), sla.map_or_else(String::new, |(_, s)| case.rules.at(s, "/spec/default")))
+        (
+            "no rule matches: the default".into(),
+            sla.map_or_else(String::new, |(_, s)| case.rules.at(s, "/spec/default")),
+        )
     });
     Chosen {
         rule: "default".into(),
@@ -238,9 +313,14 @@ fn rule_matches(policy: &Policy<'_>, case: &Case<'_>, rule: &SlaRule, selector: 
     let class = case.class.map(|c| &c.spec);
     let plain = rule.exploited.is_none_or(|wanted| wanted == exploited)
         && rule.severity.as_ref().is_none_or(|m| m.matches(severity))
-        && rule.exposure.is_none_or(|e| class.map(|c| c.exposure.unwrap_or(Exposure::Public)) == Some(e))
+        && rule
+            .exposure
+            .is_none_or(|e| class.map(|c| c.exposure.unwrap_or(Exposure::Public)) == Some(e))
         && rule.criticality.is_none_or(|c| class.map(|x| x.criticality) == Some(c))
-        && rule.environment.as_ref().is_none_or(|e| class.is_some_and(|c| c.environment == *e))
+        && rule
+            .environment
+            .as_ref()
+            .is_none_or(|e| class.is_some_and(|c| c.environment == *e))
         && (rule.types.is_empty() || rule.types.iter().any(|t| case.advisory.types.contains(t)))
         && case.profile.selectors.get(selector).copied().unwrap_or(true);
     match (&rule.when, plain) {
@@ -269,7 +349,11 @@ fn baseline(
         return None;
     }
     let severity = policy.severity(case.advisory.severity);
-    let (index, burn) = baseline.burn_down.iter().enumerate().find(|(_, b)| burns(b, severity, exploited))?;
+    let (index, burn) = baseline
+        .burn_down
+        .iter()
+        .enumerate()
+        .find(|(_, b)| burns(b, severity, exploited))?;
     let start = restart.map_or(as_of, |r| r.max(as_of));
     let deadline = add(policy, burn.within, start);
     let ruling = Ruling {
@@ -283,7 +367,11 @@ fn baseline(
         of_policy: true,
     };
     steps.say("baseline", || {
-        let fact = format!("published by {as_of}: burns down, {start} + {} = {}", burn.within, shown(ruling.deadline));
+        let fact = format!(
+            "published by {as_of}: burns down, {start} + {} = {}",
+            burn.within,
+            shown(ruling.deadline)
+        );
         (fact, place(policy, case, &ruling))
     });
     Some(ruling)
@@ -296,16 +384,27 @@ fn burns(burn: &BurnDown, severity: Severity, exploited: bool) -> bool {
 /// Where a deadline stands at now. At the deadline itself a finding is still in time; after it, breached. At risk from
 /// `atRisk` of the time between clock start and deadline on.
 pub(super) fn timeliness(ruling: &Ruling, at_risk: Amount, now: Timestamp) -> Timeliness {
-    let Some(deadline) = ruling.deadline else { return Timeliness::OnTime };
+    let Some(deadline) = ruling.deadline else {
+        return Timeliness::OnTime;
+    };
     if now > deadline {
         return Timeliness::Breached;
     }
-    let Some(start) = ruling.start.filter(|start| *start < deadline) else { return Timeliness::AtRisk };
+    let Some(start) = ruling.start.filter(|start| *start < deadline) else {
+        return Timeliness::AtRisk;
+    };
     let share = match at_risk {
         Amount::Share(share) => i128::from(share),
         // A count of what? Loading refuses it; the default stands in.
         Amount::Count(_) => 7_500,
     };
-    let (spent, whole) = (now.as_nanosecond() - start.as_nanosecond(), deadline.as_nanosecond() - start.as_nanosecond());
-    if spent * 10_000 >= whole * share { Timeliness::AtRisk } else { Timeliness::OnTime }
+    let (spent, whole) = (
+        now.as_nanosecond() - start.as_nanosecond(),
+        deadline.as_nanosecond() - start.as_nanosecond(),
+    );
+    if spent * 10_000 >= whole * share {
+        Timeliness::AtRisk
+    } else {
+        Timeliness::OnTime
+    }
 }

@@ -24,13 +24,18 @@ pub(super) fn decide(
     exposure: Option<Exposure>,
     criticality: Option<Criticality>,
 ) -> Decision {
-    let exposed = matches!(exposure.unwrap_or(Exposure::Public), Exposure::Public | Exposure::Partner);
+    let exposed = matches!(
+        exposure.unwrap_or(Exposure::Public),
+        Exposure::Public | Exposure::Partner
+    );
     let important = criticality.unwrap_or_default() >= Criticality::High;
     let weight = u8::from(exposed) + u8::from(important);
     match (exploited, severity, weight) {
         (true, _, 1..) => Decision::Act,
         (true, _, _) | (false, Severity::Critical, 1..) | (false, Severity::High, 2) => Decision::Attend,
-        (false, Severity::Critical, _) | (false, Severity::High, 1) | (false, Severity::Medium, 2) => Decision::TrackStar,
+        (false, Severity::Critical, _) | (false, Severity::High, 1) | (false, Severity::Medium, 2) => {
+            Decision::TrackStar
+        }
         _ => Decision::Track,
     }
 }
@@ -55,9 +60,17 @@ mod tests {
             let at = |exposure, criticality| decide(severity, exploited, Some(exposure), Some(criticality));
             let both = at(Exposure::Public, Criticality::Critical);
             let one = at(Exposure::Internal, Criticality::High);
-            assert_eq!([both, one, at(Exposure::Isolated, Criticality::Medium)], expected, "{exploited} {severity}");
+            assert_eq!(
+                [both, one, at(Exposure::Isolated, Criticality::Medium)],
+                expected,
+                "{exploited} {severity}"
+            );
             assert_eq!(at(Exposure::Partner, Criticality::Low), one);
         }
-        assert_eq!(decide(Severity::High, false, None, None), TrackStar, "no class: public, medium");
+        assert_eq!(
+            decide(Severity::High, false, None, None),
+            TrackStar,
+            "no class: public, medium"
+        );
     }
 }

@@ -15,9 +15,17 @@ impl fmt::Display for Step {
 
 impl fmt::Display for FindingTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arch = if self.arch.is_empty() { String::new() } else { format!(".{}", self.arch) };
+        let arch = if self.arch.is_empty() {
+            String::new()
+        } else {
+            format!(".{}", self.arch)
+        };
         let fixed = self.fixed.as_deref().unwrap_or("no fix");
-        writeln!(f, "{} {}{arch} {} → {fixed}", self.advisory, self.package, self.installed)?;
+        writeln!(
+            f,
+            "{} {}{arch} {} → {fixed}",
+            self.advisory, self.package, self.installed
+        )?;
         match (self.status, self.timeliness) {
             (Some(status), Some(timeliness)) => {
                 write!(f, "  {status}, {}", timeliness.as_str())?;

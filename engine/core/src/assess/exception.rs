@@ -49,13 +49,17 @@ pub(super) fn relief(case: &Case<'_>, steps: &mut Steps) -> Relief {
     let rules = case.rules;
     let (mut active, mut ended) = (Vec::new(), Vec::new());
     for (index, answer) in &case.profile.exceptions {
-        let Some(exception) = rules.exceptions.get(*index).copied() else { continue };
+        let Some(exception) = rules.exceptions.get(*index).copied() else {
+            continue;
+        };
         let Some(cover) = cover(case, exception) else { continue };
         let expiry = rules.expiry(&exception.spec);
         steps.say("exception", || {
             let name = &exception.name;
             let fact = match answer {
-                Answer::Unknown(why) => format!("exception `{name}` gives no relief: whether it is for this asset cannot be decided: {why}"),
+                Answer::Unknown(why) => {
+                    format!("exception `{name}` gives no relief: whether it is for this asset cannot be decided: {why}")
+                }
                 _ if expiry <= rules.now => format!("exception `{name}` matches but ended {expiry}"),
                 _ => format!("exception `{name}` matches until {expiry}: {}", exception.spec.reason),
             };
@@ -71,19 +75,26 @@ pub(super) fn relief(case: &Case<'_>, steps: &mut Steps) -> Relief {
         }
     }
     let (closed, partial) = closing(case, &active);
-    let restart = closing(case, &ended).0.map(|(_, by)| by.iter().map(|e| rules.expiry(&e.spec)).max());
+    let restart = closing(case, &ended)
+        .0
+        .map(|(_, by)| by.iter().map(|e| rules.expiry(&e.spec)).max());
     let named = |by: &[&Exception<'_>]| {
-        let words = by.iter().map(|e| format!("exception `{}` until {}", e.name, e.spec.expires));
+        let words = by
+            .iter()
+            .map(|e| format!("exception `{}` until {}", e.name, e.spec.expires));
         words.collect::<Vec<_>>().join(", ")
     };
-    Relief { closed: closed.map(|(status, by)| (status, named(&by))), partial, restart: restart.flatten() }
+    Relief {
+        closed: closed.map(|(status, by)| (status, named(&by))),
+        partial,
+        restart: restart.flatten(),
+    }
 }
 
 /// The status that the exceptions together give, and which of them give it; else how far they come.
 ///
 /// One that covers everything gives its own outcome, the first in order of status where there are several. Where only
 /// several together cover every CVE, the outcome is the last of theirs: the risk of the least handled CVE remains.
-#[expect(clippy::type_complexity, reason = "used twice, right above; a named type would say less")]
 fn closing<'e>(
     case: &Case<'_>,
     matching: &[(&'e Exception<'e>, Cover<'_>)],
@@ -108,7 +119,10 @@ fn closing<'e>(
     }
     if covered == all {
         let last = matching.iter().map(|(e, _)| status(e.spec.outcome)).max();
-        return (last.map(|status| (status, matching.iter().map(|(e, _)| *e).collect())), None);
+        return (
+            last.map(|status| (status, matching.iter().map(|(e, _)| *e).collect())),
+            None,
+        );
     }
     (None, Some(format!("{} of {} CVEs excepted", covered.len(), all.len())))
 }

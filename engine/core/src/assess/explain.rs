@@ -81,13 +81,25 @@ pub fn explain(
     let index = FixIndex::new(observation, now);
     let findings = found::find(observation, &index, Some(asset_index));
     let list = findings.list_of.get(asset_index).copied().flatten();
-    let hits = list.and_then(|list| findings.lists.get(list as usize)).map_or(&[][..], |l| l);
+    let hits = list
+        .and_then(|list| findings.lists.get(list as usize))
+        .map_or(&[][..], |l| l);
     let mut traces = Vec::new();
     for found in hits.iter().filter_map(|hit| findings.found.get(*hit as usize)) {
-        let Some(record) = observation.advisories.get(found.hit.advisory as usize) else { continue };
+        let Some(record) = observation.advisories.get(found.hit.advisory as usize) else {
+            continue;
+        };
         let class = scope::chosen(&rules, choice.index());
         let (hit, cause) = (&found.hit, &found.cause);
-        let case = Case { rules: &rules, profile: &profile, asset, class, advisory: record, hit, cause };
+        let case = Case {
+            rules: &rules,
+            profile: &profile,
+            asset,
+            class,
+            advisory: record,
+            hit,
+            cause,
+        };
         if advisory.is_none_or(|name| case.is_called(name)) {
             traces.push(finding(&case, found));
         }
@@ -95,7 +107,12 @@ pub fn explain(
     if let Some(name) = advisory.filter(|_| traces.is_empty()) {
         explain_absence(observation, name, now, &mut steps);
     }
-    Some(Trace { asset: Arc::clone(&asset.name), now, steps: steps.take(), findings: traces })
+    Some(Trace {
+        asset: Arc::clone(&asset.name),
+        now,
+        steps: steps.take(),
+        findings: traces,
+    })
 }
 
 fn explain_facts(observation: &Observation, asset: &Asset, steps: &mut Steps) {
@@ -105,7 +122,10 @@ fn explain_facts(observation: &Observation, asset: &Asset, steps: &mut Steps) {
             (Some(at), true) => format!("observed {at}; stale, so findings are unknown and planned from these facts"),
             (Some(at), false) => format!("observed {at}; fresh"),
         };
-        let from = asset.provenance.first().map_or(String::new(), |p| format!("{}:{}", p.file, p.record));
+        let from = asset
+            .provenance
+            .first()
+            .map_or(String::new(), |p| format!("{}:{}", p.file, p.record));
         (fact, from)
     });
     if asset.lifecycle == Lifecycle::Retired {
@@ -114,10 +134,17 @@ fn explain_facts(observation: &Observation, asset: &Asset, steps: &mut Steps) {
     let (fresh, stale) = coverage(observation, asset);
     steps.say("coverage", || {
         let list = |names: Vec<&str>| names.join(", ");
-        let release = asset.facts.os.as_ref().map_or("an unknown release".into(), |os| format!("{} {}", os.id, os.major()));
+        let release = asset
+            .facts
+            .os
+            .as_ref()
+            .map_or("an unknown release".into(), |os| format!("{} {}", os.id, os.major()));
         let fact = match (fresh.is_empty(), stale.is_empty()) {
             (false, _) => format!("{release} is covered by {}", list(fresh.into_iter().collect())),
-            (true, false) => format!("no advisory coverage of {release}: {} is stale", list(stale.into_iter().collect())),
+            (true, false) => format!(
+                "no advisory coverage of {release}: {} is stale",
+                list(stale.into_iter().collect())
+            ),
             (true, true) => format!("no advisory coverage of {release}: no source claims it"),
         };
         (fact, String::new())
@@ -128,23 +155,55 @@ fn finding(case: &Case<'_>, found: &Found) -> FindingTrace {
     let (hit, advisory) = (&found.hit, case.advisory);
     let mut steps = Steps::recording();
     steps.say("hit", || {
-        let fixed = hit.fixed.as_ref().map_or("no fixed version is published".into(), |f| format!("fixed in {f}"));
+        let fixed = hit
+            .fixed
+            .as_ref()
+            .map_or("no fixed version is published".into(), |f| format!("fixed in {f}"));
         let why = match &found.cause {
             Cause::Open => format!("{} {} is affected, {fixed}", hit.package, hit.installed),
-            Cause::Reboot => format!("the running {} {} is affected, {fixed}; the next boot has it", hit.package, hit.installed),
-            Cause::OldCode => format!("{} {} has the fix, but a process still runs old code", hit.package, hit.installed),
+            Cause::Entitled(needs) => {
+                format!(
+                    "{} {} is affected, {fixed}, which needs `{needs}`",
+                    hit.package, hit.installed
+                )
+            }
+            Cause::Reboot => format!(
+                "the running {} {} is affected, {fixed}; the next boot has it",
+                hit.package, hit.installed
+            ),
+            Cause::OldCode => format!(
+                "{} {} has the fix, but a process still runs old code",
+                hit.package, hit.installed
+            ),
             Cause::Undecidable(reason) => format!("{} {}: {reason}", hit.package, hit.installed),
         };
-        (why, format!("{}:{}", advisory.provenance.file, advisory.provenance.record))
+        (
+            why,
+            format!("{}:{}", advisory.provenance.file, advisory.provenance.record),
+        )
     });
     steps.say("advisory", || {
-        let published = advisory.published.map_or("on an unknown date".into(), |p| p.to_string());
-        let exploited = if case.is_exploited() { format!(", exploited since {}", case.exploited_since()) } else { String::new() };
-        (format!("{} is {}, published {published}{exploited}", advisory.id, advisory.severity), String::new())
+        let published = advisory
+            .published
+            .map_or("on an unknown date".into(), |p| p.to_string());
+        let exploited = if case.is_exploited() {
+            format!(", exploited since {}", case.exploited_since())
+        } else {
+            String::new()
+        };
+        (
+            format!(
+                "{} is {}, published {published}{exploited}",
+                advisory.id, advisory.severity
+            ),
+            String::new(),
+        )
     });
     let judgement = judge::judge(case, &mut steps).map(|j| j.judgement);
     if judgement.is_none() {
-        steps.say("scope", || ("no policy claims it: it is no finding".into(), String::new()));
+        steps.say("scope", || {
+            ("no policy claims it: it is no finding".into(), String::new())
+        });
     }
     FindingTrace {
         advisory: Arc::clone(&advisory.id),
@@ -177,7 +236,10 @@ fn explain_absence(observation: &Observation, name: &str, now: Timestamp, steps:
             let at = format!("{}:{}", advisory.provenance.file, advisory.provenance.record);
             let fact = match advisory.withdrawn.filter(|w| *w <= now) {
                 Some(withdrawn) => format!("{} was withdrawn {withdrawn}", advisory.id),
-                None => format!("{} hits nothing: no package it names is installed here below its fix", advisory.id),
+                None => format!(
+                    "{} hits nothing: no package it names is installed here below its fix",
+                    advisory.id
+                ),
             };
             (fact, at)
         });

@@ -81,9 +81,13 @@ pub(super) fn of_advisory(
     let exploitation = advisory.exploited.as_ref().filter(|_| exploited);
     match path {
         "advisory.id" => text(&advisory.id),
-        "advisory.aliases" => Some(FactValue::List(advisory.aliases.iter().map(ToString::to_string).collect())),
+        "advisory.aliases" => Some(FactValue::List(
+            advisory.aliases.iter().map(ToString::to_string).collect(),
+        )),
         "advisory.severity" => text(severity.as_str()),
-        "advisory.types" => Some(FactValue::List(advisory.types.iter().map(|t| t.as_str().to_owned()).collect())),
+        "advisory.types" => Some(FactValue::List(
+            advisory.types.iter().map(|t| t.as_str().to_owned()).collect(),
+        )),
         "advisory.published" => advisory.published.map(FactValue::Time),
         "advisory.modified" => advisory.modified.map(FactValue::Time),
         "advisory.exploited" => Some(FactValue::Bool(exploited)),

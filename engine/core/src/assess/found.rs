@@ -11,17 +11,20 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::finding::Hit;
-use super::matching::{FixIndex, Installed, Verdict, stream};
+use super::matching::{FixIndex, Installed, Verdict};
+use super::release::{Interner, Release, hit, installed, newer, releases};
 use super::{kernel, matching};
 use crate::load::wire::Lifecycle;
-use crate::observe::{Asset, Observation, Package, PackageId, PackageSetId, PackageState, RestartNeeded};
-use crate::version::{Scheme, ranks};
+use crate::observe::{Asset, Observation, PackageId, PackageSetId, PackageState, RestartNeeded};
+use crate::version::Scheme;
 
 /// Why a hit stands: what a status may rest on besides the versions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Cause {
     /// The installed version lacks the fix.
     Open,
+    /// The same, and the fix is behind this entitlement.
+    Entitled(Arc<str>),
     /// The next boot has the fix; the running kernel has not.
     Reboot,
     /// The installed version has the fix; a process still runs the old code.
@@ -73,60 +76,27 @@ struct Key<'o> {
 
 fn key(asset: &Asset) -> Option<Key<'_>> {
     let facts = &asset.facts;
-    let os = facts.os.as_ref().filter(|os| !os.id.is_empty() && !os.version.is_empty())?;
+    let os = facts
+        .os
+        .as_ref()
+        .filter(|os| !os.id.is_empty() && !os.version.is_empty())?;
     let kernel = facts.kernel.as_ref();
-    let set = facts.packages.filter(|_| asset.observed_at.is_some() && asset.lifecycle != Lifecycle::Retired)?;
+    let set = facts
+        .packages
+        .filter(|_| asset.observed_at.is_some() && asset.lifecycle != Lifecycle::Retired)?;
     Some(Key {
         os: (&os.id, os.major()),
         set,
-        kernel: (kernel.and_then(|k| k.running.as_deref()), kernel.and_then(|k| k.default_boot.as_deref())),
+        kernel: (
+            kernel.and_then(|k| k.running.as_deref()),
+            kernel.and_then(|k| k.default_boot.as_deref()),
+        ),
         restarts: facts.restart_needed.iter().flat_map(|r| restarted(r)).collect(),
     })
 }
 
 fn restarted(needed: &[RestartNeeded]) -> impl Iterator<Item = &str> {
     needed.iter().flat_map(|r| r.packages.iter().map(|p| p.as_ref()))
-}
-
-/// What is known of a distinct package on a release, dense by package id so that walking a set is array look-ups.
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    /// Packages of the same name and architecture have the same group.
-    group: u32,
-    /// Order of versions within the name.
-    rank: u32,
-    /// Where its hits stand.
-    start: u32,
-    end: u32,
-    kernel: bool,
-    broken: bool,
-}
-
-/// The packages of one release, with their hits.
-struct Release<'o> {
-    os: (&'o str, &'o str),
-    slots: Vec<Slot>,
-    /// Whether walking a set has to stop at the package at all.
-    relevant: Vec<bool>,
-    /// Ids into the interned hits.
-    hits: Vec<u32>,
-}
-
-/// Interns hits; ids are in order of first sight until [`Findings`] sorts them.
-#[derive(Default)]
-struct Interner {
-    found: Vec<Found>,
-    ids: FxHashMap<Found, u32>,
-}
-
-impl Interner {
-    fn id(&mut self, found: Found) -> u32 {
-        let all = &mut self.found;
-        *self.ids.entry(found).or_insert_with_key(|found| {
-            all.push(found.clone());
-            all.len() as u32 - 1
-        })
-    }
 }
 
 /// What walking one set gives.
@@ -154,10 +124,18 @@ pub(super) fn find(observation: &Observation, index: &FixIndex<'_>, only: Option
         })
         .collect();
     let mut interner = Interner::default();
-    let releases = releases(observation, index, &distinct, &mut interner);
+    let releases = releases(
+        observation,
+        index,
+        distinct.iter().map(|key| (key.os, key.set)),
+        &mut interner,
+    );
     let walks: Vec<Walk> = distinct
         .par_iter()
-        .map_init(|| Stamps::new(observation), |stamps, key| walk(observation, releases.get(&key.os), key, stamps))
+        .map_init(
+            || Stamps::new(observation),
+            |stamps, key| walk(observation, releases.get(&key.os), key, stamps),
+        )
         .collect();
     let mut kernels: FxHashMap<KernelKey<'_>, Vec<u32>> = FxHashMap::default();
     let mut raw_lists: Vec<Vec<u32>> = Vec::with_capacity(walks.len());
@@ -203,7 +181,8 @@ fn finish(
     let sorted: Vec<Arc<[u32]>> = raw_lists
         .into_par_iter()
         .map(|mut list| {
-            list.iter_mut().for_each(|id| *id = place.get(*id as usize).copied().unwrap_or(*id));
+            list.iter_mut()
+                .for_each(|id| *id = place.get(*id as usize).copied().unwrap_or(*id));
             list.sort_unstable();
             list.dedup();
             list.into()
@@ -220,140 +199,24 @@ fn finish(
             })
         })
         .collect();
-    let list_of = key_of.iter().map(|key| list_of_key.get((*key)? as usize).copied()).collect();
-    Findings { found: order.into_iter().map(|(_, f)| f).collect(), lists, list_of, broken }
+    let list_of = key_of
+        .iter()
+        .map(|key| list_of_key.get((*key)? as usize).copied())
+        .collect();
+    Findings {
+        found: order.into_iter().map(|(_, f)| f).collect(),
+        lists,
+        list_of,
+        broken,
+    }
 }
 
 /// Advisories of an observation are sorted by id, so their index orders as their id does.
 fn by_advisory(a: &Found, b: &Found) -> Ordering {
     let (x, y) = (&a.hit, &b.hit);
-    (x.advisory, &x.package, &x.arch).cmp(&(y.advisory, &y.package, &y.arch)).then_with(|| a.cmp(b))
-}
-
-/// Matches the packages of every release that some asset has installed.
-fn releases<'o>(
-    observation: &'o Observation,
-    index: &FixIndex<'_>,
-    keys: &[&Key<'o>],
-    interner: &mut Interner,
-) -> BTreeMap<(&'o str, &'o str), Release<'o>> {
-    let tables = &observation.tables;
-    let mut sets: BTreeMap<(&str, &str), BTreeSet<PackageSetId>> = BTreeMap::new();
-    for key in keys {
-        sets.entry(key.os).or_default().insert(key.set);
-    }
-    let mut releases = BTreeMap::new();
-    for (os, sets) in sets {
-        let Some(scheme) = index.scheme(os.0) else { continue };
-        let mut used = vec![false; tables.packages().len()];
-        for id in sets.iter().flat_map(|set| tables.set(*set)) {
-            if let Some(slot) = used.get_mut(id.0 as usize) {
-                *slot = true;
-            }
-        }
-        let ids: Vec<PackageId> =
-            used.iter().enumerate().filter(|(_, used)| **used).map(|(i, _)| PackageId(i as u32)).collect();
-        let matched: Vec<Vec<Found>> = ids.par_iter().map(|id| package_hits(observation, index, os, *id)).collect();
-        releases.insert(os, release(observation, scheme, os, &ids, matched, interner));
-    }
-    releases
-}
-
-fn release<'o>(
-    observation: &Observation,
-    scheme: Scheme,
-    os: (&'o str, &'o str),
-    ids: &[PackageId],
-    matched: Vec<Vec<Found>>,
-    interner: &mut Interner,
-) -> Release<'o> {
-    let tables = &observation.tables;
-    let mut slots = vec![Slot::default(); tables.packages().len()];
-    let mut relevant = vec![false; tables.packages().len()];
-    let mut hits = Vec::new();
-    // Rank-encode: one sort a name, after which walking a set compares integers.
-    let mut by_name: BTreeMap<_, Vec<PackageId>> = BTreeMap::new();
-    for id in ids {
-        by_name.entry(tables.package(*id).name).or_default().push(*id);
-    }
-    let mut groups: FxHashMap<_, u32> = FxHashMap::default();
-    for members in by_name.values() {
-        let versions: Vec<&str> = members.iter().map(|id| tables.text(tables.package(*id).version)).collect();
-        for (id, rank) in members.iter().zip(ranks(scheme, &versions)) {
-            let package = tables.package(*id);
-            let next = groups.len() as u32;
-            let group = *groups.entry((package.name, package.arch)).or_insert(next);
-            if let Some(slot) = slots.get_mut(id.0 as usize) {
-                slot.group = group;
-                slot.rank = rank;
-                slot.kernel = kernel::family(tables.text(package.name)).is_some();
-                slot.broken = package.state == PackageState::HalfConfigured;
-            }
-        }
-    }
-    let mut hit_groups = vec![false; groups.len()];
-    for (id, found) in ids.iter().zip(matched) {
-        let Some(slot) = slots.get_mut(id.0 as usize) else { continue };
-        slot.start = hits.len() as u32;
-        hits.extend(found.into_iter().map(|f| interner.id(f)));
-        slot.end = hits.len() as u32;
-        if let Some(group) = hit_groups.get_mut(slot.group as usize) {
-            *group |= slot.end > slot.start;
-        }
-    }
-    for id in ids {
-        let (Some(slot), Some(flag)) = (slots.get(id.0 as usize), relevant.get_mut(id.0 as usize)) else { continue };
-        let hit = hit_groups.get(slot.group as usize).copied().unwrap_or_default();
-        let there = tables.package(*id).state != PackageState::ConfigFiles;
-        *flag = there && (hit || slot.kernel || slot.broken);
-    }
-    Release { os, slots, relevant, hits }
-}
-
-fn package_hits(observation: &Observation, index: &FixIndex<'_>, os: (&str, &str), id: PackageId) -> Vec<Found> {
-    let package = observation.tables.package(id);
-    let installed = installed(observation, package);
-    if package.state == PackageState::ConfigFiles || kernel::family(installed.name).is_some() {
-        return Vec::new();
-    }
-    let matches = index.matches(os.0, os.1, &installed).into_iter();
-    matches
-        .filter_map(|m| {
-            let (fixed, cause) = match m.verdict {
-                Verdict::Fixed(_) => return None,
-                Verdict::Affected(fixed) => (fixed, Cause::Open),
-                Verdict::Undecidable(reason) => (None, Cause::Undecidable(reason.into())),
-            };
-            let hit = hit(os, &installed, m.advisory, m.scheme, fixed);
-            Some(Found { hit, cause })
-        })
-        .collect()
-}
-
-fn installed(observation: &Observation, package: Package) -> Installed<'_> {
-    let text = |symbol| observation.tables.text(symbol);
-    Installed {
-        name: text(package.name),
-        version: text(package.version),
-        arch: text(package.arch),
-        source: text(package.source),
-        module: text(package.module),
-    }
-}
-
-fn hit(os: (&str, &str), package: &Installed<'_>, advisory: u32, scheme: Scheme, fixed: Option<Arc<str>>) -> Hit {
-    Hit {
-        advisory,
-        scheme,
-        os_id: os.0.into(),
-        os_major: os.1.into(),
-        package: package.name.into(),
-        arch: package.arch.into(),
-        module: stream(package.module).map(Arc::from),
-        installed: package.version.into(),
-        fixed,
-        source: Some(package.source).filter(|s| !s.is_empty()).map(Arc::from),
-    }
+    (x.advisory, &x.package, &x.arch)
+        .cmp(&(y.advisory, &y.package, &y.arch))
+        .then_with(|| a.cmp(b))
 }
 
 /// Scratch for walking sets: the newest member seen of each group, valid while its stamp is the current one.
@@ -364,12 +227,19 @@ struct Stamps {
 
 impl Stamps {
     fn new(observation: &Observation) -> Self {
-        Self { stamp: 0, best: vec![(0, PackageId(0)); observation.tables.packages().len()] }
+        Self {
+            stamp: 0,
+            best: vec![(0, PackageId(0)); observation.tables.packages().len()],
+        }
     }
 }
 
 fn walk(observation: &Observation, release: Option<&Release<'_>>, key: &Key<'_>, stamps: &mut Stamps) -> Walk {
-    let mut walk = Walk { hits: Vec::new(), kernels: Vec::new(), broken: Vec::new() };
+    let mut walk = Walk {
+        hits: Vec::new(),
+        kernels: Vec::new(),
+        broken: Vec::new(),
+    };
     let Some(release) = release else { return walk };
     stamps.stamp += 1;
     let slot = |id: PackageId| release.slots.get(id.0 as usize).copied().unwrap_or_default();
@@ -384,7 +254,9 @@ fn walk(observation: &Observation, release: Option<&Release<'_>>, key: &Key<'_>,
             walk.kernels.push(*id);
             continue;
         }
-        let Some(best) = stamps.best.get_mut(this.group as usize) else { continue };
+        let Some(best) = stamps.best.get_mut(this.group as usize) else {
+            continue;
+        };
         if best.0 != stamps.stamp {
             *best = (stamps.stamp, *id);
             plain.push(this.group);
@@ -393,23 +265,19 @@ fn walk(observation: &Observation, release: Option<&Release<'_>>, key: &Key<'_>,
         }
     }
     for group in plain {
-        let Some((_, id)) = stamps.best.get(group as usize) else { continue };
+        let Some((_, id)) = stamps.best.get(group as usize) else {
+            continue;
+        };
         let this = slot(*id);
-        walk.hits.extend_from_slice(release.hits.get(this.start as usize..this.end as usize).unwrap_or_default());
+        walk.hits.extend_from_slice(
+            release
+                .hits
+                .get(this.start as usize..this.end as usize)
+                .unwrap_or_default(),
+        );
     }
     debug_assert_eq!(release.os, key.os);
     walk
-}
-
-/// The highest version of a name and architecture is the installed one. Spellings of one version go by their text, so
-/// that the order in which sources were read never shows.
-fn newer(observation: &Observation, a: (u32, PackageId), b: (u32, PackageId)) -> bool {
-    let texts = |id: PackageId| {
-        let package = observation.tables.package(id);
-        let i = installed(observation, package);
-        (package.state, i.version, i.module, i.source)
-    };
-    a.0.cmp(&b.0).then_with(|| texts(b.1).cmp(&texts(a.1))) == Ordering::Greater
 }
 
 type KernelKey<'o> = ((&'o str, &'o str), (Option<&'o str>, Option<&'o str>), Vec<PackageId>);
@@ -422,15 +290,20 @@ fn kernel_hits(
     ids: &[PackageId],
     interner: &mut Interner,
 ) -> Vec<u32> {
-    let packages: Vec<Installed<'_>> =
-        ids.iter().map(|id| installed(observation, observation.tables.package(*id))).collect();
+    let packages: Vec<Installed<'_>> = ids
+        .iter()
+        .map(|id| installed(observation, observation.tables.package(*id)))
+        .collect();
     let raws = kernel::matches(index, os, &packages, running, default_boot);
     raws.into_iter()
         .filter_map(|raw| {
             let same = |p: &&Installed<'_>| *p.name == *raw.name && *p.arch == *raw.arch;
             let exact = packages.iter().filter(same).find(|p| *p.version == *raw.installed);
             let like = exact.or_else(|| packages.iter().find(same))?;
-            let package = Installed { version: &raw.installed, ..*like };
+            let package = Installed {
+                version: &raw.installed,
+                ..*like
+            };
             let hit = hit(os, &package, raw.advisory, raw.scheme, raw.fixed);
             Some(interner.id(Found { hit, cause: raw.cause }))
         })
@@ -462,16 +335,18 @@ fn old_code(
             })
             .collect();
         let order = |a: &Arc<str>, b: &Arc<str>, scheme| crate::version::compare(scheme, a, b);
-        let newest = fixed.iter().max_by(|a, b| order(&a.1, &b.1, a.0.scheme)).map(|(_, fixed)| Arc::clone(fixed));
+        let newest = fixed
+            .iter()
+            .max_by(|a, b| order(&a.1, &b.1, a.0.scheme))
+            .map(|(_, fixed)| Arc::clone(fixed));
         for (m, at) in fixed {
             if newest.as_ref().is_some_and(|n| order(&at, n, m.scheme).is_eq()) {
                 let hit = hit(key.os, &here, m.advisory, m.scheme, Some(at));
-                hits.push(interner.id(Found { hit, cause: Cause::OldCode }));
+                hits.push(interner.id(Found {
+                    hit,
+                    cause: Cause::OldCode,
+                }));
             }
         }
     }
 }
-
-#[cfg(test)]
-#[path = "found_tests.rs"]
-mod tests;

@@ -94,15 +94,23 @@ const UNCLAIMED: u32 = u32::MAX;
 pub(super) fn judge_all(rules: &Rules<'_>, observation: &Observation, findings: &Findings, scoped: &Scoped) -> All {
     let (subject_of, subject_count) = subjects(rules, &findings.found);
     // Distinct (profile, list), in order of profile and list; an asset without rows has none.
-    let claimed = |profile: u32| scoped.profiles.get(profile as usize).is_some_and(|p| !p.policies.is_empty());
+    let claimed = |profile: u32| {
+        scoped
+            .profiles
+            .get(profile as usize)
+            .is_some_and(|p| !p.policies.is_empty())
+    };
     let pair_of: Vec<Option<(u32, u32)>> = scoped
         .profile_of
         .iter()
         .zip(&findings.list_of)
         .map(|(profile, list)| list.filter(|_| claimed(*profile)).map(|list| (*profile, list)))
         .collect();
-    let mut pairs: Vec<(u32, u32, usize)> =
-        pair_of.iter().enumerate().filter_map(|(asset, pair)| pair.map(|(p, l)| (p, l, asset))).collect();
+    let mut pairs: Vec<(u32, u32, usize)> = pair_of
+        .iter()
+        .enumerate()
+        .filter_map(|(asset, pair)| pair.map(|(p, l)| (p, l, asset)))
+        .collect();
     pairs.par_sort_unstable();
     pairs.dedup_by_key(|(profile, list, _)| (*profile, *list));
     let units: Vec<Unit> = pairs
@@ -110,13 +118,20 @@ pub(super) fn judge_all(rules: &Rules<'_>, observation: &Observation, findings: 
         .flat_map(|of_profile| of_profile.chunks(LISTS_A_UNIT))
         .filter_map(|chunk| {
             let (profile, _, asset) = *chunk.first()?;
-            Some(Unit { profile, asset, lists: chunk.iter().map(|(_, list, _)| *list).collect() })
+            Some(Unit {
+                profile,
+                asset,
+                lists: chunk.iter().map(|(_, list, _)| *list).collect(),
+            })
         })
         .collect();
     let outputs: Vec<Output> = units
         .par_iter()
         .map_init(
-            || Scratch { stamp: 0, known: vec![(0, 0); subject_count] },
+            || Scratch {
+                stamp: 0,
+                known: vec![(0, 0); subject_count],
+            },
             |scratch, unit| judge_unit(rules, observation, findings, scoped, &subject_of, unit, scratch),
         )
         .collect();
@@ -133,10 +148,15 @@ fn judge_unit(
     scratch: &mut Scratch,
 ) -> Output {
     scratch.stamp += 1;
-    let mut output = Output { judgements: Vec::new(), lists: Vec::new(), notes: BTreeSet::new() };
-    let (Some(profile), Some(asset)) =
-        (scoped.profiles.get(unit.profile as usize), observation.assets.get(unit.asset))
-    else {
+    let mut output = Output {
+        judgements: Vec::new(),
+        lists: Vec::new(),
+        notes: BTreeSet::new(),
+    };
+    let (Some(profile), Some(asset)) = (
+        scoped.profiles.get(unit.profile as usize),
+        observation.assets.get(unit.asset),
+    ) else {
         return output;
     };
     let class = scope::chosen(rules, profile.class);
@@ -146,11 +166,25 @@ fn judge_unit(
         let mut rows = Vec::with_capacity(list.len());
         for hit in list {
             let subject = subject_of.get(*hit as usize).copied().unwrap_or_default();
-            let Some(known) = scratch.known.get_mut(subject as usize) else { continue };
+            let Some(known) = scratch.known.get_mut(subject as usize) else {
+                continue;
+            };
             if known.0 != scratch.stamp {
-                let Some(found) = findings.found.get(*hit as usize) else { continue };
-                let Some(advisory) = observation.advisories.get(found.hit.advisory as usize) else { continue };
-                let case = Case { rules, profile, asset, class, advisory, hit: &found.hit, cause: &found.cause };
+                let Some(found) = findings.found.get(*hit as usize) else {
+                    continue;
+                };
+                let Some(advisory) = observation.advisories.get(found.hit.advisory as usize) else {
+                    continue;
+                };
+                let case = Case {
+                    rules,
+                    profile,
+                    asset,
+                    class,
+                    advisory,
+                    hit: &found.hit,
+                    cause: &found.cause,
+                };
                 let judged = judge::judge(&case, &mut Steps::default());
                 let id = judged.map_or(UNCLAIMED, |Judged { judgement, notes }| {
                     output.notes.extend(notes);
@@ -163,7 +197,10 @@ fn judge_unit(
                 *known = (scratch.stamp, id);
             }
             if known.1 != UNCLAIMED {
-                rows.push(Row { hit: *hit, judgement: known.1 });
+                rows.push(Row {
+                    hit: *hit,
+                    judgement: known.1,
+                });
             }
         }
         output.lists.push(rows);
@@ -214,11 +251,23 @@ fn merge(
         });
         list_of_pair.insert((*profile, *list), id);
     }
-    let list_of =
-        pair_of.iter().map(|pair| pair.and_then(|pair| list_of_pair.get(&pair).copied()).unwrap_or(0)).collect();
+    let list_of = pair_of
+        .iter()
+        .map(|pair| pair.and_then(|pair| list_of_pair.get(&pair).copied()).unwrap_or(0))
+        .collect();
     let notes: BTreeSet<String> = outputs.into_iter().flat_map(|o| o.notes).collect();
-    let notes = notes.into_iter().map(|message| Note { error: false, subject: "rules".into(), message });
-    All { hits, judgements, lists, list_of, notes: notes.collect() }
+    let notes = notes.into_iter().map(|message| Note {
+        error: false,
+        subject: "rules".into(),
+        message,
+    });
+    All {
+        hits,
+        judgements,
+        lists,
+        list_of,
+        notes: notes.collect(),
+    }
 }
 
 /// The distinct hits that rows point to, and where each found hit went. Hits that differ only in why they stand are one.

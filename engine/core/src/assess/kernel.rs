@@ -28,14 +28,21 @@ pub(super) fn family(name: &str) -> Option<&str> {
     }
     let rest = name.strip_prefix("kernel")?;
     let mut parts = rest.split('-').skip(1);
-    let flavours = ["core", "modules", "rt", "default", "uek", "64k", "debug", "azure", "ml", "lt", "PAE"];
+    let flavours = [
+        "core", "modules", "rt", "default", "uek", "64k", "debug", "azure", "ml", "lt", "PAE",
+    ];
     let booted = rest.is_empty() || (rest.starts_with('-') && parts.next().is_some_and(|p| flavours.contains(&p)));
-    (booted && !rest.split('-').any(|part| NEVER_BOOTED.iter().any(|n| part.starts_with(n)))).then_some(name)
+    (booted
+        && !rest
+            .split('-')
+            .any(|part| NEVER_BOOTED.iter().any(|n| part.starts_with(n))))
+    .then_some(name)
 }
 
 /// `6.1.0-18-amd64` of `linux-image-6.1.0-18-amd64`; none for a metapackage such as `linux-image-amd64`.
 fn debian_release<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
-    name.strip_prefix(prefix).filter(|release| release.starts_with(|c: char| c.is_ascii_digit()))
+    name.strip_prefix(prefix)
+        .filter(|release| release.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// `el9` real-time and Oracle kernels run beside the plain one; their releases say which they are.
@@ -62,10 +69,23 @@ fn is_release_of(package: &Installed<'_>, release: &str) -> bool {
 
 /// `5.14.0-427.13.1.el9_4` of `5.14.0-427.13.1.el9_4.x86_64` and of `5.14.0-427.13.1.el9_4.x86_64+rt`.
 fn rpm_version<'a>(release: &'a str, arch: &str) -> Option<&'a str> {
-    let plain = release.split_once('+').filter(|(_, flavour)| !flavour.contains('.')).map_or(release, |(plain, _)| plain);
+    let plain = release
+        .split_once('+')
+        .filter(|(_, flavour)| !flavour.contains('.'))
+        .map_or(release, |(plain, _)| plain);
     // SUSE appends the flavour: `5.14.21-150500.55.19-default`.
     let plain = plain.strip_suffix("-default").unwrap_or(plain);
-    plain.strip_suffix(arch).and_then(|v| v.strip_suffix('.')).or(Some(plain)).filter(|v| v.contains('-'))
+    // An architecture that was not observed is whatever stands last.
+    let arch = if arch.is_empty() {
+        plain.rsplit('.').next().unwrap_or_default()
+    } else {
+        arch
+    };
+    plain
+        .strip_suffix(arch)
+        .and_then(|v| v.strip_suffix('.'))
+        .or(Some(plain))
+        .filter(|v| v.contains('-'))
 }
 
 fn without_epoch(version: &str) -> &str {
@@ -83,7 +103,9 @@ pub(super) fn matches(
     running: Option<&str>,
     default_boot: Option<&str>,
 ) -> Vec<Raw> {
-    let Some(scheme) = index.scheme(os_id) else { return Vec::new() };
+    let Some(scheme) = index.scheme(os_id) else {
+        return Vec::new();
+    };
     let mut packages = packages.to_vec();
     packages.sort_by(|a, b| group(a).cmp(&group(b)).then_with(|| newest_last(scheme, a, b)));
     let known = |release: &str| packages.iter().any(|package| is_release_of(package, release));
@@ -105,13 +127,12 @@ pub(super) fn matches(
 
 /// The member of a family that a release names. Where no package of the asset has that release, its package is gone and
 /// the release itself still tells the version, on rpm.
-fn booted<'a>(
-    members: &[Installed<'a>],
-    newest: &Installed<'a>,
-    release: &'a str,
-    known: bool,
-) -> Option<Kernel<'a>> {
-    if known { members.iter().find(|p| is_release_of(p, release)).map(|p| (*p, None)) } else { synthesised(newest, release) }
+fn booted<'a>(members: &[Installed<'a>], newest: &Installed<'a>, release: &'a str, known: bool) -> Option<Kernel<'a>> {
+    if known {
+        members.iter().find(|p| is_release_of(p, release)).map(|p| (*p, None))
+    } else {
+        synthesised(newest, release)
+    }
 }
 
 /// Packages of one family and architecture: the members that stand side by side.
@@ -120,7 +141,8 @@ fn group<'a>(package: &Installed<'a>) -> (&'a str, &'a str) {
 }
 
 fn newest_last(scheme: Scheme, a: &Installed<'_>, b: &Installed<'_>) -> Ordering {
-    compare(scheme, a.version, b.version).then_with(|| (a.name, a.version, a.source).cmp(&(b.name, b.version, b.source)))
+    compare(scheme, a.version, b.version)
+        .then_with(|| (a.name, a.version, a.source).cmp(&(b.name, b.version, b.source)))
 }
 
 /// A kernel package, or one whose version is read off the release.
@@ -143,13 +165,18 @@ fn judge_pair(
 ) -> Vec<Raw> {
     let found = |kernel: Option<Kernel<'_>>| -> Vec<Match> {
         kernel.map_or_else(Vec::new, |(package, version)| {
-            let package = Installed { version: version.unwrap_or(package.version), ..package };
+            let package = Installed {
+                version: version.unwrap_or(package.version),
+                ..package
+            };
             index.matches(os_id, major, &package)
         })
     };
     let (running, booting) = (found(runs), found(boots));
     let fixed_at_boot = |advisory: u32| {
-        booting.iter().any(|m| m.advisory == advisory && matches!(m.verdict, Verdict::Fixed(_)))
+        booting
+            .iter()
+            .any(|m| m.advisory == advisory && matches!(m.verdict, Verdict::Fixed(_)))
     };
     let mut raws = Vec::new();
     for hit in &running {
@@ -157,7 +184,9 @@ fn judge_pair(
         raws.extend(raw(hit, runs, if reboot { Cause::Reboot } else { Cause::Open }));
     }
     for hit in &booting {
-        let open = running.iter().any(|m| m.advisory == hit.advisory && !matches!(m.verdict, Verdict::Fixed(_)));
+        let open = running
+            .iter()
+            .any(|m| m.advisory == hit.advisory && !matches!(m.verdict, Verdict::Fixed(_)));
         if !open {
             raws.extend(raw(hit, boots, Cause::Open));
         }
@@ -170,12 +199,23 @@ fn raw(hit: &Match, kernel: Option<Kernel<'_>>, cause: Cause) -> Option<Raw> {
     let (package, version) = kernel?;
     let (fixed, cause) = match &hit.verdict {
         Verdict::Fixed(_) => return None,
-        Verdict::Affected(fixed) => (fixed.clone(), cause),
+        Verdict::Affected(fixed, Some(needs)) if cause == Cause::Open => {
+            (fixed.clone(), Cause::Entitled(Arc::clone(needs)))
+        }
+        Verdict::Affected(fixed, _) => (fixed.clone(), cause),
         Verdict::Undecidable(reason) => (None, Cause::Undecidable(reason.as_str().into())),
     };
     let (name, arch) = (package.name.into(), package.arch.into());
     let installed: Arc<str> = version.unwrap_or(package.version).into();
-    Some(Raw { advisory: hit.advisory, scheme: hit.scheme, name, arch, installed, fixed, cause })
+    Some(Raw {
+        advisory: hit.advisory,
+        scheme: hit.scheme,
+        name,
+        arch,
+        installed,
+        fixed,
+        cause,
+    })
 }
 
 #[cfg(test)]

@@ -33,20 +33,70 @@ fn releases_find_their_packages() {
         version,
         arch,
         source: "",
+        source_version: "",
         module: "",
     };
     for (package, release, expected) in [
-        (package("kernel-core", "5.14.0-427.13.1.el9_4", "x86_64"), "5.14.0-427.13.1.el9_4.x86_64", true),
-        (package("kernel-core", "0:5.14.0-427.13.1.el9_4", "x86_64"), "5.14.0-427.13.1.el9_4.x86_64", true),
-        (package("kernel-core", "5.14.0-427.13.1.el9_4", "aarch64"), "5.14.0-427.13.1.el9_4.x86_64", false),
-        (package("kernel-core", "5.14.0-427.16.1.el9_4", "x86_64"), "5.14.0-427.13.1.el9_4.x86_64", false),
-        (package("kernel-rt-core", "4.18.0-305.rt7.72.el8", "x86_64"), "4.18.0-305.rt7.72.el8.x86_64", true),
-        (package("kernel-rt-core", "5.14.0-427.el9", "x86_64"), "5.14.0-427.el9.x86_64+rt", true),
-        (package("kernel-core", "5.14.0-427.el9", "x86_64"), "5.14.0-427.el9.x86_64+rt", false),
-        (package("kernel-64k-core", "5.14.0-427.el9", "aarch64"), "5.14.0-427.el9.aarch64+64k", true),
-        (package("kernel-default", "5.14.21-150500.55.19.1", "x86_64"), "5.14.21-150500.55.19.1-default", true),
-        (package("linux-image-6.1.0-18-amd64", "6.1.76-1", "amd64"), "6.1.0-18-amd64", true),
-        (package("linux-image-6.1.0-21-amd64", "6.1.90-1", "amd64"), "6.1.0-18-amd64", false),
+        (
+            package("kernel-core", "5.14.0-427.13.1.el9_4", "x86_64"),
+            "5.14.0-427.13.1.el9_4.x86_64",
+            true,
+        ),
+        (
+            package("kernel-core", "5.14.0-427.13.1.el9_4", ""),
+            "5.14.0-427.13.1.el9_4.x86_64",
+            true,
+        ),
+        (
+            package("kernel-core", "0:5.14.0-427.13.1.el9_4", "x86_64"),
+            "5.14.0-427.13.1.el9_4.x86_64",
+            true,
+        ),
+        (
+            package("kernel-core", "5.14.0-427.13.1.el9_4", "aarch64"),
+            "5.14.0-427.13.1.el9_4.x86_64",
+            false,
+        ),
+        (
+            package("kernel-core", "5.14.0-427.16.1.el9_4", "x86_64"),
+            "5.14.0-427.13.1.el9_4.x86_64",
+            false,
+        ),
+        (
+            package("kernel-rt-core", "4.18.0-305.rt7.72.el8", "x86_64"),
+            "4.18.0-305.rt7.72.el8.x86_64",
+            true,
+        ),
+        (
+            package("kernel-rt-core", "5.14.0-427.el9", "x86_64"),
+            "5.14.0-427.el9.x86_64+rt",
+            true,
+        ),
+        (
+            package("kernel-core", "5.14.0-427.el9", "x86_64"),
+            "5.14.0-427.el9.x86_64+rt",
+            false,
+        ),
+        (
+            package("kernel-64k-core", "5.14.0-427.el9", "aarch64"),
+            "5.14.0-427.el9.aarch64+64k",
+            true,
+        ),
+        (
+            package("kernel-default", "5.14.21-150500.55.19.1", "x86_64"),
+            "5.14.21-150500.55.19.1-default",
+            true,
+        ),
+        (
+            package("linux-image-6.1.0-18-amd64", "6.1.76-1", "amd64"),
+            "6.1.0-18-amd64",
+            true,
+        ),
+        (
+            package("linux-image-6.1.0-21-amd64", "6.1.90-1", "amd64"),
+            "6.1.0-18-amd64",
+            false,
+        ),
     ] {
         assert_eq!(is_release_of(&package, release), expected, "{} {release}", package.name);
     }

@@ -20,14 +20,16 @@ pub(super) struct Installed<'a> {
     pub(super) version: &'a str,
     pub(super) arch: &'a str,
     pub(super) source: &'a str,
+    /// Version of the source package, where it is not `version`.
+    pub(super) source_version: &'a str,
     pub(super) module: &'a str,
 }
 
 /// What an advisory means for one installed version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Affected; the least version outside every range, if one is published.
-    Affected(Option<Arc<str>>),
+    /// Affected; the least version outside every range, if one is published, and the entitlement it takes to get it.
+    Affected(Option<Arc<str>>, Option<Arc<str>>),
     /// The advisory speaks of this package, and this version has the fix named here.
     Fixed(Option<Arc<str>>),
     /// It cannot be told, and why.
@@ -57,16 +59,31 @@ impl<'o> FixIndex<'o> {
     pub(super) fn new(observation: &'o Observation, now: Timestamp) -> Self {
         let mut fixes: FxHashMap<Key<'o>, Vec<(u32, &'o Fix)>> = FxHashMap::default();
         let mut schemes = FxHashMap::default();
-        let standing = observation.advisories.iter().enumerate().filter(|(_, a)| a.withdrawn.is_none_or(|w| w > now));
+        let standing = observation
+            .advisories
+            .iter()
+            .enumerate()
+            .filter(|(_, a)| a.withdrawn.is_none_or(|w| w > now));
         for (index, advisory) in standing {
             for fix in &advisory.fixes {
                 let release = fix.ecosystem.release.as_deref();
-                let key = (fix.ecosystem.os_id.as_ref(), release, fix.by_source, fix.package.as_ref());
+                let key = (
+                    fix.ecosystem.os_id.as_ref(),
+                    release,
+                    fix.by_source,
+                    fix.package.as_ref(),
+                );
                 fixes.entry(key).or_default().push((index as u32, fix));
-                schemes.entry(fix.ecosystem.os_id.as_ref()).or_insert(fix.ecosystem.scheme);
+                schemes
+                    .entry(fix.ecosystem.os_id.as_ref())
+                    .or_insert(fix.ecosystem.scheme);
             }
         }
-        Self { advisories: &observation.advisories, fixes, schemes }
+        Self {
+            advisories: &observation.advisories,
+            fixes,
+            schemes,
+        }
     }
 
     /// The version order of a distribution, if any advisory speaks of it.
@@ -79,11 +96,19 @@ impl<'o> FixIndex<'o> {
     /// Where two sources give the same advisory id, the first by source name that speaks of the package is heard, so
     /// that a finding stands once.
     pub(super) fn matches(&self, os_id: &str, major: &str, installed: &Installed<'_>) -> Vec<Match> {
-        let source = if installed.source.is_empty() { installed.name } else { installed.source };
+        let source = if installed.source.is_empty() {
+            installed.name
+        } else {
+            installed.source
+        };
+        let signed = signed_source(source);
+        let names = [(false, installed.name), (true, source)].into_iter();
+        let names: Vec<(bool, &str)> = names.chain(signed.as_deref().map(|name| (true, name))).collect();
         let mut found: Vec<(u32, &Fix)> = Vec::new();
         for release in [Some(major), None] {
-            for (by_source, name) in [(false, installed.name), (true, source)] {
-                let fixes = self.fixes.get(&(os_id, release, by_source, name)).into_iter().flatten();
+            for (by_source, name) in &names {
+                let fixes = self.fixes.get(&(os_id, release, *by_source, *name));
+                let fixes = fixes.into_iter().flatten();
                 found.extend(fixes.filter(|(_, fix)| arch_applies(fix, installed.arch)));
             }
         }
@@ -91,16 +116,26 @@ impl<'o> FixIndex<'o> {
         let mut matches: Vec<Match> = Vec::new();
         let mut previous: Option<&str> = None;
         for group in found.chunk_by(|a, b| a.0 == b.0) {
-            let Some((advisory, first)) = group.first() else { continue };
+            let Some((advisory, first)) = group.first() else {
+                continue;
+            };
             let id = self.advisories.get(*advisory as usize).map(|a| a.id.as_ref());
             if previous.is_some() && previous == id {
                 continue;
             }
             let scheme = first.ecosystem.scheme;
-            let fixes: Vec<&Fix> = group.iter().map(|(_, fix)| *fix).filter(|f| f.ecosystem.scheme == scheme).collect();
-            if let Some(verdict) = verdict(scheme, &fixes, installed) {
+            let fixes: Vec<&Fix> = group
+                .iter()
+                .map(|(_, fix)| *fix)
+                .filter(|f| f.ecosystem.scheme == scheme)
+                .collect();
+            if let Some(verdict) = verdict_of(scheme, fixes, installed) {
                 previous = id;
-                matches.push(Match { advisory: *advisory, scheme, verdict });
+                matches.push(Match {
+                    advisory: *advisory,
+                    scheme,
+                    verdict,
+                });
             }
         }
         matches
@@ -111,7 +146,36 @@ impl<'o> FixIndex<'o> {
 /// any, and where the architecture was not observed nothing can be ruled out.
 fn arch_applies(fix: &Fix, installed: &str) -> bool {
     let any = |arch: &str| matches!(arch, "" | "noarch" | "all" | "(none)");
-    fix.arch.as_deref().is_none_or(|arch| any(arch) || any(installed) || arch == installed)
+    fix.arch
+        .as_deref()
+        .is_none_or(|arch| any(arch) || any(installed) || arch == installed)
+}
+
+/// The source whose code a signed kernel image is: Debian and Ubuntu build the image of `linux` and sign it in a source
+/// of its own (`linux-signed-amd64` on Debian, `linux-signed-aws` for `linux-aws` on Ubuntu), while their advisories
+/// speak of the unsigned source. The signed binary has the version of the unsigned source, its own source has not
+/// (`6.1.76+1`).
+fn signed_source(source: &str) -> Option<String> {
+    const ARCHITECTURES: [&str; 3] = ["-amd64", "-arm64", "-i386"];
+    let rest = source.strip_prefix("linux-signed")?;
+    let flavour = ARCHITECTURES.iter().find_map(|arch| rest.strip_suffix(arch)).unwrap_or(rest);
+    (flavour.is_empty() || flavour.starts_with('-')).then(|| format!("linux{flavour}"))
+}
+
+/// Fixes for the source package are versions of the source, and binary packages may count otherwise; the others are
+/// compared with the binary version. What an advisory says of the binary itself comes first.
+fn verdict_of(scheme: Scheme, fixes: Vec<&Fix>, installed: &Installed<'_>) -> Option<Verdict> {
+    if installed.source_version.is_empty() {
+        return verdict(scheme, &fixes, installed);
+    }
+    let (of_source, own): (Vec<&Fix>, Vec<&Fix>) = fixes
+        .into_iter()
+        .partition(|fix| fix.by_source && *fix.package == *installed.source);
+    let built_from = Installed {
+        version: installed.source_version,
+        ..*installed
+    };
+    verdict(scheme, &own, installed).or_else(|| verdict(scheme, &of_source, &built_from))
 }
 
 /// None when no fix is for this kind of build (plain or modular, or its stream).
@@ -120,15 +184,26 @@ fn verdict(scheme: Scheme, fixes: &[&Fix], installed: &Installed<'_>) -> Option<
         Scheme::Rpm => of_the_stream(fixes, installed),
         _ => (fixes.to_vec(), None),
     };
+    let (fixes, needs) = within_reach(fixes);
     if fixes.is_empty() {
         return None;
     }
     let affected = least_outside(scheme, &fixes, installed.version);
     Some(match (affected, doubt) {
         (Some(_), Some(reason)) => Verdict::Undecidable(reason),
-        (Some(fixed), None) => Verdict::Affected(fixed.map(Arc::clone)),
+        (Some(fixed), None) => Verdict::Affected(fixed.map(Arc::clone), needs),
         (None, _) => Verdict::Fixed(newest_taken(scheme, &fixes, installed.version)),
     })
+}
+
+/// A fix anybody can have beats one behind a subscription; where only the latter is published, what it needs is said.
+fn within_reach(fixes: Vec<&Fix>) -> (Vec<&Fix>, Option<Arc<str>>) {
+    let (free, entitled): (Vec<&Fix>, Vec<&Fix>) = fixes.into_iter().partition(|f| f.entitlement.is_none());
+    if entitled.is_empty() || free.iter().any(|f| f.fixed.is_some()) {
+        return (free, None);
+    }
+    let needs = entitled.iter().find_map(|f| f.entitlement.clone());
+    (entitled, needs)
 }
 
 /// Whether `version` lies below `bound`. An rpm bound without a release is a bound on the version only: every release of
@@ -142,8 +217,26 @@ fn below(scheme: Scheme, version: &str, bound: &str) -> bool {
 }
 
 fn contains(scheme: Scheme, fix: &Fix, version: &str) -> bool {
-    let introduced = fix.introduced.as_deref().is_none_or(|from| !below(scheme, version, from));
-    introduced && fix.fixed.as_deref().is_none_or(|to| below(scheme, version, to))
+    let introduced = fix
+        .introduced
+        .as_deref()
+        .is_none_or(|from| !below(scheme, version, from));
+    let fixed = fix.fixed.as_deref().is_some_and(|to| !below(scheme, version, to));
+    introduced
+        && !fixed
+        && fix
+            .last_affected
+            .as_deref()
+            .is_none_or(|last| !above(scheme, version, last))
+}
+
+/// Whether `version` lies above `bound`; an rpm bound without a release takes in every release of its version.
+fn above(scheme: Scheme, version: &str, bound: &str) -> bool {
+    if scheme == Scheme::Rpm && rpm_evr(bound).2.is_none() {
+        let (epoch, version, _) = rpm_evr(version);
+        return compare(scheme, &format!("{epoch}:{version}"), bound) == Ordering::Greater;
+    }
+    compare(scheme, version, bound) == Ordering::Greater
 }
 
 /// The least fixed version that lies in no range, when a range contains `version`: taking it closes the finding for
@@ -160,7 +253,9 @@ fn least_outside<'f>(scheme: Scheme, fixes: &[&'f Fix], version: &str) -> Option
     let mut fixed = around(version)?;
     // Each step leaves one range for good, so there are at most as many steps as ranges.
     for _ in fixes {
-        let Some(next) = fixed.and_then(|at| around(at)) else { break };
+        let Some(next) = fixed.and_then(|at| around(at)) else {
+            break;
+        };
         fixed = next;
     }
     Some(fixed)
@@ -168,7 +263,10 @@ fn least_outside<'f>(scheme: Scheme, fixes: &[&'f Fix], version: &str) -> Option
 
 /// The newest published fix that `version` already has.
 fn newest_taken(scheme: Scheme, fixes: &[&Fix], version: &str) -> Option<Arc<str>> {
-    let taken = fixes.iter().filter_map(|fix| fix.fixed.as_ref()).filter(|fixed| !below(scheme, version, fixed));
+    let taken = fixes
+        .iter()
+        .filter_map(|fix| fix.fixed.as_ref())
+        .filter(|fixed| !below(scheme, version, fixed));
     taken.max_by(|a, b| compare(scheme, a, b)).map(Arc::clone)
 }
 
@@ -183,7 +281,12 @@ fn of_the_stream<'f>(fixes: &[&'f Fix], installed: &Installed<'_>) -> (Vec<&'f F
     let mine: Vec<&Fix> = fixes.iter().copied().filter(|f| modular(f) || open_ended(f)).collect();
     let label = stream(installed.module);
     if label.is_some() && mine.iter().any(|f| f.module.as_deref().and_then(stream) == label) {
-        return (mine.into_iter().filter(|f| f.module.as_deref().and_then(stream) == label).collect(), None);
+        return (
+            mine.into_iter()
+                .filter(|f| f.module.as_deref().and_then(stream) == label)
+                .collect(),
+            None,
+        );
     }
     let (named, unnamed): (Vec<&Fix>, Vec<&Fix>) = mine.into_iter().partition(|f| f.module.is_some());
     if label.is_some() || named.is_empty() {
@@ -231,7 +334,11 @@ fn one_build<'f>(fixes: Vec<&'f Fix>, installed: &Installed<'_>) -> (Vec<&'f Fix
 }
 
 fn distinct(fixes: &[&Fix]) -> usize {
-    fixes.iter().map(|f| (&f.introduced, &f.fixed)).collect::<std::collections::BTreeSet<_>>().len()
+    fixes
+        .iter()
+        .map(|f| (&f.introduced, &f.fixed))
+        .collect::<std::collections::BTreeSet<_>>()
+        .len()
 }
 
 /// Those for which `keep` holds, if they agree on one range.

@@ -19,6 +19,7 @@ mod judge;
 mod judged;
 mod kernel;
 mod matching;
+mod release;
 mod remarks;
 pub mod rows;
 mod rules;
@@ -29,7 +30,11 @@ mod trace;
 pub(crate) mod world;
 
 #[cfg(test)]
+mod deadline_tests;
+#[cfg(test)]
 mod oracle_tests;
+#[cfg(test)]
+mod rules_tests;
 #[cfg(test)]
 mod tests;
 
@@ -67,7 +72,8 @@ use crate::observe::{Asset, Observation};
 /// - `next-cycle` under a policy without cadence takes the SLA's default, if that is a duration, else the finding is
 ///   `unknown`.
 /// - Where several policies claim a finding, one that would carry it beats one that holds it back or only observes;
-///   among those the earliest deadline wins. `timeliness` is the worst of all, so a hold cannot hide a breach.
+///   among those the earliest deadline wins. The deadline and `timeliness` are those of the earliest of all that do
+///   more than observe, so a hold cannot hide a breach; the lane is that of the policy that carries it.
 pub fn assess(catalog: &Catalog, observation: &Observation, memory: &Memory, now: Timestamp) -> Assessment {
     let rules = Rules::new(catalog, observation, memory, now);
     let scoped = scopes(&rules, observation);
@@ -106,7 +112,10 @@ pub fn scope(catalog: &Catalog, observation: &Observation) -> Vec<Vec<Arc<str>>>
     let name = |index: &usize| rules.policies.get(*index).map(|p| Arc::clone(&p.resource.name));
     let policies_of = |profile: &u32| {
         let profile = scoped.profiles.get(*profile as usize);
-        let policies = profile.into_iter().flat_map(|p| &p.policies).filter(|(_, answer)| *answer == Answer::Yes);
+        let policies = profile
+            .into_iter()
+            .flat_map(|p| &p.policies)
+            .filter(|(_, answer)| *answer == Answer::Yes);
         policies.filter_map(|(index, _)| name(index)).collect()
     };
     scoped.profile_of.iter().map(policies_of).collect()
@@ -136,11 +145,17 @@ fn scopes(rules: &Rules<'_>, observation: &Observation) -> Scoped {
         .par_chunks(RUN)
         .map(|run| {
             let mut answers = Answers::default();
-            run.iter().map(|asset| scoped(rules, asset, &mut answers, &mut Steps::default())).collect()
+            run.iter()
+                .map(|asset| scoped(rules, asset, &mut answers, &mut Steps::default()))
+                .collect()
         })
         .collect();
     let mut ids: FxHashMap<Profile, u32> = FxHashMap::default();
-    let mut all = Scoped { class_of: Vec::new(), profile_of: Vec::new(), profiles: Vec::new() };
+    let mut all = Scoped {
+        class_of: Vec::new(),
+        profile_of: Vec::new(),
+        profiles: Vec::new(),
+    };
     for (class, profile) in runs.into_iter().flatten() {
         let id = *ids.entry(profile).or_insert_with_key(|profile| {
             all.profiles.push(profile.clone());
@@ -162,15 +177,29 @@ fn scoped<'c>(
     let choice = scope::class(rules, asset, answers, steps);
     let class = choice.index();
     let get = |path: &str| facts::of_asset(asset, path);
+    let facts_of = &asset.facts;
     let retired = asset.lifecycle == Lifecycle::Retired;
     let profile = Profile {
         class,
-        policies: if retired { Vec::new() } else { scope::policies(rules, asset, class, answers, steps) },
+        policies: if retired {
+            Vec::new()
+        } else {
+            scope::policies(rules, asset, class, answers, steps)
+        },
         exceptions: scope::exceptions(rules, asset, class, answers),
-        selectors: rules.selectors.iter().map(|s| s.is_none_or(|s| scope::labelled(s, asset))).collect(),
+        selectors: rules
+            .selectors
+            .iter()
+            .map(|s| s.is_none_or(|s| scope::labelled(s, asset)))
+            .collect(),
         stale: asset.stale,
         first_seen: rules.first_seen.then(|| rules.asset_seen(&asset.name)),
-        live_patch: Profile::live_patch(asset.facts.live_patch.as_ref()),
+        live_patch: Profile::live_patch(facts_of.live_patch.as_ref()),
+        entitlements: facts_of
+            .entitlements
+            .as_ref()
+            .filter(|_| rules.entitlements)
+            .map(|e| e.to_vec()),
         facts: scope::fingerprint(&rules.asset_facts, &get),
     };
     (choice, profile)
@@ -179,10 +208,16 @@ fn scoped<'c>(
 /// The advisory sources whose claim covers an asset's release, split by freshness: (fresh, stale).
 pub(crate) fn coverage<'o>(observation: &'o Observation, asset: &Asset) -> (BTreeSet<&'o str>, BTreeSet<&'o str>) {
     let (mut fresh, mut stale) = (BTreeSet::new(), BTreeSet::new());
-    let Some(os) = &asset.facts.os else { return (fresh, stale) };
+    let Some(os) = &asset.facts.os else {
+        return (fresh, stale);
+    };
     for claim in &observation.coverage {
         if claim.os_id == os.id && claim.release.as_deref().is_none_or(|release| release == os.major()) {
-            if claim.fresh { fresh.insert(claim.source.as_ref()) } else { stale.insert(claim.source.as_ref()) };
+            if claim.fresh {
+                fresh.insert(claim.source.as_ref())
+            } else {
+                stale.insert(claim.source.as_ref())
+            };
         }
     }
     (fresh, stale)

@@ -12,23 +12,45 @@ use super::*;
 use crate::name::Severity;
 use crate::version::compare;
 
+/// Packages or fixes: name and version.
+type Versions = Vec<(u8, u8)>;
+
+/// Environment, tier, packages, running and default kernel, days since first seen, stale.
+type AssetRecipe = (u8, u8, Versions, (u8, u8), u8, bool);
+
+/// Fixes, severity, day of November, exploited since, CVEs.
+type AdvisoryRecipe = (Versions, u8, u8, Option<u8>, u8);
+
 /// What a random world is made of: plain numbers, so that failures shrink well.
 #[derive(Clone, Debug)]
 struct Recipe {
-    /// Environment, tier, packages (name, version), running and default kernel, days since first seen, stale.
-    assets: Vec<(u8, u8, Vec<(u8, u8)>, (u8, u8), u8, bool)>,
-    /// Fixes (name, version), severity, day of November, exploited since, CVEs.
-    advisories: Vec<(Vec<(u8, u8)>, u8, u8, Option<u8>, u8)>,
+    assets: Vec<AssetRecipe>,
+    advisories: Vec<AdvisoryRecipe>,
     /// Which of the optional rules are there.
     options: u8,
 }
 
 fn recipe() -> impl Strategy<Value = Recipe> {
     let packages = || proptest::collection::vec((0_u8..5, 1_u8..5), 0..6);
-    let asset = (0_u8..3, 0_u8..2, packages(), (0_u8..5, 0_u8..5), 0_u8..3, proptest::bool::weighted(0.2));
+    let asset = (
+        0_u8..3,
+        0_u8..2,
+        packages(),
+        (0_u8..5, 0_u8..5),
+        0_u8..3,
+        proptest::bool::weighted(0.2),
+    );
     let advisory = (packages(), 0_u8..4, 1_u8..20, proptest::option::of(1_u8..20), 0_u8..3);
-    (proptest::collection::vec(asset, 0..7), proptest::collection::vec(advisory, 0..7), any::<u8>())
-        .prop_map(|(assets, advisories, options)| Recipe { assets, advisories, options })
+    (
+        proptest::collection::vec(asset, 0..7),
+        proptest::collection::vec(advisory, 0..7),
+        any::<u8>(),
+    )
+        .prop_map(|(assets, advisories, options)| Recipe {
+            assets,
+            advisories,
+            options,
+        })
 }
 
 const NAMES: [&str; 5] = ["alpha", "beta", "kernel-core", "delta", "kernel-modules"];
@@ -44,11 +66,14 @@ fn build(recipe: &Recipe) -> World {
     world.class("test", json!({"when": "asset.labels.env == \"test\"", "environment": "test", "target": "t", "window": "w", "criticality": "low"}));
     let option = |bit: u8| recipe.options & (1 << bit) != 0;
     let clock = if option(0) { "detected" } else { "published" };
-    world.sla("s", json!({"clock": clock, "rules": [
+    world.sla(
+        "s",
+        json!({"clock": clock, "rules": [
         {"name": "kev", "exploited": true, "within": "2d", "lane": "emergency"},
         {"name": "tier", "selector": {"matchLabels": {"tier": "db"}}, "severity": {"atLeast": "high"}, "within": "5d"},
         {"name": "cel", "when": "advisory.severity == \"high\" && asset.class.criticality != \"low\"", "within": "7d"}],
-        "default": {"within": "30d"}}));
+        "default": {"within": "30d"}}),
+    );
     world.policy("p", json!({"scope": {"selector": {"matchExpressions": [{"key": "env", "operator": "In", "values": ["prod", "test"]}]}},
         "holds": if option(1) { json!([{"packages": ["alpha"], "versions": ">= 3", "until": "2027-01-01"}]) } else { json!([]) }}));
     if option(2) {
@@ -62,22 +87,41 @@ fn build(recipe: &Recipe) -> World {
         let env = ["prod", "test", "lab"][usize::from(*env)];
         let tier = ["db", "web"][usize::from(*tier)];
         let versions: Vec<String> = packages.iter().map(|(_, v)| version(*v)).collect();
-        let packages: Vec<P<'_>> =
-            packages.iter().zip(&versions).map(|((n, _), v)| (NAMES[usize::from(*n)], v.as_str(), "x86_64", "", "")).collect();
+        let packages: Vec<P<'_>> = packages
+            .iter()
+            .zip(&versions)
+            .map(|((n, _), v)| (NAMES[usize::from(*n)], v.as_str(), "x86_64", "", ""))
+            .collect();
         let name = format!("a{index}");
         let asset = world.asset(&name, &[("env", env), ("tier", tier)], &packages);
-        let release = |v: u8| if v == 0 { String::new() } else { format!("{}.x86_64", version(v)) };
+        let release = |v: u8| {
+            if v == 0 {
+                String::new()
+            } else {
+                format!("{}.x86_64", version(v))
+            }
+        };
         asset.facts.kernel = kernel(&release(*running), &release(*default));
         asset.stale = *stale;
-        world.memory.assets.insert(name.into(), at(&format!("2026-11-{:02}T00:00:00Z", 10 + seen)));
+        world
+            .memory
+            .assets
+            .insert(name.into(), at(&format!("2026-11-{:02}T00:00:00Z", 10 + seen)));
     }
     for (index, (fixes, severity, day, since, cves)) in recipe.advisories.iter().enumerate() {
-        let fixes = fixes.iter().map(|(n, v)| rpm(NAMES[usize::from(*n)], &version(*v))).collect();
+        let fixes = fixes
+            .iter()
+            .map(|(n, v)| rpm(NAMES[usize::from(*n)], &version(*v)))
+            .collect();
         let advisory = world.advisory(&format!("A-{index}"), fixes);
-        advisory.severity = [Severity::Unknown, Severity::Low, Severity::High, Severity::Critical][usize::from(*severity)];
+        advisory.severity =
+            [Severity::Unknown, Severity::Low, Severity::High, Severity::Critical][usize::from(*severity)];
         advisory.published = Some(at(&format!("2026-11-{day:02}T00:00:00Z")));
         advisory.exploited = since.and_then(|since| exploited(&format!("2026-11-{since:02}T00:00:00Z")));
         advisory.aliases = (0..*cves).map(|c| Arc::from(format!("CVE-{index}-{c}"))).collect();
+        // Seen before any asset, so that the asset's first sight decides the clock `detected`.
+        let seen = at("2026-11-01T00:00:00Z");
+        world.memory.advisories.insert(format!("A-{index}").into(), seen);
     }
     world
 }
@@ -100,30 +144,57 @@ fn naive_hits(world: &World) -> BTreeSet<Open> {
         let strip = |r: Option<Arc<str>>| r.map(|r| r.trim_end_matches(".x86_64").to_owned());
         let (running, default) = (strip(kernel.running), strip(kernel.default_boot));
         let any_kernel = |v: &Option<String>| {
-            v.as_ref().is_some_and(|v| installed.iter().any(|(n, x)| n.starts_with("kernel") && x == v))
+            v.as_ref()
+                .is_some_and(|v| installed.iter().any(|(n, x)| n.starts_with("kernel") && x == v))
         };
         for name in NAMES {
-            let mut versions: Vec<String> = installed.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect();
+            let mut versions: Vec<String> = installed
+                .iter()
+                .filter(|(n, _)| n == name)
+                .map(|(_, v)| v.clone())
+                .collect();
             versions.sort_by(|a, b| compare(scheme, a, b));
-            let Some(newest) = versions.last().cloned() else { continue };
+            let Some(newest) = versions.last().cloned() else {
+                continue;
+            };
             let here = |v: &Option<String>| match any_kernel(v) {
                 true => v.clone().filter(|v| versions.contains(v)),
                 false => v.clone(),
             };
             let (runs, boots) = match name.starts_with("kernel") {
-                true => (here(&running), if default.is_some() { here(&default) } else { Some(newest) }),
+                true => (
+                    here(&running),
+                    if default.is_some() {
+                        here(&default)
+                    } else {
+                        Some(newest)
+                    },
+                ),
                 false => (None, Some(newest)),
             };
             for advisory in &world.observation.advisories {
-                let fixes = advisory.fixes.iter().filter(|f| *f.package == *name).filter_map(|f| f.fixed.clone());
+                let fixes = advisory
+                    .fixes
+                    .iter()
+                    .filter(|f| *f.package == *name)
+                    .filter_map(|f| f.fixed.clone());
                 // Every range starts at the beginning, so the highest fix is the one that leaves them all.
-                let Some(fixed) = fixes.max_by(|a, b| compare(scheme, a, b)) else { continue };
+                let Some(fixed) = fixes.max_by(|a, b| compare(scheme, a, b)) else {
+                    continue;
+                };
                 let lacks = |v: &Option<String>| v.clone().filter(|v| compare(scheme, v, &fixed).is_lt());
                 let (old, next) = (lacks(&runs), lacks(&boots));
                 let pending = old.is_some() && next.is_none() && boots.is_some();
                 if let Some(version) = old.or(next) {
                     let id = advisory.id.to_string();
-                    all.insert((asset.name.to_string(), id, name.into(), version, fixed.to_string(), pending));
+                    all.insert((
+                        asset.name.to_string(),
+                        id,
+                        name.into(),
+                        version,
+                        fixed.to_string(),
+                        pending,
+                    ));
                 }
             }
         }
@@ -144,13 +215,25 @@ fn reordered(recipe: &Recipe) -> World {
     let mut tables = crate::observe::Tables::default();
     let mut assets = world.observation.assets.clone();
     for asset in assets.iter_mut().rev() {
-        let ids: Vec<_> = world.observation.tables.set(asset.facts.packages.unwrap()).iter().rev().copied().collect();
+        let ids: Vec<_> = world
+            .observation
+            .tables
+            .set(asset.facts.packages.unwrap())
+            .iter()
+            .rev()
+            .copied()
+            .collect();
         let ids = ids
             .into_iter()
             .map(|id| {
                 let old = world.observation.tables.package(id);
                 let mut again = |symbol| tables.intern(world.observation.tables.text(symbol));
-                let package = crate::observe::Package { version: again(old.version), name: again(old.name), arch: again(old.arch), ..old };
+                let package = crate::observe::Package {
+                    version: again(old.version),
+                    name: again(old.name),
+                    arch: again(old.arch),
+                    ..old
+                };
                 tables.package_id(package)
             })
             .collect();

@@ -8,6 +8,7 @@ use super::rules::Rules;
 use super::scope::{Answer, ClassChoice};
 use super::{Remark, Scoped, coverage};
 use crate::load::wire::Lifecycle;
+use crate::name::Severity;
 use crate::observe::{Asset, Note, Observation};
 
 /// Remarks of every asset, sorted, and notes about rules, each once with the first asset it concerns.
@@ -24,62 +25,106 @@ pub(super) fn say(
             continue;
         }
         let mut say = |status: &str, detail: String| {
-            remarks.push(Remark { asset: Arc::clone(&asset.name), status: status.into(), detail });
+            remarks.push(Remark {
+                asset: Arc::clone(&asset.name),
+                status: status.into(),
+                detail,
+            });
         };
-        let profile = scoped.profile_of.get(index).and_then(|p| scoped.profiles.get(*p as usize));
+        let profile = scoped
+            .profile_of
+            .get(index)
+            .and_then(|p| scoped.profiles.get(*p as usize));
         if asset.observed_at.is_none() {
-            say("unknown", "was never observed: nothing can be said of it; check that a source of its fleet reports it".into());
+            say(
+                "unknown",
+                "was never observed: nothing can be said of it; check that a source of its fleet reports it".into(),
+            );
             continue;
         }
         let mut note = |error: bool, words: String| {
-            rule_notes.entry((error, words)).or_insert_with(|| (Arc::clone(&asset.name), 0)).1 += 1;
+            rule_notes
+                .entry((error, words))
+                .or_insert_with(|| (Arc::clone(&asset.name), 0))
+                .1 += 1;
         };
         if let Some(choice) = scoped.class_of.get(index) {
             class_remark(rules, choice, &mut say, &mut note);
         }
         let Some(profile) = profile else { continue };
         if profile.policies.is_empty() {
-            say("no-policy", "is in the scope of no PatchPolicy: its advisories are not looked at; widen a scope, or retire it".into());
+            say(
+                "no-policy",
+                "is in the scope of no PatchPolicy: its advisories are not looked at; widen a scope, or retire it"
+                    .into(),
+            );
             continue;
         }
         for (index, answer) in &profile.policies {
             if let (Answer::Unknown(why), Some(policy)) = (answer, rules.policies.get(*index)) {
-                let at = placed(rules.at(policy.resource, "/spec/scope/when"));
-                say("unknown", format!("scope of policy `{}`{at} cannot be decided: {why}", policy.resource.name));
-                note(false, format!("scope of policy `{}`{at} cannot be decided: {why}", policy.resource.name));
+                let at = rules.placed(policy.resource, "/spec/scope/when");
+                say(
+                    "unknown",
+                    format!(
+                        "scope of policy `{}`{at} cannot be decided: {why}",
+                        policy.resource.name
+                    ),
+                );
+                note(
+                    false,
+                    format!(
+                        "scope of policy `{}`{at} cannot be decided: {why}",
+                        policy.resource.name
+                    ),
+                );
             }
         }
         for (index, answer) in &profile.exceptions {
             if let (Answer::Unknown(why), Some(exception)) = (answer, rules.exceptions.get(*index)) {
-                let at = placed(rules.at(*exception, "/spec/when"));
-                let words = format!("exception `{}`{at} gives no relief where it cannot be decided: {why}", exception.name);
+                let at = rules.placed(*exception, "/spec/when");
+                let words = format!(
+                    "exception `{}`{at} gives no relief where it cannot be decided: {why}",
+                    exception.name
+                );
                 say("unknown", words.clone());
                 note(false, words);
             }
         }
         facts_remark(observation, asset, &mut say);
         if let Some(broken) = findings.broken.get(&index) {
-            let mut names: Vec<&str> =
-                broken.iter().map(|id| observation.tables.text(observation.tables.package(*id).name)).collect();
+            let mut names: Vec<&str> = broken
+                .iter()
+                .map(|id| observation.tables.text(observation.tables.package(*id).name))
+                .collect();
             names.sort_unstable();
             names.dedup();
-            say("half-configured", format!("{}: unpacked but not configured; repair before patching (`dpkg --configure -a`)", names.join(", ")));
+            say(
+                "half-configured",
+                format!(
+                    "{}: unpacked but not configured; repair before patching (`dpkg --configure -a`)",
+                    names.join(", ")
+                ),
+            );
         }
     }
     let mut notes: Vec<Note> = rule_notes
         .into_iter()
         .map(|((error, words), (first, count))| {
-            let others = if count > 1 { format!(" (and {} more assets)", count - 1) } else { String::new() };
-            Note { error, subject: first, message: words + &others }
+            let others = if count > 1 {
+                format!(" (and {} more assets)", count - 1)
+            } else {
+                String::new()
+            };
+            Note {
+                error,
+                subject: first,
+                message: words + &others,
+            }
         })
         .collect();
-    notes.extend(table_notes(rules));
+    notes.extend(severity_notes(rules, observation));
     remarks.sort();
     (remarks, notes)
-}
-
-fn placed(at: String) -> String {
-    if at.is_empty() { at } else { format!(" ({at})") }
 }
 
 fn class_remark(
@@ -90,15 +135,21 @@ fn class_remark(
 ) {
     let class = |index: &usize| {
         rules.classes.get(*index).map_or_else(String::new, |class| {
-            format!("`{}`{}", class.name, placed(rules.at(*class, "/spec/priority")))
+            format!("`{}`{}", class.name, rules.placed(*class, "/spec/priority"))
         })
     };
     match choice {
         ClassChoice::One(_) => {}
-        ClassChoice::None => say("no-class", "no AssetClass matches it: no tool, window or environment is known for it; add a class or a label".into()),
+        ClassChoice::None => say(
+            "no-class",
+            "no AssetClass matches it: no tool, window or environment is known for it; add a class or a label".into(),
+        ),
         ClassChoice::Tie(several) => {
             let names: Vec<String> = several.iter().map(class).collect();
-            let words = format!("classes {} match with the same priority, so none wins; give one a higher `priority`", names.join(" and "));
+            let words = format!(
+                "classes {} match with the same priority, so none wins; give one a higher `priority`",
+                names.join(" and ")
+            );
             say("no-class", words.clone());
             note(true, words);
         }
@@ -114,34 +165,64 @@ fn class_remark(
 fn facts_remark(observation: &Observation, asset: &Asset, say: &mut impl FnMut(&str, String)) {
     if asset.stale {
         let at = asset.observed_at.map_or_else(String::new, |at| format!(" of {at}"));
-        say("unknown", format!("its observation{at} is stale: older than its source allows; findings are planned from it and marked"));
+        say(
+            "unknown",
+            format!(
+                "its observation{at} is stale: older than its source allows; findings are planned from it and marked"
+            ),
+        );
     }
     let facts = &asset.facts;
-    let Some(os) = facts.os.as_ref().filter(|os| !os.id.is_empty() && !os.version.is_empty()) else {
-        say("unknown", "its operating system was not observed, so no advisory can be matched".into());
+    let Some(os) = facts
+        .os
+        .as_ref()
+        .filter(|os| !os.id.is_empty() && !os.version.is_empty())
+    else {
+        say(
+            "unknown",
+            "its operating system was not observed, so no advisory can be matched".into(),
+        );
         return;
     };
     if facts.packages.is_none() && facts.kbs.is_none() && facts.components.is_none() {
-        say("unknown", "its packages were not observed, so no advisory can be matched".into());
+        say(
+            "unknown",
+            "its packages were not observed, so no advisory can be matched".into(),
+        );
     }
     let (fresh, stale) = coverage(observation, asset);
     if fresh.is_empty() {
         let release = format!("{} {}", os.id, os.major());
         let why = match stale.is_empty() {
             true => "no advisory source claims it; add one, or what is missing is never known".to_owned(),
-            false => format!("only stale sources claim it: {}", stale.into_iter().collect::<Vec<_>>().join(", ")),
+            false => format!(
+                "only stale sources claim it: {}",
+                stale.into_iter().collect::<Vec<_>>().join(", ")
+            ),
         };
         say("unknown", format!("no advisory coverage of {release}: {why}"));
     }
 }
 
-/// An SLA written as a decision table gives its default until tables are built; never silently.
-fn table_notes(rules: &Rules<'_>) -> Vec<Note> {
-    let mut notes = BTreeMap::new();
-    for sla in rules.policies.iter().filter_map(|p| p.sla).filter(|s| s.spec.table.is_some()) {
-        let at = placed(rules.at(sla, "/spec/table"));
-        let message = format!("decision tables are not built yet: findings under SlaPolicy `{}`{at} get its default", sla.name);
-        notes.insert(Arc::clone(&sla.name), Note { error: false, subject: Arc::clone(&sla.name), message });
+/// How many standing advisories of each source state no severity: rules judge them by `unknownSeverity`.
+fn severity_notes(rules: &Rules<'_>, observation: &Observation) -> Vec<Note> {
+    let mut counts: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+    let standing = observation
+        .advisories
+        .iter()
+        .filter(|a| a.severity == Severity::Unknown && a.withdrawn.is_none_or(|at| at > rules.now));
+    for advisory in standing {
+        *counts.entry(&advisory.provenance.source).or_default() += 1;
     }
-    notes.into_values().collect()
+    let note = |(source, count): (&Arc<str>, usize)| {
+        let what = if count == 1 { "1 advisory".into() } else { format!("{count} advisories") };
+        Note {
+            error: false,
+            subject: Arc::clone(source),
+            message: format!(
+                "{what} without severity: satisfies every `atLeast`, and SLA rules count it as `unknownSeverity`"
+            ),
+        }
+    };
+    counts.into_iter().map(note).collect()
 }

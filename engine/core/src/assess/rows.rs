@@ -10,14 +10,37 @@ use crate::observe::Observation;
 
 /// The columns of [`csv_row`], in the order of the keys of [`ndjson_row`].
 pub const COLUMNS: [&str; 21] = [
-    "asset", "advisory", "aliases", "ecosystem", "package", "arch", "installed", "fixed", "severity", "exploited", "epss",
-    "decision", "status", "timeliness", "clockStart", "deadline", "lane", "policy", "sla", "rule", "detail",
+    "asset",
+    "advisory",
+    "aliases",
+    "ecosystem",
+    "package",
+    "arch",
+    "installed",
+    "fixed",
+    "severity",
+    "exploited",
+    "epss",
+    "decision",
+    "status",
+    "timeliness",
+    "clockStart",
+    "deadline",
+    "lane",
+    "policy",
+    "sla",
+    "rule",
+    "detail",
 ];
 
 /// Appends one finding as a line of JSON, line end included. Nothing is appended for a finding of another observation.
 pub fn ndjson_row(finding: &Finding<'_>, observation: &Observation, out: &mut Vec<u8>) {
-    let Finding { asset, hit, judgement, .. } = finding;
-    let Some(advisory) = observation.advisories.get(hit.advisory as usize) else { return };
+    let Finding {
+        asset, hit, judgement, ..
+    } = finding;
+    let Some(advisory) = observation.advisories.get(hit.advisory as usize) else {
+        return;
+    };
     out.push(b'{');
     text(out, "asset", &asset.name);
     text(out, "advisory", &advisory.id);
@@ -36,7 +59,11 @@ pub fn ndjson_row(finding: &Finding<'_>, observation: &Observation, out: &mut Ve
     text(out, "installed", &hit.installed);
     maybe(out, "fixed", hit.fixed.as_deref());
     text(out, "severity", advisory.severity.as_str());
-    raw(out, "exploited", if advisory.exploited.is_some() { "true" } else { "false" });
+    raw(
+        out,
+        "exploited",
+        if advisory.exploited.is_some() { "true" } else { "false" },
+    );
     raw(out, "epss", "null");
     text(out, "decision", judgement.decision.as_str());
     text(out, "status", judgement.status.as_str());
@@ -105,8 +132,12 @@ pub fn csv_header(out: &mut Vec<u8>) {
 
 /// Appends one finding as a line of CSV (RFC 4180); aliases are separated by blanks.
 pub fn csv_row(finding: &Finding<'_>, observation: &Observation, out: &mut Vec<u8>) {
-    let Finding { asset, hit, judgement, .. } = finding;
-    let Some(advisory) = observation.advisories.get(hit.advisory as usize) else { return };
+    let Finding {
+        asset, hit, judgement, ..
+    } = finding;
+    let Some(advisory) = observation.advisories.get(hit.advisory as usize) else {
+        return;
+    };
     let aliases: Vec<&str> = advisory.aliases.iter().map(|a| a.as_ref()).collect();
     let at = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
     let fields: [&str; 21] = [

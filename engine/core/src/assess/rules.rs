@@ -71,6 +71,8 @@ pub(super) struct Rules<'c> {
     pub(super) hit_facts: HitFacts,
     /// Some clock may start when an asset was first seen.
     pub(super) first_seen: bool,
+    /// Some fix is behind an entitlement.
+    pub(super) entitlements: bool,
 }
 
 impl<'c> Rules<'c> {
@@ -82,15 +84,32 @@ impl<'c> Rules<'c> {
             .map(|resource| {
                 let sla = catalog.slas.get(resource.spec.sla.as_str());
                 let selectors_from = selectors.len();
-                selectors.extend(sla.iter().flat_map(|s| s.spec.rules.iter().map(|r| r.selector.as_ref())));
+                selectors.extend(
+                    sla.iter()
+                        .flat_map(|s| s.spec.rules.iter().map(|r| r.selector.as_ref())),
+                );
                 selectors.push(resource.spec.baseline.as_ref().and_then(|b| b.selector.as_ref()));
-                let cadence = resource.spec.cadence.as_ref().and_then(|c| recurrence(c, &catalog.zone.0));
-                Policy { resource, sla, cadence, selectors_from }
+                let cadence = resource
+                    .spec
+                    .cadence
+                    .as_ref()
+                    .and_then(|c| recurrence(c, &catalog.zone.0));
+                Policy {
+                    resource,
+                    sla,
+                    cadence,
+                    selectors_from,
+                }
             })
             .collect();
         let facts = finding_facts(catalog, &policies);
-        let asset_facts = facts.iter().copied().filter(|f| f.starts_with("asset.") && !f.starts_with("asset.class."));
-        let hold_versions = policies.iter().any(|p| p.spec().holds.iter().any(|h| h.versions.is_some()));
+        let asset_facts = facts
+            .iter()
+            .copied()
+            .filter(|f| f.starts_with("asset.") && !f.starts_with("asset.class."));
+        let hold_versions = policies
+            .iter()
+            .any(|p| p.spec().holds.iter().any(|h| h.versions.is_some()));
         let hit_facts = HitFacts {
             arch: facts.contains("finding.arch"),
             module: facts.contains("finding.module"),
@@ -104,6 +123,10 @@ impl<'c> Rules<'c> {
             exceptions: catalog.exceptions.values().collect(),
             asset_facts: asset_facts.collect(),
             first_seen: first_seen_matters(&policies, observation),
+            entitlements: observation
+                .advisories
+                .iter()
+                .any(|a| a.fixes.iter().any(|f| f.entitlement.is_some())),
             catalog,
             policies,
             selectors,
@@ -122,6 +145,12 @@ impl<'c> Rules<'c> {
     /// `file:line` of a value of a resource.
     pub(super) fn at<T>(&self, resource: &Resource<T>, pointer: &str) -> String {
         self.catalog.at(resource.doc, pointer)
+    }
+
+    /// The same in brackets, for the middle of a sentence; nothing when the place is not known.
+    pub(super) fn placed<T>(&self, resource: &Resource<T>, pointer: &str) -> String {
+        let at = self.at(resource, pointer);
+        if at.is_empty() { at } else { format!(" ({at})") }
     }
 
     /// When the advisory was first seen; one never remembered is seen now.
@@ -150,18 +179,37 @@ pub fn recurrence(schedule: &Schedule, zone: &TimeZone) -> Option<Recurrence> {
         Some(start) => start.parse().ok()?,
         None => Time::midnight(),
     };
-    let from = schedule.from.map(|when| when.resolve(Boundary::Start, &zone).to_zoned(zone.clone()).date());
+    let from = schedule
+        .from
+        .map(|when| when.resolve(Boundary::Start, &zone).to_zoned(zone.clone()).date());
     let offset_days = schedule.offset.map_or(0, |o| o.seconds() / 86_400);
-    Recurrence::new(RecurrenceSpec { rrule: schedule.rrule.clone(), start, zone, offset_days, from }).ok()
+    Recurrence::new(RecurrenceSpec {
+        rrule: schedule.rrule.clone(),
+        start,
+        zone,
+        offset_days,
+        from,
+    })
+    .ok()
 }
 
 /// Every fact read by a condition that is asked about a finding.
 fn finding_facts(catalog: &Catalog, policies: &[Policy<'_>]) -> BTreeSet<&'static str> {
-    let includes = policies.iter().flat_map(|p| p.spec().include.iter().map(|i: &Include| i.when.as_ref()));
-    let excludes = policies.iter().flat_map(|p| p.spec().exclude.iter().map(|e: &Exclude| e.when.as_ref()));
-    let slas = policies.iter().filter_map(|p| p.sla).flat_map(|s| s.spec.rules.iter().map(|r| r.when.as_ref()));
+    let includes = policies
+        .iter()
+        .flat_map(|p| p.spec().include.iter().map(|i: &Include| i.when.as_ref()));
+    let excludes = policies
+        .iter()
+        .flat_map(|p| p.spec().exclude.iter().map(|e: &Exclude| e.when.as_ref()));
+    let slas = policies
+        .iter()
+        .filter_map(|p| p.sla)
+        .flat_map(|s| s.spec.rules.iter().map(|r| r.when.as_ref()));
     let texts = includes.chain(excludes).chain(slas).flatten();
-    texts.filter_map(|text| catalog.expression(text)).flat_map(|e| e.facts.iter().copied()).collect()
+    texts
+        .filter_map(|text| catalog.expression(text))
+        .flat_map(|e| e.facts.iter().copied())
+        .collect()
 }
 
 /// Whether first-seen times of assets can change any deadline; if not, assets need not be told apart by them.

@@ -46,7 +46,10 @@ impl<'c> Answers<'c> {
         let read = rules.catalog.expression(text).map_or(&[][..], |e| e.facts.as_slice());
         let key = fingerprint(read, get);
         let answers = self.0.entry(text).or_default();
-        answers.entry(key).or_insert_with(|| Answer::of(rules.holds(text, get))).clone()
+        answers
+            .entry(key)
+            .or_insert_with(|| Answer::of(rules.holds(text, get)))
+            .clone()
     }
 }
 
@@ -142,14 +145,23 @@ fn explain_class(rules: &Rules<'_>, choice: &ClassChoice, steps: &mut Steps) {
     steps.say("class", || match choice {
         ClassChoice::One(index) => {
             let priority = rules.classes.get(*index).map_or(0, |c| c.spec.priority);
-            (format!("class `{}`: the highest priority that matches, {priority}", name(index)), at(index))
+            (
+                format!("class `{}`: the highest priority that matches, {priority}", name(index)),
+                at(index),
+            )
         }
         ClassChoice::None => ("no AssetClass matches".into(), String::new()),
         ClassChoice::Tie(several) => {
             let places: Vec<String> = several.iter().map(|i| format!("`{}` ({})", name(i), at(i))).collect();
-            (format!("no class: {} match with the same priority", places.join(" and ")), String::new())
+            (
+                format!("no class: {} match with the same priority", places.join(" and ")),
+                String::new(),
+            )
         }
-        ClassChoice::Unknown(index, why) => (format!("no class: `{}` cannot be decided: {why}", name(index)), at(index)),
+        ClassChoice::Unknown(index, why) => (
+            format!("no class: `{}` cannot be decided: {why}", name(index)),
+            at(index),
+        ),
     });
 }
 
@@ -173,7 +185,14 @@ pub(super) fn policies<'c>(
         let scope = &policy.resource.spec.scope;
         let given = scope.selector.is_some() || scope.when.is_some();
         let answer = match given {
-            true => matches(rules, scope.selector.as_ref(), scope.when.as_ref(), asset, &get, answers),
+            true => matches(
+                rules,
+                scope.selector.as_ref(),
+                scope.when.as_ref(),
+                asset,
+                &get,
+                answers,
+            ),
             false => Answer::No,
         };
         steps.say("scope", || {
@@ -203,7 +222,10 @@ pub(super) fn exceptions<'c>(
     let get = |path: &str| facts::of_asset(asset, path).or_else(|| facts::of_class(class, path));
     let all = rules.exceptions.iter().enumerate().map(|(index, exception)| {
         let spec = &exception.spec;
-        (index, matches(rules, spec.selector.as_ref(), spec.when.as_ref(), asset, &get, answers))
+        (
+            index,
+            matches(rules, spec.selector.as_ref(), spec.when.as_ref(), asset, &get, answers),
+        )
     });
     all.filter(|(_, answer)| *answer != Answer::No).collect()
 }

@@ -47,7 +47,11 @@ fn resource<T: DeserializeOwned>(name: &str, spec: Value) -> Resource<T> {
 }
 
 fn provenance() -> Provenance {
-    Provenance { source: "almalinux".into(), file: "a.json".into(), record: 1 }
+    Provenance {
+        source: "almalinux".into(),
+        file: "a.json".into(),
+        record: 1,
+    }
 }
 
 impl World {
@@ -60,17 +64,32 @@ impl World {
             fresh: true,
         };
         let observation = Observation {
-            coverage: vec![coverage("almalinux", "8"), coverage("almalinux", "9"), coverage("debian", "12")],
+            coverage: vec![
+                coverage("almalinux", "8"),
+                coverage("almalinux", "9"),
+                coverage("debian", "12"),
+            ],
             ..Observation::default()
         };
-        Self { catalog: Catalog::default(), observation, memory: Memory::default(), now: at(NOW) }
+        Self {
+            catalog: Catalog::default(),
+            observation,
+            memory: Memory::default(),
+            now: at(NOW),
+        }
     }
 
     /// One policy `p` over everything, security at any severity, 30 days, rule `high` 7 days.
     pub(crate) fn plain() -> Self {
         let mut world = Self::empty();
-        world.class("c", json!({"selector": {}, "environment": "prod", "target": "ansible", "window": "w", "exposure": "internal"}));
-        world.sla("s", json!({"rules": [{"name": "high", "severity": "high", "within": "7d"}], "default": {"within": "30d"}}));
+        world.class(
+            "c",
+            json!({"selector": {}, "environment": "prod", "target": "ansible", "window": "w", "exposure": "internal"}),
+        );
+        world.sla(
+            "s",
+            json!({"rules": [{"name": "high", "severity": "high", "within": "7d"}], "default": {"within": "30d"}}),
+        );
         world.policy("p", json!({}));
         world
     }
@@ -93,7 +112,8 @@ impl World {
 
     /// A policy with what is given over `{scope: all, include: security, sla: s, rollout: r}`.
     pub(crate) fn policy(&mut self, name: &str, given: Value) {
-        let mut spec = json!({"scope": {"selector": {}}, "include": [{"types": ["security"]}], "sla": "s", "rollout": "r"});
+        let mut spec =
+            json!({"scope": {"selector": {}}, "include": [{"types": ["security"]}], "sla": "s", "rollout": "r"});
         for (key, value) in given.as_object().unwrap() {
             spec[key] = value.clone();
         }
@@ -132,6 +152,7 @@ impl World {
                     version: tables.intern(version),
                     arch: tables.intern(arch),
                     source: tables.intern(source),
+                    source_version: crate::observe::Symbol::default(),
                     module: tables.intern(module),
                     held: false,
                     state: PackageState::Installed,
@@ -140,9 +161,13 @@ impl World {
             })
             .collect();
         let set = tables.set_id(ids);
-        let labels: BTreeMap<Arc<str>, Arc<str>> =
-            labels.iter().map(|(k, v)| (Arc::from(*k), Arc::from(*v))).collect();
-        let os = Os { family: "rhel".into(), id: "almalinux".into(), version: "9.4".into(), arch: "x86_64".into() };
+        let labels: BTreeMap<Arc<str>, Arc<str>> = labels.iter().map(|(k, v)| (Arc::from(*k), Arc::from(*v))).collect();
+        let os = Os {
+            family: "rhel".into(),
+            id: "almalinux".into(),
+            version: "9.4".into(),
+            arch: "x86_64".into(),
+        };
         let asset = Asset {
             name: name.into(),
             fleet: "eu".into(),
@@ -151,7 +176,11 @@ impl World {
             lifecycle: Lifecycle::Active,
             observed_at: Some(at("2026-11-20T03:00:00Z")),
             stale: false,
-            facts: Facts { os: Some(os), packages: Some(set), ..Facts::default() },
+            facts: Facts {
+                os: Some(os),
+                packages: Some(set),
+                ..Facts::default()
+            },
             provenance: vec![provenance()],
         };
         let assets = &mut self.observation.assets;
@@ -188,7 +217,10 @@ impl World {
     /// One line a finding: `asset advisory package installed fixed status timeliness rule deadline policy [detail]`.
     pub(crate) fn lines(&self) -> Vec<String> {
         let assessment = self.assess();
-        assessment.findings(&self.observation).map(|f| line(&f, &self.observation)).collect()
+        assessment
+            .findings(&self.observation)
+            .map(|f| line(&f, &self.observation))
+            .collect()
     }
 }
 
@@ -214,7 +246,11 @@ pub(crate) fn line(f: &Finding<'_>, observation: &Observation) -> String {
 /// An rpm fix for AlmaLinux 9.
 pub(crate) fn rpm(package: &str, fixed: &str) -> Fix {
     Fix {
-        ecosystem: Ecosystem { scheme: Scheme::Rpm, os_id: "almalinux".into(), release: Some("9".into()) },
+        ecosystem: Ecosystem {
+            scheme: Scheme::Rpm,
+            os_id: "almalinux".into(),
+            release: Some("9".into()),
+        },
         package: package.into(),
         by_source: false,
         arch: None,
@@ -229,21 +265,37 @@ pub(crate) fn rpm(package: &str, fixed: &str) -> Fix {
 /// A fix of a source package for Debian 12.
 pub(crate) fn deb(source: &str, fixed: &str) -> Fix {
     Fix {
-        ecosystem: Ecosystem { scheme: Scheme::Deb, os_id: "debian".into(), release: Some("12".into()) },
+        ecosystem: Ecosystem {
+            scheme: Scheme::Deb,
+            os_id: "debian".into(),
+            release: Some("12".into()),
+        },
         by_source: true,
         ..rpm(source, fixed)
     }
 }
 
 pub(crate) fn debian() -> Option<Os> {
-    Some(Os { family: "debian".into(), id: "debian".into(), version: "12.5".into(), arch: "amd64".into() })
+    Some(Os {
+        family: "debian".into(),
+        id: "debian".into(),
+        version: "12.5".into(),
+        arch: "amd64".into(),
+    })
 }
 
 pub(crate) fn kernel(running: &str, default_boot: &str) -> Option<Kernel> {
     let some = |t: &str| Some(t).filter(|t| !t.is_empty()).map(Arc::from);
-    Some(Kernel { running: some(running), default_boot: some(default_boot) })
+    Some(Kernel {
+        running: some(running),
+        default_boot: some(default_boot),
+    })
 }
 
 pub(crate) fn exploited(since: &str) -> Option<Exploited> {
-    Some(Exploited { since: Some(since).filter(|s| !s.is_empty()).map(at), ransomware: None, provenance: None })
+    Some(Exploited {
+        since: Some(since).filter(|s| !s.is_empty()).map(at),
+        ransomware: None,
+        provenance: None,
+    })
 }

@@ -14,7 +14,7 @@ use crate::propose::{
 };
 
 /// Brings pull requests in line with the plan.
-pub fn propose(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
+pub fn propose(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
     for rollout in &world.history.open {
         if is_obsolete(world, rollout) {
             close_obsolete(world, rollout, decision);
@@ -31,7 +31,7 @@ pub fn propose(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
         }
         for wave in &rollout.waves {
             if is_next(rollout, wave) {
-                propose_wave(world, rollout, wave, now, decision);
+                propose_wave(world, rollout, wave, decision);
             }
         }
     }
@@ -45,7 +45,7 @@ fn is_next(rollout: &Rollout, wave: &Wave) -> bool {
     matches!(wave.state, WaveState::Pending | WaveState::Proposed) && wave.needs.iter().all(promoted)
 }
 
-fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, now: Timestamp, decision: &mut Decision) {
+fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, decision: &mut Decision) {
     let files = match (world.render)(rollout, wave) {
         Ok(files) => files,
         Err(faults) => {
@@ -61,7 +61,7 @@ fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, now: Timestam
             return;
         }
         let same = marked_digest(&existing.body) == Some(files.digest.as_str());
-        if existing.state == PullRequestState::Open && same {
+        if existing.state == PullRequestState::Open && same && carries_merged(world, existing, rollout) {
             waits_for_people(rollout, wave, existing, decision);
             return;
         }
@@ -86,10 +86,17 @@ fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, now: Timestam
         wave,
         ledger_head: &ledger_head,
     };
-    let _ = now;
     let folder = &world.catalog.project.paths.rollouts;
-    let operations = operations(subject, &files, world.view, folder);
+    let operations = operations(subject, &files, folder);
     decision.actions.extend(operations.into_iter().map(Action::Forge));
+}
+
+/// Whether an open branch still carries what other waves of its rollout have merged since: its folder replaces the
+/// rollout's as a whole, so a branch from before would take them away again.
+fn carries_merged(world: &World<'_>, open: &PullRequest, rollout: &Rollout) -> bool {
+    let folder = format!("{}/{}/waves/", world.catalog.project.paths.rollouts, rollout.name);
+    let merged = world.view.merged_files.keys().filter(|path| path.starts_with(&folder));
+    merged.into_iter().all(|path| open.files.contains_key(path))
 }
 
 fn waits_for_people(rollout: &Rollout, wave: &Wave, pull_request: &PullRequest, decision: &mut Decision) {

@@ -36,13 +36,12 @@ pub fn verdicts(
     frozen: &FrozenRollout,
     wave: &WaveProgress,
     frozen_wave: &FrozenWave,
-    now: Timestamp,
 ) -> Vec<BatchVerdict> {
     let reboot = |class: &str| {
         world.catalog.classes.get(class).map_or(RebootPolicy::IfNeeded, |c| c.spec.disruption.reboot)
     };
     let batches = frozen_wave.batches.iter().zip(&wave.batches);
-    batches.map(|(batch, progress)| judge_batch(frozen, batch, progress, world.observation, &reboot, now)).collect()
+    batches.map(|(batch, progress)| judge_batch(frozen, batch, progress, world.observation, &reboot)).collect()
 }
 
 fn watch_wave(
@@ -54,7 +53,7 @@ fn watch_wave(
     now: Timestamp,
     decision: &mut Decision,
 ) {
-    let verdicts = verdicts(world, frozen, wave, frozen_wave, now);
+    let verdicts = verdicts(world, frozen, wave, frozen_wave);
     let before = decision.actions.len();
     for (progress, verdict) in wave.batches.iter().zip(&verdicts) {
         if let Some(event) = news(&wave.name, progress, verdict) {

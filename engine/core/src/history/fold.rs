@@ -67,13 +67,13 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
 /// that asks to resume names it.
 pub fn last_stop(ledger: &[u8]) -> Option<String> {
     let lines = ledger.split(|b| *b == b'\n').filter(|l| !l.is_empty());
-    let stops = lines.filter(|line| {
+    let mut stops = lines.filter(|line| {
         let event = serde_json::from_slice::<LedgerLine>(line).ok();
         event.and_then(|l| Event::from_parts(&l.event, &l.data)).is_some_and(|e| {
             matches!(e, Event::Halt { .. } | Event::Wave { moved: WaveEvent::Halted, .. })
         })
     });
-    stops.last().map(crate::canonical::sha256_hex)
+    stops.next_back().map(crate::canonical::sha256_hex)
 }
 
 fn fold_memory(lines: &[LedgerLine]) -> Memory {
@@ -109,8 +109,19 @@ fn frozen_rollouts(
     faults: &mut Vec<HistoryFault>,
 ) -> BTreeMap<Arc<str>, FrozenRollout> {
     let mut found = BTreeMap::new();
-    let open = view.pull_requests.iter().filter(|p| p.state == PullRequestState::Open);
-    let trees = std::iter::once((None, &view.merged_files)).chain(open.map(|p| (Some(p), &p.files)));
+    // The newest pull request of each branch speaks for it, unless it is merged: then the base branch does.
+    let mut newest: BTreeMap<&str, &PullRequest> = BTreeMap::new();
+    for pull_request in &view.pull_requests {
+        let known = newest.entry(pull_request.branch.as_str()).or_insert(pull_request);
+        if known.number < pull_request.number {
+            *known = pull_request;
+        }
+    }
+    let mut unmerged: Vec<&PullRequest> =
+        newest.into_values().filter(|p| p.state != PullRequestState::Merged).collect();
+    unmerged.sort_by_key(|p| p.number);
+    let trees =
+        std::iter::once((None, &view.merged_files)).chain(unmerged.into_iter().map(|p| (Some(p), &p.files)));
     for (pull_request, files) in trees {
         for (path, bytes) in files {
             let Some(name) = rollout_of(path, folder) else { continue };

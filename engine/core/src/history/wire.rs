@@ -1,7 +1,7 @@
 //! What is written under `rollouts/<name>/` and read back: the frozen plan, its parts, openings and result files.
 //!
 //! Every format starts with `formatVersion`; a reader takes a newer minor version (and members it does not know) and
-//! refuses a newer major one. Nothing here depends on the time of writing [Frozen].
+//! refuses a newer major one. Nothing here depends on the time of writing \[Frozen\].
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,9 @@ pub enum ReadError {
         reason: String,
     },
     /// Written by a newer engine.
-    #[error("{file} has formatVersion {found}, this engine reads {MAJOR}.x; run the engine that wrote it, or a newer one")]
+    #[error(
+        "{file} has formatVersion {found}, this engine reads {MAJOR}.x; run the engine that wrote it, or a newer one"
+    )]
     Newer {
         /// The file.
         file: &'static str,
@@ -337,13 +339,22 @@ fn check_version(file: &'static str, found: &str) -> Result<(), ReadError> {
     let major = found.split_once('.').map_or(found, |(major, _)| major).parse::<u32>();
     match major {
         Ok(major) if major <= MAJOR => Ok(()),
-        Ok(_) => Err(ReadError::Newer { file, found: found.to_owned() }),
-        Err(_) => Err(ReadError::Malformed { file, reason: format!("formatVersion `{found}` is not a version") }),
+        Ok(_) => Err(ReadError::Newer {
+            file,
+            found: found.to_owned(),
+        }),
+        Err(_) => Err(ReadError::Malformed {
+            file,
+            reason: format!("formatVersion `{found}` is not a version"),
+        }),
     }
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(file: &'static str, bytes: &[u8]) -> Result<T, ReadError> {
-    let malformed = |e: serde_json::Error| ReadError::Malformed { file, reason: e.to_string() };
+    let malformed = |e: serde_json::Error| ReadError::Malformed {
+        file,
+        reason: e.to_string(),
+    };
     // The version is read first: a newer major may have any shape.
     let versioned: Versioned = serde_json::from_slice(bytes).map_err(malformed)?;
     check_version(file, &versioned.format_version)?;
@@ -366,8 +377,16 @@ pub(crate) fn from_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T,
     use crate::source::yaml::{Fault, LIMITS, read};
     let mut reading = read(text, LIMITS);
     if let Some(problem) = reading.problems.iter().find(|p| p.fault != Fault::LookAlike) {
-        let before = problem.at.as_ref().and_then(|at| text.get(..at.start)).unwrap_or_default();
-        return Err(format!("line {}: {}", before.matches('\n').count() + 1, problem.message));
+        let before = problem
+            .at
+            .as_ref()
+            .and_then(|at| text.get(..at.start))
+            .unwrap_or_default();
+        return Err(format!(
+            "line {}: {}",
+            before.matches('\n').count() + 1,
+            problem.message
+        ));
     }
     match (reading.documents.pop(), reading.documents.is_empty()) {
         (Some(document), true) => serde_path_to_error::deserialize(document.value).map_err(|e| e.to_string()),

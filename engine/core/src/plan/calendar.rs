@@ -5,20 +5,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
 use super::context::Context;
+use super::schedule::later;
 use crate::load::wire::{MaintenanceWindowSpec, OverrideSubject, WindowChoice};
 use crate::load::{Catalog, Resource, schedule};
-use crate::time::{
-    Boundary, ENDLESS_DAYS, Freeze, FreezeSet, Opening, Overrun, Recurrence, RecurrenceSpec, Window,
-    WindowSchedule,
-};
+use crate::time::{Boundary, ENDLESS_DAYS, Freeze, FreezeSet, Opening, Overrun, Window};
 
-/// How far openings are worked out at first, in days: as far as one fit looks, and as far again for what comes after it.
-const HORIZON_DAYS: i64 = 2 * ENDLESS_DAYS;
+/// How far openings are worked out at first, in days: most work fits into one of the next weeks.
+const NEAR_DAYS: i64 = 45;
+
+/// How far ahead openings are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The next weeks: enough wherever something fits without overrunning.
+    Near,
+    /// As far as one fit ever looks.
+    Far,
+}
 
 /// A calendar of some assets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +49,9 @@ struct Spec {
     overrides: Vec<usize>,
 }
 
+/// Window, freezes and overrides: assets that agree in them share a calendar.
+type Key = (Arc<str>, Vec<usize>, Vec<usize>);
+
 /// An override that can still matter.
 struct Lift {
     subject: OverrideSubject,
@@ -56,7 +65,6 @@ struct Lift {
 pub(super) struct Calendars {
     now: Timestamp,
     windows: BTreeMap<Arc<str>, Window>,
-    always: Window,
     freezes: Vec<Freeze>,
     lifts: Vec<Lift>,
     specs: Vec<Spec>,
@@ -73,7 +81,6 @@ impl Calendars {
         let mut calendars = Self {
             now: ctx.now,
             windows,
-            always: always(),
             freezes,
             lifts: Vec::new(),
             specs: Vec::new(),
@@ -101,11 +108,13 @@ impl Calendars {
                 subject: spec.what,
                 freezes,
                 window: spec.window.clone(),
-                from: spec.from.map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
+                from: spec
+                    .from
+                    .map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
                 until: spec.until.resolve(Boundary::End, zone),
             });
         }
-        let mut known: BTreeMap<(Arc<str>, Vec<usize>, Vec<usize>), CalendarId> = BTreeMap::new();
+        let mut known: BTreeMap<Key, CalendarId> = BTreeMap::new();
         for index in 0..u32::try_from(ctx.observation.assets.len()).unwrap_or(u32::MAX) {
             let Some(window) = window_of(ctx, index).filter(|w| self.windows.contains_key(w.as_str())) else {
                 self.of_asset.push(None);
@@ -126,10 +135,16 @@ impl Calendars {
                 .filter(|i| self.lifts.get(*i).is_some_and(|l| l.concerns(&window, &freezes)))
                 .collect();
             let specs = &mut self.specs;
-            let id = *known.entry((Arc::clone(&window), freezes.clone(), overrides.clone())).or_insert_with(|| {
-                specs.push(Spec { window, freezes, overrides });
-                CalendarId(u32::try_from(specs.len() - 1).unwrap_or(u32::MAX))
-            });
+            let id = *known
+                .entry((Arc::clone(&window), freezes.clone(), overrides.clone()))
+                .or_insert_with(|| {
+                    specs.push(Spec {
+                        window,
+                        freezes,
+                        overrides,
+                    });
+                    CalendarId(u32::try_from(specs.len() - 1).unwrap_or(u32::MAX))
+                });
             self.of_asset.push(Some(id));
         }
     }
@@ -152,7 +167,7 @@ impl Calendars {
     /// Names of the freezes of a calendar that end after `at`, with their end if it is known.
     pub(super) fn freezes_after(&self, id: CalendarId, at: Timestamp) -> Vec<&str> {
         let ids = self.specs.get(id.0 as usize).map_or(&[][..], |s| &s.freezes);
-        let later = crate::plan::schedule::later(at, ENDLESS_DAYS * 86_400);
+        let later = later(at, ENDLESS_DAYS * 86_400);
         let freezes = ids.iter().filter_map(|i| self.freezes.get(*i));
         freezes
             .filter(|f| !FreezeSet::new(vec![(*f).clone()]).intervals(at, later).is_empty())
@@ -160,14 +175,22 @@ impl Calendars {
             .collect()
     }
 
-    /// The openings that end after `from`, far enough ahead for one fit.
-    pub(super) fn openings(&mut self, id: CalendarId, reading: Reading, from: Timestamp) -> &[Opening] {
-        let needed = from.saturating_add(SignedDuration::from_hours(24 * ENDLESS_DAYS)).unwrap_or(Timestamp::MAX);
-        let known = self.openings.get(&(id, reading)).is_some_and(|(horizon, _)| *horizon >= needed);
+    /// The openings that end after `from`, as far ahead as `reach` says, perhaps further.
+    pub(super) fn openings(&mut self, id: CalendarId, reading: Reading, from: Timestamp, reach: Reach) -> &[Opening] {
+        let days = if reach == Reach::Near {
+            NEAR_DAYS
+        } else {
+            ENDLESS_DAYS + 1
+        };
+        let needed = later(from, days * 86_400);
+        let known = self
+            .openings
+            .get(&(id, reading))
+            .is_some_and(|(horizon, _)| *horizon >= needed);
         if !known {
             // Twice as far as asked, so that a long chain of batches works the calendar out a few times, not at each step.
-            let ahead = needed.duration_since(self.now).as_secs().saturating_mul(2).max(HORIZON_DAYS * 86_400);
-            let horizon = crate::plan::schedule::later(self.now, ahead);
+            let ahead = needed.duration_since(self.now).as_secs().saturating_mul(2);
+            let horizon = later(self.now, ahead);
             let list = self.work_out(id, reading, horizon);
             self.openings.insert((id, reading), (horizon, list));
         }
@@ -177,7 +200,9 @@ impl Calendars {
     }
 
     fn work_out(&self, id: CalendarId, reading: Reading, horizon: Timestamp) -> Vec<Opening> {
-        let Some(spec) = self.specs.get(id.0 as usize) else { return Vec::new() };
+        let Some(spec) = self.specs.get(id.0 as usize) else {
+            return Vec::new();
+        };
         let frozen = matches!(reading, Reading::Full | Reading::Outside);
         let windowed = matches!(reading, Reading::Full | Reading::Unfrozen);
         let lifts: Vec<&Lift> = spec.overrides.iter().filter_map(|i| self.lifts.get(*i)).collect();
@@ -194,10 +219,16 @@ impl Calendars {
             let freezes = spec.freezes.iter().filter(|i| frozen && !lifted(i));
             let set = FreezeSet::new(freezes.filter_map(|i| self.freezes.get(*i).cloned()).collect());
             let anywhere = !windowed || active.iter().any(|l| l.subject == OverrideSubject::Window);
-            let window = if anywhere { Some(&self.always) } else { self.windows.get(&spec.window) };
-            let openings = window.into_iter().flat_map(|w| w.openings(self.now, &set));
-            let openings = openings.take_while(|o| o.start.is_none_or(|start| start < (*end).min(horizon)));
-            for opening in openings.filter_map(|o| clip(o, *begin, *end)) {
+            let openings: Vec<Opening> = match self.windows.get(&spec.window).filter(|_| !anywhere) {
+                None => unfrozen(&set, self.now, horizon),
+                Some(window) => {
+                    let openings = window.openings(self.now, &set);
+                    openings
+                        .take_while(|o| o.start.is_none_or(|start| start < (*end).min(horizon)))
+                        .collect()
+                }
+            };
+            for opening in openings.into_iter().filter_map(|o| clip(o, *begin, *end)) {
                 match joined.last_mut() {
                     Some(last) if last.end.is_some() && last.end == opening.start => last.end = opening.end,
                     _ => joined.push(opening),
@@ -219,8 +250,16 @@ impl Lift {
 }
 
 fn clip(opening: Opening, begin: Timestamp, end: Timestamp) -> Option<Opening> {
-    let start = if begin == Timestamp::MIN { opening.start } else { Some(opening.start.map_or(begin, |s| s.max(begin))) };
-    let stop = if end == Timestamp::MAX { opening.end } else { Some(opening.end.map_or(end, |e| e.min(end))) };
+    let start = if begin == Timestamp::MIN {
+        opening.start
+    } else {
+        Some(opening.start.map_or(begin, |s| s.max(begin)))
+    };
+    let stop = if end == Timestamp::MAX {
+        opening.end
+    } else {
+        Some(opening.end.map_or(end, |e| e.min(end)))
+    };
     let empty = start.zip(stop).is_some_and(|(start, stop)| start >= stop);
     (!empty).then_some(Opening { start, end: stop })
 }
@@ -247,19 +286,21 @@ fn readable(catalog: &Catalog, name: &str, resource: &Resource<MaintenanceWindow
     schedule::window(resource, catalog).unwrap_or_else(|_| never())
 }
 
-fn always() -> Window {
-    let recurrence = Recurrence::new(RecurrenceSpec {
-        rrule: "FREQ=DAILY".into(),
-        start: jiff::civil::Time::midnight(),
-        zone: TimeZone::UTC,
-        offset_days: 0,
-        from: None,
-    });
-    let schedules = recurrence.map(|recurrence| WindowSchedule { recurrence, duration_seconds: 86_400 });
-    Window {
-        name: "outside".into(),
-        schedules: schedules.into_iter().collect(),
-        cutoff_seconds: 0,
-        overrun: Overrun::Finish,
+/// What no freeze covers, as if a window were always open. What is free at the horizon has no end that matters.
+fn unfrozen(set: &FreezeSet, now: Timestamp, horizon: Timestamp) -> Vec<Opening> {
+    let (mut free, mut since) = (Vec::new(), None);
+    for (from, to) in set.intervals(now, horizon) {
+        if since.is_none_or(|since| since < from) && from > now {
+            free.push(Opening {
+                start: since,
+                end: Some(from),
+            });
+        }
+        since = Some(to);
     }
+    free.push(Opening {
+        start: since,
+        end: None,
+    });
+    free
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::calendar::{Calendars, Reading};
+use super::calendar::{Calendars, Reach, Reading};
 use super::context::Context;
 use super::nouns::{Batch, Rollout};
 use crate::assess::Assessment;
@@ -69,8 +69,12 @@ fn batch_times(
     from: Timestamp,
     until: Timestamp,
 ) -> BatchTimes {
-    let ids: std::collections::BTreeSet<_> =
-        batch.assets.iter().filter_map(|a| ctx.asset_index(&a.name)).map(|i| calendars.of(i)).collect();
+    let ids: std::collections::BTreeSet<_> = batch
+        .assets
+        .iter()
+        .filter_map(|a| ctx.asset_index(&a.name))
+        .map(|i| calendars.of(i))
+        .collect();
     let mut times = BatchTimes::default();
     let mut shared: Option<Vec<Opening>> = None;
     for id in ids {
@@ -81,7 +85,7 @@ fn batch_times(
             times.stop_at_end |= window.overrun == Overrun::Stop;
         }
         let openings: Vec<Opening> = calendars
-            .openings(id, reading, from)
+            .openings(id, reading, from, Reach::Far)
             .iter()
             .take_while(|o| o.start.is_none_or(|start| start < until))
             .copied()

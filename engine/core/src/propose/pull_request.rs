@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{ForgeOp, ForgeView, PullRequest, PullRequestState};
+use super::{ForgeOp, ForgeView, PullRequest};
 use crate::assess::Assessment;
 use crate::load::Catalog;
 use crate::load::wire::{Approval, Lane, PatchPolicySpec, WaveSpec};
@@ -59,14 +59,10 @@ pub struct Subject<'a> {
     pub ledger_head: &'a str,
 }
 
-/// The operations that bring a wave's branch and pull request in line with `files`: none when the open pull request
-/// already carries this digest.
-pub fn operations(subject: Subject<'_>, files: &WaveFiles, view: &ForgeView, rollouts_folder: &str) -> Vec<ForgeOp> {
+/// The operations that bring a wave's branch and pull request in line with `files`. The caller has found out that they
+/// are not: the same operations on a branch that already is as asked write nothing.
+pub fn operations(subject: Subject<'_>, files: &WaveFiles, rollouts_folder: &str) -> Vec<ForgeOp> {
     let branch = branch_of(&subject.rollout.name, &subject.wave.name);
-    let current = newest(view, &branch).filter(|p| p.state == PullRequestState::Open);
-    if current.is_some_and(|p| marked_digest(&p.body) == Some(files.digest.as_str())) {
-        return Vec::new();
-    }
     let policy = subject.catalog.policies.get(&subject.rollout.policy).map(|p| &p.spec);
     let put_branch = ForgeOp::PutBranch {
         branch: branch.clone(),

@@ -133,9 +133,21 @@ const CHECK_TIMEOUT_SECONDS: i64 = 60;
 
 /// RPM packages that are installed beside their earlier version (dnf.conf `installonlypkgs`, kernel family).
 const SIDE_BY_SIDE: &[&str] = &[
-    "kernel", "kernel-core", "kernel-modules", "kernel-modules-core", "kernel-modules-extra", "kernel-devel",
-    "kernel-debug", "kernel-debug-core", "kernel-rt", "kernel-rt-core", "kernel-uek", "kernel-uek-core",
-    "kernel-default", "kernel-64k", "kernel-64k-core",
+    "kernel",
+    "kernel-core",
+    "kernel-modules",
+    "kernel-modules-core",
+    "kernel-modules-extra",
+    "kernel-devel",
+    "kernel-debug",
+    "kernel-debug-core",
+    "kernel-rt",
+    "kernel-rt-core",
+    "kernel-uek",
+    "kernel-uek-core",
+    "kernel-default",
+    "kernel-64k",
+    "kernel-64k-core",
 ];
 
 /// Everything templates may know of `asset`, or none when something essential is missing; faults say what.
@@ -144,13 +156,22 @@ pub(super) fn asset_view(input: &RenderInput<'_>, asset: &BatchAsset, faults: &m
     let assets = &input.observation.assets;
     let found = assets.binary_search_by(|a| a.name.cmp(&asset.name)).ok();
     let observed = found.and_then(|i| assets.get(i));
-    let place = observed.and_then(|a| a.provenance.first()).map(|p| format!("{}#{}", p.file, p.record));
+    let place = observed
+        .and_then(|a| a.provenance.first())
+        .map(|p| format!("{}#{}", p.file, p.record));
     let Some(observed) = observed else {
-        faults.push(subject, "is not in any fleet any more; render again after the plan has been made anew", place);
+        faults.push(
+            subject,
+            "is not in any fleet any more; render again after the plan has been made anew",
+            place,
+        );
         return None;
     };
     let Some(class) = input.catalog.classes.get(&asset.class) else {
-        let message = format!("its class `{}` is not written any more; restore it, or plan again", asset.class);
+        let message = format!(
+            "its class `{}` is not written any more; restore it, or plan again",
+            asset.class
+        );
         faults.push(subject, message, place);
         return None;
     };
@@ -158,7 +179,13 @@ pub(super) fn asset_view(input: &RenderInput<'_>, asset: &BatchAsset, faults: &m
     let spec = &class.spec;
     let name = faults.value(Grammar::Asset, "name", &asset.name, &subject, place.as_ref());
     let host = faults.value(Grammar::Host, "host", observed.host(), &subject, place.as_ref());
-    let backup = faults.value(Grammar::Name, "protection.backup", &spec.protection.backup, &subject, None);
+    let backup = faults.value(
+        Grammar::Name,
+        "protection.backup",
+        &spec.protection.backup,
+        &subject,
+        None,
+    );
     let (services, ha) = services(input, observed, faults);
     Some(AssetView {
         name,
@@ -193,7 +220,9 @@ pub(super) fn batch_hooks<'a>(
 ) -> Vec<HookView> {
     let mut all: Vec<HookView> = Vec::new();
     for class in classes {
-        let Some(class) = input.catalog.classes.get(class) else { continue };
+        let Some(class) = input.catalog.classes.get(class) else {
+            continue;
+        };
         for hook in hooks(input, pick(&class.spec), &format!("class {}", class.name), faults) {
             match all.iter_mut().find(|h| h.name == hook.name) {
                 Some(known) => known.timeout_seconds = known.timeout_seconds.max(hook.timeout_seconds),
@@ -210,10 +239,14 @@ fn hooks(input: &RenderInput<'_>, hooks: &[Hook], subject: &str, faults: &mut Fa
         .map(|hook| {
             let name = faults.value(Grammar::Name, "hook", &hook.name, subject, None);
             if !input.packs.hooks.contains_key(&name) {
-                let message = format!("hook `{name}` has no task file; write templates/hooks/{name}.yml or use a shipped one");
+                let message =
+                    format!("hook `{name}` has no task file; write templates/hooks/{name}.yml or use a shipped one");
                 faults.push(subject, message, None);
             }
-            HookView { name, timeout_seconds: hook.timeout.seconds().max(1) }
+            HookView {
+                name,
+                timeout_seconds: hook.timeout.seconds().max(1),
+            }
         })
         .collect()
 }
@@ -226,26 +259,48 @@ fn packages(
     place: Option<&String>,
     faults: &mut Faults,
 ) -> Option<(OsView, Scheme, Vec<PackageView>)> {
-    let targets: Vec<&Target> = asset.targets.iter().filter_map(|i| input.rollout.targets.get(*i)).collect();
+    let targets: Vec<&Target> = asset
+        .targets
+        .iter()
+        .filter_map(|i| input.rollout.targets.get(*i))
+        .collect();
     let first = targets.first();
     let machine = observed.facts.os.as_ref().map_or("", |os| &os.arch);
     let complete = targets.len() == asset.targets.len() && asset.before.len() == targets.len();
     let Some(first) = first.filter(|_| complete) else {
-        faults.push(subject, "its targets are not those of the rollout; plan again", place.cloned());
+        faults.push(
+            subject,
+            "its targets are not those of the rollout; plan again",
+            place.cloned(),
+        );
         return None;
     };
     let scheme = first.scheme;
-    if targets.iter().any(|t| (t.scheme, &t.os_id, &t.os_major) != (scheme, &first.os_id, &first.os_major)) {
-        faults.push(subject, "its targets are of several systems; plan again", place.cloned());
+    if targets
+        .iter()
+        .any(|t| (t.scheme, &t.os_id, &t.os_major) != (scheme, &first.os_id, &first.os_major))
+    {
+        faults.push(
+            subject,
+            "its targets are of several systems; plan again",
+            place.cloned(),
+        );
         return None;
     }
     if let Some(target) = input.packs.targets.get(asset.target.as_ref()) {
         if !target.spec.ecosystems.iter().any(|e| e.scheme() == scheme) {
-            let message = format!("target `{}` cannot install {scheme} packages; choose another in its class", asset.target);
+            let message = format!(
+                "target `{}` cannot install {scheme} packages; choose another in its class",
+                asset.target
+            );
             faults.push(subject, message, place.cloned());
         }
         if !target.spec.capabilities.can_return(asset.rollback) {
-            let message = format!("target `{}` cannot go back by `{}`", asset.target, asset.rollback.as_str());
+            let message = format!(
+                "target `{}` cannot go back by `{}`",
+                asset.target,
+                asset.rollback.as_str()
+            );
             faults.push(subject, message, place.cloned());
         }
     }
@@ -254,7 +309,14 @@ fn packages(
         package(target, before, machine, asset.rollback)
     });
     let views = views.collect();
-    Some((OsView { id: first.os_id.to_string(), major: first.os_major.to_string() }, scheme, views))
+    Some((
+        OsView {
+            id: first.os_id.to_string(),
+            major: first.os_major.to_string(),
+        },
+        scheme,
+        views,
+    ))
 }
 
 fn package(target: &Target, before: String, machine: &str, rollback: Reversibility) -> PackageView {
@@ -275,7 +337,11 @@ fn package(target: &Target, before: String, machine: &str, rollback: Reversibili
         name: target.name.to_string(),
         arch: target.arch.to_string(),
         pin: spec(&version),
-        back: if rollback == Reversibility::Exact { spec(&before) } else { String::new() },
+        back: if rollback == Reversibility::Exact {
+            spec(&before)
+        } else {
+            String::new()
+        },
         before,
         version,
         side_by_side: scheme == Scheme::Rpm && SIDE_BY_SIDE.contains(&target.name.as_ref()),
@@ -297,9 +363,15 @@ fn needs_arch(arch: &str, machine: &str) -> bool {
 fn services(input: &RenderInput<'_>, asset: &Asset, faults: &mut Faults) -> (Vec<String>, Vec<HaView>) {
     let fleet = input.catalog.fleets.get(&asset.fleet);
     let all = fleet.map_or(&[][..], |f| &f.spec.services);
-    let mine: Vec<&Service> = all.iter().filter(|s| s.members.matches(|key| asset.label(key))).collect();
+    let mine: Vec<&Service> = all
+        .iter()
+        .filter(|s| s.members.matches(|key| asset.label(key)))
+        .collect();
     let subject = format!("asset {}", asset.name);
-    let names = mine.iter().map(|s| faults.value(Grammar::Name, "service", &s.name, &subject, None)).collect();
+    let names = mine
+        .iter()
+        .map(|s| faults.value(Grammar::Name, "service", &s.name, &subject, None))
+        .collect();
     let ha = mine.iter().filter_map(|service| {
         let ha = service.ha.as_ref()?;
         let kind = faults.value(Grammar::Name, "service ha type", &ha.kind, &subject, None);
@@ -309,14 +381,22 @@ fn services(input: &RenderInput<'_>, asset: &Asset, faults: &mut Faults) -> (Vec
             // Redundancy means that at least one other member is healthy.
             None => (1, 0),
         };
-        Some(HaView { service: service.name.clone(), kind, min_count, min_share })
+        Some(HaView {
+            service: service.name.clone(),
+            kind,
+            min_count,
+            min_share,
+        })
     });
     (names, ha.collect())
 }
 
 /// Commands and URLs of the class's suites; PromQL and workloads are gates, asked by the engine.
 fn checks(input: &RenderInput<'_>, class: &AssetClassSpec) -> Vec<CheckView> {
-    let suites = class.validation.iter().filter_map(|name| input.catalog.suites.get(name.as_str()));
+    let suites = class
+        .validation
+        .iter()
+        .filter_map(|name| input.catalog.suites.get(name.as_str()));
     let checks = suites.flat_map(|suite| suite.spec.checks.iter());
     checks
         .filter(|check| check.command.is_some() || check.http.is_some())

@@ -29,7 +29,11 @@ impl std::error::Error for RenderFault {}
 
 impl From<PackFault> for RenderFault {
     fn from(fault: PackFault) -> Self {
-        Self { subject: "target".into(), message: fault.message, place: Some(format!("templates/{}", fault.file)) }
+        Self {
+            subject: "target".into(),
+            message: fault.message,
+            place: Some(format!("templates/{}", fault.file)),
+        }
     }
 }
 
@@ -41,7 +45,11 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn push(&mut self, subject: impl Into<String>, message: impl Into<String>, place: Option<String>) {
-        self.list.push(RenderFault { subject: subject.into(), message: message.into(), place });
+        self.list.push(RenderFault {
+            subject: subject.into(),
+            message: message.into(),
+            place,
+        });
     }
 
     /// The value, after its grammar was checked.

@@ -28,11 +28,18 @@ pub(super) fn freeze(input: &RenderInput<'_>, faults: &mut Faults) -> FrozenRoll
         advisories: rollout.advisories.iter().map(ToString::to_string).collect(),
     };
     check_targets(input, faults);
-    let waves = rollout.waves.iter().filter_map(|wave| freeze_wave(input, wave, faults)).collect();
+    let waves = rollout
+        .waves
+        .iter()
+        .filter_map(|wave| freeze_wave(input, wave, faults))
+        .collect();
     FrozenRollout {
         format_version: FORMAT_VERSION.into(),
         rollout: head,
-        patchset: Patchset { digest: super::patchset_digest(&rollout.targets), targets: rollout.targets.clone() },
+        patchset: Patchset {
+            digest: super::patchset_digest(&rollout.targets).to_string(),
+            targets: rollout.targets.clone(),
+        },
         windows: windows(input),
         waves,
     }
@@ -44,7 +51,11 @@ fn windows(input: &RenderInput<'_>) -> BTreeMap<String, serde_json::Value> {
     let names = batches.flat_map(|b| b.window.name.split('+'));
     names
         .filter_map(|name| {
-            let written = input.catalog.windows.get(name).and_then(|w| serde_json::to_value(&w.spec).ok());
+            let written = input
+                .catalog
+                .windows
+                .get(name)
+                .and_then(|w| serde_json::to_value(&w.spec).ok());
             let frozen = || input.frozen.and_then(|f| f.windows.get(name)).cloned();
             Some((name.to_owned(), written.or_else(frozen)?))
         })
@@ -55,7 +66,13 @@ fn check_targets(input: &RenderInput<'_>, faults: &mut Faults) {
     for target in &input.rollout.targets {
         let subject = format!("target {}", target.name);
         faults.value(Grammar::Package(target.scheme), "package", &target.name, &subject, None);
-        faults.value(Grammar::Version(target.scheme), "version", &target.version, &subject, None);
+        faults.value(
+            Grammar::Version(target.scheme),
+            "version",
+            &target.version,
+            &subject,
+            None,
+        );
         faults.value(Grammar::Os, "osId", &target.os_id, &subject, None);
         faults.value(Grammar::Os, "osMajor", &target.os_major, &subject, None);
         if !target.arch.is_empty() {
@@ -108,13 +125,39 @@ struct Rules {
 
 impl Rules {
     fn of(spec: &WaveSpec) -> Self {
-        let WaveSpec { approval, promote_at, max_failures, on_failure, gates, .. } = spec.clone();
-        Self { approval, promote_at, max_failures, on_failure, gates }
+        let WaveSpec {
+            approval,
+            promote_at,
+            max_failures,
+            on_failure,
+            gates,
+            ..
+        } = spec.clone();
+        Self {
+            approval,
+            promote_at,
+            max_failures,
+            on_failure,
+            gates,
+        }
     }
 
     fn frozen(wave: &FrozenWave) -> Self {
-        let FrozenWave { approval, promote_at, max_failures, on_failure, gates, .. } = wave.clone();
-        Self { approval, promote_at, max_failures, on_failure, gates }
+        let FrozenWave {
+            approval,
+            promote_at,
+            max_failures,
+            on_failure,
+            gates,
+            ..
+        } = wave.clone();
+        Self {
+            approval,
+            promote_at,
+            max_failures,
+            on_failure,
+            gates,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a value must look like before it may stand in an artifact.
 //!
 //! Every value comes from a feed, an observation or a form, so it is hostile until it passed the grammar of its type
-//! [Hostile]. Grammars are closed sets of ASCII characters: none holds a quote, a brace, a blank, a control character
+//! \[Hostile\]. Grammars are closed sets of ASCII characters: none holds a quote, a brace, a blank, a control character
 //! or a letter that looks like another, so what passes means the same in YAML, Jinja, a shell word and a file name.
 //! Escaping (see [`super::helpers`]) comes on top, not instead.
 
@@ -56,7 +56,9 @@ impl Grammar {
             Self::Batch => word(value, 9, |c| c.is_ascii_digit(), |c| c.is_ascii_digit()),
             Self::Package(scheme) => is_package(scheme, value),
             Self::Version(scheme) => is_version(scheme, value),
-            Self::Arch => word(value, 64, is_lower_alnum, |c| is_lower_alnum(c) || matches!(c, '_' | '-')),
+            Self::Arch => word(value, 64, is_lower_alnum, |c| {
+                is_lower_alnum(c) || matches!(c, '_' | '-')
+            }),
             Self::Module => is_module(value),
             Self::Os => word(value, 64, is_alnum, |c| is_alnum(c) || matches!(c, '.' | '_' | '-')),
             Self::Digest => value.len() == 64 && value.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')),
@@ -107,12 +109,22 @@ const fn is_lower_alnum(c: char) -> bool {
 }
 
 fn is_asset(value: &str) -> bool {
-    word(value, 253, |c| is_alnum(c) || c == '_', |c| is_alnum(c) || matches!(c, '.' | '_' | '-'))
+    word(
+        value,
+        253,
+        |c| is_alnum(c) || c == '_',
+        |c| is_alnum(c) || matches!(c, '.' | '_' | '-'),
+    )
 }
 
 fn is_host_name(value: &str) -> bool {
     let label = |l: &str| {
-        word(l, 63, |c| is_alnum(c) || c == '_', |c| is_alnum(c) || matches!(c, '_' | '-')) && !l.ends_with('-')
+        word(
+            l,
+            63,
+            |c| is_alnum(c) || c == '_',
+            |c| is_alnum(c) || matches!(c, '_' | '-'),
+        ) && !l.ends_with('-')
     };
     value.len() <= 253 && value.strip_suffix('.').unwrap_or(value).split('.').all(label)
 }
@@ -122,15 +134,21 @@ fn is_package(scheme: Scheme, value: &str) -> bool {
         // Debian Policy 5.6.7: lower case, digits, `+`, `-`, `.`, at least two characters.
         Scheme::Deb => {
             value.len() >= 2
-                && word(value, WORD_MAX, is_lower_alnum, |c| is_lower_alnum(c) || matches!(c, '+' | '-' | '.'))
+                && word(value, WORD_MAX, is_lower_alnum, |c| {
+                    is_lower_alnum(c) || matches!(c, '+' | '-' | '.')
+                })
         }
         // rpm's build/parsePreamble.c: letters, digits and `-._+%{}~^`; the macro characters never reach a built package.
-        _ => word(value, WORD_MAX, is_alnum, |c| is_alnum(c) || matches!(c, '+' | '-' | '.' | '_' | '~' | '^')),
+        _ => word(value, WORD_MAX, is_alnum, |c| {
+            is_alnum(c) || matches!(c, '+' | '-' | '.' | '_' | '~' | '^')
+        }),
     }
 }
 
 fn is_version(scheme: Scheme, value: &str) -> bool {
-    let (epoch, rest) = value.split_once(':').map_or((None, value), |(epoch, rest)| (Some(epoch), rest));
+    let (epoch, rest) = value
+        .split_once(':')
+        .map_or((None, value), |(epoch, rest)| (Some(epoch), rest));
     if !epoch.is_none_or(|e| word(e, 10, |c| c.is_ascii_digit(), |c| c.is_ascii_digit())) || value.len() > WORD_MAX {
         return false;
     }
@@ -149,7 +167,9 @@ fn is_module(value: &str) -> bool {
     let parts = value.split(':');
     let count = parts.clone().count();
     (2..=4).contains(&count)
-        && parts.into_iter().all(|p| word(p, 128, is_alnum, |c| is_alnum(c) || matches!(c, '.' | '_' | '+' | '-')))
+        && parts
+            .into_iter()
+            .all(|p| word(p, 128, is_alnum, |c| is_alnum(c) || matches!(c, '.' | '_' | '+' | '-')))
 }
 
 #[cfg(test)]
@@ -170,22 +190,55 @@ mod tests {
 
     #[test]
     fn real_packages_pass() {
-        yes(Grammar::Package(Scheme::Rpm), &["libstdc++", "java-1.8.0-openjdk", "python3.11", "R-core", "kernel-core"]);
-        yes(Grammar::Package(Scheme::Deb), &["g++-12", "libssl3", "linux-image-6.1.0-18-amd64", "libc6"]);
-        yes(Grammar::Version(Scheme::Rpm), &["1:3.0.7-27.el9", "5.14.0-427.13.1.el9_4", "2.0~rc1^git1-3.fc41"]);
-        yes(Grammar::Version(Scheme::Deb), &["3.0.2-0ubuntu1.18", "1:9.2p1-2+deb12u3", "2.36-9+deb12u4", "20230311"]);
-        yes(Grammar::Host, &["web-1", "db_2.corp.example", "10.0.0.11", "2001:db8::1", "web-1.corp.example."]);
-        yes(Grammar::Module, &["postgresql:15", "nodejs:18:9040020240301111035:rhel9"]);
+        yes(
+            Grammar::Package(Scheme::Rpm),
+            &["libstdc++", "java-1.8.0-openjdk", "python3.11", "R-core", "kernel-core"],
+        );
+        yes(
+            Grammar::Package(Scheme::Deb),
+            &["g++-12", "libssl3", "linux-image-6.1.0-18-amd64", "libc6"],
+        );
+        yes(
+            Grammar::Version(Scheme::Rpm),
+            &["1:3.0.7-27.el9", "5.14.0-427.13.1.el9_4", "2.0~rc1^git1-3.fc41"],
+        );
+        yes(
+            Grammar::Version(Scheme::Deb),
+            &["3.0.2-0ubuntu1.18", "1:9.2p1-2+deb12u3", "2.36-9+deb12u4", "20230311"],
+        );
+        yes(
+            Grammar::Host,
+            &[
+                "web-1",
+                "db_2.corp.example",
+                "10.0.0.11",
+                "2001:db8::1",
+                "web-1.corp.example.",
+            ],
+        );
+        yes(
+            Grammar::Module,
+            &["postgresql:15", "nodejs:18:9040020240301111035:rhel9"],
+        );
         yes(Grammar::Asset, &["web-1", "DB_01.corp", "_edge"]);
     }
 
     #[test]
     fn what_is_not_exact_or_not_plain_is_refused() {
-        no(Grammar::Version(Scheme::Rpm), &["3.0.7", "a:1-1", "1-1-1", "1:-1", "1-1 --nogpgcheck", "*-1", "1-*"]);
+        no(
+            Grammar::Version(Scheme::Rpm),
+            &["3.0.7", "a:1-1", "1-1-1", "1:-1", "1-1 --nogpgcheck", "*-1", "1-*"],
+        );
         no(Grammar::Version(Scheme::Deb), &["", "1=2", "1.0 -o x", ":1", "1*"]);
-        no(Grammar::Package(Scheme::Deb), &["a", "Libssl3", "-y", "libssl3=1", "lib*"]);
+        no(
+            Grammar::Package(Scheme::Deb),
+            &["a", "Libssl3", "-y", "libssl3=1", "lib*"],
+        );
         no(Grammar::Asset, &["-i", ".ssh", "../etc", "a/b", "a b", ""]);
-        no(Grammar::Host, &["-oProxyCommand=x", "a..b", "a b", "host;id", "1.2.3.4 -p"]);
+        no(
+            Grammar::Host,
+            &["-oProxyCommand=x", "a..b", "a b", "host;id", "1.2.3.4 -p"],
+        );
         no(Grammar::Module, &["postgresql", "a:b:c:d:e", "a:"]);
     }
 }

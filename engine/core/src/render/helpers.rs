@@ -93,7 +93,9 @@ pub fn yaml(value: &str) -> String {
 /// A JSON string.
 pub fn json(value: &str) -> String {
     quoted(value, |code, text| {
-        let pair = char::from_u32(code).map(|c| c.encode_utf16(&mut [0; 2]).to_vec()).unwrap_or_default();
+        let pair = char::from_u32(code)
+            .map(|c| c.encode_utf16(&mut [0; 2]).to_vec())
+            .unwrap_or_default();
         for unit in pair {
             let _ = write!(text, "\\u{unit:04x}");
         }
@@ -157,9 +159,13 @@ pub fn registry(escape: Escape) -> Handlebars<'static> {
     registry.register_helper("plain", Box::new(plain));
     registry.register_helper(
         "list",
-        Box::new(move |h: &Helper<'_>, _: &Handlebars<'_>, _: &Context, _: &mut RenderContext<'_, '_>, out: &mut dyn Output| {
-            list(escape, h, out)
-        }),
+        Box::new(
+            move |h: &Helper<'_>,
+                  _: &Handlebars<'_>,
+                  _: &Context,
+                  _: &mut RenderContext<'_, '_>,
+                  out: &mut dyn Output| { list(escape, h, out) },
+        ),
     );
     registry
 }
@@ -167,15 +173,17 @@ pub fn registry(escape: Escape) -> Handlebars<'static> {
 fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderErrorReason> {
     let name = helper.name().to_owned();
     let parameter = helper.param(0).filter(|p| !p.is_value_missing());
-    parameter.map(|p| p.value()).ok_or(RenderErrorReason::ParamNotFoundForIndex(
-        match name.as_str() {
-            "number" => "number",
-            "json" => "json",
-            "plain" => "plain",
-            _ => "list",
-        },
-        0,
-    ))
+    parameter
+        .map(|p| p.value())
+        .ok_or(RenderErrorReason::ParamNotFoundForIndex(
+            match name.as_str() {
+                "number" => "number",
+                "json" => "json",
+                "plain" => "plain",
+                _ => "list",
+            },
+            0,
+        ))
 }
 
 fn number(
@@ -202,7 +210,10 @@ fn plain(
     out: &mut dyn Output,
 ) -> HelperResult {
     let is_plain = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
     };
     match argument(helper)? {
         Value::String(text) if is_plain(text) => out.write(text)?,

@@ -1,7 +1,7 @@
 //! The artifacts of a rollout: what the organisation's own tools execute, and what people read before they agree.
 //!
-//! Pure: same input, same bytes; `now` is not an input [Frozen]. A render target is data (see [`Packs`]), and every value
-//! passes the [`Grammar`] of its type before it reaches a template [Hostile].
+//! Pure: same input, same bytes; `now` is not an input \[Frozen\]. A render target is data (see [`Packs`]), and every value
+//! passes the [`Grammar`] of its type before it reaches a template \[Hostile\].
 //!
 //! ```text
 //! rollouts/<name>/rollout.yaml patchset.yaml plan.json SHA256SUMS
@@ -27,7 +27,8 @@ use serde::Serialize;
 pub use crate::history::wire;
 pub use asset::{AssetView, CheckView, HaView, HookView, OsView, PackageView};
 pub use builtin::BUILTIN;
-pub use digest::{OPENINGS_FILE, SUMS_FILE, patchset_digest, sha256_hex, sums, wave_digest};
+pub use crate::plan::patchset_digest;
+pub use digest::{OPENINGS_FILE, SUMS_FILE, sums, wave_digest};
 pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
 pub use helpers::Escape;
@@ -87,8 +88,14 @@ pub fn render(input: &RenderInput<'_>) -> Result<Bundle, Vec<RenderFault>> {
     let mut files = rollout_files(&frozen, &mut faults);
     for (wave, view) in &views {
         let mut own = pages::wave_files(input, &frozen, wave, view, &mut faults);
-        own.insert(OPENINGS_FILE.into(), json_file(&openings_file(input, &frozen, wave), &mut faults));
-        files.extend(own.into_iter().map(|(path, bytes)| (format!("{}/{path}", wave.folder()), bytes)));
+        own.insert(
+            OPENINGS_FILE.into(),
+            json_file(&openings_file(input, &frozen, wave), &mut faults),
+        );
+        files.extend(
+            own.into_iter()
+                .map(|(path, bytes)| (format!("{}/{path}", wave.folder()), bytes)),
+        );
     }
     faults.done()?;
     let digests = views
@@ -119,7 +126,10 @@ fn rollout_files(frozen: &FrozenRollout, faults: &mut Faults) -> BTreeMap<String
         patchset: frozen.patchset.digest.clone(),
         waves: frozen.waves.iter().map(|w| w.name.clone()).collect(),
     };
-    let patchset = PatchsetFile { format_version: FORMAT_VERSION.into(), patchset: frozen.patchset.clone() };
+    let patchset = PatchsetFile {
+        format_version: FORMAT_VERSION.into(),
+        patchset: frozen.patchset.clone(),
+    };
     BTreeMap::from([
         ("rollout.yaml".to_owned(), yaml_file(&rollout, faults)),
         ("patchset.yaml".to_owned(), yaml_file(&patchset, faults)),
@@ -154,7 +164,13 @@ fn openings_file(input: &RenderInput<'_>, frozen: &FrozenRollout, wave: &FrozenW
         let key = (Arc::from(wave.name.as_str()), Arc::from(batch.id.as_str()));
         // A batch without openings never starts; that is the safe reading of not knowing.
         let openings = input.openings.get(&key).cloned().unwrap_or_default();
-        (batch.id.clone(), BatchOpenings { window: batch.window.clone(), ..openings })
+        (
+            batch.id.clone(),
+            BatchOpenings {
+                window: batch.window.clone(),
+                ..openings
+            },
+        )
     });
     OpeningsFile {
         format_version: FORMAT_VERSION.into(),
@@ -219,8 +235,18 @@ fn wave_views<'f>(
 
 fn known_target(input: &RenderInput<'_>, target: &str, asset: &str, faults: &mut Faults) {
     if !input.packs.targets.contains_key(target) {
-        let known: Vec<&str> = input.packs.targets.keys().map(String::as_str).filter(|n| *n != DOCUMENTS).collect();
-        let message = format!("target `{}` is not built; there are: {}", shown(target), known.join(", "));
+        let known: Vec<&str> = input
+            .packs
+            .targets
+            .keys()
+            .map(String::as_str)
+            .filter(|n| *n != DOCUMENTS)
+            .collect();
+        let message = format!(
+            "target `{}` is not built; there are: {}",
+            shown(target),
+            known.join(", ")
+        );
         faults.push(format!("asset {}", shown(asset)), message, None);
     }
 }

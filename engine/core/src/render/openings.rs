@@ -16,9 +16,13 @@ pub const WITHOUT_DEADLINE_DAYS: i64 = 90;
 /// The last instant openings are looked for.
 pub fn openings_until(cut: Timestamp, deadline: Option<Timestamp>) -> Timestamp {
     let days = |at: Timestamp, days: i64| {
-        at.checked_add(jiff::SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MAX)
+        at.checked_add(jiff::SignedDuration::from_hours(24 * days))
+            .unwrap_or(Timestamp::MAX)
     };
-    deadline.map_or_else(|| days(cut, WITHOUT_DEADLINE_DAYS), |deadline| days(deadline.max(cut), PAST_DEADLINE_DAYS))
+    deadline.map_or_else(
+        || days(cut, WITHOUT_DEADLINE_DAYS),
+        |deadline| days(deadline.max(cut), PAST_DEADLINE_DAYS),
+    )
 }
 
 /// The times from `from` until `until` in which every one of `windows` is open and nothing of `freezes` covers it, with
@@ -36,18 +40,30 @@ pub fn batch_openings(
         .iter()
         .map(|(window, freezes)| {
             let openings = window.openings(from, freezes);
-            openings.take_while(|o| o.start.is_none_or(|start| start < until)).collect::<Vec<_>>()
+            openings
+                .take_while(|o| o.start.is_none_or(|start| start < until))
+                .collect::<Vec<_>>()
         })
         .reduce(|a, b| both(&a, &b))
         .unwrap_or_default();
-    let cutoff = windows.iter().map(|(window, _)| window.cutoff_seconds).max().unwrap_or(0);
-    let late = |end: Timestamp| end.checked_sub(jiff::SignedDuration::from_secs(cutoff)).unwrap_or(Timestamp::MIN);
+    let cutoff = windows
+        .iter()
+        .map(|(window, _)| window.cutoff_seconds)
+        .max()
+        .unwrap_or(0);
+    let late = |end: Timestamp| {
+        end.checked_sub(jiff::SignedDuration::from_secs(cutoff))
+            .unwrap_or(Timestamp::MIN)
+    };
     BatchOpenings {
         window: name.to_owned(),
         stop_at_end: windows.iter().any(|(window, _)| window.overrun == Overrun::Stop),
         openings: open
             .into_iter()
-            .map(|opening| BatchOpening { opening, start_before: opening.end.map(late) })
+            .map(|opening| BatchOpening {
+                opening,
+                start_before: opening.end.map(late),
+            })
             .collect(),
     }
 }
@@ -103,9 +119,15 @@ mod tests {
     #[test]
     fn thirty_days_past_the_deadline() {
         let cut = at("2026-11-20T12:00:00Z");
-        assert_eq!(openings_until(cut, Some(at("2026-11-25T00:00:00Z"))), at("2026-12-25T00:00:00Z"));
+        assert_eq!(
+            openings_until(cut, Some(at("2026-11-25T00:00:00Z"))),
+            at("2026-12-25T00:00:00Z")
+        );
         assert_eq!(openings_until(cut, None), at("2027-02-18T12:00:00Z"));
         // A breached deadline: openings count from the cut.
-        assert_eq!(openings_until(cut, Some(at("2026-01-01T00:00:00Z"))), at("2026-12-20T12:00:00Z"));
+        assert_eq!(
+            openings_until(cut, Some(at("2026-01-01T00:00:00Z"))),
+            at("2026-12-20T12:00:00Z")
+        );
     }
 }

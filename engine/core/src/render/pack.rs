@@ -222,9 +222,14 @@ impl Packs {
     /// Every fault of every pack, sorted.
     pub fn read(files: &BTreeMap<String, String>) -> Result<Self, Vec<PackFault>> {
         let mut folders: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        let builtin = super::builtin::BUILTIN.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        let builtin = super::builtin::BUILTIN
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
         let mut own: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        let split = |path: &str| path.split_once('/').map(|(folder, rest)| (folder.to_owned(), rest.to_owned()));
+        let split = |path: &str| {
+            path.split_once('/')
+                .map(|(folder, rest)| (folder.to_owned(), rest.to_owned()))
+        };
         for (path, text) in builtin {
             if let Some((folder, rest)) = split(&path) {
                 folders.entry(folder).or_default().insert(rest, text);
@@ -240,7 +245,10 @@ impl Packs {
         hooks.extend(own.remove("hooks").unwrap_or_default());
         folders.extend(own);
         let mut faults = Vec::new();
-        let mut packs = Self { targets: BTreeMap::new(), hooks: hook_files(hooks) };
+        let mut packs = Self {
+            targets: BTreeMap::new(),
+            hooks: hook_files(hooks),
+        };
         for (folder, texts) in folders {
             match read_pack(&folder, texts) {
                 Ok(pack) => drop(packs.targets.insert(folder, pack)),
@@ -254,8 +262,15 @@ impl Packs {
 
 /// `<name>.yml` and `<name>.yaml` by name; other files of the folder (a README) are not hooks.
 fn hook_files(files: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let name = |path: &str| path.strip_suffix(".yml").or_else(|| path.strip_suffix(".yaml")).map(str::to_owned);
-    files.into_iter().filter_map(|(path, text)| Some((name(&path)?, text))).collect()
+    let name = |path: &str| {
+        path.strip_suffix(".yml")
+            .or_else(|| path.strip_suffix(".yaml"))
+            .map(str::to_owned)
+    };
+    files
+        .into_iter()
+        .filter_map(|(path, text)| Some((name(&path)?, text)))
+        .collect()
 }
 
 /// Reads one pack and finds every fault of it.
@@ -263,13 +278,23 @@ fn hook_files(files: BTreeMap<String, String>) -> BTreeMap<String, String> {
 /// # Errors
 /// The faults.
 pub fn read_pack(folder: &str, mut files: BTreeMap<String, String>) -> Result<Pack, Vec<PackFault>> {
-    let fault = |file: &str, message: String| PackFault { file: format!("{folder}/{file}"), message };
+    let fault = |file: &str, message: String| PackFault {
+        file: format!("{folder}/{file}"),
+        message,
+    };
     let Some(text) = files.remove("target.yaml") else {
-        return Err(vec![fault("target.yaml", "missing: a target is a folder with a target.yaml".into())]);
+        return Err(vec![fault(
+            "target.yaml",
+            "missing: a target is a folder with a target.yaml".into(),
+        )]);
     };
     let spec: TargetSpec =
         super::wire::from_yaml(&text).map_err(|e| vec![fault("target.yaml", format!("not a target: {e}"))])?;
-    let mut pack = Pack { spec, files, compiled: BTreeMap::new() };
+    let mut pack = Pack {
+        spec,
+        files,
+        compiled: BTreeMap::new(),
+    };
     let (compiled, broken) = compile(&pack);
     pack.compiled = compiled;
     let faults: Vec<PackFault> = spec_faults(folder, &pack)
@@ -290,7 +315,9 @@ pub fn read_pack(folder: &str, mut files: BTreeMap<String, String>) -> Result<Pa
 fn compile(pack: &Pack) -> (BTreeMap<String, Arc<Handlebars<'static>>>, BTreeMap<String, String>) {
     let (mut compiled, mut broken) = (BTreeMap::new(), BTreeMap::new());
     for spec in &pack.spec.files {
-        let Some((name, text)) = spec.template.as_ref().and_then(|name| pack.files.get_key_value(name)) else { continue };
+        let Some((name, text)) = spec.template.as_ref().and_then(|name| pack.files.get_key_value(name)) else {
+            continue;
+        };
         let mut registry = registry(spec.escape);
         if let Err(error) = registry.register_template_string("main", text) {
             broken.insert(name.clone(), format!("not a template: {error}"));
@@ -311,18 +338,28 @@ fn spec_faults(folder: &str, pack: &Pack) -> Vec<String> {
     let spec = &pack.spec;
     let mut faults = Vec::new();
     if !spec.format_version.starts_with("1.") {
-        faults.push(format!("formatVersion `{}` is not read by this engine; it reads {FORMAT_VERSION}", spec.format_version));
+        faults.push(format!(
+            "formatVersion `{}` is not read by this engine; it reads {FORMAT_VERSION}",
+            spec.format_version
+        ));
     }
     if spec.name != folder {
-        faults.push(format!("name `{}` is not the name of the folder; call it `{folder}`", spec.name));
+        faults.push(format!(
+            "name `{}` is not the name of the folder; call it `{folder}`",
+            spec.name
+        ));
     }
     for file in &spec.files {
         let path = &file.path;
         let below = path.strip_prefix("rollback/").unwrap_or(path);
         let placed = folder == DOCUMENTS || below.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-        let safe = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+        let safe = path
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..");
         if !placed || !safe || path.contains(['\\', '\0']) {
-            faults.push(format!("path `{path}` must lie below `{folder}/` or `rollback/{folder}/`, without `.` or `..`"));
+            faults.push(format!(
+                "path `{path}` must lie below `{folder}/` or `rollback/{folder}/`, without `.` or `..`"
+            ));
         }
         let unknown = path.replace("{batch}", "").replace("{asset}", "").contains(['{', '}']);
         let unnamed = match file.per {
@@ -338,7 +375,9 @@ fn spec_faults(folder: &str, pack: &Pack) -> Vec<String> {
                 faults.push(format!("`{name}` (for `{path}`) is not in the folder"));
             }
             (Some(_), None) if file.escape == Escape::None => {
-                faults.push(format!("`{path}` has values, so `escape: none` is not allowed; say what kind of file it is"));
+                faults.push(format!(
+                    "`{path}` has values, so `escape: none` is not allowed; say what kind of file it is"
+                ));
             }
             (Some(_), None) | (None, Some(_)) => {}
             _ => faults.push(format!("`{path}` needs exactly one of `template` and `copy`")),
@@ -355,7 +394,11 @@ fn raw_lines(text: &str) -> Vec<usize> {
             rest.trim_start_matches('~').starts_with(['{', '&'])
         })
     };
-    text.lines().enumerate().filter(|(_, line)| raw(line)).map(|(i, _)| i + 1).collect()
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| raw(line))
+        .map(|(i, _)| i + 1)
+        .collect()
 }
 
 #[cfg(test)]
@@ -365,13 +408,22 @@ mod tests {
     const GOOD: &str = "formatVersion: '1.0'\nname: demo\ndescription: x\nfiles:\n- {path: demo/a.txt, template: a.hbs, escape: shell}\n";
 
     fn read(spec: &str, template: &str) -> Result<Pack, Vec<PackFault>> {
-        read_pack("demo", [("target.yaml", spec), ("a.hbs", template)].map(|(p, t)| (p.to_owned(), t.to_owned())).into())
+        read_pack(
+            "demo",
+            [("target.yaml", spec), ("a.hbs", template)]
+                .map(|(p, t)| (p.to_owned(), t.to_owned()))
+                .into(),
+        )
     }
 
     #[test]
     fn a_pack_with_raw_values_is_refused_with_its_lines() {
         assert!(read(GOOD, "a {{b}}\n").is_ok());
-        assert!(read(GOOD, "a {{#if}}\n").unwrap_err()[0].message.starts_with("not a template"));
+        assert!(
+            read(GOOD, "a {{#if}}\n").unwrap_err()[0]
+                .message
+                .starts_with("not a template")
+        );
         for template in ["x\n{{{b}}}", "x\n{{&b}}", "x\n{{~&b}}"] {
             let faults = read(GOOD, template).unwrap_err();
             assert!(faults[0].message.starts_with("line 2:"), "{faults:?}");
@@ -387,7 +439,15 @@ mod tests {
             - {path: demo/d, escape: none}\n";
         let faults = read(spec, "").unwrap_err();
         let all: String = faults.iter().map(|f| format!("{f}\n")).collect();
-        for part in ["formatVersion", "not the name", "must lie below", "name each", "not in the folder", "escape: none", "exactly one"] {
+        for part in [
+            "formatVersion",
+            "not the name",
+            "must lie below",
+            "name each",
+            "not in the folder",
+            "escape: none",
+            "exactly one",
+        ] {
             assert!(all.contains(part), "{part} missing in {all}");
         }
     }
@@ -395,7 +455,11 @@ mod tests {
     #[test]
     fn a_folder_of_the_repository_replaces_the_built_in_one() {
         let mine = GOOD.replace("demo", "ansible");
-        let files = [("ansible/target.yaml", mine.as_str()), ("ansible/a.hbs", ""), ("hooks/mine.yml", "---\n")];
+        let files = [
+            ("ansible/target.yaml", mine.as_str()),
+            ("ansible/a.hbs", ""),
+            ("hooks/mine.yml", "---\n"),
+        ];
         let packs = Packs::read(&files.map(|(p, t)| (p.to_owned(), t.to_owned())).into()).unwrap();
         assert_eq!(packs.targets["ansible"].files.keys().collect::<Vec<_>>(), ["a.hbs"]);
         assert!(packs.hooks.contains_key("mine") && packs.hooks.contains_key("lb-drain"));

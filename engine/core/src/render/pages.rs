@@ -20,14 +20,23 @@ pub(super) fn wave_files(
     faults: &mut Faults,
 ) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    let targets: BTreeSet<&str> = view.batches.iter().flat_map(|b| b.assets.keys()).map(String::as_str).collect();
+    let targets: BTreeSet<&str> = view
+        .batches
+        .iter()
+        .flat_map(|b| b.assets.keys())
+        .map(String::as_str)
+        .collect();
     let head = head(input, frozen, wave);
+    // What is copied for each batch and asset: neither the whole patch set nor all batches, or it would grow squarely.
+    let small = without(&head, "targets");
     for name in targets.iter().copied().chain([DOCUMENTS]) {
-        let Some(pack) = input.packs.targets.get(name) else { continue };
+        let Some(pack) = input.packs.targets.get(name) else {
+            continue;
+        };
         let of = (name != DOCUMENTS).then_some(name);
         let context = wave_context(&head, view, of);
         for spec in &pack.spec.files {
-            match one_kind(pack, spec, &context) {
+            match one_kind(pack, spec, &context, &small) {
                 Ok(found) => files.extend(found),
                 Err(error) => faults.push(format!("target {name}"), error, Some(format!("templates/{name}"))),
             }
@@ -44,7 +53,9 @@ fn hook_files(input: &RenderInput<'_>, target: &str, view: &WaveView) -> BTreeMa
     let batches = view.batches.iter();
     let used = batches.flat_map(|batch| {
         let assets = batch.assets.get(target).map_or(&[][..], |a| a);
-        let own = assets.iter().flat_map(|a| [&a.before, &a.after, &a.on_failure, &a.always]);
+        let own = assets
+            .iter()
+            .flat_map(|a| [&a.before, &a.after, &a.on_failure, &a.always]);
         own.chain([&batch.before, &batch.after]).flatten()
     });
     used.filter_map(|hook: &HookView| {
@@ -94,9 +105,22 @@ fn head(input: &RenderInput<'_>, frozen: &FrozenRollout, wave: &FrozenWave) -> V
 
 /// Whole days, hours, minutes and seconds, for people: `1d 2h`.
 fn span(seconds: i64) -> String {
-    let parts = [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
-    let words: Vec<String> = parts.iter().filter(|(_, n)| *n > 0).map(|(unit, n)| format!("{n}{unit}")).collect();
-    if words.is_empty() { "none".into() } else { words.join(" ") }
+    let parts = [
+        ("d", seconds / 86_400),
+        ("h", seconds / 3600 % 24),
+        ("m", seconds / 60 % 60),
+        ("s", seconds % 60),
+    ];
+    let words: Vec<String> = parts
+        .iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(unit, n)| format!("{n}{unit}"))
+        .collect();
+    if words.is_empty() {
+        "none".into()
+    } else {
+        words.join(" ")
+    }
 }
 
 /// The head with the batches of the wave; of one target, or of all.
@@ -105,15 +129,24 @@ fn wave_context(head: &Value, view: &WaveView, target: Option<&str>) -> Value {
         .batches
         .iter()
         .map(|batch| {
-            let mut assets: Vec<&AssetView> =
-                batch.assets.iter().filter(|(name, _)| target.is_none_or(|t| t == *name)).flat_map(|(_, a)| a).collect();
+            let mut assets: Vec<&AssetView> = batch
+                .assets
+                .iter()
+                .filter(|(name, _)| target.is_none_or(|t| t == *name))
+                .flat_map(|(_, a)| a)
+                .collect();
             assets.sort_by(|a, b| a.name.cmp(&b.name));
             json!({
                 "id": batch.id, "window": batch.window, "assets": assets,
                 "before": batch.before, "after": batch.after,
             })
         })
-        .filter(|batch| batch.get("assets").and_then(Value::as_array).is_some_and(|a| !a.is_empty()))
+        .filter(|batch| {
+            batch
+                .get("assets")
+                .and_then(Value::as_array)
+                .is_some_and(|a| !a.is_empty())
+        })
         .collect();
     with(head, "batches", Value::Array(batches))
 }
@@ -126,13 +159,27 @@ fn with(context: &Value, key: &str, value: Value) -> Value {
     context
 }
 
-/// Every file of one kind.
-fn one_kind(pack: &Pack, spec: &FileSpec, context: &Value) -> Result<BTreeMap<String, Vec<u8>>, String> {
+fn without(context: &Value, key: &str) -> Value {
+    let members = context.as_object().into_iter().flatten();
+    members
+        .filter(|(name, _)| *name != key)
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Every file of one kind: `context` is what a file of the wave sees, `head` what those of a batch or asset see besides it.
+fn one_kind(pack: &Pack, spec: &FileSpec, context: &Value, head: &Value) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if let Some(name) = &spec.copy {
-        let text = pack.files.get(name).ok_or_else(|| format!("`{name}` is not in the folder"))?;
+        let text = pack
+            .files
+            .get(name)
+            .ok_or_else(|| format!("`{name}` is not in the folder"))?;
         return Ok(BTreeMap::from([(spec.path.clone(), text.clone().into_bytes())]));
     }
-    let registry = pack.compiled.get(&spec.path).ok_or_else(|| format!("`{}` has no template", spec.path))?;
+    let registry = pack
+        .compiled
+        .get(&spec.path)
+        .ok_or_else(|| format!("`{}` has no template", spec.path))?;
     let none = Vec::new();
     let batches = context.get("batches").and_then(Value::as_array).unwrap_or(&none);
     let text_of = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -146,7 +193,7 @@ fn one_kind(pack: &Pack, spec: &FileSpec, context: &Value) -> Result<BTreeMap<St
         write(spec.path.clone(), context)?;
     }
     for batch in batches.iter().filter(|_| spec.per != Per::Wave) {
-        let of_batch = with(context, "batch", batch.clone());
+        let of_batch = with(head, "batch", batch.clone());
         let path = spec.path.replace("{batch}", &text_of(batch, "id"));
         if spec.per == Per::Batch {
             write(path, &of_batch)?;

@@ -40,7 +40,7 @@ pub type BatchVerdict = BTreeMap<Arc<str>, AssetVerdict>;
 /// When an opening is longer than this, a batch that shows nothing new has failed so long after its release.
 const SILENCE: SignedDuration = SignedDuration::from_hours(24);
 
-/// Judges every asset of a batch from the merged observation, as of `now`.
+/// Judges every asset of a batch from the merged observation.
 ///
 /// `reboot` gives the reboot policy of an asset's class: where a class never reboots, a pending reboot is not held
 /// against an asset whose packages are right and whose kernel is not a target.
@@ -50,12 +50,11 @@ pub fn judge_batch(
     progress: &BatchProgress,
     observation: &Observation,
     reboot: &dyn Fn(&str) -> RebootPolicy,
-    now: Timestamp,
 ) -> BatchVerdict {
     let assets = batch.assets.iter();
     assets
         .map(|frozen| {
-            let verdict = judge_asset(rollout, frozen, progress, observation, reboot(&frozen.class), now);
+            let verdict = judge_asset(rollout, frozen, progress, observation, reboot(&frozen.class));
             (Arc::from(frozen.name.as_str()), verdict)
         })
         .collect()
@@ -67,7 +66,6 @@ fn judge_asset(
     progress: &BatchProgress,
     observation: &Observation,
     reboot: RebootPolicy,
-    now: Timestamp,
 ) -> AssetVerdict {
     let name = frozen.name.as_str();
     let released = progress.released_at;
@@ -100,7 +98,6 @@ fn judge_asset(
             if seen > limit || ran {
                 return AssetVerdict::Failed(format!("{what} (seen {seen}, released {released})"));
             }
-            let _ = now;
             AssetVerdict::Waiting(format!("{what} at {seen}; it may still run until {limit}"))
         }
     }
@@ -155,7 +152,7 @@ fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Re
         return Err(format!("{} {version} is half-configured", target.name));
     }
     let waits = asset.facts.restart_needed.as_deref().unwrap_or_default();
-    if let Some(process) = waits.iter().find(|r| r.packages.iter().any(|p| *p == target.name)) {
+    if let Some(process) = waits.iter().find(|r| r.packages.contains(&target.name)) {
         return Err(format!("{} still runs the old code of {}", process.process, target.name));
     }
     if let Some(running) = running_kernel(target, asset)

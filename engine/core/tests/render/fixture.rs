@@ -50,7 +50,12 @@ impl World {
 
     pub fn asset(&mut self, index: usize) -> (&mut Asset, &mut BatchAsset) {
         let asset = &mut self.observation.assets[index];
-        let planned = self.rollout.waves.iter_mut().flat_map(|w| &mut w.batches).flat_map(|b| &mut b.assets);
+        let planned = self
+            .rollout
+            .waves
+            .iter_mut()
+            .flat_map(|w| &mut w.batches)
+            .flat_map(|b| &mut b.assets);
         let planned = planned.into_iter().find(|b| b.name == asset.name).unwrap();
         (asset, planned)
     }
@@ -99,11 +104,23 @@ fn asset(name: &str, os: (&str, &str, &str), labels: &[(&str, &str)], address: O
         observed_at: Some(at("2026-11-20T03:00:00Z")),
         stale: false,
         facts: Facts {
-            identity: Identity { fqdn: Some(format!("{name}.fra1.acme.example").into()), ..Identity::default() },
-            os: Some(Os { family: os.0.into(), id: os.1.into(), version: os.2.into(), arch: "x86_64".into() }),
+            identity: Identity {
+                fqdn: Some(format!("{name}.fra1.acme.example").into()),
+                ..Identity::default()
+            },
+            os: Some(Os {
+                family: os.0.into(),
+                id: os.1.into(),
+                version: os.2.into(),
+                arch: "x86_64".into(),
+            }),
             ..Facts::default()
         },
-        provenance: vec![Provenance { source: "facts".into(), file: "fleets/observed/facts.ndjson".into(), record }],
+        provenance: vec![Provenance {
+            source: "facts".into(),
+            file: "fleets/observed/facts.ndjson".into(),
+            record,
+        }],
     }
 }
 
@@ -123,7 +140,11 @@ fn planned(name: &str, targets: &[(usize, &str)], class: &str, rollback: Reversi
 fn batch(id: &str, window: &str, assets: Vec<BatchAsset>) -> Batch {
     Batch {
         id: id.into(),
-        window: BatchWindow { name: window.into(), start: None, end: None },
+        window: BatchWindow {
+            name: window.into(),
+            start: None,
+            end: None,
+        },
         start: Some(at("2026-11-20T12:00:00Z")),
         finish: Some(at("2026-11-20T12:17:00Z")),
         assets,
@@ -159,7 +180,10 @@ fn catalog() -> Catalog {
     });
     let class = |extra: Value| {
         let mut class = json!({"selector": {}, "environment": "test", "target": "ansible", "window": "any-time"});
-        class.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        class
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
         class
     };
     let web = class(json!({
@@ -188,6 +212,7 @@ fn catalog() -> Catalog {
     ]});
     let suite = json!({"checks": [
         {"name": "nginx answers", "command": "curl --fail --silent http://127.0.0.1/{{ health }}", "timeout": "30s", "retries": 3},
+        {"name": "yes", "command": "true"},
         {"name": "from outside", "http": "https://web.acme.example/health"},
     ]});
     Catalog {
@@ -203,12 +228,22 @@ fn catalog() -> Catalog {
 
 fn openings() -> BTreeMap<(Arc<str>, Arc<str>), BatchOpenings> {
     let opening = |start: &str, end: &str, before: &str| BatchOpening {
-        opening: Opening { start: Some(at(start)), end: Some(at(end)) },
+        opening: Opening {
+            start: Some(at(start)),
+            end: Some(at(end)),
+        },
         start_before: Some(at(before)),
     };
-    let endless = BatchOpening { opening: Opening { start: None, end: None }, start_before: None };
+    let endless = BatchOpening {
+        opening: Opening { start: None, end: None },
+        start_before: None,
+    };
     let night = opening("2026-11-24T21:00:00Z", "2026-11-25T03:00:00Z", "2026-11-25T02:00:00Z");
-    let book = |stop, openings| BatchOpenings { window: String::new(), stop_at_end: stop, openings };
+    let book = |stop, openings| BatchOpenings {
+        window: String::new(),
+        stop_at_end: stop,
+        openings,
+    };
     BTreeMap::from([
         (("test".into(), "01".into()), book(false, vec![endless])),
         (("critical".into(), "01".into()), book(true, vec![night])),
@@ -226,22 +261,59 @@ pub fn world() -> World {
         target(Scheme::Deb, ("debian", "12"), "i386", "libssl3", "3.0.15-1~deb12u1"),
     ];
     targets.sort();
-    let index = |name: &str, arch: &str| targets.iter().position(|t| *t.name == *name && *t.arch == *arch).unwrap();
+    let index = |name: &str, arch: &str| {
+        targets
+            .iter()
+            .position(|t| *t.name == *name && *t.arch == *arch)
+            .unwrap()
+    };
     let (ssl, kernel) = (index("openssl-libs", "x86_64"), index("kernel-core", "x86_64"));
     let (deb, deb32) = (index("libssl3", "amd64"), index("libssl3", "i386"));
     let rpm_before = "1:3.0.7-24.el9";
     let waves = vec![
-        wave("test", 1, &[], vec![batch("01", "any-time", vec![
-            planned("t1", &[(ssl, rpm_before)], "web", Reversibility::Exact),
-            planned("t2", &[(deb, "3.0.14-1~deb12u2"), (deb32, "3.0.14-1~deb12u2")], "web", Reversibility::Exact),
-        ])]),
-        wave("critical", 2, &["test"], vec![
-            batch("01", "prod-nights", vec![planned("db-2", &[(kernel, "5.14.0-427.13.1.el9_4"), (ssl, rpm_before)], "database", Reversibility::Exact)]),
-            batch("02", "any-time+prod-nights", vec![
-                planned("web-1", &[(ssl, rpm_before)], "web", Reversibility::Snapshot),
-                planned("web-2", &[(ssl, rpm_before)], "web", Reversibility::None),
-            ]),
-        ]),
+        wave(
+            "test",
+            1,
+            &[],
+            vec![batch(
+                "01",
+                "any-time",
+                vec![
+                    planned("t1", &[(ssl, rpm_before)], "web", Reversibility::Exact),
+                    planned(
+                        "t2",
+                        &[(deb, "3.0.14-1~deb12u2"), (deb32, "3.0.14-1~deb12u2")],
+                        "web",
+                        Reversibility::Exact,
+                    ),
+                ],
+            )],
+        ),
+        wave(
+            "critical",
+            2,
+            &["test"],
+            vec![
+                batch(
+                    "01",
+                    "prod-nights",
+                    vec![planned(
+                        "db-2",
+                        &[(kernel, "5.14.0-427.13.1.el9_4"), (ssl, rpm_before)],
+                        "database",
+                        Reversibility::Exact,
+                    )],
+                ),
+                batch(
+                    "02",
+                    "any-time+prod-nights",
+                    vec![
+                        planned("web-1", &[(ssl, rpm_before)], "web", Reversibility::Snapshot),
+                        planned("web-2", &[(ssl, rpm_before)], "web", Reversibility::None),
+                    ],
+                ),
+            ],
+        ),
     ];
     let alma = ("rhel", "almalinux", "9.4");
     let assets = vec![
@@ -269,7 +341,10 @@ pub fn world() -> World {
             waves,
         },
         catalog: catalog(),
-        observation: Observation { assets, ..Observation::default() },
+        observation: Observation {
+            assets,
+            ..Observation::default()
+        },
         packs: PACKS.clone(),
         openings: openings(),
         carried: BTreeMap::new(),

@@ -13,14 +13,89 @@ use crate::fixture::{World, world};
 fn hostile() -> Vec<String> {
     let long = "A".repeat(10_000);
     let texts = [
-        "'", "\"", "\\", "`id`", "$(id)", "${HOME}", "; rm -rf /", "a && b", "a | b", "a > b", "a\nb", "a\r\nb", "a\tb",
-        "a\0b", "\u{1b}[31m", "{{ 7*7 }}", "{% include 'x' %}", "{# c #}", "{{{raw}}}", "{{&raw}}", "!!python/object:x",
-        "!unsafe x", "!vault |", "&anchor", "*alias", "<<: *x", "- item", "key: value", "a: b: c", "# comment", "a #b",
-        "---", "...", "%YAML 1.1", "null", "~", "true", "yes", "0x10", "1e3", ".inf", "1:30", "", " ", " lead", "trail ",
-        "\u{202e}gpj.exe", "\u{200f}x", "\u{2066}x\u{2069}", "\u{200b}x", "\u{feff}x", "\u{2028}x", "\u{85}x", "ｆｕｌｌ",
-        "pаypal", "../../etc/passwd", "/etc/passwd", "-oProxyCommand=id", "--eval", "*", "lib*", "a?b", "[a-z]", "a,b",
-        "a=b", "name=1 -t sid", "| cell |", "<script>alert(1)</script>", "[x](javascript:y)", "@team", "#1", "\u{1f600}",
-        "\u{e0041}", "\u{fffe}", "é", "%{MACRO}", "%(shell)", "C:\\x", "\\x41", "\\u0041", "$ENV:X", "’; x", "{\"a\": 1}",
+        "'",
+        "\"",
+        "\\",
+        "`id`",
+        "$(id)",
+        "${HOME}",
+        "; rm -rf /",
+        "a && b",
+        "a | b",
+        "a > b",
+        "a\nb",
+        "a\r\nb",
+        "a\tb",
+        "a\0b",
+        "\u{1b}[31m",
+        "{{ 7*7 }}",
+        "{% include 'x' %}",
+        "{# c #}",
+        "{{{raw}}}",
+        "{{&raw}}",
+        "!!python/object:x",
+        "!unsafe x",
+        "!vault |",
+        "&anchor",
+        "*alias",
+        "<<: *x",
+        "- item",
+        "key: value",
+        "a: b: c",
+        "# comment",
+        "a #b",
+        "---",
+        "...",
+        "%YAML 1.1",
+        "null",
+        "~",
+        "true",
+        "yes",
+        "0x10",
+        "1e3",
+        ".inf",
+        "1:30",
+        "",
+        " ",
+        " lead",
+        "trail ",
+        "\u{202e}gpj.exe",
+        "\u{200f}x",
+        "\u{2066}x\u{2069}",
+        "\u{200b}x",
+        "\u{feff}x",
+        "\u{2028}x",
+        "\u{85}x",
+        "ｆｕｌｌ",
+        "pаypal",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "-oProxyCommand=id",
+        "--eval",
+        "*",
+        "lib*",
+        "a?b",
+        "[a-z]",
+        "a,b",
+        "a=b",
+        "name=1 -t sid",
+        "| cell |",
+        "<script>alert(1)</script>",
+        "[x](javascript:y)",
+        "@team",
+        "#1",
+        "\u{1f600}",
+        "\u{e0041}",
+        "\u{fffe}",
+        "é",
+        "%{MACRO}",
+        "%(shell)",
+        "C:\\x",
+        "\\x41",
+        "\\u0041",
+        "$ENV:X",
+        "’; x",
+        "{\"a\": 1}",
     ];
     texts.iter().map(|t| (*t).to_owned()).chain([long]).collect()
 }
@@ -49,8 +124,12 @@ const REFUSING: &[Entry] = &[
     ("wave name", |w, v| w.rollout.waves[0].name = v.into()),
     ("batch id", |w, v| w.rollout.waves[0].batches[0].id = v.into()),
     ("window", |w, v| w.rollout.waves[0].batches[0].window.name = v.into()),
-    ("hook", |w, v| w.catalog.classes.get_mut("web").unwrap().spec.hooks.always[0].name = v.into()),
-    ("backup", |w, v| w.catalog.classes.get_mut("web").unwrap().spec.protection.backup = v.into()),
+    ("hook", |w, v| {
+        w.catalog.classes.get_mut("web").unwrap().spec.hooks.always[0].name = v.into()
+    }),
+    ("backup", |w, v| {
+        w.catalog.classes.get_mut("web").unwrap().spec.protection.backup = v.into()
+    }),
     ("ha type", |w, v| {
         let fleet = w.catalog.fleets.get_mut("eu").unwrap();
         fleet.spec.services[0].ha.as_mut().unwrap().kind = v.into();
@@ -58,8 +137,18 @@ const REFUSING: &[Entry] = &[
 ];
 
 const SHOWING: &[Entry] = &[
-    ("description", |w, v| w.catalog.policies.get_mut("linux-security").unwrap().spec.description = Some(v.into())),
-    ("role", |w, v| w.catalog.policies.get_mut("linux-security").unwrap().spec.roles.deployers = vec![v.into()]),
+    ("description", |w, v| {
+        w.catalog.policies.get_mut("linux-security").unwrap().spec.description = Some(v.into())
+    }),
+    ("role", |w, v| {
+        w.catalog
+            .policies
+            .get_mut("linux-security")
+            .unwrap()
+            .spec
+            .roles
+            .deployers = vec![v.into()]
+    }),
     ("advisory", |w, v| w.rollout.advisories = vec![v.into()]),
     ("check", |w, v| {
         let suite = w.catalog.suites.get_mut("web").unwrap();
@@ -93,11 +182,18 @@ fn parsed(files: &Files, plain: &Files) -> Vec<String> {
     for (path, bytes) in files.iter().filter(|(path, bytes)| plain.get(*path) != Some(bytes)) {
         let text = std::str::from_utf8(bytes).unwrap();
         if path.ends_with(".json") {
-            strings(&serde_json::from_str(text).unwrap_or_else(|e| panic!("{path}: {e}")), &mut found);
+            strings(
+                &serde_json::from_str(text).unwrap_or_else(|e| panic!("{path}: {e}")),
+                &mut found,
+            );
         } else if path.ends_with(".yml") || path.ends_with(".yaml") {
-            // `!unsafe` is Ansible's own tag; what it tags is a plain string.
-            let reading = read(&text.replace(" !unsafe \"", " \""), LIMITS);
-            let bad: Vec<_> = reading.problems.iter().filter(|p| p.fault != patchwave_core::source::yaml::Fault::LookAlike).collect();
+            // `!unsafe` is Ansible's own tag; what it tags is a plain list.
+            let reading = read(&text.replace(" !unsafe\n", "\n").replace(" !unsafe '", " '"), LIMITS);
+            let bad: Vec<_> = reading
+                .problems
+                .iter()
+                .filter(|p| p.fault != patchwave_core::source::yaml::Fault::LookAlike)
+                .collect();
             assert!(bad.is_empty(), "{path}: {bad:?}");
             reading.documents.iter().for_each(|d| strings(&d.value, &mut found));
         }
@@ -122,10 +218,16 @@ fn hostile_values_are_refused_or_written_so_that_they_stay_what_they_are() {
             };
             // What passes is plain: nothing in it needs an escape anywhere.
             assert!(
-                value.is_empty() || value.chars().all(|c| c.is_ascii_alphanumeric() || "._+-~^:".contains(c)),
+                value.is_empty()
+                    || value
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || "._+-~^:".contains(c)),
                 "{value:?} passed as {entry}"
             );
-            assert!(parsed(&bundle.files, &plain).iter().any(|s| s.contains(value.as_str())), "{value:?} as {entry} is not shown");
+            assert!(
+                parsed(&bundle.files, &plain).iter().any(|s| s.contains(value.as_str())),
+                "{value:?} as {entry} is not shown"
+            );
         }
     }
     assert!(refused > 1000, "only {refused} refused");
@@ -138,7 +240,10 @@ fn free_text_is_shown_unchanged_and_never_breaks_out() {
     let plain = render(&world().input(&only)).unwrap().files;
     let shape = |text: &[u8]| {
         let text = String::from_utf8_lossy(text).into_owned();
-        (text.lines().count(), text.lines().filter(|l| l.starts_with("| ")).count())
+        (
+            text.lines().count(),
+            text.lines().filter(|l| l.starts_with("| ")).count(),
+        )
     };
     for (entry, put) in SHOWING {
         for value in hostile() {
@@ -151,7 +256,10 @@ fn free_text_is_shown_unchanged_and_never_breaks_out() {
             }
             for (path, text) in plain.iter().filter(|(path, _)| path.ends_with(".md")) {
                 let now = &bundle.files[path];
-                assert!(value.is_empty() || shape(now) == shape(text), "{value:?} as {entry} changes the lines of {path}");
+                assert!(
+                    value.is_empty() || shape(now) == shape(text),
+                    "{value:?} as {entry} changes the lines of {path}"
+                );
                 assert!(!String::from_utf8_lossy(now).contains("<script>"), "{path}");
             }
         }

@@ -1,7 +1,16 @@
 //! Rendering: golden files, digests, the frozen plan and hostile values.
 //!
 //! `PATCHWAVE_UPDATE=1 cargo test -p patchwave-core --test render` rewrites what is checked in.
-#![expect(clippy::disallowed_methods, reason = "golden files are read and rewritten here; the crate itself reads none")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "golden files are read and rewritten here; the crate itself reads none"
+)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test helper that cannot go on fails its test"
+)]
 
 mod fixture;
 mod hostile;
@@ -11,8 +20,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fixture::{at, world};
-use patchwave_core::render::wire::{ReadError, ResultFile, read_openings_json, read_patchset_yaml, read_plan_json, read_result, read_rollout_yaml};
-use patchwave_core::render::{BUILTIN, TargetSpec, patchset_digest, render, sha256_hex, wave_digest};
+use patchwave_core::render::wire::{
+    ReadError, ResultFile, read_openings_json, read_patchset_yaml, read_plan_json, read_result, read_rollout_yaml,
+};
+use patchwave_core::canonical::sha256_hex;
+use patchwave_core::render::{BUILTIN, TargetSpec, patchset_digest, render, wave_digest};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -55,7 +67,10 @@ fn golden(folder: &str, files: &BTreeMap<String, Vec<u8>>) {
     assert_eq!(kept.keys().collect::<Vec<_>>(), files.keys().collect::<Vec<_>>());
     for (path, bytes) in files {
         let (kept, made) = (String::from_utf8_lossy(&kept[path]), String::from_utf8_lossy(bytes));
-        assert!(kept == made, "{path} differs; PATCHWAVE_UPDATE=1 rewrites it if that is meant\n{made}");
+        assert!(
+            kept == made,
+            "{path} differs; PATCHWAVE_UPDATE=1 rewrites it if that is meant\n{made}"
+        );
     }
 }
 
@@ -83,10 +98,16 @@ fn the_frozen_plan_comes_back() {
     assert_eq!(frozen.rollout.cut, world.rollout.cut);
     let rollout = read_rollout_yaml(&bundle.files["rollout.yaml"]).unwrap();
     assert_eq!(rollout.rollout, frozen.rollout);
-    assert_eq!(read_patchset_yaml(&bundle.files["patchset.yaml"]).unwrap().patchset, frozen.patchset);
+    assert_eq!(
+        read_patchset_yaml(&bundle.files["patchset.yaml"]).unwrap().patchset,
+        frozen.patchset
+    );
     let openings = read_openings_json(&bundle.files["waves/02-critical/openings.json"]).unwrap();
     assert_eq!(openings.until, at("2026-12-25T00:00:00Z"));
-    assert_eq!(openings.batches["02"].openings[0].start_before, Some(at("2026-11-25T02:00:00Z")));
+    assert_eq!(
+        openings.batches["02"].openings[0].start_before,
+        Some(at("2026-11-25T02:00:00Z"))
+    );
     // Rendering from the frozen plan gives the frozen plan.
     let waves = [Arc::from("test"), Arc::from("critical")];
     let mut input = world.input(&waves);
@@ -97,12 +118,27 @@ fn the_frozen_plan_comes_back() {
 #[test]
 fn a_newer_major_is_refused_and_a_newer_minor_is_not() {
     let plan = String::from_utf8(world().render().unwrap().files["plan.json"].clone()).unwrap();
-    let with = |version: &str| plan.replacen("\"1.0\"", version, 1).replacen("\"name\"", "\"later\": [], \"name\"", 1);
+    let with = |version: &str| {
+        plan.replacen("\"1.0\"", version, 1)
+            .replacen("\"name\"", "\"later\": [], \"name\"", 1)
+    };
     assert!(read_plan_json(with("\"1.7\"").as_bytes()).is_ok());
-    assert!(matches!(read_plan_json(with("\"2.0\"").as_bytes()), Err(ReadError::Newer { .. })));
-    assert!(matches!(read_plan_json(with("\"x\"").as_bytes()), Err(ReadError::Malformed { .. })));
-    assert!(matches!(read_plan_json(b"{\"formatVersion\": \"1.0\"}"), Err(ReadError::Malformed { .. })));
-    assert!(matches!(read_result(br#"{"formatVersion": "3.0", "shape": "unknown"}"#), Err(ReadError::Newer { .. })));
+    assert!(matches!(
+        read_plan_json(with("\"2.0\"").as_bytes()),
+        Err(ReadError::Newer { .. })
+    ));
+    assert!(matches!(
+        read_plan_json(with("\"x\"").as_bytes()),
+        Err(ReadError::Malformed { .. })
+    ));
+    assert!(matches!(
+        read_plan_json(b"{\"formatVersion\": \"1.0\"}"),
+        Err(ReadError::Malformed { .. })
+    ));
+    assert!(matches!(
+        read_result(br#"{"formatVersion": "3.0", "shape": "unknown"}"#),
+        Err(ReadError::Newer { .. })
+    ));
 }
 
 #[test]
@@ -149,14 +185,30 @@ fn the_digest_moves_with_what_is_executed_and_with_nothing_else() {
 fn the_digest_of_merged_files_is_that_of_the_proposal_until_somebody_edits() {
     let mut bundle = world().render().unwrap();
     let frozen = read_plan_json(&bundle.files["plan.json"]).unwrap();
-    assert_eq!(wave_digest(&frozen, "critical", &bundle.files).as_ref(), bundle.digests.get("critical"));
+    assert_eq!(
+        wave_digest(&frozen, "critical", &bundle.files).as_ref(),
+        bundle.digests.get("critical")
+    );
     assert_eq!(wave_digest(&frozen, "nothing", &bundle.files), None);
     let mut edited = frozen.clone();
     edited.patchset.targets[0].version = "9:9-9".into();
-    assert_ne!(wave_digest(&edited, "critical", &bundle.files).as_ref(), bundle.digests.get("critical"));
-    bundle.files.get_mut("waves/02-critical/ansible/batch-01.yml").unwrap().push(b'#');
-    assert_ne!(wave_digest(&frozen, "critical", &bundle.files).as_ref(), bundle.digests.get("critical"));
-    assert_eq!(wave_digest(&frozen, "test", &bundle.files).as_ref(), bundle.digests.get("test"));
+    assert_ne!(
+        wave_digest(&edited, "critical", &bundle.files).as_ref(),
+        bundle.digests.get("critical")
+    );
+    bundle
+        .files
+        .get_mut("waves/02-critical/ansible/batch-01.yml")
+        .unwrap()
+        .push(b'#');
+    assert_ne!(
+        wave_digest(&frozen, "critical", &bundle.files).as_ref(),
+        bundle.digests.get("critical")
+    );
+    assert_eq!(
+        wave_digest(&frozen, "test", &bundle.files).as_ref(),
+        bundle.digests.get("test")
+    );
 }
 
 #[test]
@@ -172,17 +224,33 @@ fn the_patch_set_digest_knows_no_order() {
 #[test]
 fn sums_cover_every_file_and_those_of_merged_waves() {
     let mut world = world();
-    world.carried.insert("waves/01-test/ansible/batch-01.yml".into(), b"merged".to_vec());
-    world.carried.insert("waves/02-critical/old.yml".into(), b"replaced".to_vec());
+    world
+        .carried
+        .insert("waves/01-test/ansible/batch-01.yml".into(), b"merged".to_vec());
+    world
+        .carried
+        .insert("waves/02-critical/old.yml".into(), b"replaced".to_vec());
     let bundle = render(&world.input(&["critical".into()])).unwrap();
     assert!(!bundle.files.keys().any(|path| path.starts_with("waves/01-test/")));
     let sums = String::from_utf8(bundle.files["SHA256SUMS"].clone()).unwrap();
-    let listed: BTreeMap<&str, &str> = sums.lines().map(|l| l.split_once("  ").unwrap()).map(|(d, p)| (p, d)).collect();
-    let mut expected: BTreeMap<&str, String> =
-        bundle.files.iter().filter(|(p, _)| *p != "SHA256SUMS").map(|(p, b)| (p.as_str(), sha256_hex(b))).collect();
+    let listed: BTreeMap<&str, &str> = sums
+        .lines()
+        .map(|l| l.split_once("  ").unwrap())
+        .map(|(d, p)| (p, d))
+        .collect();
+    let mut expected: BTreeMap<&str, String> = bundle
+        .files
+        .iter()
+        .filter(|(p, _)| *p != "SHA256SUMS")
+        .map(|(p, b)| (p.as_str(), sha256_hex(b)))
+        .collect();
     expected.insert("waves/01-test/ansible/batch-01.yml", sha256_hex(b"merged"));
     assert_eq!(listed.len(), expected.len());
-    assert!(expected.iter().all(|(path, digest)| listed.get(path) == Some(&digest.as_str())));
+    assert!(
+        expected
+            .iter()
+            .all(|(path, digest)| listed.get(path) == Some(&digest.as_str()))
+    );
 }
 
 #[test]
@@ -194,7 +262,12 @@ fn every_fault_is_told_at_once_with_its_place() {
     world.catalog.classes.get_mut("web").unwrap().spec.hooks.always[0].name = "mine".into();
     let faults = world.render().unwrap_err();
     let text: String = faults.iter().map(|f| format!("{f}\n")).collect();
-    for part in ["fleets/observed/facts.ndjson#1: asset db-2: host `db; rm -rf /`", "target `wsus` is not built", "version `latest`", "hook `mine` has no task file"] {
+    for part in [
+        "fleets/observed/facts.ndjson#1: asset db-2: host `db; rm -rf /`",
+        "target `wsus` is not built",
+        "version `latest`",
+        "hook `mine` has no task file",
+    ] {
         assert!(text.contains(part), "{part} missing in\n{text}");
     }
 }
@@ -205,9 +278,20 @@ fn traps_stay_avoided() {
     let bundle = world().render().unwrap();
     for (path, bytes) in &bundle.files {
         let text = String::from_utf8_lossy(bytes);
-        let code: String = text.lines().filter(|l| !l.trim_start().starts_with('#')).map(|l| format!("{l}\n")).collect();
+        let code: String = text
+            .lines()
+            .filter(|l| !l.trim_start().starts_with('#'))
+            .map(|l| format!("{l}\n"))
+            .collect();
         // dnf `security: true` filters dependencies too; update_only with an exact version installs nothing and says ok.
-        for trap in ["security: true", "update_only:", "package_facts", "state: latest", "ansible.builtin.shell", "ignore_errors"] {
+        for trap in [
+            "security: true",
+            "update_only:",
+            "package_facts",
+            "state: latest",
+            "ansible.builtin.shell",
+            "ignore_errors",
+        ] {
             assert!(!code.contains(trap), "{path} has {trap}");
         }
     }
@@ -229,6 +313,9 @@ fn published_schemas() {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(&file, &text).unwrap();
         }
-        assert!(std::fs::read_to_string(&file).unwrap() == text, "{path} is not generated from the code; PATCHWAVE_UPDATE=1 rewrites it");
+        assert!(
+            std::fs::read_to_string(&file).unwrap() == text,
+            "{path} is not generated from the code; PATCHWAVE_UPDATE=1 rewrites it"
+        );
     }
 }

@@ -21,10 +21,16 @@ struct Clock {
 pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
     let catalog = estate.catalog;
     let windows = catalog.windows.iter();
-    let windows = windows.filter_map(|(n, w)| Some((n.to_string(), schedule::window(w, catalog).ok()?))).collect();
-    let freezes = catalog.freezes.keys().map(|name| (name.to_string(), freeze(estate, name))).collect();
+    let windows = windows
+        .filter_map(|(n, w)| Some((n.to_string(), schedule::window(w, catalog).ok()?)))
+        .collect();
+    let freezes = catalog
+        .freezes
+        .keys()
+        .map(|name| (name.to_string(), freeze(estate, name)))
+        .collect();
     let clock = Clock { windows, freezes };
-    let mut asked: BTreeMap<(String, Timestamp), Option<Timestamp>> = BTreeMap::new();
+    let mut asked: BTreeMap<(String, Timestamp, i64), Timestamp> = BTreeMap::new();
     for rollout in &plan.rollouts {
         for wave in &rollout.waves {
             for batch in wave.batches.iter().filter(|b| !b.released) {
@@ -33,7 +39,11 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
                     let Some(asset) = estate.asset(name) else { continue };
                     let verdict = at_start(estate, &clock, rollout, asset, batch, start, &mut asked);
                     if let Some((rule, message)) = verdict {
-                        faults.add(rule, &rollout.name, format!("wave {} batch {}: {message}", wave.name, batch.id));
+                        faults.add(
+                            rule,
+                            &rollout.name,
+                            format!("wave {} batch {}: {message}", wave.name, batch.id),
+                        );
                     }
                 }
             }
@@ -58,7 +68,11 @@ fn freeze(estate: &Estate<'_>, name: &str) -> Freeze {
             spans.push(FreezeSpan::Once { from, to });
         }
     }
-    Freeze { name: name.to_owned(), reason: String::new(), spans }
+    Freeze {
+        name: name.to_owned(),
+        reason: String::new(),
+        spans,
+    }
 }
 
 /// What forbids this asset to start then, if anything does.
@@ -69,7 +83,7 @@ fn at_start(
     asset: &Asset,
     batch: &Batch,
     start: Timestamp,
-    asked: &mut BTreeMap<(String, Timestamp), Option<Timestamp>>,
+    asked: &mut BTreeMap<(String, Timestamp, i64), Timestamp>,
 ) -> Option<(&'static str, String)> {
     let lifted = |subject: OverrideSubject, named: &str| {
         estate.catalog.overrides.values().map(|o| &o.spec).any(|o| {
@@ -85,11 +99,19 @@ fn at_start(
             this && runs && estate.selects(asset, o.selector.as_ref(), o.when.as_deref(), false)
         })
     };
-    for name in clock.freezes.iter().filter(|(_, f)| f.covers(start)).map(|(name, _)| name) {
+    for name in clock
+        .freezes
+        .iter()
+        .filter(|(_, f)| f.covers(start))
+        .map(|(name, _)| name)
+    {
         let spec = estate.catalog.freezes.get(name.as_str()).map(|f| &f.spec)?;
         let held = estate.selects(asset, spec.selector.as_ref(), spec.when.as_deref(), true);
         if held && !lifted(OverrideSubject::Freeze, name) {
-            return Some(("freeze", format!("{} would start {start}, inside freeze {name}", asset.name)));
+            return Some((
+                "freeze",
+                format!("{} would start {start}, inside freeze {name}", asset.name),
+            ));
         }
     }
     let name = match &estate.class(&asset.name)?.spec.window {
@@ -105,25 +127,71 @@ fn at_start(
         return Some(("window", format!("{} has no window `{name}`", asset.name)));
     };
     if !window.is_open_at(start, &FreezeSet::EMPTY) {
-        return Some(("window", format!("{} would start {start}, outside window {name}", asset.name)));
+        return Some((
+            "window",
+            format!("{} would start {start}, outside window {name}", asset.name),
+        ));
     }
-    let end = *asked.entry((name.clone(), start)).or_insert_with(|| {
-        let current = window.openings(start, &FreezeSet::EMPTY).next();
-        current.and_then(|o| o.end)
-    });
-    let end = end?;
+    let needed = batch.duration_seconds.max(window.cutoff_seconds);
+    let end = *asked
+        .entry((name.clone(), start, needed))
+        .or_insert_with(|| open_until(window, start, needed));
     let rest = end.duration_since(start).as_secs();
     if rest < window.cutoff_seconds {
-        return Some(("cutoff", format!("{} would start {start}, {rest} s before {name} closes", asset.name)));
+        return Some((
+            "cutoff",
+            format!("{} would start {start}, {rest} s before {name} closes", asset.name),
+        ));
     }
-    let finish = start.saturating_add(SignedDuration::from_secs(batch.duration_seconds)).unwrap_or(Timestamp::MAX);
+    let finish = start
+        .saturating_add(SignedDuration::from_secs(batch.duration_seconds))
+        .unwrap_or(Timestamp::MAX);
     let crosses = finish > end && (window.overrun == Overrun::Stop || !batch.overruns);
-    crosses.then(|| ("window", format!("{} would run until {finish}, beyond {end} when {name} closes", asset.name)))
+    crosses.then(|| {
+        (
+            "window",
+            format!(
+                "{} would run until {finish}, beyond {end} when {name} closes",
+                asset.name
+            ),
+        )
+    })
+}
+
+/// Until when the window stays open from `start` on, followed from one occurrence to the next that touches it, for at
+/// least `needed_seconds`.
+fn open_until(window: &Window, start: Timestamp, needed_seconds: i64) -> Timestamp {
+    let shifted = |at: Timestamp, seconds: i64| at.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(at);
+    let enough = shifted(start, needed_seconds);
+    let mut until = start;
+    loop {
+        let reaching = window.schedules.iter().filter_map(|s| {
+            let begin = shifted(until, -s.duration_seconds);
+            let starts = s.recurrence.starts_between(begin, shifted(until, 1));
+            starts.map(|at| shifted(at, s.duration_seconds)).max()
+        });
+        match reaching.max().filter(|end| *end > until) {
+            Some(end) if end < enough => until = end,
+            Some(end) => return end,
+            None => return until,
+        }
+    }
 }
 
 /// The emergency lane outside windows, after its notice.
 fn outside_allowed(estate: &Estate<'_>, rollout: &Rollout, start: Timestamp) -> bool {
-    let lane = estate.catalog.strategies.get(&rollout.strategy).and_then(|s| s.spec.lanes.emergency.as_ref());
-    let outside = lane.and_then(|l| l.outside_windows.as_ref()).filter(|o| o.allowed && rollout.lane == Lane::Emergency);
-    outside.is_some_and(|o| rollout.cut.saturating_add(o.notice.signed()).is_ok_and(|from| start >= from))
+    let lane = estate
+        .catalog
+        .strategies
+        .get(&rollout.strategy)
+        .and_then(|s| s.spec.lanes.emergency.as_ref());
+    let outside = lane
+        .and_then(|l| l.outside_windows.as_ref())
+        .filter(|o| o.allowed && rollout.lane == Lane::Emergency);
+    outside.is_some_and(|o| {
+        rollout
+            .cut
+            .saturating_add(o.notice.signed())
+            .is_ok_and(|from| start >= from)
+    })
 }

@@ -1,0 +1,17 @@
+//! Black-box tests of the binary: played scenarios and the command line. `tests/scenarios/README.md` says how to add one.
+#![expect(clippy::disallowed_methods, reason = "a sandbox is made of files, and the binary is a program")]
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod e2e {
+    mod cli;
+    mod facts;
+    mod help;
+    mod people;
+    mod play;
+    mod progress;
+    mod stops;
+    mod times;
+}

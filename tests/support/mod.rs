@@ -1,0 +1,8 @@
+//! What every black-box test needs: a sandbox with a repository, the binary run hermetically in it, and the machines of
+//! the estate played by a simulator.
+
+mod sandbox;
+mod world;
+
+pub use sandbox::{Sandbox, home, pw};
+pub use world::batch_assets;
