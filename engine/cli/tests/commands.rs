@@ -194,3 +194,30 @@ fn files_that_are_not_read_are_said_and_why() {
         err(&output)
     );
 }
+
+#[test]
+fn a_folder_below_a_repository_is_told_where_it_is() {
+    let folder = repository(&[("policies/a.yaml", WINDOWS)]);
+    let output = run(&folder.path().join("policies"), &["windows"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("is a patchwave repository: run with `-C "),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn the_folders_of_a_project_are_inside_it_and_exist() {
+    for (path, code) in [("/etc", "PW0406"), ("../x", "PW0406"), ("nope", "PW0006")] {
+        let project = PROJECT.replace("spec: {", &format!("spec: {{paths: {{policies: {path}}}, "));
+        let folder = repository(&[("patchwave.yaml", &project)]);
+        let output = run(folder.path(), &["validate"]);
+        assert_eq!(output.status.code(), Some(1), "{path}");
+        assert!(
+            err(&output).contains(code) && err(&output).contains("1 error\n"),
+            "{path}: {}",
+            err(&output)
+        );
+    }
+}

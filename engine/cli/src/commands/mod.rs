@@ -25,6 +25,7 @@ use clap::CommandFactory;
 use jiff::Timestamp;
 use patchwave_adapters::forge::{Forge, LocalForge};
 use patchwave_core::diag::{Diagnostics, Severity, render as diag_render};
+use patchwave_core::load::PROJECT_FILE;
 use patchwave_core::load::wire::ForgeType;
 use patchwave_core::source::SourceSet;
 use patchwave_runner::reconcile::Extent;
@@ -137,6 +138,11 @@ impl Context {
         let mut seen = diagnostics.clone();
         seen.retain(|d| d.severity == Severity::Error || !self.output.quiet);
         self.output.warn(&diag_render::text::document(&seen, set, self.output.colour));
+        if !self.root.join(PROJECT_FILE).exists()
+            && let Some(above) = self.root.canonicalize().ok().as_deref().and_then(project_above)
+        {
+            self.output.say(&format!("note: {} is a patchwave repository: run with `-C {0}`", above.display()));
+        }
     }
 
     /// Repository and facts, with failed sources said.
@@ -223,6 +229,11 @@ impl Context {
     pub fn place(&self, path: &Path) -> PathBuf {
         if path.is_absolute() { path.to_owned() } else { self.root.join(path) }
     }
+}
+
+/// The nearest folder above that holds a Project.
+fn project_above(folder: &Path) -> Option<&Path> {
+    folder.ancestors().skip(1).find(|above| above.join(PROJECT_FILE).is_file())
 }
 
 fn only_local(repository: &Repository) -> Result<(), Failure> {

@@ -142,6 +142,47 @@ pub const fn kind_word(kind: SourceKind) -> &'static str {
     }
 }
 
+/// The groups of facts that `authoritativeFor` can name, as `native` observations spell them.
+pub const FACT_GROUPS: &[&str] = &[
+    "identity",
+    "labels",
+    "lifecycle",
+    "os",
+    "kernel",
+    "bootTime",
+    "pendingReboot",
+    "restartNeeded",
+    "livePatch",
+    "packages",
+    "available",
+    "kbs",
+    "osBuild",
+    "components",
+    "kubernetes",
+    "gpu",
+    "updaters",
+    "entitlements",
+];
+
+/// The statuses of findings that a PolicyTest can expect.
+pub const STATUSES: &[&str] = &[
+    "at-risk",
+    "awaiting-approval",
+    "breached",
+    "compliant",
+    "due",
+    "excepted",
+    "held",
+    "mitigated",
+    "not-affected",
+    "pending-reboot",
+    "unknown",
+    "unpatchable",
+];
+
+/// The timeliness of findings that a PolicyTest can expect.
+pub const TIMELINESS: &[&str] = &["at-risk", "breached", "on-time"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
