@@ -189,13 +189,16 @@ pub struct Judgement {
 impl Judgement {
     /// Whether a rollout may carry it: approved and open.
     pub fn is_planned(&self) -> bool {
-        self.policy.is_some()
-            && self.unplanned.is_none()
-            && (self.planned_from_stale
-                || matches!(
-                    self.status,
-                    Status::Due | Status::AtRisk | Status::Breached | Status::PendingReboot
-                ))
+        self.policy.is_some() && self.unplanned.is_none() && self.is_open()
+    }
+
+    /// Whether its status alone would let a rollout carry it.
+    pub fn is_open(&self) -> bool {
+        self.planned_from_stale
+            || matches!(
+                self.status,
+                Status::Due | Status::AtRisk | Status::Breached | Status::PendingReboot
+            )
     }
 }
 

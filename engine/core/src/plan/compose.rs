@@ -362,7 +362,7 @@ impl<'a> Composer<'a, '_> {
         approved: &[Candidate],
         already: &[Target],
     ) -> Vec<Target> {
-        let versions = targets::versions(self.ctx, needed, approved, policy.spec.strategy, already);
+        let versions = targets::versions(self.ctx, policy, needed, approved, already);
         let mut targets: Vec<Target> = versions.iter().map(|(key, version)| key.at(version)).collect();
         targets.sort_unstable();
         targets

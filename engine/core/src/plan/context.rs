@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::matching;
 use super::{PlanNote, Refusal};
-use crate::assess::{self, Assessment, Hit, Judgement};
+use crate::assess::{Assessment, Claims, Hit, Judgement};
 use crate::history::{History, Target};
 use crate::load::wire::{AssetClassSpec, Lifecycle, Service};
 use crate::load::{Catalog, Resource};
@@ -30,6 +30,8 @@ pub(super) struct Context<'a> {
     pub(super) key_of_hit: Vec<PackageKey>,
     /// Services, split by environment.
     pub(super) services: Services<'a>,
+    /// Which policy would take what.
+    pub(super) claims: Claims<'a>,
     scopes: BTreeMap<Arc<str>, Vec<u32>>,
 }
 
@@ -119,7 +121,8 @@ impl<'a> Context<'a> {
         let classes: Vec<_> = (0..observation.assets.len()).map(class_of).collect();
         let services = Services::new(catalog, observation, &classes);
         let key_of_hit = assessment.hits.iter().map(PackageKey::of_hit).collect();
-        let scopes = scopes(catalog, observation);
+        let claims = Claims::new(catalog, observation, &history.memory, now);
+        let scopes = scopes(&claims, observation);
         Self {
             catalog,
             observation,
@@ -129,6 +132,7 @@ impl<'a> Context<'a> {
             classes,
             key_of_hit,
             services,
+            claims,
             scopes,
         }
     }
@@ -177,13 +181,9 @@ impl<'a> Context<'a> {
 }
 
 /// The assets of each policy.
-fn scopes(catalog: &Catalog, observation: &Observation) -> BTreeMap<Arc<str>, Vec<u32>> {
+fn scopes(claims: &Claims<'_>, observation: &Observation) -> BTreeMap<Arc<str>, Vec<u32>> {
     let mut scopes: BTreeMap<Arc<str>, Vec<u32>> = BTreeMap::new();
-    let assets = observation
-        .assets
-        .iter()
-        .zip(assess::scope(catalog, observation))
-        .zip(0_u32..);
+    let assets = observation.assets.iter().zip(claims.scope()).zip(0_u32..);
     for ((_, policies), index) in assets.filter(|((a, _), _)| a.lifecycle != Lifecycle::Retired) {
         policies
             .into_iter()

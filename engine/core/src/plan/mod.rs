@@ -55,7 +55,7 @@ use self::calendar::Calendars;
 use self::context::{Context, Said};
 use self::prepare::Prepared;
 use self::schedule::{Without, schedule};
-use crate::assess::{Assessment, Status};
+use crate::assess::{Assessment, Status, Unplanned};
 use crate::history::History;
 use crate::load::Catalog;
 use crate::load::wire::{Content, Lane};
@@ -106,6 +106,7 @@ pub fn plan(
         rollouts.push(rollout(&ctx, prepared, waves));
     }
     refuse_unknown(&ctx, &mut said);
+    refuse_conflicts(&ctx, &mut said);
     rollouts.sort_by(|a, b| a.name.cmp(&b.name));
     Plan {
         now,
@@ -136,6 +137,31 @@ fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Roll
         installability_unknown: prepared.installability_unknown,
         advisories: carry::advisories(ctx, everyone()),
         waves,
+    }
+}
+
+/// Findings that policies claim in contradiction are refused until a person decides, once for an asset and pair.
+fn refuse_conflicts(ctx: &Context<'_>, said: &mut Said) {
+    for (index, asset) in ctx.observation.assets.iter().enumerate() {
+        let mut pairs: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in ctx.assessment.rows(index) {
+            let judgement = ctx.judgement(row.judgement);
+            let judgement = judgement.filter(|j| j.unplanned == Some(Unplanned::Conflict) && j.is_open());
+            if let Some(judgement) = judgement {
+                *pairs
+                    .entry(judgement.detail.as_deref().unwrap_or("policies"))
+                    .or_default() += 1;
+            }
+        }
+        for (words, count) in pairs {
+            said.refusals.insert(Refusal {
+                reason: "conflict".into(),
+                asset: Arc::clone(&asset.name),
+                detail: format!("{count} finding(s) are not planned: {words}"),
+                binding: None,
+                fixes: vec!["give both policies the same, or let one of them exclude what the other claims".into()],
+            });
+        }
     }
 }
 

@@ -112,7 +112,7 @@ pub(super) fn prepare<'a>(
     let covers = carry::covers(ctx, &draft.targets);
     let mut standing = Standing::new(ctx, &draft.targets);
     let scope = ctx.in_scope(&draft.policy.name);
-    let found = carry::members(ctx, scope, &mut standing, &covers);
+    let found = carry::members(ctx, &draft.policy.name, &draft.targets, &mut standing, &covers);
     let mut refused = Refused::default();
     let fixed = frozen(ctx, &draft, &found, &mut standing);
     let placed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
@@ -319,7 +319,7 @@ fn frozen<'a>(ctx: &Context<'_>, draft: &Draft<'a>, found: &[Member], standing: 
         };
         let stands = match progress.state {
             WaveState::Pending => false,
-            WaveState::Proposed => unchanged && same_assets(ctx, specs, index, progress, found),
+            WaveState::Proposed => unchanged && same_assets(ctx, specs, index, progress, found, standing),
             _ => true,
         };
         if !stands || progress.batches.is_empty() {
@@ -346,6 +346,7 @@ fn same_assets(
     wave: usize,
     progress: &WaveProgress,
     found: &[Member],
+    standing: &mut Standing<'_>,
 ) -> bool {
     let before: BTreeMap<&str, &[usize]> = progress
         .batches
@@ -358,10 +359,10 @@ fn same_assets(
         .iter()
         .filter(|m| membership(ctx, specs, m.asset) == Membership::Wave(wave))
     {
-        now.insert(
-            name_of(ctx, member.asset),
-            member.targets.iter().map(|(t, _)| *t).collect(),
-        );
+        let levels = standing.of(member.asset, ctx.asset(member.asset).and_then(|a| a.facts.packages));
+        let is_newer = |t: usize| levels.iter().any(|l| l.target == t && l.order.is_gt());
+        let targets = member.targets.iter().map(|(t, _)| *t);
+        now.insert(name_of(ctx, member.asset), targets.filter(|t| !is_newer(*t)).collect());
     }
     // An asset that was refused then is refused now: only what was in the wave has to be there still, and nothing new.
     before

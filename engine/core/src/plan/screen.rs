@@ -1,6 +1,5 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::budget::Budgets;
@@ -59,6 +58,7 @@ impl Screen<'_, '_> {
         member.rollback = reversibility(&class.spec);
         let mut refusals = Vec::new();
         self.render_targets(member, class, &mut refusals);
+        self.reboot_only(member, standing, &mut refusals);
         self.installable(member, standing, &mut refusals);
         if let Some((targets, detail)) = compatible::incompatible(self.ctx, member, self.targets) {
             let fixes =
@@ -206,6 +206,28 @@ impl Screen<'_, '_> {
         }
     }
 
+    /// Nothing is pinned below what is installed: where a newer version than the target's is there and only the old code
+    /// still runs, the asset needs a reboot or a restart, and no package.
+    fn reboot_only(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
+        let installed = standing.of(
+            member.asset,
+            self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
+        );
+        for level in installed.iter().filter(|l| l.order.is_gt()) {
+            let target = self.targets.get(level.target);
+            let Some(target) = target.filter(|_| member.targets.iter().any(|(t, _)| *t == level.target)) else {
+                continue;
+            };
+            let detail = format!(
+                "{} {} is installed, newer than {} {}, and the old code still runs: it needs a reboot only",
+                target.name, level.version, target.name, target.version
+            );
+            let fix = "reboot it, or restart what still uses the old code, and observe again".to_owned();
+            let refusal = self.refusal(member.asset, "needs a reboot only", detail, vec![fix]);
+            refusals.push((vec![level.target], refusal));
+        }
+    }
+
     /// A list of available packages that lacks the target is a refusal; no list at all is not.
     fn installable(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
         let Some(available) = self.ctx.asset(member.asset).and_then(|a| a.facts.available) else {
@@ -218,9 +240,7 @@ impl Screen<'_, '_> {
         );
         for (index, before) in &member.targets {
             // What is installed already and only waits for its reboot needs no repository.
-            let there = installed
-                .iter()
-                .any(|l| l.target == *index && l.order == Ordering::Equal);
+            let there = installed.iter().any(|l| l.target == *index && l.order.is_ge());
             if there || offered.contains(index) {
                 continue;
             }

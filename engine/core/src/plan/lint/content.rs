@@ -146,10 +146,12 @@ fn asset(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, planned: &BatchAss
         let Some(target) = rollout.targets.get(*target) else {
             continue;
         };
-        if compare(target.scheme, before, &target.version).is_gt() {
+        // What runs may be older than what is installed; what is installed must not go back.
+        let installed = newest_installed(estate, asset, target).unwrap_or(before);
+        if compare(target.scheme, installed, &target.version).is_gt() {
             add(
                 "downgrade",
-                format!("{} would go from {before} to {}", target.name, target.version),
+                format!("{} would go from {installed} to {}", target.name, target.version),
             );
         }
         let os = asset.facts.os.as_ref();
@@ -178,6 +180,21 @@ fn asset(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, planned: &BatchAss
     {
         add("irreversible", "its class has no way back at all".to_owned());
     }
+}
+
+/// The newest installed version of a target's package, of its architecture and module stream.
+fn newest_installed<'a>(estate: &Estate<'a>, asset: &Asset, target: &Target) -> Option<&'a str> {
+    let tables = &estate.observation.tables;
+    let stream = |label: &str| label.split(':').take(2).collect::<Vec<_>>().join(":");
+    let ids = asset.facts.packages.map_or(&[][..], |s| tables.set(s));
+    let same = ids.iter().map(|id| tables.package(*id)).filter(|p| {
+        p.state != PackageState::ConfigFiles
+            && tables.text(p.name) == target.name.as_ref()
+            && tables.text(p.arch) == target.arch.as_ref()
+            && tables.known(p.module).map(stream) == target.module.as_deref().map(stream)
+    });
+    same.map(|p| tables.text(p.version))
+        .max_by(|a, b| compare(target.scheme, a, b))
 }
 
 /// What an asset with a target is like: package, version, release, architectures, module, labels.
