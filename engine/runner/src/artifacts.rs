@@ -153,8 +153,9 @@ impl Scene<'_> {
     /// `plan.json` as merged or, before any merge, as proposed.
     fn frozen(&self, rollout: &str) -> Option<FrozenRollout> {
         let path = format!("{}plan.json", self.folder(rollout));
-        let open = self.view.pull_requests.iter().filter(|p| p.state == PullRequestState::Open);
-        let proposed = open.filter(|p| branch_rollout(&p.branch) == Some(rollout)).find_map(|p| p.files.get(&path));
+        let unmerged = self.view.pull_requests.iter().filter(|p| p.state != PullRequestState::Merged);
+        let own = unmerged.filter(|p| branch_rollout(&p.branch) == Some(rollout));
+        let proposed = own.max_by_key(|p| p.number).and_then(|p| p.files.get(&path));
         let bytes = self.view.merged_files.get(&path).or(proposed)?;
         read_plan_json(bytes).ok()
     }

@@ -35,7 +35,8 @@ pub fn open(root: &Path, now: Timestamp) -> Repository {
         set.files.push(SourceFile::from_bytes(file.path, file.bytes));
     }
     for fault in files.faults {
-        set.files.push(SourceFile::unreadable(fault.path, format!("{}; {}", fault.what, fault.help)));
+        let what = fault.what.strip_prefix("it ").unwrap_or(&fault.what);
+        set.files.push(SourceFile::unreadable(fault.path, format!("{what}; {}", fault.help)));
     }
     let template_files = templates.resources.into_iter().map(|f| f.path).chain(templates.others);
     set.present = files.others.into_iter().chain(template_files).collect::<BTreeSet<String>>();

@@ -49,7 +49,7 @@ impl<F: OnGit> Forge for F {
         for pull in records
             .pulls
             .values_mut()
-            .filter(|pull| pull.state == PullRequestState::Open)
+            .filter(|pull| pull.state != PullRequestState::Merged)
         {
             pull.files = rollouts(&pull.head)?;
         }

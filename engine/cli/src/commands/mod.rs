@@ -25,8 +25,9 @@ use clap::CommandFactory;
 use jiff::Timestamp;
 use patchwave_adapters::forge::{Forge, LocalForge};
 use patchwave_core::assess::Assessment;
-use patchwave_core::diag::{Severity, render as diag_render};
+use patchwave_core::diag::{Diagnostics, Severity, render as diag_render};
 use patchwave_core::load::wire::ForgeType;
+use patchwave_core::source::SourceSet;
 use patchwave_runner::reconcile::Extent;
 use patchwave_runner::repository::{Repository, open};
 use patchwave_runner::sources::{Observed, observe as read_sources};
@@ -44,6 +45,11 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         output: *output,
     };
     let at = &context;
+    if !matches!(cli.command, Command::Init { .. }) && !context.root.is_dir() {
+        let root = context.root.display();
+        let what = if context.root.exists() { "is not a folder" } else { "does not exist" };
+        return Err(Failure::with_help(format!("{root} {what}"), "`-C` names the root of a repository"));
+    }
     match &cli.command {
         Command::Init { dir } => init::run(at, dir.as_deref()),
         Command::Validate { paths, format } => validate::run(at, paths, *format),
@@ -53,7 +59,9 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Assess { all, format } => assess::run(at, *all, *format),
         Command::Plan { format, out, detailed_exitcode } => plan::run(at, *format, out.as_deref(), *detailed_exitcode),
         Command::Graph { rollout, format } => graph::run(at, rollout.as_deref(), *format),
-        Command::Windows { name, count, format } => windows::run(at, name.as_deref(), *count, *format),
+        Command::Windows { name, count, selector, format } => {
+            windows::run(at, name.as_deref(), *count, selector.as_ref(), *format)
+        }
         Command::Explain { subject } => explain::run(at, subject),
         Command::Render { out } => render::run(at, out.as_deref()),
         Command::Propose { format } => reconcile::run_part(at, Extent::Propose, *format),
@@ -74,11 +82,15 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Sources { format } => targets::sources(at, *format),
         Command::Audit { what } => audit::run(at, what),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "patchwave", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "patchwave", &mut script);
+            output.result(&script)?;
             Ok(Exit::Done)
         }
         Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            output.result(&page)?;
             Ok(Exit::Done)
         }
     }
@@ -109,10 +121,7 @@ impl Context {
     /// The repository, with its problems said. An error among them ends the command.
     pub fn load(&self) -> Result<Repository, Failure> {
         let repository = open(&self.root, self.now);
-        let shown = |severity: Severity| severity == Severity::Error || !self.output.quiet;
-        let mut seen = repository.diagnostics.clone();
-        seen.retain(|d| shown(d.severity));
-        self.output.warn(&diag_render::text::document(&seen, &repository.set, self.output.colour));
+        self.diagnostics(&repository.diagnostics, &repository.set);
         if repository.diagnostics.has_errors() {
             let count = repository.diagnostics.count(Severity::Error);
             let what = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
@@ -122,6 +131,13 @@ impl Context {
             ));
         }
         Ok(repository)
+    }
+
+    /// Problems for people, to standard error; only errors when quiet.
+    pub fn diagnostics(&self, diagnostics: &Diagnostics, set: &SourceSet) {
+        let mut seen = diagnostics.clone();
+        seen.retain(|d| d.severity == Severity::Error || !self.output.quiet);
+        self.output.warn(&diag_render::text::document(&seen, set, self.output.colour));
     }
 
     /// Repository and facts, with failed sources said.

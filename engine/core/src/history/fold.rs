@@ -109,8 +109,19 @@ fn frozen_rollouts(
     faults: &mut Vec<HistoryFault>,
 ) -> BTreeMap<Arc<str>, FrozenRollout> {
     let mut found = BTreeMap::new();
-    let open = view.pull_requests.iter().filter(|p| p.state == PullRequestState::Open);
-    let trees = std::iter::once((None, &view.merged_files)).chain(open.map(|p| (Some(p), &p.files)));
+    // The newest pull request of each branch speaks for it, unless it is merged: then the base branch does.
+    let mut newest: BTreeMap<&str, &PullRequest> = BTreeMap::new();
+    for pull_request in &view.pull_requests {
+        let known = newest.entry(pull_request.branch.as_str()).or_insert(pull_request);
+        if known.number < pull_request.number {
+            *known = pull_request;
+        }
+    }
+    let mut unmerged: Vec<&PullRequest> =
+        newest.into_values().filter(|p| p.state != PullRequestState::Merged).collect();
+    unmerged.sort_by_key(|p| p.number);
+    let trees =
+        std::iter::once((None, &view.merged_files)).chain(unmerged.into_iter().map(|p| (Some(p), &p.files)));
     for (pull_request, files) in trees {
         for (path, bytes) in files {
             let Some(name) = rollout_of(path, folder) else { continue };

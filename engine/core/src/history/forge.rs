@@ -58,7 +58,8 @@ pub struct PullRequest {
     pub merge_commit: Option<String>,
     /// Comments, in order of time.
     pub comments: Vec<Comment>,
-    /// For an open one: the files under the rollouts folder at its head.
+    /// Unless it is merged: the files under the rollouts folder at its head. A closed one still says what was proposed:
+    /// a person's close means 'not now', and the rollout must not be cut again under another name.
     #[serde(skip)]
     pub files: BTreeMap<String, Vec<u8>>,
 }

@@ -32,8 +32,11 @@ pub(super) type Covers = Vec<Option<usize>>;
 
 /// Which hits the targets fix.
 pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
-    let by_key: BTreeMap<PackageKey, (usize, &Target)> =
-        targets.iter().enumerate().map(|(i, t)| (PackageKey::of_target(t), (i, t))).collect();
+    let by_key: BTreeMap<PackageKey, (usize, &Target)> = targets
+        .iter()
+        .enumerate()
+        .map(|(i, t)| (PackageKey::of_target(t), (i, t)))
+        .collect();
     let hits = ctx.key_of_hit.iter().zip(&ctx.assessment.hits);
     hits.map(|(key, hit)| {
         let (index, target) = by_key.get(key)?;
@@ -47,21 +50,14 @@ pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
 ///
 /// An asset whose findings for a target are all not to be planned (excepted, held, unknown, …) keeps what it has: a person
 /// said so, or nobody knows. An asset without any finding for it takes it all the same, because a rollout has one set.
-pub(super) fn members(
-    ctx: &Context<'_>,
-    scope: &[u32],
-    standing: &mut Standing<'_>,
-    covers: &Covers,
-) -> Vec<Member> {
-    scope.iter().filter_map(|index| member(ctx, *index, standing, covers)).collect()
+pub(super) fn members(ctx: &Context<'_>, scope: &[u32], standing: &mut Standing<'_>, covers: &Covers) -> Vec<Member> {
+    scope
+        .iter()
+        .filter_map(|index| member(ctx, *index, standing, covers))
+        .collect()
 }
 
-fn member(
-    ctx: &Context<'_>,
-    index: u32,
-    standing: &mut Standing<'_>,
-    covers: &Covers,
-) -> Option<Member> {
+fn member(ctx: &Context<'_>, index: u32, standing: &mut Standing<'_>, covers: &Covers) -> Option<Member> {
     let asset = ctx.asset(index)?;
     let levels = standing.of(index, asset.facts.packages);
     let lacking = levels.iter().filter(|l| l.order.is_lt());
@@ -69,8 +65,12 @@ fn member(
     let (mut deadline, mut stale, mut hits) = (None::<Timestamp>, asset.stale, Vec::new());
     let (mut asked, mut barred) = (BTreeSet::new(), BTreeSet::new());
     for row in ctx.assessment.rows(index as usize) {
-        let Some(target) = covers.get(row.hit as usize).copied().flatten() else { continue };
-        let (Some(judgement), Some(hit)) = (ctx.judgement(row.judgement), ctx.hit(row.hit)) else { continue };
+        let Some(target) = covers.get(row.hit as usize).copied().flatten() else {
+            continue;
+        };
+        let (Some(judgement), Some(hit)) = (ctx.judgement(row.judgement), ctx.hit(row.hit)) else {
+            continue;
+        };
         if judgement.is_planned() {
             lacks.entry(target).or_insert_with(|| Arc::clone(&hit.installed));
             asked.insert(target);
@@ -81,7 +81,10 @@ fn member(
             barred.insert(target);
         }
     }
-    let targets: Vec<(usize, Arc<str>)> = lacks.into_iter().filter(|(t, _)| asked.contains(t) || !barred.contains(t)).collect();
+    let targets: Vec<(usize, Arc<str>)> = lacks
+        .into_iter()
+        .filter(|(t, _)| asked.contains(t) || !barred.contains(t))
+        .collect();
     let has_facts = asset.facts.os.is_some();
     (has_facts && !targets.is_empty()).then_some(Member {
         asset: index,
@@ -123,5 +126,9 @@ pub(super) fn name_of(ctx: &Context<'_>, asset: u32) -> Arc<str> {
 /// Where a policy stands, as `file:line`, or its name where the place is not known.
 pub(super) fn place(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, pointer: &str) -> String {
     let at = ctx.catalog.at(policy.doc, pointer);
-    if at.is_empty() { format!("policy {}", policy.name) } else { at }
+    if at.is_empty() {
+        format!("policy {}", policy.name)
+    } else {
+        at
+    }
 }

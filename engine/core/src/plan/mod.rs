@@ -12,6 +12,7 @@ mod budget;
 mod calendar;
 mod carry;
 mod closed;
+mod compatible;
 mod compose;
 mod context;
 mod cut;
@@ -31,6 +32,7 @@ mod ready;
 mod reversible;
 mod schedule;
 mod screen;
+mod slots;
 mod targets;
 mod tested;
 
@@ -78,14 +80,27 @@ pub fn plan(
     let mut running = Bookings::default();
     schedule::book_running(&ctx, &budgets, &mut running);
     let mut composition = compose::compose(&ctx, &mut calendars, &budgets, &running, &mut said);
-    composition.prepared.sort_by_key(|p| (p.draft.lane == Lane::Routine, p.draft.open.is_none(), Arc::clone(&p.draft.name)));
+    composition.prepared.sort_by_key(|p| {
+        (
+            p.draft.lane == Lane::Routine,
+            p.draft.open.is_none(),
+            Arc::clone(&p.draft.name),
+        )
+    });
     let mut rollouts = Vec::new();
     for prepared in &composition.prepared {
         let mark = running.mark();
         let mut waves = schedule(&ctx, &mut calendars, &budgets, &mut running, prepared, Without::Nothing);
         if waves.iter().any(binding::is_missed) {
             let before = running.rewound(&budgets, mark);
-            said.refusals.extend(binding::explain(&ctx, &mut calendars, &budgets, &before, prepared, &mut waves));
+            said.refusals.extend(binding::explain(
+                &ctx,
+                &mut calendars,
+                &budgets,
+                &before,
+                prepared,
+                &mut waves,
+            ));
         }
         said.refusals.extend(prepared.refusals.iter().cloned());
         rollouts.push(rollout(&ctx, prepared, waves));
@@ -129,9 +144,13 @@ fn refuse_unknown(ctx: &Context<'_>, said: &mut Said) {
     for (index, asset) in ctx.observation.assets.iter().enumerate() {
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         for row in ctx.assessment.rows(index) {
-            let Some(judgement) = ctx.judgement(row.judgement) else { continue };
+            let Some(judgement) = ctx.judgement(row.judgement) else {
+                continue;
+            };
             if judgement.status == Status::Unknown && !judgement.is_planned() && judgement.policy.is_some() {
-                *reasons.entry(judgement.detail.as_deref().unwrap_or("unknown")).or_default() += 1;
+                *reasons
+                    .entry(judgement.detail.as_deref().unwrap_or("unknown"))
+                    .or_default() += 1;
             }
         }
         for (reason, count) in reasons {

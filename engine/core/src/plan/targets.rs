@@ -28,12 +28,16 @@ pub(super) fn versions(
     already: &[Target],
 ) -> Versions {
     let mut versions = Versions::new();
-    already.iter().for_each(|t| raise(&mut versions, &PackageKey::of_target(t), &t.version));
+    already
+        .iter()
+        .for_each(|t| raise(&mut versions, &PackageKey::of_target(t), &t.version));
     for hit in hits(needed) {
         take(ctx, &mut versions, hit);
     }
     for hit in hits(approved) {
-        let Some(key) = ctx.key_of_hit.get(hit as usize) else { continue };
+        let Some(key) = ctx.key_of_hit.get(hit as usize) else {
+            continue;
+        };
         let newest = strategy == VersionStrategy::Latest || is_cumulative(key.scheme);
         if newest && versions.contains_key(key) {
             take(ctx, &mut versions, hit);
@@ -77,9 +81,14 @@ fn raise(versions: &mut Versions, key: &PackageKey, version: &Arc<str>) {
 fn cohere(ctx: &Context<'_>, versions: &mut Versions, needed: &[Candidate]) {
     let mut by_source: BTreeMap<SourceKey<'_>, BTreeSet<&PackageKey>> = BTreeMap::new();
     for hit in hits(needed) {
-        let (Some(facts), Some(key)) = (ctx.hit(hit), ctx.key_of_hit.get(hit as usize)) else { continue };
+        let (Some(facts), Some(key)) = (ctx.hit(hit), ctx.key_of_hit.get(hit as usize)) else {
+            continue;
+        };
         if let Some(source) = &facts.source {
-            by_source.entry((key.scheme, &key.os_id, &key.os_major, &key.arch, source)).or_default().insert(key);
+            by_source
+                .entry((key.scheme, &key.os_id, &key.os_major, &key.arch, source))
+                .or_default()
+                .insert(key);
         }
     }
     by_source.retain(|_, keys| keys.len() > 1);
@@ -89,9 +98,14 @@ fn cohere(ctx: &Context<'_>, versions: &mut Versions, needed: &[Candidate]) {
     let offered = offered(ctx);
     for keys in by_source.into_values() {
         let highest = keys.iter().filter_map(|k| versions.get(*k).map(|v| (k.scheme, v)));
-        let Some((_, highest)) = highest.max_by(|(scheme, a), (_, b)| compare(*scheme, a, b)) else { continue };
+        let Some((_, highest)) = highest.max_by(|(scheme, a), (_, b)| compare(*scheme, a, b)) else {
+            continue;
+        };
         let highest = Arc::clone(highest);
-        for key in keys.into_iter().filter(|k| offered.contains(&(k.name.as_ref(), highest.as_ref()))) {
+        for key in keys
+            .into_iter()
+            .filter(|k| offered.contains(&(k.name.as_ref(), highest.as_ref())))
+        {
             raise(versions, key, &highest);
         }
     }
@@ -102,10 +116,16 @@ type SourceKey<'a> = (Scheme, &'a str, &'a str, &'a str, &'a str);
 /// Every (package, version) that an advisory or an asset's list of available packages names.
 fn offered<'a>(ctx: &Context<'a>) -> BTreeSet<(&'a str, &'a str)> {
     let fixes = ctx.observation.advisories.iter().flat_map(|a| &a.fixes);
-    let mut offered: BTreeSet<(&str, &str)> =
-        fixes.filter_map(|f| Some((f.package.as_ref(), f.fixed.as_deref()?))).collect();
+    let mut offered: BTreeSet<(&str, &str)> = fixes
+        .filter_map(|f| Some((f.package.as_ref(), f.fixed.as_deref()?)))
+        .collect();
     let tables = &ctx.observation.tables;
-    let sets: BTreeSet<PackageSetId> = ctx.observation.assets.iter().filter_map(|a| a.facts.available).collect();
+    let sets: BTreeSet<PackageSetId> = ctx
+        .observation
+        .assets
+        .iter()
+        .filter_map(|a| a.facts.available)
+        .collect();
     let packages = sets.into_iter().flat_map(|set| tables.set(set));
     let packages: BTreeSet<&PackageId> = packages.collect();
     offered.extend(packages.into_iter().map(|id| {
@@ -144,12 +164,17 @@ impl<'a> Standing<'a> {
         let mut by_os: BTreeMap<(Arc<str>, Arc<str>), Vec<usize>> = BTreeMap::new();
         for (index, target) in targets.iter().enumerate() {
             by_name.entry(&target.name).or_default().push(index);
-            by_os.entry((Arc::clone(&target.os_id), Arc::clone(&target.os_major))).or_default().push(index);
+            by_os
+                .entry((Arc::clone(&target.os_id), Arc::clone(&target.os_major)))
+                .or_default()
+                .push(index);
         }
         let tables = &ctx.observation.tables;
         let mut packages: FxHashMap<PackageId, Vec<(usize, Ordering)>> = FxHashMap::default();
         for (id, package) in (0_u32..).map(PackageId).zip(tables.packages()) {
-            let Some(indexes) = by_name.get(tables.text(package.name)) else { continue };
+            let Some(indexes) = by_name.get(tables.text(package.name)) else {
+                continue;
+            };
             if package.state == PackageState::ConfigFiles {
                 continue;
             }
@@ -163,16 +188,26 @@ impl<'a> Standing<'a> {
                 packages.insert(id, orders);
             }
         }
-        Self { ctx, packages, by_os, sets: FxHashMap::default(), offers: FxHashMap::default() }
+        Self {
+            ctx,
+            packages,
+            by_os,
+            sets: FxHashMap::default(),
+            offers: FxHashMap::default(),
+        }
     }
 
     /// The targets the set has a package for, on the release of the asset, ascending.
     pub(super) fn of(&mut self, asset: u32, set: Option<PackageSetId>) -> Arc<[Level]> {
         let nothing = || Arc::from([]);
         let Some(set) = set else { return nothing() };
-        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else { return nothing() };
+        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else {
+            return nothing();
+        };
         let release = (Arc::clone(&os.id), Arc::<str>::from(os.major()));
-        let Some(position) = self.by_os.keys().position(|k| *k == release) else { return nothing() };
+        let Some(position) = self.by_os.keys().position(|k| *k == release) else {
+            return nothing();
+        };
         let release_id = u32::try_from(position).unwrap_or(u32::MAX);
         if let Some(levels) = self.sets.get(&(set, release_id)) {
             return Arc::clone(levels);
@@ -184,15 +219,26 @@ impl<'a> Standing<'a> {
 
     /// The targets whose exact version is in the set.
     pub(super) fn offers(&mut self, asset: u32, set: PackageSetId) -> Arc<[usize]> {
-        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else { return Arc::from([]) };
+        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else {
+            return Arc::from([]);
+        };
         let release = (Arc::clone(&os.id), Arc::<str>::from(os.major()));
-        let Some(position) = self.by_os.keys().position(|k| *k == release) else { return Arc::from([]) };
+        let Some(position) = self.by_os.keys().position(|k| *k == release) else {
+            return Arc::from([]);
+        };
         let release_id = u32::try_from(position).unwrap_or(u32::MAX);
         if let Some(offers) = self.offers.get(&(set, release_id)) {
             return Arc::clone(offers);
         }
         let wanted = self.by_os.get(&release).map_or(&[][..], |v| v);
-        let packages = self.ctx.observation.tables.set(set).iter().filter_map(|id| self.packages.get(id)).flatten();
+        let packages = self
+            .ctx
+            .observation
+            .tables
+            .set(set)
+            .iter()
+            .filter_map(|id| self.packages.get(id))
+            .flatten();
         let exact = packages.filter(|(t, order)| order.is_eq() && wanted.binary_search(t).is_ok());
         let exact: BTreeSet<usize> = exact.map(|(t, _)| *t).collect();
         let offers: Arc<[usize]> = exact.into_iter().collect();
@@ -216,7 +262,13 @@ impl<'a> Standing<'a> {
             }
         }
         let levels = newest.into_iter();
-        levels.map(|(target, (order, version))| Level { target, order, version: version.into() }).collect()
+        levels
+            .map(|(target, (order, version))| Level {
+                target,
+                order,
+                version: version.into(),
+            })
+            .collect()
     }
 }
 
