@@ -36,5 +36,5 @@ pub fn run(context: &Context, subject: &ExplainSubject) -> Result<Exit, Failure>
         TextJson::Json => context.output.json(&trace)?,
         TextJson::Text => context.output.text(&trace.to_string())?,
     }
-    Ok(context.exit(&look.observed))
+    Ok(context.exit(&look.observed, &look.survey.assessment))
 }

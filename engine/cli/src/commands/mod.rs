@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use jiff::Timestamp;
 use patchwave_adapters::forge::{Forge, LocalForge};
+use patchwave_core::assess::Assessment;
 use patchwave_core::diag::{Diagnostics, Severity, render as diag_render};
 use patchwave_core::load::PROJECT_FILE;
 use patchwave_core::load::wire::ForgeType;
@@ -219,9 +220,11 @@ impl Context {
         Ok(forge)
     }
 
-    /// How the command ends where nothing else decides: an error if a source failed or two facts contradict.
-    pub fn exit(&self, observed: &Observed) -> Exit {
-        let failed = observed.failures().next().is_some() || observed.observation.notes.iter().any(|n| n.error);
+    /// How the command ends where nothing else decides: an error if a source failed, two facts contradict, or rules do
+    /// (two classes of the same priority).
+    pub fn exit(&self, observed: &Observed, assessment: &Assessment) -> Exit {
+        let mut notes = observed.observation.notes.iter().chain(&assessment.diagnostics);
+        let failed = observed.failures().next().is_some() || notes.any(|n| n.error);
         if failed { Exit::Error } else { Exit::Done }
     }
 
