@@ -55,7 +55,7 @@ use self::calendar::Calendars;
 use self::context::{Context, Said};
 use self::prepare::Prepared;
 use self::schedule::{Without, schedule};
-use crate::assess::{Assessment, Status};
+use crate::assess::{Assessment, Status, Unplanned};
 use crate::history::History;
 use crate::load::Catalog;
 use crate::load::wire::{Content, Lane};
@@ -147,7 +147,9 @@ fn refuse_unknown(ctx: &Context<'_>, said: &mut Said) {
             let Some(judgement) = ctx.judgement(row.judgement) else {
                 continue;
             };
-            if judgement.status == Status::Unknown && !judgement.is_planned() && judgement.policy.is_some() {
+            let unnamed = judgement.unplanned == Some(Unplanned::FixedInSource);
+            let unknown = judgement.status == Status::Unknown || (unnamed && judgement.status > Status::Unknown);
+            if unknown && !judgement.is_planned() && judgement.policy.is_some() {
                 *reasons
                     .entry(judgement.detail.as_deref().unwrap_or("unknown"))
                     .or_default() += 1;
