@@ -59,7 +59,7 @@ fn subjects(rules: &Rules<'_>, found: &[Found]) -> (Vec<u32>, usize) {
                 fixed: hit.fixed.as_deref().filter(|_| facts.fixed),
                 in_source: hit
                     .is_fixed_in_source_only()
-                    .then(|| (hit.source.as_deref(), hit.fixed.as_deref())),
+                    .then_some((hit.source.as_deref(), hit.fixed.as_deref())),
             };
             let next = ids.len() as u32;
             *ids.entry(subject).or_insert(next)
