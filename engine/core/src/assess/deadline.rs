@@ -207,7 +207,10 @@ fn clocked(
 /// open, so taking that for everything would make findings look on time that are not.
 fn tabled(case: &Case<'_>, sla: &Resource<SlaPolicySpec>, steps: &mut Steps) -> Ruling {
     let place = case.rules.placed(sla, "/spec/table");
-    let why = format!("decision tables are not built yet: SlaPolicy `{}`{place} gives no deadline", sla.name);
+    let why = format!(
+        "decision tables are not built yet: SlaPolicy `{}`{place} gives no deadline",
+        sla.name
+    );
     steps.say("rule", || (why.clone(), case.rules.at(sla, "/spec/table")));
     Ruling {
         rule: "table".into(),

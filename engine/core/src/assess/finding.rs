@@ -34,9 +34,24 @@ pub struct Hit {
     pub fixed: Option<Arc<str>>,
     /// Source package of the installed package, if known: targets are coherent per source.
     pub source: Option<Arc<str>>,
-    /// Version of that source package, where it is known not to be `installed`. `fixed` is then mostly a version of the
-    /// source as well, and which version of the binary package has the fix is not known.
+    /// Version of that source package, where it is not `installed` and `fixed` is a version of the source.
     pub source_version: Option<Arc<str>>,
+}
+
+impl Hit {
+    /// Whether a fix is published, but only as a version of the source, so that which version of the binary package has
+    /// it is not known. A rebuild without a change of the source (`1.0-1+b1` of 1.0-1, Debian's binNMU) counts as the
+    /// source does.
+    pub fn is_fixed_in_source_only(&self) -> bool {
+        let rebuilt = |source: &str| {
+            let build = self
+                .installed
+                .strip_prefix(source)
+                .and_then(|rest| rest.strip_prefix("+b"));
+            build.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        };
+        self.fixed.is_some() && self.source_version.as_deref().is_some_and(|source| !rebuilt(source))
+    }
 }
 
 /// First match wins, in this order.
@@ -155,6 +170,8 @@ pub enum Unplanned {
     ObserveOnly,
     /// Policies with different `rollout`, `strategy` or `requires` claim it: refused until a person decides.
     Conflict,
+    /// The fix is a version of the source package, and which version of the binary package has it is not known.
+    FixedInSource,
 }
 
 /// How a hit is judged on a kind of asset.

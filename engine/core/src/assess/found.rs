@@ -300,8 +300,10 @@ fn kernel_hits(
             let same = |p: &&Installed<'_>| *p.name == *raw.name && *p.arch == *raw.arch;
             let exact = packages.iter().filter(same).find(|p| *p.version == *raw.installed);
             let like = exact.or_else(|| packages.iter().find(same))?;
+            // A kernel's fix is a version of its image, see `signed_source` in matching.
             let package = Installed {
                 version: &raw.installed,
+                source_version: "",
                 ..*like
             };
             let hit = hit(os, &package, raw.advisory, raw.scheme, raw.fixed);
@@ -341,7 +343,7 @@ fn old_code(
             .map(|(_, fixed)| Arc::clone(fixed));
         for (m, at) in fixed {
             if newest.as_ref().is_some_and(|n| order(&at, n, m.scheme).is_eq()) {
-                let hit = hit(key.os, &here, m.advisory, m.scheme, Some(at));
+                let hit = hit(key.os, &here.matched_by(m.of_source), m.advisory, m.scheme, Some(at));
                 hits.push(interner.id(Found {
                     hit,
                     cause: Cause::OldCode,

@@ -69,7 +69,14 @@ pub(super) fn judge(case: &Case<'_>, steps: &mut Steps) -> Option<Judged> {
     let (status, detail, planned_from_stale) = stale(case, status, detail, winner, steps);
     let unplanned = match &conflict {
         Some(_) => Some(Unplanned::Conflict),
-        None => winner.policy.unplanned(),
+        None => winner
+            .policy
+            .unplanned()
+            .or_else(|| case.hit.is_fixed_in_source_only().then_some(Unplanned::FixedInSource)),
+    };
+    let detail = match source_words(case) {
+        Some(words) => Some(detail.map_or_else(|| words.clone(), |detail| joined(detail, Some(&words)))),
+        None => detail,
     };
     let conflicting = conflict.map(|(a, b, field)| conflict_words(case, a, b, field));
     let advice = "give them the same, or let one of them exclude what the other claims";
@@ -127,6 +134,18 @@ fn explain_binding(case: &Case<'_>, winner: &Claim<'_>, binding: &Claim<'_>, ste
     });
 }
 
+/// Why no version of the binary package can be named.
+fn source_words(case: &Case<'_>) -> Option<String> {
+    let hit = case.hit;
+    let (source, fixed) = hit.source.as_ref().zip(hit.fixed.as_ref())?;
+    hit.is_fixed_in_source_only().then(|| {
+        format!(
+            "the fix is version {fixed} of the source `{source}`; which version of {} has it is not known",
+            hit.package
+        )
+    })
+}
+
 /// A detail and what else must not be lost.
 fn joined(detail: String, more: Option<&str>) -> String {
     match more {
@@ -172,7 +191,9 @@ fn claim_of<'a>(
     };
     if case.advisory.severity == Severity::Unknown {
         steps.say("severity", || {
-            let at = policy.sla.map_or_else(String::new, |sla| case.rules.at(sla, "/spec/unknownSeverity"));
+            let at = policy
+                .sla
+                .map_or_else(String::new, |sla| case.rules.at(sla, "/spec/unknownSeverity"));
             let counted = policy.severity(Severity::Unknown);
             (
                 format!("policy `{name}`: the severity is unknown and counts as {counted} (`unknownSeverity`)"),
@@ -238,7 +259,11 @@ fn conflict_words(case: &Case<'_>, a: usize, b: usize, field: &str) -> String {
             format!("`{}`{place}", policy.resource.name)
         })
     };
-    format!("refused: policies {} and {} claim it with different `{field}`", side(a), side(b))
+    format!(
+        "refused: policies {} and {} claim it with different `{field}`",
+        side(a),
+        side(b)
+    )
 }
 
 fn explain_losers(case: &Case<'_>, winner: &Claim<'_>, claims: &[(usize, Claim<'_>)], steps: &mut Steps) {

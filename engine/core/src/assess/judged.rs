@@ -36,6 +36,8 @@ struct Subject<'f> {
     module: Option<&'f str>,
     installed: Option<&'f str>,
     fixed: Option<&'f str>,
+    /// Source and its fix, where no version of the binary can be named.
+    in_source: Option<(Option<&'f str>, Option<&'f str>)>,
 }
 
 /// For each found hit the index of its subject, and one found hit of each subject.
@@ -55,6 +57,9 @@ fn subjects(rules: &Rules<'_>, found: &[Found]) -> (Vec<u32>, usize) {
                 module: hit.module.as_deref().filter(|_| facts.module),
                 installed: facts.installed.then_some(&hit.installed),
                 fixed: hit.fixed.as_deref().filter(|_| facts.fixed),
+                in_source: hit
+                    .is_fixed_in_source_only()
+                    .then_some((hit.source.as_deref(), hit.fixed.as_deref())),
             };
             let next = ids.len() as u32;
             *ids.entry(subject).or_insert(next)

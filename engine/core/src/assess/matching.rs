@@ -25,6 +25,16 @@ pub(super) struct Installed<'a> {
     pub(super) module: &'a str,
 }
 
+impl Installed<'_> {
+    /// The same without the version of its source, where the fix is not a version of the source.
+    pub(super) fn matched_by(self, of_source: bool) -> Self {
+        Self {
+            source_version: if of_source { self.source_version } else { "" },
+            ..self
+        }
+    }
+}
+
 /// What an advisory means for one installed version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -42,6 +52,8 @@ pub(super) struct Match {
     pub(super) advisory: u32,
     pub(super) scheme: Scheme,
     pub(super) verdict: Verdict,
+    /// The version of the source was compared, because it is not that of the binary.
+    pub(super) of_source: bool,
 }
 
 /// Release, whether it is a source name, and the name.
@@ -129,12 +141,13 @@ impl<'o> FixIndex<'o> {
                 .map(|(_, fix)| *fix)
                 .filter(|f| f.ecosystem.scheme == scheme)
                 .collect();
-            if let Some(verdict) = verdict_of(scheme, fixes, installed) {
+            if let Some((verdict, of_source)) = verdict_of(scheme, fixes, installed) {
                 previous = id;
                 matches.push(Match {
                     advisory: *advisory,
                     scheme,
                     verdict,
+                    of_source,
                 });
             }
         }
@@ -158,15 +171,19 @@ fn arch_applies(fix: &Fix, installed: &str) -> bool {
 fn signed_source(source: &str) -> Option<String> {
     const ARCHITECTURES: [&str; 3] = ["-amd64", "-arm64", "-i386"];
     let rest = source.strip_prefix("linux-signed")?;
-    let flavour = ARCHITECTURES.iter().find_map(|arch| rest.strip_suffix(arch)).unwrap_or(rest);
+    let flavour = ARCHITECTURES
+        .iter()
+        .find_map(|arch| rest.strip_suffix(arch))
+        .unwrap_or(rest);
     (flavour.is_empty() || flavour.starts_with('-')).then(|| format!("linux{flavour}"))
 }
 
 /// Fixes for the source package are versions of the source, and binary packages may count otherwise; the others are
-/// compared with the binary version. What an advisory says of the binary itself comes first.
-fn verdict_of(scheme: Scheme, fixes: Vec<&Fix>, installed: &Installed<'_>) -> Option<Verdict> {
+/// compared with the binary version. What an advisory says of the binary itself comes first. Also tells whether the
+/// version of the source was compared.
+fn verdict_of(scheme: Scheme, fixes: Vec<&Fix>, installed: &Installed<'_>) -> Option<(Verdict, bool)> {
     if installed.source_version.is_empty() {
-        return verdict(scheme, &fixes, installed);
+        return Some((verdict(scheme, &fixes, installed)?, false));
     }
     let (of_source, own): (Vec<&Fix>, Vec<&Fix>) = fixes
         .into_iter()
@@ -175,7 +192,10 @@ fn verdict_of(scheme: Scheme, fixes: Vec<&Fix>, installed: &Installed<'_>) -> Op
         version: installed.source_version,
         ..*installed
     };
-    verdict(scheme, &own, installed).or_else(|| verdict(scheme, &of_source, &built_from))
+    match verdict(scheme, &own, installed) {
+        Some(verdict) => Some((verdict, false)),
+        None => Some((verdict(scheme, &of_source, &built_from)?, true)),
+    }
 }
 
 /// None when no fix is for this kind of build (plain or modular, or its stream).

@@ -251,13 +251,21 @@ fn a_fix_of_the_source_is_compared_with_the_version_of_the_source() {
         // Rebuilt without a change of the source.
         ("1:4.13+dfsg1-1+b1", "1:4.13+dfsg1-1", "affected 1:4.13+dfsg1-2"),
     ] {
-        assert_eq!(of_source("login", version, "shadow", source_version, fix()), expected, "{version} {source_version}");
+        assert_eq!(
+            of_source("login", version, "shadow", source_version, fix()),
+            expected,
+            "{version} {source_version}"
+        );
     }
     let own = Fix {
         by_source: false,
         ..deb("login", "2-1")
     };
-    assert_eq!(of_source("login", "1-1", "shadow", "9-1", own), "affected 2-1", "the binary's own fix");
+    assert_eq!(
+        of_source("login", "1-1", "shadow", "9-1", own),
+        "affected 2-1",
+        "the binary's own fix"
+    );
 }
 
 #[test]

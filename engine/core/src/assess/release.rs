@@ -178,7 +178,7 @@ pub(super) fn package_hits(
                 Verdict::Affected(fixed, needs) => (fixed, needs.map_or(Cause::Open, Cause::Entitled)),
                 Verdict::Undecidable(reason) => (None, Cause::Undecidable(reason.into())),
             };
-            let hit = hit(os, &installed, m.advisory, m.scheme, fixed);
+            let hit = hit(os, &installed.matched_by(m.of_source), m.advisory, m.scheme, fixed);
             Some(Found { hit, cause })
         })
         .collect()

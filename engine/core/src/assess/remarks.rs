@@ -215,7 +215,11 @@ fn severity_notes(rules: &Rules<'_>, observation: &Observation) -> Vec<Note> {
         *counts.entry(&advisory.provenance.source).or_default() += 1;
     }
     let note = |(source, count): (&Arc<str>, usize)| {
-        let what = if count == 1 { "1 advisory".into() } else { format!("{count} advisories") };
+        let what = if count == 1 {
+            "1 advisory".into()
+        } else {
+            format!("{count} advisories")
+        };
         Note {
             error: false,
             subject: Arc::clone(source),

@@ -372,10 +372,18 @@ fn what_is_excepted_in_part_is_said_beside_any_status() {
         "held: held by policy `p` until 2027-01-01; 1 of 2 CVEs excepted"
     );
     world.policy("p", json!({"release": {"manual": ["security"]}}));
-    assert!(status(&world).ends_with("advisories; 1 of 2 CVEs excepted"), "{}", status(&world));
+    assert!(
+        status(&world).ends_with("advisories; 1 of 2 CVEs excepted"),
+        "{}",
+        status(&world)
+    );
     world.policy("p", json!({}));
     world.policy("q", json!({"rollout": "other"}));
-    assert!(status(&world).ends_with("`rollout`; 1 of 2 CVEs excepted"), "{}", status(&world));
+    assert!(
+        status(&world).ends_with("`rollout`; 1 of 2 CVEs excepted"),
+        "{}",
+        status(&world)
+    );
 }
 
 #[test]
@@ -412,7 +420,13 @@ fn only_an_asset_that_was_judged_is_compliant() {
     };
     assert_eq!(
         standing(&world),
-        ["a compliant", "never unknown", "old unknown", "retired -", "uncovered unknown"]
+        [
+            "a compliant",
+            "never unknown",
+            "old unknown",
+            "retired -",
+            "uncovered unknown"
+        ]
     );
     assert_eq!(standing(&one()), ["a -"], "its finding speaks");
     world.policy("p", json!({"scope": {"selector": {"matchLabels": {"x": "y"}}}}));

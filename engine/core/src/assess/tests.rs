@@ -428,3 +428,34 @@ fn a_live_patch_that_covers_all_of_it_mitigates() {
         );
     }
 }
+
+/// The first asset's only package, of a source with a version of its own.
+fn of_source(installed: &str, source_version: &str) -> World {
+    let mut world = World::plain();
+    world.asset("a", &[], &[]).facts.os = debian();
+    let tables = &mut world.observation.tables;
+    let package = crate::observe::Package {
+        name: tables.intern("dmsetup"),
+        version: tables.intern(installed),
+        source: tables.intern("lvm2"),
+        source_version: tables.intern(source_version),
+        ..crate::observe::Package::default()
+    };
+    let id = tables.package_id(package);
+    world.observation.assets[0].facts.packages = Some(tables.set_id(vec![id]));
+    world.advisory("D-1", vec![deb("lvm2", "2.03.16-3")]);
+    world
+}
+
+#[test]
+fn a_fix_that_only_the_source_names_is_a_finding_without_target() {
+    let world = of_source("2:1.02.185-2", "2.03.16-2");
+    assert_eq!(
+        status(&world),
+        "due: the fix is version 2.03.16-3 of the source `lvm2`; which version of dmsetup has it is not known"
+    );
+    assert!(!planned(&world));
+    let rebuilt = of_source("2.03.16-2+b1", "2.03.16-2");
+    assert_eq!((status(&rebuilt).as_str(), planned(&rebuilt)), ("due", true));
+    assert_eq!(status(&of_source("2:1.02.185-3", "2.03.16-3")), "-");
+}

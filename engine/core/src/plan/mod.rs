@@ -173,7 +173,9 @@ fn refuse_unknown(ctx: &Context<'_>, said: &mut Said) {
             let Some(judgement) = ctx.judgement(row.judgement) else {
                 continue;
             };
-            if judgement.status == Status::Unknown && !judgement.is_planned() && judgement.policy.is_some() {
+            let unnamed = judgement.unplanned == Some(Unplanned::FixedInSource);
+            let unknown = judgement.status == Status::Unknown || (unnamed && judgement.status > Status::Unknown);
+            if unknown && !judgement.is_planned() && judgement.policy.is_some() {
                 *reasons
                     .entry(judgement.detail.as_deref().unwrap_or("unknown"))
                     .or_default() += 1;

@@ -143,7 +143,12 @@ fn the_version_of_a_source_package_is_split_from_its_name() {
         rows.join(",")
     ));
     let text = |symbol| batch.tables.text(symbol);
-    let all: Vec<_> = batch.tables.packages().iter().map(|p| (text(p.source), text(p.source_version))).collect();
+    let all: Vec<_> = batch
+        .tables
+        .packages()
+        .iter()
+        .map(|p| (text(p.source), text(p.source_version)))
+        .collect();
     assert_eq!(all, [("shadow", "1:4.13-1"), ("b", ""), ("c", ""), ("(1.0-1)", "")]);
     assert!(batch.account.dropped_fields.is_empty());
 }
