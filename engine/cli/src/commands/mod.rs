@@ -180,6 +180,9 @@ impl Context {
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let survey = survey(&repository, &observed, forge, None, self.now).map_err(said)?;
         for note in &survey.assessment.diagnostics {
+            if self.output.quiet && !note.error {
+                continue;
+            }
             let word = if note.error { "error" } else { "warning" };
             self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
         }
