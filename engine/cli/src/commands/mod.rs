@@ -179,14 +179,16 @@ impl Context {
         let forge = self.forge_if_any(&repository)?;
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let survey = survey(&repository, &observed, forge, None, self.now).map_err(said)?;
-        for note in &survey.assessment.diagnostics {
-            if self.output.quiet && !note.error {
-                continue;
-            }
+        self.assessed(&survey);
+        Ok(Look { repository, observed, survey })
+    }
+
+    /// What the assessment has to say, to standard error; only errors when quiet.
+    pub fn assessed(&self, survey: &Survey) {
+        for note in survey.assessment.diagnostics.iter().filter(|note| note.error || !self.output.quiet) {
             let word = if note.error { "error" } else { "warning" };
             self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
         }
-        Ok(Look { repository, observed, survey })
     }
 
     /// The forge, if it is there already.
