@@ -180,7 +180,7 @@ impl Context {
         let forge = self.forge_if_any(&repository)?;
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let survey = survey(&repository, &observed, forge, None, self.now).map_err(said)?;
-        self.said_of_policies(&survey);
+        self.assessed(&survey);
         Ok(Look { repository, observed, survey })
     }
 
@@ -190,12 +190,13 @@ impl Context {
         let forge = self.forge_if_any(&repository)?;
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let survey = findings(&repository, &observed, forge, self.now).map_err(said)?;
-        self.said_of_policies(&survey);
+        self.assessed(&survey);
         Ok(Look { repository, observed, survey })
     }
 
-    fn said_of_policies(&self, survey: &Survey) {
-        for note in &survey.assessment.diagnostics {
+    /// What the assessment has to say, to standard error; only errors when quiet.
+    pub fn assessed(&self, survey: &Survey) {
+        for note in survey.assessment.diagnostics.iter().filter(|note| note.error || !self.output.quiet) {
             let word = if note.error { "error" } else { "warning" };
             self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
         }

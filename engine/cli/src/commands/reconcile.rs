@@ -41,10 +41,7 @@ fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat
         }
     };
     let run = reconcile(&repository, &observed, forge, extent, context.now).map_err(said)?;
-    for note in &run.survey.assessment.diagnostics {
-        let word = if note.error { "error" } else { "warning" };
-        context.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
-    }
+    context.assessed(&run.survey);
     match format {
         ReconcileFormat::Text => context.output.text(&text(&run, &observed))?,
         ReconcileFormat::Markdown => context.output.text(&markdown(&run, &observed))?,
