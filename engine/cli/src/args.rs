@@ -1,5 +1,6 @@
 //! The command line: names and options only; meaning is in `commands`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -82,6 +83,22 @@ pub enum TextJson {
     Json,
 }
 
+/// Formats of `validate`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ValidateFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For code scanning (SARIF 2.1.0).
+    Sarif,
+    /// For CI test reports.
+    Junit,
+    /// Annotations of a GitHub workflow.
+    Github,
+}
+
 /// Formats of `assess`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum AssessFormat {
@@ -158,7 +175,7 @@ pub enum Command {
         paths: Vec<PathBuf>,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
-        format: TextJson,
+        format: ValidateFormat,
     },
     /// Print a JSON Schema.
     Schema {
@@ -214,8 +231,11 @@ pub enum Command {
         /// Only this window.
         name: Option<String>,
         /// How many openings.
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 5, value_parser = openings_count)]
         count: usize,
+        /// Subtract the freezes of an asset with these labels, for example `env=prod,tier=web`.
+        #[arg(long, value_name = "LABELS", value_parser = labels)]
+        selector: Option<BTreeMap<String, String>>,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: WindowsFormat,
@@ -452,4 +472,25 @@ pub enum AuditCommand {
         #[arg(long, value_enum, default_value_t)]
         format: TextJson,
     },
+}
+
+/// How many openings `windows` lists at most: a century of nights. The search itself ends after 50 years.
+const OPENINGS_MAX: usize = 36_500;
+
+fn openings_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=OPENINGS_MAX) => Ok(count),
+        _ => Err(format!("a whole number from 1 to {OPENINGS_MAX} is needed")),
+    }
+}
+
+/// `key=value,key=value`; empty = an asset without labels.
+fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| match pair.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+            _ => Err(format!("`{pair}` is not KEY=VALUE; write for example env=prod,tier=web")),
+        })
+        .collect()
 }

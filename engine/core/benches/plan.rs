@@ -3,6 +3,12 @@
 //! The estate is drawn from a fixed seed: services of twenty, three environments, a few dozen distinct package sets, as
 //! real fleets have them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot be set up should fail"
+)]
+
 #[path = "../tests/plan_support/mod.rs"]
 mod plan_support;
 
@@ -11,7 +17,8 @@ use patchwave_core::history::History;
 use patchwave_core::load::wire::Service;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{lint, plan};
-use plan_support::{ESTATE, NOW, World, advisory, at, catalog, machine, observation};
+use plan_support::estate::{ESTATE, NOW};
+use plan_support::{World, advisory, at, catalog, machine, observation};
 
 fn main() {
     divan::main();
@@ -30,7 +37,11 @@ fn world(assets: usize) -> World {
     let fleet = catalog.fleets.get_mut("f").unwrap();
     fleet.spec.services = (0..services)
         .map(|n| {
-            let needs: Vec<String> = if n % 3 == 2 { vec![format!("s{}", n - 1)] } else { vec![] };
+            let needs: Vec<String> = if n % 3 == 2 {
+                vec![format!("s{}", n - 1)]
+            } else {
+                vec![]
+            };
             let json = serde_json::json!({
                 "name": format!("s{n}"), "members": {"matchLabels": {"service": format!("s{n}")}},
                 "maxUnavailable": "25%", "dependsOn": needs
@@ -46,25 +57,61 @@ fn world(assets: usize) -> World {
             let service = format!("s{}", next(services));
             let mut machine = machine(&format!("m{n:07}"), &[("env", env), ("service", &service)]);
             let shape = next(40);
-            machine.packages = (0..300).map(|p| (format!("p{p}"), format!("{}-1", 1 + (p * shape) % 3), format!("p{p}"))).collect();
+            machine.packages = (0..60)
+                .map(|p| (format!("p{p}"), format!("{}-1", 1 + (p * shape) % 3), format!("p{p}")))
+                .collect();
             machine
         })
         .collect();
     let advisories: Vec<_> = (0..30)
-        .map(|n| advisory(&format!("A-{n:02}"), Severity::High, "2026-11-18T00:00:00Z", &[(&format!("p{}", n * 7), "3-1")]))
+        .map(|n| {
+            advisory(
+                &format!("A-{n:02}"),
+                Severity::High,
+                "2026-11-18T00:00:00Z",
+                &[(&format!("p{}", n * 2), "3-1")],
+            )
+        })
         .collect();
-    World::new(catalog, observation("f", &[], &machines, &advisories, now), History::default(), now)
+    World::new(
+        catalog,
+        observation("f", &[], &machines, &advisories, now),
+        History::default(),
+        now,
+    )
 }
 
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 5, sample_size = 1)]
 fn planning(bencher: Bencher<'_, '_>, assets: usize) {
     let world = world(assets);
-    bencher.bench(|| plan(&world.catalog, &world.observation, &world.assessment, &world.history, at(NOW)));
+    bencher.bench(|| {
+        plan(
+            &world.catalog,
+            &world.observation,
+            &world.assessment,
+            &world.history,
+            at(NOW),
+        )
+    });
 }
 
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 5, sample_size = 1)]
 fn checking(bencher: Bencher<'_, '_>, assets: usize) {
     let world = world(assets);
-    let plan = plan(&world.catalog, &world.observation, &world.assessment, &world.history, at(NOW));
-    bencher.bench(|| lint(&plan, &world.catalog, &world.observation, &world.assessment, &world.history));
+    let plan = plan(
+        &world.catalog,
+        &world.observation,
+        &world.assessment,
+        &world.history,
+        at(NOW),
+    );
+    bencher.bench(|| {
+        lint(
+            &plan,
+            &world.catalog,
+            &world.observation,
+            &world.assessment,
+            &world.history,
+        )
+    });
 }

@@ -1,5 +1,7 @@
 //! The example repository has exactly one right plan.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
+
 mod plan_support;
 
 use jiff::Timestamp;
@@ -27,9 +29,25 @@ fn world(now: Timestamp) -> World {
         machine.labels.extend(role.map(|r| ("role".to_owned(), r.to_owned())));
         machine
     });
-    let openssl = advisory("ALSA-2026:0101", Severity::High, "2026-11-18T00:00:00Z", &[("openssl-libs", "1:3.0.7-27.el9")]);
-    let observation = observation("eu", &[("managed", "true"), ("site", "fra1")], &machines, &[openssl], now);
-    World::new(catalog(include_str!("plan_data/dialect.yaml"), now), observation, History::default(), now)
+    let openssl = advisory(
+        "ALSA-2026:0101",
+        Severity::High,
+        "2026-11-18T00:00:00Z",
+        &[("openssl-libs", "1:3.0.7-27.el9")],
+    );
+    let observation = observation(
+        "eu",
+        &[("managed", "true"), ("site", "fra1")],
+        &machines,
+        &[openssl],
+        now,
+    );
+    World::new(
+        catalog(include_str!("plan_data/dialect.yaml"), now),
+        observation,
+        History::default(),
+        now,
+    )
 }
 
 fn times(plan: &Plan) -> Vec<String> {
@@ -40,7 +58,13 @@ fn times(plan: &Plan) -> Vec<String> {
             let slack = w.slack_seconds.unwrap();
             let (window, edges) = (&first.window.name, (first.window.start, first.window.end));
             let edges = format!("{:?}", edges);
-            format!("{} {:?} {window} {edges} {} {} {slack}", w.name, batches(w), first.start.unwrap(), last.finish.unwrap())
+            format!(
+                "{} {:?} {window} {edges} {} {} {slack}",
+                w.name,
+                batches(w),
+                first.start.unwrap(),
+                last.finish.unwrap()
+            )
         })
         .collect()
 }
@@ -51,11 +75,20 @@ fn the_one_right_answer() {
     let plan = world(now).plan(now);
     assert_eq!(refusals(&plan), []);
     assert_eq!(plan.waiting, []);
-    let [rollout] = plan.rollouts.as_slice() else { panic!("{plan:#?}") };
+    let [rollout] = plan.rollouts.as_slice() else {
+        panic!("{plan:#?}")
+    };
     assert_eq!(rollout.name.as_ref(), "linux-security-2026-11-20");
-    assert_eq!((rollout.revision, rollout.lane, rollout.expedited), (1, Lane::Routine, true));
+    assert_eq!(
+        (rollout.revision, rollout.lane, rollout.expedited),
+        (1, Lane::Routine, true)
+    );
     assert_eq!((rollout.installability_unknown, rollout.reproducible), (true, false));
-    let targets: Vec<_> = rollout.targets.iter().map(|t| (t.name.as_ref(), t.version.as_ref())).collect();
+    let targets: Vec<_> = rollout
+        .targets
+        .iter()
+        .map(|t| (t.name.as_ref(), t.version.as_ref()))
+        .collect();
     assert_eq!(targets, [("openssl-libs", "1:3.0.7-27.el9")]);
     let day = 86_400;
     let expected = [

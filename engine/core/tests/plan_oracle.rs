@@ -5,6 +5,12 @@
 //! finds the earliest finish there is. Greedy packing is provably as good in two families, and those are drawn:
 //! sizes without limit and any order of services, or sizes with limits and services in a chain.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up should fail"
+)]
+
 mod plan_support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +21,7 @@ use patchwave_core::load::Catalog;
 use patchwave_core::load::wire::{Service, SlaWithin};
 use patchwave_core::name::{Amount, Severity};
 use patchwave_core::time::DurationSeconds;
+use plan_support::estate::*;
 use plan_support::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -36,22 +43,43 @@ struct Model {
 
 fn model() -> impl Strategy<Value = Model> {
     let services = prop::collection::vec((1..=3_usize, 0..=2_usize), 0..=3);
-    let rest = (any::<u8>(), 0..=2_usize, prop::collection::vec(1..=3_usize, 0..=2), 0..=30_i64, 0..=23_i64, 1..=24_i64, 1..=80_i64);
-    (services, rest).prop_map(|(services, (edges, free, sizes, soak_hours, opens, hours, within_hours))| {
-        let (mut room, mut kept) = (7_usize.saturating_sub(free), Vec::new());
-        for (members, budget) in services {
-            let members = members.min(room);
-            room -= members;
-            // One that may lose nobody is rare enough not to hide everything else.
-            kept.extend((members > 0).then_some((members, if budget == 0 && edges % 5 != 0 { 1 } else { budget })));
-        }
-        let chain = !sizes.is_empty();
-        let pairs = (1..kept.len()).flat_map(|later| (0..later).map(move |earlier| (later, earlier)));
-        let order = pairs.enumerate().filter(|(n, (l, e))| if chain { *l == e + 1 } else { edges >> n & 1 == 1 }).map(|(_, p)| p);
-        let order = order.collect();
-        // In a chain a free asset would compete with every link for room; without limit it never does.
-        Model { services: kept, order, free: if chain { 0 } else { free }, sizes, soak_hours, window: (opens, hours), within_hours }
-    })
+    let rest = (
+        any::<u8>(),
+        0..=2_usize,
+        prop::collection::vec(1..=3_usize, 0..=2),
+        0..=30_i64,
+        0..=23_i64,
+        1..=24_i64,
+        1..=80_i64,
+    );
+    (services, rest).prop_map(
+        |(services, (edges, free, sizes, soak_hours, opens, hours, within_hours))| {
+            let (mut room, mut kept) = (7_usize.saturating_sub(free), Vec::new());
+            for (members, budget) in services {
+                let members = members.min(room);
+                room -= members;
+                // One that may lose nobody is rare enough not to hide everything else.
+                kept.extend((members > 0).then_some((members, if budget == 0 && edges % 5 != 0 { 1 } else { budget })));
+            }
+            let chain = !sizes.is_empty();
+            let pairs = (1..kept.len()).flat_map(|later| (0..later).map(move |earlier| (later, earlier)));
+            let order = pairs
+                .enumerate()
+                .filter(|(n, (l, e))| if chain { *l == e + 1 } else { edges >> n & 1 == 1 })
+                .map(|(_, p)| p);
+            let order = order.collect();
+            // In a chain a free asset would compete with every link for room; without limit it never does.
+            Model {
+                services: kept,
+                order,
+                free: if chain { 0 } else { free },
+                sizes,
+                soak_hours,
+                window: (opens, hours),
+                within_hours,
+            }
+        },
+    )
 }
 
 /// Hours from now at which the second wave is finished at the earliest; none = never.
@@ -64,12 +92,20 @@ fn oracle(model: &Model) -> Option<i64> {
         return None;
     }
     let mut known = BTreeMap::new();
-    Some(search(model, &left, start, (0, *model.sizes.first().unwrap_or(&usize::MAX)), &mut known))
+    Some(search(
+        model,
+        &left,
+        start,
+        (0, *model.sizes.first().unwrap_or(&usize::MAX)),
+        &mut known,
+    ))
 }
 
 fn opening(model: &Model, from: i64) -> i64 {
     let (opens, hours) = model.window;
-    (from..).find(|hour| (hour + 12 - opens).rem_euclid(24) < hours).unwrap()
+    (from..)
+        .find(|hour| (hour + 12 - opens).rem_euclid(24) < hours)
+        .unwrap()
 }
 
 type Known = BTreeMap<(Vec<usize>, i64, (usize, usize)), i64>;
@@ -102,10 +138,16 @@ fn search(model: &Model, left: &[usize], from: i64, size: (usize, usize), known:
 fn choices(model: &Model, left: &[usize], size: usize) -> Vec<Vec<usize>> {
     let mut batches = vec![Vec::new()];
     for (service, left_here) in left.iter().enumerate() {
-        let waits = model.order.iter().any(|(later, earlier)| *later == service && left[*earlier] > 0);
+        let waits = model
+            .order
+            .iter()
+            .any(|(later, earlier)| *later == service && left[*earlier] > 0);
         let budget = model.services.get(service).map_or(usize::MAX, |s| s.1);
         let most = if waits { 0 } else { budget.min(*left_here) };
-        batches = batches.into_iter().flat_map(|b| (0..=most).map(move |n| [b.clone(), vec![n]].concat())).collect();
+        batches = batches
+            .into_iter()
+            .flat_map(|b| (0..=most).map(move |n| [b.clone(), vec![n]].concat()))
+            .collect();
     }
     batches.retain(|b| (1..=size).contains(&b.iter().sum::<usize>()));
     batches
@@ -114,8 +156,14 @@ fn choices(model: &Model, left: &[usize], size: usize) -> Vec<Vec<usize>> {
 /// What the model has in common: one hour an asset, two waves, no cutoff.
 fn base() -> Catalog {
     let yaml = resources(&[
-        ("    - {name: staging, needs: [test], environments: [staging], soak: 24h}\n", ""),
-        ("{name: prod, needs: [staging], environments: [prod], soak: 24h}", "{name: prod, needs: [test], environments: [prod]}"),
+        (
+            "    - {name: staging, needs: [test], environments: [staging], soak: 24h}\n",
+            "",
+        ),
+        (
+            "{name: prod, needs: [staging], environments: [prod], soak: 24h}",
+            "{name: prod, needs: [test], environments: [prod]}",
+        ),
         ("perAsset: 20m, reboot: 10m", "perAsset: 1h, reboot: 0s"),
         ("window: {fromLabel: window, default: nights}", "window: nights"),
         ("  cutoff: 30m\n", ""),
@@ -141,7 +189,11 @@ fn planned(base: &Catalog, model: &Model) -> (Option<i64>, Option<bool>, usize) 
         // Names run against the order, so that a scheduler that only sorts them is found out.
         let names = (0..*members).map(|m| format!("{}{m}", ["z", "y", "x"][number]));
         machines.extend(names.map(|n| machine(&n, &[("env", "prod"), ("s", &format!("s{number}"))])));
-        let needs = model.order.iter().filter(|(l, _)| *l == number).map(|(_, e)| format!("s{e}"));
+        let needs = model
+            .order
+            .iter()
+            .filter(|(l, _)| *l == number)
+            .map(|(_, e)| format!("s{e}"));
         service(number, *budget, needs.collect())
     });
     catalog.fleets.get_mut("f").unwrap().spec.services = services.collect();
@@ -149,27 +201,51 @@ fn planned(base: &Catalog, model: &Model) -> (Option<i64>, Option<bool>, usize) 
     let waves = &mut catalog.strategies.get_mut("standard").unwrap().spec.waves;
     waves[0].soak = DurationSeconds::hours(model.soak_hours);
     if !model.sizes.is_empty() {
-        waves[1].batches = model.sizes.iter().map(|n| Amount::Count(u32::try_from(*n).unwrap())).collect();
+        waves[1].batches = model
+            .sizes
+            .iter()
+            .map(|n| Amount::Count(u32::try_from(*n).unwrap()))
+            .collect();
     }
     let window = &mut catalog.windows.get_mut("nights").unwrap().spec.schedules[0];
-    (window.start, window.duration) = (format!("{:02}:00", model.window.0), DurationSeconds::hours(model.window.1));
+    (window.start, window.duration) = (
+        format!("{:02}:00", model.window.0),
+        DurationSeconds::hours(model.window.1),
+    );
     let sla = &mut catalog.slas.get_mut("sla").unwrap().spec;
     sla.rules[1].within = SlaWithin::For(DurationSeconds::hours(model.within_hours));
     let openssl = advisory("A", Severity::High, NOON, &[("openssl-libs", "1:3.0.7-27.el9")]);
     let observation = observation("f", &[], &machines, &[openssl], now);
     let plan = World::new(catalog, observation, History::default(), now).plan(now);
-    let wave = plan.rollouts.iter().flat_map(|r| &r.waves).find(|w| w.name.as_ref() == "prod");
+    let wave = plan
+        .rollouts
+        .iter()
+        .flat_map(|r| &r.waves)
+        .find(|w| w.name.as_ref() == "prod");
     let hours = |at: Timestamp| at.duration_since(now).as_hours();
-    let finish = wave.and_then(|w| w.batches.iter().map(|b| b.finish).collect::<Option<Vec<_>>>()).and_then(|f| f.into_iter().max());
+    let finish = wave
+        .and_then(|w| w.batches.iter().map(|b| b.finish).collect::<Option<Vec<_>>>())
+        .and_then(|f| f.into_iter().max());
     let budget_refusals = plan.refusals.iter().filter(|r| r.reason.as_ref() == "budget").count();
-    (finish.map(hours), wave.and_then(|w| w.slack_seconds).map(|s| s >= 0), budget_refusals)
+    (
+        finish.map(hours),
+        wave.and_then(|w| w.slack_seconds).map(|s| s >= 0),
+        budget_refusals,
+    )
 }
 
 /// The oracle and the planner agree on the finish, on whether the deadline is met, and on who can never be touched.
 #[test]
 fn the_planner_is_as_good_as_every_schedule_there_is() {
-    let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha));
+    let config = Config {
+        cases: 3000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new_with_rng(
+        config,
+        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+    );
     let base = base();
     let outcome = runner.run(&model(), |model| {
         let (finish, met, refused) = planned(&base, &model);

@@ -1,5 +1,11 @@
 //! What holds for every plan, whatever the estate.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up should fail"
+)]
+
 mod plan_support;
 
 use std::collections::BTreeMap;
@@ -11,6 +17,8 @@ use patchwave_core::load::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, Schedu
 use patchwave_core::name::{Amount, Severity};
 use patchwave_core::observe::AdvisoryRecord;
 use patchwave_core::plan::json;
+use plan_support::estate::*;
+use plan_support::simulate::*;
 use plan_support::*;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -32,28 +40,43 @@ struct Drawn {
 const PACKAGES: [&str; 3] = ["bash", "curl", "openssl-libs"];
 
 fn machines() -> impl Strategy<Value = Vec<Machine>> {
-    let one = (0..3_usize, 0..3_usize, 0..3_usize, prop::collection::vec(0..4_u8, 3), 0..8_u8, 0..4_u8);
+    let one = (
+        0..3_usize,
+        0..3_usize,
+        0..3_usize,
+        prop::collection::vec(0..4_u8, 3),
+        0..8_u8,
+        0..4_u8,
+    );
     prop::collection::vec(one, 1..14).prop_map(|drawn| {
-        let made = drawn.into_iter().enumerate().map(|(n, (env, tier, window, versions, odd, role))| {
-            let env = ["test", "staging", "prod"][env];
-            let mut machine = machine(&format!("m{:02}", (n * 7) % 17), &[("env", env), ("tier", ["db", "web", "dns"][tier])]);
-            let window = ["nights", "always", "sundays"][window];
-            machine.labels.insert("window".into(), window.into());
-            machine.labels.insert("role".into(), ["primary", "replica", "x", "y"][role as usize].into());
-            machine.packages = PACKAGES
-                .iter()
-                .zip(versions)
-                .filter(|(_, v)| *v > 0)
-                .map(|(p, v)| ((*p).to_owned(), format!("{v}-1"), "source".to_owned()))
-                .collect();
-            match odd {
-                0 => machine.stale = true,
-                1 => machine.available = Some(vec![("curl".into(), "3-1".into())]),
-                2 => machine.version = "8.9".into(),
-                _ => {}
-            }
-            (machine.name.clone(), machine)
-        });
+        let made = drawn
+            .into_iter()
+            .enumerate()
+            .map(|(n, (env, tier, window, versions, odd, role))| {
+                let env = ["test", "staging", "prod"][env];
+                let mut machine = machine(
+                    &format!("m{:02}", (n * 7) % 17),
+                    &[("env", env), ("tier", ["db", "web", "dns"][tier])],
+                );
+                let window = ["nights", "always", "sundays"][window];
+                machine.labels.insert("window".into(), window.into());
+                machine
+                    .labels
+                    .insert("role".into(), ["primary", "replica", "x", "y"][role as usize].into());
+                machine.packages = PACKAGES
+                    .iter()
+                    .zip(versions)
+                    .filter(|(_, v)| *v > 0)
+                    .map(|(p, v)| ((*p).to_owned(), format!("{v}-1"), "source".to_owned()))
+                    .collect();
+                match odd {
+                    0 => machine.stale = true,
+                    1 => machine.available = Some(vec![("curl".into(), "3-1".into())]),
+                    2 => machine.version = "8.9".into(),
+                    _ => {}
+                }
+                (machine.name.clone(), machine)
+            });
         made.collect::<BTreeMap<_, _>>().into_values().collect()
     })
 }
@@ -61,12 +84,24 @@ fn machines() -> impl Strategy<Value = Vec<Machine>> {
 fn advisories() -> impl Strategy<Value = Vec<AdvisoryRecord>> {
     let one = (0..3_usize, 2..5_u8, 0..3_usize, 1..30_i64, 0..6_u8);
     prop::collection::vec(one, 0..5).prop_map(|drawn| {
-        let made = drawn.into_iter().enumerate().map(|(n, (package, fixed, severity, age, known))| {
-            let severity = [Severity::Low, Severity::High, Severity::Critical][severity];
-            let published = (at(NOW) - SignedDuration::from_hours(24 * age)).to_string();
-            let record = advisory(&format!("A-{n}"), severity, &published, &[(PACKAGES[package], &format!("{fixed}-1"))]);
-            if known == 0 { exploited(record, "2026-11-20T00:00:00Z") } else { record }
-        });
+        let made = drawn
+            .into_iter()
+            .enumerate()
+            .map(|(n, (package, fixed, severity, age, known))| {
+                let severity = [Severity::Low, Severity::High, Severity::Critical][severity];
+                let published = (at(NOW) - SignedDuration::from_hours(24 * age)).to_string();
+                let record = advisory(
+                    &format!("A-{n}"),
+                    severity,
+                    &published,
+                    &[(PACKAGES[package], &format!("{fixed}-1"))],
+                );
+                if known == 0 {
+                    exploited(record, "2026-11-20T00:00:00Z")
+                } else {
+                    record
+                }
+            });
         made.collect()
     })
 }
@@ -87,7 +122,10 @@ fn services() -> impl Strategy<Value = Vec<serde_json::Value>> {
                 service["order"] = serde_json::json!({"label": "role", "values": ["replica", "primary"]});
             }
             service["platform"] = (platform && n == 2).into();
-            let earlier: Vec<&str> = (0..n).filter(|e| edges >> (n + e) & 1 == 1).map(|e| ["db", "web", "dns"][e]).collect();
+            let earlier: Vec<&str> = (0..n)
+                .filter(|e| edges >> (n + e) & 1 == 1)
+                .map(|e| ["db", "web", "dns"][e])
+                .collect();
             service["dependsOn"] = earlier.into();
             service
         });
@@ -106,14 +144,28 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     );
     (services(), machines(), advisories(), rest).prop_map(|(services, machines, advisories, rest)| {
         let (sizes, cadence, canary, freeze, max_unavailable, soak_hours) = rest;
-        Drawn { services, machines, advisories, sizes, cadence, canary, freeze, max_unavailable, soak_hours }
+        Drawn {
+            services,
+            machines,
+            advisories,
+            sizes,
+            cadence,
+            canary,
+            freeze,
+            max_unavailable,
+            soak_hours,
+        }
     })
 }
 
 impl Drawn {
     fn catalog(&self, base: &Catalog) -> Catalog {
         let mut catalog = base.clone();
-        let services: Vec<Service> = self.services.iter().map(|s| serde_json::from_value(s.clone()).unwrap()).collect();
+        let services: Vec<Service> = self
+            .services
+            .iter()
+            .map(|s| serde_json::from_value(s.clone()).unwrap())
+            .collect();
         catalog.fleets.get_mut("f").unwrap().spec.services = services;
         for wave in &mut catalog.strategies.get_mut("standard").unwrap().spec.waves {
             if !self.sizes.is_empty() {
@@ -147,7 +199,12 @@ impl Drawn {
     }
 
     fn world(&self, base: &Catalog, machines: &[Machine], history: History, now: Timestamp) -> World {
-        World::new(self.catalog(base), observation("f", &[], machines, &self.advisories, now), history, now)
+        World::new(
+            self.catalog(base),
+            observation("f", &[], machines, &self.advisories, now),
+            history,
+            now,
+        )
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use patchwave_core::load::wire::Reversibility;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{Plan, json, text};
+use plan_support::estate::*;
+use plan_support::simulate::*;
 use plan_support::*;
 
 fn plan_of(changes: &[(&str, &str)], machines: &[Machine]) -> Plan {
@@ -19,7 +21,11 @@ fn policy(fields: &str) -> (&'static str, String) {
 
 fn waves(plan: &Plan) -> Vec<(String, Vec<Vec<String>>)> {
     let waves = plan.rollouts.iter().flat_map(|r| &r.waves);
-    let owned = |b: Vec<Vec<&str>>| b.into_iter().map(|x| x.into_iter().map(str::to_owned).collect()).collect();
+    let owned = |b: Vec<Vec<&str>>| {
+        b.into_iter()
+            .map(|x| x.into_iter().map(str::to_owned).collect())
+            .collect()
+    };
     waves.map(|w| (w.name.to_string(), owned(batches(w)))).collect()
 }
 
@@ -28,7 +34,11 @@ fn what_no_earlier_wave_takes_or_runs_is_untested() {
     let mut machines = one_each();
     machines.retain(|m| m.name != "t1");
     let plan = plan_of(&[], &machines);
-    assert_eq!(refusals(&plan), [("untested", "p1"), ("untested", "s1")], "a refused asset proves nothing");
+    assert_eq!(
+        refusals(&plan),
+        [("untested", "p1"), ("untested", "s1")],
+        "a refused asset proves nothing"
+    );
     assert!(plan.rollouts.is_empty() && plan.waiting.is_empty());
     // A test machine that was freshly observed to run it proves it; a stale one does not.
     let mut runs = machine("t1", &[("env", "test")]);
@@ -52,7 +62,11 @@ fn likeness_must_be_met() {
     machines[2].labels.insert("tier".into(), "web".into());
     let plan = plan_of(&[(from, &to)], &machines);
     assert_eq!(refusals(&plan), [("untested", "p1")]);
-    assert!(plan.refusals[0].detail.contains("tier=db"), "{}", plan.refusals[0].detail);
+    assert!(
+        plan.refusals[0].detail.contains("tier=db"),
+        "{}",
+        plan.refusals[0].detail
+    );
     assert_eq!(waves(&plan).len(), 2);
 }
 
@@ -61,7 +75,13 @@ fn a_canary_goes_first_and_alone_and_approval_is_asked_for() {
     let (from, canary) = policy("  requires: {untested: canary}\n");
     let machines: Vec<Machine> = ["a", "b", "c"].iter().map(|n| machine(n, &[("env", "prod")])).collect();
     let plan = plan_of(&[(from, &canary)], &machines);
-    assert_eq!(waves(&plan), [("prod".to_owned(), vec![vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]])]);
+    assert_eq!(
+        waves(&plan),
+        [(
+            "prod".to_owned(),
+            vec![vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]]
+        )]
+    );
     let (from, extra) = policy("  requires: {untested: extra-approval}\n");
     let plan = plan_of(&[(from, &extra)], &machines);
     assert!(plan.rollouts[0].waves[0].extra_approval);
@@ -80,17 +100,32 @@ fn a_list_of_packages_without_the_fix_is_a_refusal_and_no_list_is_not() {
         machine.available = Some(vec![("openssl-libs".into(), "1:3.0.7-27.el9".into())]);
     }
     let plan = plan_of(&[], &machines);
-    assert_eq!((refusals(&plan), plan.rollouts[0].installability_unknown), (vec![], false));
+    assert_eq!(
+        (refusals(&plan), plan.rollouts[0].installability_unknown),
+        (vec![], false)
+    );
 }
 
 #[test]
 fn what_cannot_be_rendered_is_refused_where_it_is_needed() {
     let prod = "criticality: high\n  exposure: internal\n  target: ansible";
     for (change, reason) in [
-        ("criticality: high\n  exposure: internal\n  targets: [{for: {types: [driver]}, use: ansible}, {use: nvidia}]", "not built"),
-        ("criticality: high\n  exposure: internal\n  targets: [{for: {types: [driver]}, use: ansible}]", "target"),
-        ("criticality: high\n  exposure: internal\n  target: ansible\n  content: pulp", "not built"),
-        ("criticality: high\n  exposure: internal\n  target: ansible\n  remedy: replace", "not built"),
+        (
+            "criticality: high\n  exposure: internal\n  targets: [{for: {types: [driver]}, use: ansible}, {use: nvidia}]",
+            "not built",
+        ),
+        (
+            "criticality: high\n  exposure: internal\n  targets: [{for: {types: [driver]}, use: ansible}]",
+            "target",
+        ),
+        (
+            "criticality: high\n  exposure: internal\n  target: ansible\n  content: pulp",
+            "not built",
+        ),
+        (
+            "criticality: high\n  exposure: internal\n  target: ansible\n  remedy: replace",
+            "not built",
+        ),
     ] {
         let plan = plan_of(&[(prod, change)], &one_each());
         assert_eq!(refusals(&plan), [(reason, "p1")], "{change}");
@@ -104,10 +139,16 @@ fn what_cannot_be_rendered_is_refused_where_it_is_needed() {
 #[test]
 fn the_way_back_must_be_as_good_as_the_policy_asks() {
     let (from, exact) = policy("  requires: {reversible: exact}\n");
-    let last = ("rollback: package-downgrade}\n---\napiVersion: patchwave.dev/v1\nkind: RolloutStrategy", "rollback: none}\n---\napiVersion: patchwave.dev/v1\nkind: RolloutStrategy");
+    let last = (
+        "rollback: package-downgrade}\n---\napiVersion: patchwave.dev/v1\nkind: RolloutStrategy",
+        "rollback: none}\n---\napiVersion: patchwave.dev/v1\nkind: RolloutStrategy",
+    );
     let plan = plan_of(&[last, (from, &exact)], &one_each());
     assert_eq!(refusals(&plan), [("irreversible", "p1")]);
-    assert_eq!(plan.rollouts[0].waves[0].batches[0].assets[0].rollback, Reversibility::Exact);
+    assert_eq!(
+        plan.rollouts[0].waves[0].batches[0].assets[0].rollback,
+        Reversibility::Exact
+    );
 }
 
 #[test]
@@ -115,16 +156,30 @@ fn an_asset_in_no_wave_or_two_is_refused() {
     let plan = plan_of(&[("environments: [prod]", "environments: [other]")], &one_each());
     assert_eq!(refusals(&plan), [("no-wave", "p1")]);
     let two = ("environments: [prod], soak", "environments: [prod, staging], soak");
-    assert_eq!(refusals(&plan_of(&[two], &one_each())), [("two-waves", "s1"), ("untested", "p1")].map(|r| r).to_vec().into_iter().filter(|r| r.0 == "two-waves").collect::<Vec<_>>());
+    assert_eq!(
+        refusals(&plan_of(&[two], &one_each())),
+        [("two-waves", "s1"), ("untested", "p1")]
+            .map(|r| r)
+            .to_vec()
+            .into_iter()
+            .filter(|r| r.0 == "two-waves")
+            .collect::<Vec<_>>()
+    );
     // A wave's own selector tells them apart.
-    let split = ("environments: [prod], soak: 24h}", "environments: [prod], selector: {matchLabels: {part: one}}, soak: 24h}");
+    let split = (
+        "environments: [prod], soak: 24h}",
+        "environments: [prod], selector: {matchLabels: {part: one}}, soak: 24h}",
+    );
     assert_eq!(refusals(&plan_of(&[split], &one_each())), [("no-wave", "p1")]);
 }
 
 #[test]
 fn both_strategies_never_go_back() {
     let curl = |id: &str, version: &str, published: &str| advisory(id, Severity::High, published, &[("curl", version)]);
-    let list = [curl("A-1", "2-1", "2026-11-01T00:00:00Z"), curl("A-2", "3-1", "2026-11-02T00:00:00Z")];
+    let list = [
+        curl("A-1", "2-1", "2026-11-01T00:00:00Z"),
+        curl("A-2", "3-1", "2026-11-02T00:00:00Z"),
+    ];
     let mut machines = one_each();
     for (machine, version) in machines.iter_mut().zip(["1-1", "2-5", "4-1"]) {
         machine.packages = vec![("curl".into(), version.into(), "curl".into())];
@@ -139,15 +194,27 @@ fn both_strategies_never_go_back() {
 
 #[test]
 fn packages_of_one_source_go_together() {
-    let libs = advisory("A-1", Severity::High, "2026-11-01T00:00:00Z", &[("ssl-libs", "2-1"), ("ssl", "2-1")]);
+    let libs = advisory(
+        "A-1",
+        Severity::High,
+        "2026-11-01T00:00:00Z",
+        &[("ssl-libs", "2-1"), ("ssl", "2-1")],
+    );
     let newer = advisory("A-2", Severity::High, "2026-11-02T00:00:00Z", &[("ssl-libs", "3-1")]);
     let mut machines = one_each();
     for machine in &mut machines {
-        machine.packages = vec![("ssl".into(), "1-1".into(), "ssl".into()), ("ssl-libs".into(), "1-1".into(), "ssl".into())];
+        machine.packages = vec![
+            ("ssl".into(), "1-1".into(), "ssl".into()),
+            ("ssl-libs".into(), "1-1".into(), "ssl".into()),
+        ];
     }
     let versions = |machines: &[Machine]| -> Vec<(String, String)> {
         let plan = world(&[], machines, &[libs.clone(), newer.clone()]).plan(at(NOW));
-        plan.rollouts[0].targets.iter().map(|t| (t.name.to_string(), t.version.to_string())).collect()
+        plan.rollouts[0]
+            .targets
+            .iter()
+            .map(|t| (t.name.to_string(), t.version.to_string()))
+            .collect()
     };
     let pair = |a: &str, b: &str| vec![("ssl".to_owned(), a.to_owned()), ("ssl-libs".to_owned(), b.to_owned())];
     assert_eq!(versions(&machines), pair("2-1", "3-1"), "nobody knows of an ssl 3-1");
@@ -165,7 +232,10 @@ fn an_exception_keeps_an_asset_out_and_only_it() {
     let yaml = resources(&[]) + exception;
     let plan = world_at(&yaml, &machines, &[openssl()], Default::default(), at(NOW)).plan(at(NOW));
     let assets: Vec<_> = plan.rollouts[0].placement().keys().map(|k| k.to_string()).collect();
-    assert_eq!((assets, refusals(&plan)), (vec!["p1".to_owned(), "s1".to_owned(), "t1".to_owned()], vec![]));
+    assert_eq!(
+        (assets, refusals(&plan)),
+        (vec!["p1".to_owned(), "s1".to_owned(), "t1".to_owned()], vec![])
+    );
 }
 
 #[test]
@@ -177,18 +247,33 @@ fn the_same_plan_is_the_same_bytes_and_says_what_scripts_read() {
     let value: serde_json::Value = serde_json::from_str(&document).unwrap();
     assert_eq!(value["formatVersion"], "1.0");
     let rollout = &value["rollouts"][0];
-    assert_eq!((&rollout["name"], &rollout["lane"], &rollout["revision"]), (&"linux-2026-11-20".into(), &"routine".into(), &1.into()));
+    assert_eq!(
+        (&rollout["name"], &rollout["lane"], &rollout["revision"]),
+        (&"linux-2026-11-20".into(), &"routine".into(), &1.into())
+    );
     assert_eq!(rollout["patchset"]["targets"][0]["name"], "openssl-libs");
     let wave = &rollout["waves"][2];
-    assert_eq!((&wave["needs"][0], &wave["state"]), (&"staging".into(), &"pending".into()));
+    assert_eq!(
+        (&wave["needs"][0], &wave["state"]),
+        (&"staging".into(), &"pending".into())
+    );
     let batch = &wave["batches"][0];
-    assert_eq!((&batch["id"], &batch["window"]["name"], &batch["assets"][0]), (&"01".into(), &"nights".into(), &"p1".into()));
+    assert_eq!(
+        (&batch["id"], &batch["window"]["name"], &batch["assets"][0]),
+        (&"01".into(), &"nights".into(), &"p1".into())
+    );
     assert_eq!(batch["details"]["p1"]["before"][0], "1:3.0.7-24.el9");
     assert!(wave["slack"].as_i64().unwrap() > 0);
     assert_eq!(value["summary"]["assets"], 3);
     let words = text(&plan);
-    assert!(words.contains("Rollout linux-2026-11-20 (revision 1; routine)"), "{words}");
-    assert!(words.contains("openssl-libs to 1:3.0.7-27.el9 on almalinux 9 x86_64"), "{words}");
+    assert!(
+        words.contains("Rollout linux-2026-11-20 (revision 1; routine)"),
+        "{words}"
+    );
+    assert!(
+        words.contains("openssl-libs to 1:3.0.7-27.el9 on almalinux 9 x86_64"),
+        "{words}"
+    );
 }
 
 #[test]

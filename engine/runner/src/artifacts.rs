@@ -18,7 +18,7 @@ use crate::RunError;
 use crate::repository::Repository;
 
 /// Render targets and hooks: the built-in ones, and the user's folders, which win.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Artifacts {
     /// Parsed packs.
     pub packs: Packs,

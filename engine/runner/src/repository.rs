@@ -1,7 +1,7 @@
 //! The user's repository: read, then loaded.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
 use patchwave_adapters::files::{FileText, read_repository};
@@ -28,19 +28,42 @@ pub struct Repository {
 pub fn open(root: &Path, now: Timestamp) -> Repository {
     let project = read_repository(root, &[PROJECT_FILE.to_owned()], &[]);
     let paths = project_paths(project.resources, now);
-    let files = read_repository(root, &[PROJECT_FILE.to_owned()], &[paths.policies, paths.fleets]);
-    let templates = read_repository(root, &[], &[paths.templates]);
+    let missing = missing_roots(root, &paths);
+    let inside = |path: &String| is_inside(path);
+    let roots: Vec<String> = [paths.policies, paths.fleets].into_iter().filter(inside).collect();
+    let files = read_repository(root, &[PROJECT_FILE.to_owned()], &roots);
+    let templates: Vec<String> = Some(paths.templates).into_iter().filter(inside).collect();
+    let templates = read_repository(root, &[], &templates);
     let mut set = SourceSet::default();
     for file in files.resources {
         set.files.push(SourceFile::from_bytes(file.path, file.bytes));
     }
     for fault in files.faults {
-        set.files.push(SourceFile::unreadable(fault.path, format!("{}; {}", fault.what, fault.help)));
+        let what = fault.what.strip_prefix("it ").unwrap_or(&fault.what);
+        set.files.push(SourceFile::unreadable(fault.path, format!("{what}; {}", fault.help)));
+    }
+    for path in missing {
+        let fault = "does not exist; make the folder, or correct `spec.paths` in patchwave.yaml";
+        set.files.push(SourceFile::unreadable(path, fault));
     }
     let template_files = templates.resources.into_iter().map(|f| f.path).chain(templates.others);
     set.present = files.others.into_iter().chain(template_files).collect::<BTreeSet<String>>();
     let (catalog, diagnostics) = load(&set, now);
     Repository { root: root.to_owned(), set, catalog, diagnostics }
+}
+
+/// Whether a path is one below the root. Any other is a problem of the Project, and is not read.
+fn is_inside(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// Folders of resources that the Project names and that are not there. Those of a default name need not be.
+fn missing_roots(root: &Path, paths: &Paths) -> Vec<String> {
+    let default = Paths::default();
+    let roots = [(&paths.policies, &default.policies), (&paths.fleets, &default.fleets)];
+    let named = roots.into_iter().filter(|(path, default)| path != default).map(|(path, _)| path);
+    named.filter(|path| is_inside(path) && !root.join(path).exists()).cloned().collect()
 }
 
 /// The folders the Project names; the defaults when it cannot be read (its problems are reported by the full load).

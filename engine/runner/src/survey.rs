@@ -41,15 +41,8 @@ pub fn survey(
     before: Option<Survey>,
     now: Timestamp,
 ) -> Result<Survey, RunError> {
-    let view = forge.map(Forge::view).transpose()?.unwrap_or_default();
     let catalog = &repository.catalog;
-    let history = fold(&view, &catalog.project.paths.rollouts).map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.file, f.message)).collect();
-        RunError::new(
-            format!("the forge or its ledger cannot be believed, so nothing is decided:\n  {}", lines.join("\n  ")),
-            "`patchwave audit verify` names every broken line; restore the ledger branch from a clone that has it",
-        )
-    })?;
+    let (view, history) = past(repository, forge)?;
     let (assessment, artifacts) = match before {
         Some(before) if same_for_assessment(&before.history.memory, &history.memory) => {
             (before.assessment, before.artifacts)
@@ -67,6 +60,35 @@ pub fn survey(
         ));
     }
     Ok(Survey { view, history, assessment, plan, artifacts })
+}
+
+/// What has happened so far.
+fn past(repository: &Repository, forge: Option<&dyn Forge>) -> Result<(ForgeView, History), RunError> {
+    let view = forge.map(Forge::view).transpose()?.unwrap_or_default();
+    let history = fold(&view, &repository.catalog.project.paths.rollouts).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.file, f.message)).collect();
+        RunError::new(
+            format!("the forge or its ledger cannot be believed, so nothing is decided:\n  {}", lines.join("\n  ")),
+            "`patchwave audit verify` names every broken line; restore the ledger branch from a clone that has it",
+        )
+    })?;
+    Ok((view, history))
+}
+
+/// As [`survey`], but nothing is planned: the plan is empty, so a plan that cannot be made does not hide what is found.
+///
+/// # Errors
+/// [`RunError`] if the forge or the ledger cannot be believed.
+pub fn findings(
+    repository: &Repository,
+    observed: &Observed,
+    forge: Option<&dyn Forge>,
+    now: Timestamp,
+) -> Result<Survey, RunError> {
+    let (view, history) = past(repository, forge)?;
+    let assessment = assess(&repository.catalog, &observed.observation, &history.memory, now);
+    let plan = Plan { now, ..Plan::default() };
+    Ok(Survey { view, history, assessment, plan, artifacts: Artifacts::default() })
 }
 
 /// Cuts do not change what is found.

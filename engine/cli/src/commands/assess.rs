@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use patchwave_core::assess::Finding;
+use patchwave_core::assess::{Finding, Status};
 use patchwave_core::assess::rows::{csv_header, csv_row, ndjson_row};
 use patchwave_core::observe::Observation;
 use serde_json::{Value, json};
@@ -14,10 +14,10 @@ use crate::exit::{Exit, Failure};
 /// Bytes gathered before they are written out: rows are streamed, never held all at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Shows every open finding; with `all`, assets without one as well.
+/// Shows every open finding; with `all`, assets without one as well, where the format speaks of assets
+/// (`table`, `json`).
 pub fn run(context: &Context, all: bool, format: AssessFormat) -> Result<Exit, Failure> {
-    let look = context.look()?;
-    let observation = &look.observed.observation;
+    let look = context.findings()?;
     match format {
         AssessFormat::Ndjson => stream(context, &look, &[], ndjson_row)?,
         AssessFormat::Csv => {
@@ -25,15 +25,14 @@ pub fn run(context: &Context, all: bool, format: AssessFormat) -> Result<Exit, F
             csv_header(&mut head);
             stream(context, &look, &head, csv_row)?;
         }
-        AssessFormat::Json => json_document(context, &look)?,
+        AssessFormat::Json => json_document(context, &look, all)?,
         AssessFormat::Table => table(context, &look, all)?,
     }
     let remarks = look.survey.assessment.remarks.iter();
     for remark in remarks {
         context.output.say(&format!("{}: {}: {}", remark.asset, remark.status, remark.detail));
     }
-    let _ = observation;
-    Ok(context.exit(&look.observed))
+    Ok(context.exit(&look.observed, &look.survey.assessment))
 }
 
 fn stream(
@@ -54,7 +53,7 @@ fn stream(
     context.output.result(&chunk)
 }
 
-fn json_document(context: &Context, look: &Look) -> Result<(), Failure> {
+fn json_document(context: &Context, look: &Look, all: bool) -> Result<(), Failure> {
     let observation = &look.observed.observation;
     let mut rows = Vec::new();
     for finding in look.survey.assessment.findings(observation) {
@@ -62,19 +61,16 @@ fn json_document(context: &Context, look: &Look) -> Result<(), Failure> {
         ndjson_row(&finding, observation, &mut bytes);
         rows.push(serde_json::from_slice::<Value>(&bytes)?);
     }
+    let assessment = &look.survey.assessment;
     let assets: Vec<Value> = observation
         .assets
         .iter()
-        .zip(&look.survey.assessment.class_of)
-        .map(|(asset, class)| {
-            let remarks: Vec<Value> = look
-                .survey
-                .assessment
-                .remarks
-                .iter()
-                .filter(|r| r.asset == asset.name)
-                .map(|r| json!({"status": r.status, "detail": r.detail}))
-                .collect();
+        .zip(&assessment.class_of)
+        .enumerate()
+        .map(|(index, (asset, class))| {
+            let remarks = assessment.remarks_of(&asset.name).iter();
+            let remarks: Vec<Value> = remarks.map(|r| json!({"status": r.status, "detail": r.detail})).collect();
+            let status = assessment.asset_status(observation, index).filter(|s| all || *s != Status::Compliant);
             json!({
                 "asset": asset.name,
                 "fleet": asset.fleet,
@@ -82,7 +78,7 @@ fn json_document(context: &Context, look: &Look) -> Result<(), Failure> {
                 "lifecycle": asset.lifecycle.as_str(),
                 "observedAt": asset.observed_at.map(|t| t.to_string()),
                 "stale": asset.stale,
-                "status": if asset.observed_at.is_none() { Some("unknown") } else { None },
+                "status": status.map(Status::as_str),
                 "remarks": remarks,
             })
         })
@@ -103,14 +99,32 @@ fn table(context: &Context, look: &Look, all: bool) -> Result<(), Failure> {
             rows += 1;
             table.add_row(row(&finding, observation));
         }
-        if all && !any && asset.observed_at.is_some() {
-            table.add_row([asset.name.as_ref(), "", "", "", "", "", "compliant", "", "", ""]);
+        if all && !any {
+            table.add_row([asset.name.as_ref(), "", "", "", "", "", &whole(look, index), "", "", ""]);
         }
     }
     let mut out = Vec::new();
     writeln!(out, "{}", table.trim_fmt())?;
     writeln!(out, "{rows} findings on {} assets", observation.assets.len())?;
     context.output.result(&out)
+}
+
+/// The status of an asset without findings, with the reason where it is not compliant.
+fn whole(look: &Look, index: usize) -> String {
+    let (observation, assessment) = (&look.observed.observation, &look.survey.assessment);
+    let status = assessment.asset_status(observation, index);
+    let Some(asset) = observation.assets.get(index) else { return String::new() };
+    let remarks = assessment.remarks_of(&asset.name).iter();
+    let reason = |word: &str| remarks.clone().find(|r| *r.status == *word).map(|r| r.detail.as_str());
+    match status {
+        Some(Status::Unknown) => match reason("unknown") {
+            Some(why) => format!("unknown ({why})"),
+            None => "unknown".into(),
+        },
+        Some(status) => status.to_string(),
+        None if reason("no-policy").is_some() => "no-policy".into(),
+        None => asset.lifecycle.as_str().into(),
+    }
 }
 
 fn row(finding: &Finding<'_>, observation: &Observation) -> [String; 10] {

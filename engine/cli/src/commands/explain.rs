@@ -13,7 +13,7 @@ pub fn run(context: &Context, subject: &ExplainSubject) -> Result<Exit, Failure>
         ExplainSubject::Asset { name, format } => (name, None, *format),
         ExplainSubject::Finding { asset, advisory, format } => (asset, Some(advisory.as_str()), *format),
     };
-    let look = context.look()?;
+    let look = context.findings()?;
     let observation = &look.observed.observation;
     let index = observation.assets.iter().position(|a| a.name.eq_ignore_ascii_case(name));
     let Some(index) = index else {
@@ -36,5 +36,5 @@ pub fn run(context: &Context, subject: &ExplainSubject) -> Result<Exit, Failure>
         TextJson::Json => context.output.json(&trace)?,
         TextJson::Text => context.output.text(&trace.to_string())?,
     }
-    Ok(context.exit(&look.observed))
+    Ok(context.exit(&look.observed, &look.survey.assessment))
 }

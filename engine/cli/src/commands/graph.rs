@@ -30,5 +30,5 @@ pub fn run(context: &Context, rollout: Option<&str>, format: GraphFormat) -> Res
             }
         }
     }
-    Ok(context.exit(&look.observed))
+    Ok(context.exit(&look.observed, &look.survey.assessment))
 }

@@ -24,12 +24,15 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use jiff::Timestamp;
 use patchwave_adapters::forge::{Forge, LocalForge};
-use patchwave_core::diag::{Severity, render as diag_render};
+use patchwave_core::assess::Assessment;
+use patchwave_core::diag::{Diagnostics, Severity, render as diag_render};
+use patchwave_core::load::PROJECT_FILE;
 use patchwave_core::load::wire::ForgeType;
+use patchwave_core::source::SourceSet;
 use patchwave_runner::reconcile::Extent;
 use patchwave_runner::repository::{Repository, open};
 use patchwave_runner::sources::{Observed, observe as read_sources};
-use patchwave_runner::survey::{Survey, survey};
+use patchwave_runner::survey::{Survey, findings, survey};
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
@@ -43,6 +46,11 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         output: *output,
     };
     let at = &context;
+    if !matches!(cli.command, Command::Init { .. }) && !context.root.is_dir() {
+        let root = context.root.display();
+        let what = if context.root.exists() { "is not a folder" } else { "does not exist" };
+        return Err(Failure::with_help(format!("{root} {what}"), "`-C` names the root of a repository"));
+    }
     match &cli.command {
         Command::Init { dir } => init::run(at, dir.as_deref()),
         Command::Validate { paths, format } => validate::run(at, paths, *format),
@@ -52,7 +60,9 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Assess { all, format } => assess::run(at, *all, *format),
         Command::Plan { format, out, detailed_exitcode } => plan::run(at, *format, out.as_deref(), *detailed_exitcode),
         Command::Graph { rollout, format } => graph::run(at, rollout.as_deref(), *format),
-        Command::Windows { name, count, format } => windows::run(at, name.as_deref(), *count, *format),
+        Command::Windows { name, count, selector, format } => {
+            windows::run(at, name.as_deref(), *count, selector.as_ref(), *format)
+        }
         Command::Explain { subject } => explain::run(at, subject),
         Command::Render { out } => render::run(at, out.as_deref()),
         Command::Propose { format } => reconcile::run_part(at, Extent::Propose, *format),
@@ -73,11 +83,15 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Sources { format } => targets::sources(at, *format),
         Command::Audit { what } => audit::run(at, what),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "patchwave", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "patchwave", &mut script);
+            output.result(&script)?;
             Ok(Exit::Done)
         }
         Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            output.result(&page)?;
             Ok(Exit::Done)
         }
     }
@@ -108,10 +122,7 @@ impl Context {
     /// The repository, with its problems said. An error among them ends the command.
     pub fn load(&self) -> Result<Repository, Failure> {
         let repository = open(&self.root, self.now);
-        let shown = |severity: Severity| severity == Severity::Error || !self.output.quiet;
-        let mut seen = repository.diagnostics.clone();
-        seen.retain(|d| shown(d.severity));
-        self.output.warn(&diag_render::text::document(&seen, &repository.set, self.output.colour));
+        self.diagnostics(&repository.diagnostics, &repository.set);
         if repository.diagnostics.has_errors() {
             let count = repository.diagnostics.count(Severity::Error);
             let what = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
@@ -121,6 +132,18 @@ impl Context {
             ));
         }
         Ok(repository)
+    }
+
+    /// Problems for people, to standard error; only errors when quiet.
+    pub fn diagnostics(&self, diagnostics: &Diagnostics, set: &SourceSet) {
+        let mut seen = diagnostics.clone();
+        seen.retain(|d| d.severity == Severity::Error || !self.output.quiet);
+        self.output.warn(&diag_render::text::document(&seen, set, self.output.colour));
+        if !self.root.join(PROJECT_FILE).exists()
+            && let Some(above) = self.root.canonicalize().ok().as_deref().and_then(project_above)
+        {
+            self.output.say(&format!("note: {} is a patchwave repository: run with `-C {0}`", above.display()));
+        }
     }
 
     /// Repository and facts, with failed sources said.
@@ -157,11 +180,25 @@ impl Context {
         let forge = self.forge_if_any(&repository)?;
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let survey = survey(&repository, &observed, forge, None, self.now).map_err(said)?;
+        self.said_of_policies(&survey);
+        Ok(Look { repository, observed, survey })
+    }
+
+    /// A look that plans nothing: what is found, and why.
+    pub fn findings(&self) -> Result<Look, Failure> {
+        let (repository, observed) = self.facts()?;
+        let forge = self.forge_if_any(&repository)?;
+        let forge = forge.as_ref().map(|f| f as &dyn Forge);
+        let survey = findings(&repository, &observed, forge, self.now).map_err(said)?;
+        self.said_of_policies(&survey);
+        Ok(Look { repository, observed, survey })
+    }
+
+    fn said_of_policies(&self, survey: &Survey) {
         for note in &survey.assessment.diagnostics {
             let word = if note.error { "error" } else { "warning" };
             self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
         }
-        Ok(Look { repository, observed, survey })
     }
 
     /// The forge, if it is there already.
@@ -183,9 +220,11 @@ impl Context {
         Ok(forge)
     }
 
-    /// How the command ends where nothing else decides: an error if a source failed or two facts contradict.
-    pub fn exit(&self, observed: &Observed) -> Exit {
-        let failed = observed.failures().next().is_some() || observed.observation.notes.iter().any(|n| n.error);
+    /// How the command ends where nothing else decides: an error if a source failed, two facts contradict, or rules do
+    /// (two classes of the same priority).
+    pub fn exit(&self, observed: &Observed, assessment: &Assessment) -> Exit {
+        let mut notes = observed.observation.notes.iter().chain(&assessment.diagnostics);
+        let failed = observed.failures().next().is_some() || notes.any(|n| n.error);
         if failed { Exit::Error } else { Exit::Done }
     }
 
@@ -193,6 +232,11 @@ impl Context {
     pub fn place(&self, path: &Path) -> PathBuf {
         if path.is_absolute() { path.to_owned() } else { self.root.join(path) }
     }
+}
+
+/// The nearest folder above that holds a Project.
+fn project_above(folder: &Path) -> Option<&Path> {
+    folder.ancestors().skip(1).find(|above| above.join(PROJECT_FILE).is_file())
 }
 
 fn only_local(repository: &Repository) -> Result<(), Failure> {

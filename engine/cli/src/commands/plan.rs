@@ -22,7 +22,7 @@ pub fn run(context: &Context, format: PlanFormat, out: Option<&Path>, detailed: 
         PlanFormat::Markdown => context.output.text(&markdown(plan))?,
         PlanFormat::Text => context.output.text(&text(plan))?,
     }
-    match context.exit(&look.observed) {
+    match context.exit(&look.observed, &look.survey.assessment) {
         Exit::Done if detailed && !plan.rollouts.is_empty() => Ok(Exit::Changes),
         exit => Ok(exit),
     }

@@ -51,7 +51,7 @@ fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat
         ReconcileFormat::Json => context.output.json(&document(&run, context))?,
     }
     let changed = !run.done.is_empty() || !run.wanted.is_empty();
-    match context.exit(&observed) {
+    match context.exit(&observed, &run.survey.assessment) {
         Exit::Done if detailed && changed => Ok(Exit::Changes),
         exit => Ok(exit),
     }

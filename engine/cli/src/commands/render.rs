@@ -37,5 +37,5 @@ pub fn run(context: &Context, out: Option<&Path>) -> Result<Exit, Failure> {
         written.written.len(),
         written.unchanged.len()
     ))?;
-    Ok(context.exit(&look.observed))
+    Ok(context.exit(&look.observed, &look.survey.assessment))
 }

@@ -17,7 +17,7 @@ pub fn run(context: &Context, format: TextJson) -> Result<Exit, Failure> {
         TextJson::Json => context.output.json(&document(&look, &decision.remarks))?,
         TextJson::Text => context.output.text(&text(&look, &decision.remarks))?,
     }
-    Ok(context.exit(&look.observed))
+    Ok(context.exit(&look.observed, &look.survey.assessment))
 }
 
 fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {

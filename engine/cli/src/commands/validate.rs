@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use patchwave_core::diag::{Diagnostics, Severity, render};
+use patchwave_core::diag::{Diagnostics, render};
 use patchwave_runner::repository::open;
 
 use super::Context;
-use crate::args::TextJson;
+use crate::args::ValidateFormat;
 use crate::exit::{Exit, Failure};
 
 /// Validates the whole repository and reports what lies in `paths` (everything when empty).
-pub fn run(context: &Context, paths: &[PathBuf], format: TextJson) -> Result<Exit, Failure> {
+pub fn run(context: &Context, paths: &[PathBuf], format: ValidateFormat) -> Result<Exit, Failure> {
     let repository = open(&context.root, context.now);
     let mut diagnostics = repository.diagnostics;
     let wanted: Vec<String> = paths.iter().map(|p| relative(&context.root, p)).collect();
@@ -26,10 +26,15 @@ pub fn run(context: &Context, paths: &[PathBuf], format: TextJson) -> Result<Exi
         });
     }
     match format {
-        TextJson::Json => context.output.json(&render::json::document(&diagnostics))?,
-        TextJson::Text => {
-            context.output.result(render::text::document(&diagnostics, &repository.set, context.output.colour).as_bytes())?;
-            context.output.say(&summary(&diagnostics, repository.set.files.len()));
+        ValidateFormat::Json => context.output.json(&render::json::document(&diagnostics))?,
+        ValidateFormat::Sarif => {
+            context.output.json(&render::sarif::document(&diagnostics, env!("CARGO_PKG_VERSION")))?;
+        }
+        ValidateFormat::Junit => context.output.text(&render::junit::document(&diagnostics, &repository.set))?,
+        ValidateFormat::Github => context.output.text(&render::github::document(&diagnostics))?,
+        ValidateFormat::Text => {
+            context.diagnostics(&diagnostics, &repository.set);
+            context.output.text(&verdict(&diagnostics, repository.set.files.len()))?;
         }
     }
     Ok(if diagnostics.has_errors() { Exit::Error } else { Exit::Done })
@@ -45,12 +50,9 @@ fn relative(root: &Path, path: &Path) -> String {
     chosen.to_string_lossy().trim_start_matches("./").trim_end_matches('/').to_owned()
 }
 
-fn summary(diagnostics: &Diagnostics, files: usize) -> String {
-    let count = |severity| diagnostics.count(severity);
-    format!(
-        "{files} files: {} errors, {} warnings, {} notes",
-        count(Severity::Error),
-        count(Severity::Warning),
-        count(Severity::Info)
-    )
+/// The result in one line; the problems themselves stand on standard error.
+fn verdict(diagnostics: &Diagnostics, files: usize) -> String {
+    let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    let word = if diagnostics.has_errors() { "not valid" } else { "valid" };
+    format!("{word}: {files} read")
 }

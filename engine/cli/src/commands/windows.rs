@@ -1,9 +1,12 @@
 //! `windows`: next openings, and why a window is closed now.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use patchwave_core::diag::nearest_or_list;
-use patchwave_core::load::schedule::window;
+use patchwave_core::load::Catalog;
+use patchwave_core::load::schedule::{freeze, window};
 use patchwave_core::time::{FreezeSet, Opening, Window, ics};
 use serde_json::{Map, Value, json};
 
@@ -11,28 +14,35 @@ use super::Context;
 use crate::args::WindowsFormat;
 use crate::exit::{Exit, Failure};
 
-/// Shows one window, or all.
-pub fn run(context: &Context, name: Option<&str>, count: usize, format: WindowsFormat) -> Result<Exit, Failure> {
+/// Shows one window, or all; with `labels`, as an asset that has them sees it: without its freezes.
+pub fn run(
+    context: &Context,
+    name: Option<&str>,
+    count: usize,
+    labels: Option<&BTreeMap<String, String>>,
+    format: WindowsFormat,
+) -> Result<Exit, Failure> {
     let repository = context.load()?;
     let catalog = &repository.catalog;
     if let Some(name) = name.filter(|n| !catalog.windows.contains_key(*n)) {
         let help = nearest_or_list(name, catalog.windows.keys().map(|k| k.as_ref()));
         return Err(Failure { message: format!("there is no MaintenanceWindow `{name}`"), help });
     }
+    let freezes = labels.map_or(FreezeSet::EMPTY, |labels| freezes_of(context, catalog, labels));
     let mut windows: Vec<(Window, Vec<Opening>)> = Vec::new();
     for resource in catalog.windows.values().filter(|w| name.is_none_or(|n| n == w.name.as_ref())) {
         let window = window(resource, catalog)
             .map_err(|_| Failure::new(format!("window {} cannot be read", resource.name)))?;
-        let openings = window.openings(context.now, &FreezeSet::EMPTY).take(count).collect();
+        let openings = window.openings(context.now, &freezes).take(count).collect();
         windows.push((window, openings));
     }
     let zone = &catalog.zone.0;
     match format {
         WindowsFormat::Json => {
-            let all: Vec<Value> = windows.iter().map(|(w, o)| document(w, o, context.now, zone)).collect();
+            let all: Vec<Value> = windows.iter().map(|(w, o)| document(w, o, &freezes, context.now, zone)).collect();
             context.output.json(&all)?;
         }
-        WindowsFormat::Text => context.output.text(&text(&windows, context.now, zone))?,
+        WindowsFormat::Text => context.output.text(&text(&windows, &freezes, context.now, zone))?,
         WindowsFormat::Ics => {
             let named: Vec<(&str, &[Opening])> = windows.iter().map(|(w, o)| (w.name.as_str(), o.as_slice())).collect();
             context.output.result(ics(&named, context.now).as_bytes())?;
@@ -41,14 +51,29 @@ pub fn run(context: &Context, name: Option<&str>, count: usize, format: WindowsF
     Ok(Exit::Done)
 }
 
+/// The freezes that select an asset with these labels. A condition asks for more than labels, so such a freeze counts as
+/// one that holds, and is said.
+fn freezes_of(context: &Context, catalog: &Catalog, labels: &BTreeMap<String, String>) -> FreezeSet {
+    let get = |key: &str| labels.get(key).map(String::as_str);
+    let selected = catalog.freezes.values().filter(|f| f.spec.selector.as_ref().is_none_or(|s| s.matches(get)));
+    let freezes = selected.map(|f| {
+        if f.spec.when.is_some() {
+            let name = &f.name;
+            context.output.say(&format!("note: labels do not tell whether `when` of the freeze {name} holds; it is taken to hold"));
+        }
+        freeze(catalog, &f.name, &f.spec)
+    });
+    FreezeSet::new(freezes.collect())
+}
+
 /// RFC 3339 with the offset of the project's zone.
 fn local(at: Timestamp, zone: &TimeZone) -> String {
     let offset = zone.to_offset(at);
     at.display_with_offset(offset).to_string()
 }
 
-fn document(window: &Window, openings: &[Opening], now: Timestamp, zone: &TimeZone) -> Value {
-    let status = window.status(now, &FreezeSet::EMPTY);
+fn document(window: &Window, openings: &[Opening], freezes: &FreezeSet, now: Timestamp, zone: &TimeZone) -> Value {
+    let status = window.status(now, freezes);
     let mut out = Map::new();
     out.insert("name".into(), json!(window.name));
     out.insert("closed".into(), json!(status.closed));
@@ -70,10 +95,10 @@ fn document(window: &Window, openings: &[Opening], now: Timestamp, zone: &TimeZo
     Value::Object(out)
 }
 
-fn text(windows: &[(Window, Vec<Opening>)], now: Timestamp, zone: &TimeZone) -> String {
+fn text(windows: &[(Window, Vec<Opening>)], freezes: &FreezeSet, now: Timestamp, zone: &TimeZone) -> String {
     let mut out = String::new();
     for (window, openings) in windows {
-        let status = window.status(now, &FreezeSet::EMPTY);
+        let status = window.status(now, freezes);
         let state = match &status.reason {
             Some(reason) if status.closed => format!("closed: {reason}"),
             _ if status.closed => "closed".to_owned(),

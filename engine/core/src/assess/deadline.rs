@@ -12,7 +12,8 @@ use super::case::Case;
 use super::rules::{Policy, rule_name};
 use super::scope::Answer;
 use super::trace::Steps;
-use crate::load::wire::{BurnDown, Clock, Exposure, Lane, SlaRule, SlaWithin, UnknownDate};
+use crate::load::Resource;
+use crate::load::wire::{BurnDown, Clock, Exposure, Lane, SlaPolicySpec, SlaRule, SlaWithin, UnknownDate};
 use crate::name::{Amount, Severity};
 use crate::time::Boundary;
 
@@ -129,6 +130,9 @@ fn clocked(
             of_policy: true,
         };
     };
+    if sla.spec.table.is_some() {
+        return tabled(case, sla, steps);
+    }
     let chosen = choose(policy, case, exploited, steps);
     let clock = chosen.clock.unwrap_or(sla.spec.clock);
     let mut unknown = chosen.unknown;
@@ -197,6 +201,24 @@ fn clocked(
         (fact, place(policy, case, &ruling))
     });
     ruling
+}
+
+/// An SLA written as a decision table has no answer until tables are built; its default is for what the table leaves
+/// open, so taking that for everything would make findings look on time that are not.
+fn tabled(case: &Case<'_>, sla: &Resource<SlaPolicySpec>, steps: &mut Steps) -> Ruling {
+    let place = case.rules.placed(sla, "/spec/table");
+    let why = format!("decision tables are not built yet: SlaPolicy `{}`{place} gives no deadline", sla.name);
+    steps.say("rule", || (why.clone(), case.rules.at(sla, "/spec/table")));
+    Ruling {
+        rule: "table".into(),
+        lane: Lane::Routine,
+        start: None,
+        deadline: None,
+        unknown: Some(why),
+        within: SlaWithin::NextCycle,
+        pointer: "/spec/table".into(),
+        of_policy: false,
+    }
 }
 
 fn undated(clock: Clock) -> String {
@@ -269,13 +291,8 @@ fn choose(policy: &Policy<'_>, case: &Case<'_>, exploited: bool, steps: &mut Ste
     }
     let outcome = sla.map(|(spec, _)| &spec.default);
     steps.say("rule", || {
-        let table = if sla.is_some_and(|(spec, _)| spec.table.is_some()) {
-            " (decision tables are not built yet)"
-        } else {
-            ""
-        };
         (
-            format!("no rule matches: the default{table}"),
+            "no rule matches: the default".into(),
             sla.map_or_else(String::new, |(_, s)| case.rules.at(s, "/spec/default")),
         )
     });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::load::wire::Lane;
+use crate::load::wire::{Lane, Lifecycle};
 use crate::observe::{Asset, Observation};
 use crate::version::Scheme;
 
@@ -34,6 +34,9 @@ pub struct Hit {
     pub fixed: Option<Arc<str>>,
     /// Source package of the installed package, if known: targets are coherent per source.
     pub source: Option<Arc<str>>,
+    /// Version of that source package, where it is known not to be `installed`. `fixed` is then mostly a version of the
+    /// source as well, and which version of the binary package has the fix is not known.
+    pub source_version: Option<Arc<str>>,
 }
 
 /// First match wins, in this order.
@@ -167,9 +170,9 @@ pub struct Judgement {
     pub deadline: Option<Timestamp>,
     /// Lane.
     pub lane: Lane,
-    /// The policy whose deadline is the earliest; none when no policy claims the finding.
+    /// The policy that carries it, or would; none when no policy claims the finding.
     pub policy: Option<Arc<str>>,
-    /// Its SlaPolicy.
+    /// The SlaPolicy that gave the deadline: that of the policy whose deadline is the earliest.
     pub sla: Option<Arc<str>>,
     /// The rule that gave the deadline: its name, `#3` without a name, or `default`.
     pub rule: Option<Arc<str>>,
@@ -186,13 +189,16 @@ pub struct Judgement {
 impl Judgement {
     /// Whether a rollout may carry it: approved and open.
     pub fn is_planned(&self) -> bool {
-        self.policy.is_some()
-            && self.unplanned.is_none()
-            && (self.planned_from_stale
-                || matches!(
-                    self.status,
-                    Status::Due | Status::AtRisk | Status::Breached | Status::PendingReboot
-                ))
+        self.policy.is_some() && self.unplanned.is_none() && self.is_open()
+    }
+
+    /// Whether its status alone would let a rollout carry it.
+    pub fn is_open(&self) -> bool {
+        self.planned_from_stale
+            || matches!(
+                self.status,
+                Status::Due | Status::AtRisk | Status::Breached | Status::PendingReboot
+            )
     }
 }
 
@@ -268,6 +274,30 @@ impl Assessment {
                 judgement: self.judgements.get(row.judgement as usize)?,
             })
         })
+    }
+
+    /// The remarks on one asset.
+    pub fn remarks_of(&self, asset: &str) -> &[Remark] {
+        let from = self.remarks.partition_point(|r| *r.asset < *asset);
+        let rest = self.remarks.get(from..).unwrap_or_default();
+        let count = rest.partition_point(|r| *r.asset == *asset);
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// What can be said of an asset as a whole: `unknown` where a fact or the coverage to judge it is missing, `compliant`
+    /// where it was judged and nothing was found. None where its findings speak for it, and where nobody looks at it:
+    /// retired, or in no policy (a remark says so).
+    pub fn asset_status(&self, observation: &Observation, asset_index: usize) -> Option<Status> {
+        let asset = observation.assets.get(asset_index)?;
+        if asset.lifecycle == Lifecycle::Retired {
+            return None;
+        }
+        let remarks = self.remarks_of(&asset.name);
+        let said = |status: &str| remarks.iter().any(|r| *r.status == *status);
+        if asset.observed_at.is_none() || asset.stale || said("unknown") {
+            return Some(Status::Unknown);
+        }
+        (self.rows(asset_index).is_empty() && !said("no-policy")).then_some(Status::Compliant)
     }
 
     /// Every finding, by asset, then by hit. Compliant ones are not among them.

@@ -13,7 +13,7 @@ use super::rules::Policy;
 use super::scope::Answer;
 use super::trace::Steps;
 use crate::load::wire::{AdvisoryType, Exposure, Mode, PatchPolicySpec};
-use crate::name::Amount;
+use crate::name::{Amount, Severity};
 
 /// What one policy says of a finding.
 struct Claim<'a> {
@@ -60,20 +60,18 @@ pub(super) fn judge(case: &Case<'_>, steps: &mut Steps) -> Option<Judged> {
         )
     };
     let (_, winner) = claims.iter().min_by_key(order)?;
+    let binding = earliest(winner, &claims);
     let conflict = conflict(&claims);
     explain_losers(case, winner, &claims, steps);
-    let timeliness = claims
-        .iter()
-        .map(|(_, c)| c.timeliness)
-        .max()
-        .unwrap_or(winner.timeliness);
-    let (status, detail) = status(case, winner, &relief, steps);
+    explain_binding(case, winner, binding, steps);
+    let timeliness = binding.timeliness;
+    let (status, detail) = status(case, winner, timeliness, &relief, steps);
     let (status, detail, planned_from_stale) = stale(case, status, detail, winner, steps);
     let unplanned = match &conflict {
         Some(_) => Some(Unplanned::Conflict),
         None => winner.policy.unplanned(),
     };
-    let conflicting = conflict.map(|(a, b)| conflict_words(case, a, b));
+    let conflicting = conflict.map(|(a, b, field)| conflict_words(case, a, b, field));
     let advice = "give them the same, or let one of them exclude what the other claims";
     let mut notes: Vec<String> = conflicting.iter().map(|words| format!("{words}; {advice}")).collect();
     notes.extend(claims.iter().filter_map(|(_, c)| c.unknown.clone()));
@@ -84,18 +82,57 @@ pub(super) fn judge(case: &Case<'_>, steps: &mut Steps) -> Option<Judged> {
     let judgement = Judgement {
         status,
         timeliness,
-        clock_start: winner.ruling.start,
-        deadline: winner.ruling.deadline,
+        clock_start: binding.ruling.start,
+        deadline: binding.ruling.deadline,
         lane: winner.ruling.lane,
         policy: Some(Arc::clone(&winner.policy.resource.name)),
-        sla: winner.policy.sla.map(|s| Arc::clone(&s.name)),
-        rule: Some(Arc::clone(&winner.ruling.rule)),
+        sla: binding.policy.sla.map(|s| Arc::clone(&s.name)),
+        rule: Some(Arc::clone(&binding.ruling.rule)),
         decision: decision(case, winner.policy),
         planned_from_stale,
         unplanned,
-        detail: conflicting.or(detail).map(Arc::from),
+        detail: conflicting
+            .map(|words| joined(words, relief.partial.as_deref()))
+            .or(detail)
+            .map(Arc::from),
     };
     Some(Judged { judgement, notes })
+}
+
+/// The claim whose deadline is the earliest: it binds whichever policy carries the finding, so that a hold cannot move it.
+/// A policy that only observes, or that cannot be heard, binds nobody but itself.
+fn earliest<'c, 'a>(winner: &'c Claim<'a>, claims: &'c [(usize, Claim<'a>)]) -> &'c Claim<'a> {
+    let counts = |claim: &&Claim<'_>| {
+        claim.ruling.deadline.is_some() && claim.unknown.is_none() && claim.policy.spec().mode != Mode::Observe
+    };
+    if winner.unknown.is_some() || winner.policy.spec().mode == Mode::Observe {
+        return winner;
+    }
+    let carried_first = |claim: &&Claim<'_>| (claim.ruling.deadline, !std::ptr::eq(*claim, winner));
+    let real = claims.iter().map(|(_, claim)| claim).filter(counts);
+    real.min_by_key(carried_first).unwrap_or(winner)
+}
+
+fn explain_binding(case: &Case<'_>, winner: &Claim<'_>, binding: &Claim<'_>, steps: &mut Steps) {
+    if std::ptr::eq(winner, binding) {
+        return;
+    }
+    steps.say("deadline", || {
+        let (carrier, earliest) = (&winner.policy.resource.name, &binding.policy.resource.name);
+        let deadline = binding.ruling.deadline.map_or_else(String::new, |d| d.to_string());
+        (
+            format!("the deadline of policy `{earliest}` is the earliest and binds, though `{carrier}` carries it: {deadline}"),
+            case.rules.at(binding.policy.resource, "/spec/sla"),
+        )
+    });
+}
+
+/// A detail and what else must not be lost.
+fn joined(detail: String, more: Option<&str>) -> String {
+    match more {
+        Some(more) => format!("{detail}; {more}"),
+        None => detail,
+    }
 }
 
 fn decision(case: &Case<'_>, policy: &Policy<'_>) -> super::finding::Decision {
@@ -133,6 +170,16 @@ fn claim_of<'a>(
         (_, Answer::Unknown(why)) => Some(why.to_string()),
         _ => ruling.unknown.clone(),
     };
+    if case.advisory.severity == Severity::Unknown {
+        steps.say("severity", || {
+            let at = policy.sla.map_or_else(String::new, |sla| case.rules.at(sla, "/spec/unknownSeverity"));
+            let counted = policy.severity(Severity::Unknown);
+            (
+                format!("policy `{name}`: the severity is unknown and counts as {counted} (`unknownSeverity`)"),
+                at,
+            )
+        });
+    }
     let at_risk = policy.sla.map_or(Amount::Share(7_500), |s| s.spec.at_risk);
     let timeliness = deadline::timeliness(&ruling, at_risk, case.rules.now);
     let held = claim::held(policy, case, steps);
@@ -165,32 +212,33 @@ fn manual(policy: &PatchPolicySpec, case: &Case<'_>) -> Option<AdvisoryType> {
         .find(|kind| policy.release.manual.contains(kind))
 }
 
-/// Two policies whose claims on one finding cannot both be followed. Policies that only observe claim nothing; a hold
-/// does not undo a claim, it only ends later.
-fn conflict(claims: &[(usize, Claim<'_>)]) -> Option<(usize, usize)> {
+/// Two policies whose claims on one finding cannot both be followed, and the first field they differ in. Policies that
+/// only observe claim nothing; a hold does not undo a claim, it only ends later.
+fn conflict(claims: &[(usize, Claim<'_>)]) -> Option<(usize, usize, &'static str)> {
     let mut real = claims.iter().filter(|(_, c)| c.policy.spec().mode != Mode::Observe);
     let (first, a) = real.next()?;
-    let differs = |b: &PatchPolicySpec| {
-        let a = a.policy.spec();
-        a.rollout != b.rollout || a.strategy != b.strategy || a.requires != b.requires
-    };
-    real.find(|(_, c)| differs(c.policy.spec()))
-        .map(|(second, _)| (*first, *second))
+    let a = a.policy.spec();
+    real.find_map(|(second, b)| Some((*first, *second, difference(a, b.policy.spec())?)))
+}
+
+fn difference(a: &PatchPolicySpec, b: &PatchPolicySpec) -> Option<&'static str> {
+    let fields = [
+        ("rollout", a.rollout != b.rollout),
+        ("strategy", a.strategy != b.strategy),
+        ("requires", a.requires != b.requires),
+    ];
+    fields.into_iter().find_map(|(field, differs)| differs.then_some(field))
 }
 
 /// What is refused and which lines decide.
-fn conflict_words(case: &Case<'_>, a: usize, b: usize) -> String {
+fn conflict_words(case: &Case<'_>, a: usize, b: usize, field: &str) -> String {
     let side = |index: usize| {
         case.rules.policies.get(index).map_or_else(String::new, |policy| {
-            let place = case.rules.placed(policy.resource, "/spec/rollout");
+            let place = case.rules.placed(policy.resource, &format!("/spec/{field}"));
             format!("`{}`{place}", policy.resource.name)
         })
     };
-    format!(
-        "refused: policies {} and {} claim it with different rollout, strategy or requires",
-        side(a),
-        side(b)
-    )
+    format!("refused: policies {} and {} claim it with different `{field}`", side(a), side(b))
 }
 
 fn explain_losers(case: &Case<'_>, winner: &Claim<'_>, claims: &[(usize, Claim<'_>)], steps: &mut Steps) {
@@ -214,7 +262,13 @@ fn explain_losers(case: &Case<'_>, winner: &Claim<'_>, claims: &[(usize, Claim<'
 }
 
 /// The first status that applies, in the order of [`Status`], leaving staleness to [`stale`].
-fn status(case: &Case<'_>, claim: &Claim<'_>, relief: &Relief, steps: &mut Steps) -> (Status, Option<String>) {
+fn status(
+    case: &Case<'_>,
+    claim: &Claim<'_>,
+    timeliness: Timeliness,
+    relief: &Relief,
+    steps: &mut Steps,
+) -> (Status, Option<String>) {
     let mut candidates: Vec<(Status, String)> = Vec::new();
     candidates.extend(relief.closed.clone());
     if let Some(engine) = live_patched(case) {
@@ -263,13 +317,11 @@ fn status(case: &Case<'_>, claim: &Claim<'_>, relief: &Relief, steps: &mut Steps
     let first = candidates.into_iter().min_by_key(|(status, _)| *status);
     let (status, detail) = match first {
         Some((status, detail)) => (status, Some(detail)),
-        None => (of_time(claim.timeliness), None),
+        None => (of_time(timeliness), None),
     };
-    let detail = match (&relief.partial, status) {
-        (Some(partial), Status::PendingReboot | Status::Breached | Status::AtRisk | Status::Due) => {
-            Some(partial.clone())
-        }
-        _ => detail,
+    let detail = match detail {
+        Some(detail) => Some(joined(detail, relief.partial.as_deref())),
+        None => relief.partial.clone(),
     };
     (status, detail)
 }

@@ -33,6 +33,7 @@ fn releases_find_their_packages() {
         version,
         arch,
         source: "",
+        source_version: "",
         module: "",
     };
     for (package, release, expected) in [

@@ -20,6 +20,8 @@ pub(super) struct Installed<'a> {
     pub(super) version: &'a str,
     pub(super) arch: &'a str,
     pub(super) source: &'a str,
+    /// Version of the source package, where it is not `version`.
+    pub(super) source_version: &'a str,
     pub(super) module: &'a str,
 }
 
@@ -99,10 +101,14 @@ impl<'o> FixIndex<'o> {
         } else {
             installed.source
         };
+        let signed = signed_source(source);
+        let names = [(false, installed.name), (true, source)].into_iter();
+        let names: Vec<(bool, &str)> = names.chain(signed.as_deref().map(|name| (true, name))).collect();
         let mut found: Vec<(u32, &Fix)> = Vec::new();
         for release in [Some(major), None] {
-            for (by_source, name) in [(false, installed.name), (true, source)] {
-                let fixes = self.fixes.get(&(os_id, release, by_source, name)).into_iter().flatten();
+            for (by_source, name) in &names {
+                let fixes = self.fixes.get(&(os_id, release, *by_source, *name));
+                let fixes = fixes.into_iter().flatten();
                 found.extend(fixes.filter(|(_, fix)| arch_applies(fix, installed.arch)));
             }
         }
@@ -123,7 +129,7 @@ impl<'o> FixIndex<'o> {
                 .map(|(_, fix)| *fix)
                 .filter(|f| f.ecosystem.scheme == scheme)
                 .collect();
-            if let Some(verdict) = verdict(scheme, &fixes, installed) {
+            if let Some(verdict) = verdict_of(scheme, fixes, installed) {
                 previous = id;
                 matches.push(Match {
                     advisory: *advisory,
@@ -143,6 +149,33 @@ fn arch_applies(fix: &Fix, installed: &str) -> bool {
     fix.arch
         .as_deref()
         .is_none_or(|arch| any(arch) || any(installed) || arch == installed)
+}
+
+/// The source whose code a signed kernel image is: Debian and Ubuntu build the image of `linux` and sign it in a source
+/// of its own (`linux-signed-amd64` on Debian, `linux-signed-aws` for `linux-aws` on Ubuntu), while their advisories
+/// speak of the unsigned source. The signed binary has the version of the unsigned source, its own source has not
+/// (`6.1.76+1`).
+fn signed_source(source: &str) -> Option<String> {
+    const ARCHITECTURES: [&str; 3] = ["-amd64", "-arm64", "-i386"];
+    let rest = source.strip_prefix("linux-signed")?;
+    let flavour = ARCHITECTURES.iter().find_map(|arch| rest.strip_suffix(arch)).unwrap_or(rest);
+    (flavour.is_empty() || flavour.starts_with('-')).then(|| format!("linux{flavour}"))
+}
+
+/// Fixes for the source package are versions of the source, and binary packages may count otherwise; the others are
+/// compared with the binary version. What an advisory says of the binary itself comes first.
+fn verdict_of(scheme: Scheme, fixes: Vec<&Fix>, installed: &Installed<'_>) -> Option<Verdict> {
+    if installed.source_version.is_empty() {
+        return verdict(scheme, &fixes, installed);
+    }
+    let (of_source, own): (Vec<&Fix>, Vec<&Fix>) = fixes
+        .into_iter()
+        .partition(|fix| fix.by_source && *fix.package == *installed.source);
+    let built_from = Installed {
+        version: installed.source_version,
+        ..*installed
+    };
+    verdict(scheme, &own, installed).or_else(|| verdict(scheme, &of_source, &built_from))
 }
 
 /// None when no fix is for this kind of build (plain or modular, or its stream).

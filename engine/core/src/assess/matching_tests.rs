@@ -7,6 +7,7 @@ const PLAIN: Installed<'_> = Installed {
     version: "1-1",
     arch: "x86_64",
     source: "",
+    source_version: "",
     module: "",
 };
 
@@ -215,6 +216,66 @@ fn source_names_are_used_where_the_feed_uses_them() {
         }),
         ["D"]
     );
+}
+
+/// `binary version / source source version` against a fix of that source.
+fn of_source(name: &str, version: &str, source: &str, source_version: &str, fix: Fix) -> String {
+    let mut world = World::empty();
+    world.advisory("D", vec![fix]);
+    let index = FixIndex::new(&world.observation, world.now);
+    let installed = Installed {
+        name,
+        version,
+        arch: "amd64",
+        source,
+        source_version,
+        ..PLAIN
+    };
+    let matches = index.matches("debian", "12", &installed);
+    match matches.first().map(|m| &m.verdict) {
+        None => "-".into(),
+        Some(Verdict::Affected(Some(fixed), _)) => format!("affected {fixed}"),
+        Some(Verdict::Fixed(_)) => "fixed".into(),
+        Some(other) => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_fix_of_the_source_is_compared_with_the_version_of_the_source() {
+    let fix = || deb("shadow", "1:4.13+dfsg1-2");
+    for (version, source_version, expected) in [
+        ("1:4.13+dfsg1-1", "", "affected 1:4.13+dfsg1-2"),
+        // The binary counts for itself: older by its own number, and newer by it.
+        ("0.9-1", "1:4.13+dfsg1-2", "fixed"),
+        ("9:9-1", "1:4.13+dfsg1-1", "affected 1:4.13+dfsg1-2"),
+        // Rebuilt without a change of the source.
+        ("1:4.13+dfsg1-1+b1", "1:4.13+dfsg1-1", "affected 1:4.13+dfsg1-2"),
+    ] {
+        assert_eq!(of_source("login", version, "shadow", source_version, fix()), expected, "{version} {source_version}");
+    }
+    let own = Fix {
+        by_source: false,
+        ..deb("login", "2-1")
+    };
+    assert_eq!(of_source("login", "1-1", "shadow", "9-1", own), "affected 2-1", "the binary's own fix");
+}
+
+#[test]
+fn signed_kernels_are_those_of_the_unsigned_source() {
+    let image = "linux-image-6.1.0-18-amd64";
+    let hits = |fixed: &str| of_source(image, "6.1.76-1", "linux-signed-amd64", "6.1.76+1", deb("linux", fixed));
+    assert_eq!(hits("6.1.76-2"), "affected 6.1.76-2", "6.1.76+1 would be above it");
+    assert_eq!(hits("6.1.76-1"), "fixed");
+    for (source, expected) in [
+        ("linux-signed-amd64", Some("linux")),
+        ("linux-signed-6.1-arm64", Some("linux-6.1")),
+        ("linux-signed", Some("linux")),
+        ("linux-signed-aws", Some("linux-aws")),
+        ("linux-signedness", None),
+        ("linux", None),
+    ] {
+        assert_eq!(signed_source(source).as_deref(), expected, "{source}");
+    }
 }
 
 proptest! {

@@ -7,6 +7,7 @@
 
 mod case;
 mod claim;
+mod claims;
 mod deadline;
 mod decision;
 mod display;
@@ -38,6 +39,7 @@ mod rules_tests;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use claims::Claims;
 pub use explain::{FindingTrace, Trace, explain};
 pub use finding::*;
 pub use rules::recurrence;
@@ -72,7 +74,8 @@ use crate::observe::{Asset, Observation};
 /// - `next-cycle` under a policy without cadence takes the SLA's default, if that is a duration, else the finding is
 ///   `unknown`.
 /// - Where several policies claim a finding, one that would carry it beats one that holds it back or only observes;
-///   among those the earliest deadline wins. `timeliness` is the worst of all, so a hold cannot hide a breach.
+///   among those the earliest deadline wins. The deadline and `timeliness` are those of the earliest of all that do
+///   more than observe, so a hold cannot hide a breach; the lane is that of the policy that carries it.
 pub fn assess(catalog: &Catalog, observation: &Observation, memory: &Memory, now: Timestamp) -> Assessment {
     let rules = Rules::new(catalog, observation, memory, now);
     let scoped = scopes(&rules, observation);
@@ -105,9 +108,11 @@ pub fn classes(catalog: &Catalog, observation: &Observation) -> Vec<Option<Arc<s
 
 /// The names of the policies in whose scope each asset is, in order of the observation; each list sorted.
 pub fn scope(catalog: &Catalog, observation: &Observation) -> Vec<Vec<Arc<str>>> {
-    let memory = Memory::default();
-    let rules = Rules::new(catalog, observation, &memory, Timestamp::UNIX_EPOCH);
-    let scoped = scopes(&rules, observation);
+    // Neither time nor memory bears on a scope.
+    Claims::new(catalog, observation, &Memory::default(), Timestamp::UNIX_EPOCH).scope()
+}
+
+fn scope_names(rules: &Rules<'_>, scoped: &Scoped) -> Vec<Vec<Arc<str>>> {
     let name = |index: &usize| rules.policies.get(*index).map(|p| Arc::clone(&p.resource.name));
     let policies_of = |profile: &u32| {
         let profile = scoped.profiles.get(*profile as usize);

@@ -191,6 +191,7 @@ pub(super) fn installed(observation: &Observation, package: Package) -> Installe
         version: text(package.version),
         arch: text(package.arch),
         source: text(package.source),
+        source_version: text(package.source_version),
         module: text(package.module),
     }
 }
@@ -213,6 +214,7 @@ pub(super) fn hit(
         installed: package.version.into(),
         fixed,
         source: Some(package.source).filter(|s| !s.is_empty()).map(Arc::from),
+        source_version: Some(package.source_version).filter(|s| !s.is_empty()).map(Arc::from),
     }
 }
 
@@ -222,7 +224,7 @@ pub(super) fn newer(observation: &Observation, a: (u32, PackageId), b: (u32, Pac
     let texts = |id: PackageId| {
         let package = observation.tables.package(id);
         let i = installed(observation, package);
-        (package.state, i.version, i.module, i.source)
+        (package.state, i.version, i.module, i.source, i.source_version)
     };
     a.0.cmp(&b.0).then_with(|| texts(b.1).cmp(&texts(a.1))) == Ordering::Greater
 }

@@ -8,6 +8,7 @@ use super::rules::Rules;
 use super::scope::{Answer, ClassChoice};
 use super::{Remark, Scoped, coverage};
 use crate::load::wire::Lifecycle;
+use crate::name::Severity;
 use crate::observe::{Asset, Note, Observation};
 
 /// Remarks of every asset, sorted, and notes about rules, each once with the first asset it concerns.
@@ -121,7 +122,7 @@ pub(super) fn say(
             }
         })
         .collect();
-    notes.extend(table_notes(rules));
+    notes.extend(severity_notes(rules, observation));
     remarks.sort();
     (remarks, notes)
 }
@@ -203,28 +204,25 @@ fn facts_remark(observation: &Observation, asset: &Asset, say: &mut impl FnMut(&
     }
 }
 
-/// An SLA written as a decision table gives its default until tables are built; never silently.
-fn table_notes(rules: &Rules<'_>) -> Vec<Note> {
-    let mut notes = BTreeMap::new();
-    for sla in rules
-        .policies
+/// How many standing advisories of each source state no severity: rules judge them by `unknownSeverity`.
+fn severity_notes(rules: &Rules<'_>, observation: &Observation) -> Vec<Note> {
+    let mut counts: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+    let standing = observation
+        .advisories
         .iter()
-        .filter_map(|p| p.sla)
-        .filter(|s| s.spec.table.is_some())
-    {
-        let at = rules.placed(sla, "/spec/table");
-        let message = format!(
-            "decision tables are not built yet: findings under SlaPolicy `{}`{at} get its default",
-            sla.name
-        );
-        notes.insert(
-            Arc::clone(&sla.name),
-            Note {
-                error: false,
-                subject: Arc::clone(&sla.name),
-                message,
-            },
-        );
+        .filter(|a| a.severity == Severity::Unknown && a.withdrawn.is_none_or(|at| at > rules.now));
+    for advisory in standing {
+        *counts.entry(&advisory.provenance.source).or_default() += 1;
     }
-    notes.into_values().collect()
+    let note = |(source, count): (&Arc<str>, usize)| {
+        let what = if count == 1 { "1 advisory".into() } else { format!("{count} advisories") };
+        Note {
+            error: false,
+            subject: Arc::clone(source),
+            message: format!(
+                "{what} without severity: satisfies every `atLeast`, and SLA rules count it as `unknownSeverity`"
+            ),
+        }
+    };
+    counts.into_iter().map(note).collect()
 }

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::tests::{deadline, one, openssl, planned, status};
-use super::world::{World, at, exploited, line};
+use super::world::{World, at, exploited, line, rpm};
 use super::*;
 use crate::load::wire::Lifecycle;
+use crate::name::Severity;
 
 #[test]
 fn include_is_any_of_and_exclude_takes_out_again() {
@@ -173,13 +174,14 @@ fn of_several_policies_the_earliest_deadline_wins() {
         json!({"sla": "fast", "holds": [{"packages": ["*"], "until": "2027-01-01"}]}),
     );
     assert!(
-        line(&world).ends_with("due on-time high 2026-11-25T00:00:00Z p"),
-        "a hold binds its own policy: {}",
+        line(&world).ends_with("due on-time default 2026-11-23T00:00:00Z p"),
+        "a hold binds its own policy, and moves no deadline: {}",
         line(&world)
     );
+    assert!(planned(&world));
     world.now = at("2026-11-23T00:00:01Z");
     assert!(
-        line(&world).contains("due breached"),
+        line(&world).contains("breached breached default 2026-11-23T00:00:00Z p"),
         "and hides no breach: {}",
         line(&world)
     );
@@ -189,17 +191,16 @@ fn of_several_policies_the_earliest_deadline_wins() {
 
 #[test]
 fn policies_that_cannot_both_be_followed_are_refused() {
-    for other in [
-        json!({"rollout": "other"}),
-        json!({"strategy": "latest"}),
-        json!({"requires": {"reversible": "exact"}}),
+    for (field, other) in [
+        ("rollout", json!({"rollout": "other"})),
+        ("strategy", json!({"strategy": "latest"})),
+        ("requires", json!({"requires": {"reversible": "exact"}})),
     ] {
         let mut world = one();
         world.policy("q", other);
-        assert!(
-            status(&world).starts_with("due: refused: policies `p` and `q` claim it"),
-            "{}",
-            status(&world)
+        assert_eq!(
+            status(&world),
+            format!("due: refused: policies `p` and `q` claim it with different `{field}`")
         );
         assert!(!planned(&world));
         assert_eq!(world.assess().diagnostics.len(), 1);
@@ -349,11 +350,73 @@ fn decision_tables_are_never_silently_skipped() {
         "s",
         json!({"table": {"pack": "cisa-bod-26-04"}, "outcomes": {}, "default": {"within": "60d"}}),
     );
-    let notes = world.assess().diagnostics;
-    assert!(
-        notes[0].message.contains("decision tables are not built yet"),
-        "{notes:?}"
+    assert_eq!(
+        status(&world),
+        "unknown: decision tables are not built yet: SlaPolicy `s` gives no deadline"
     );
+    assert!(!planned(&world));
+    let notes = world.assess().diagnostics;
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    world.observation.assets[0].stale = true;
+    assert!(!planned(&world), "an old observation does not make a table");
+}
+
+#[test]
+fn what_is_excepted_in_part_is_said_beside_any_status() {
+    let mut world = one();
+    world.exception("e", json!({"advisories": ["CVE-2026-1"]}));
+    assert_eq!(status(&world), "due: 1 of 2 CVEs excepted");
+    world.policy("p", json!({"holds": [{"packages": ["*"], "until": "2027-01-01"}]}));
+    assert_eq!(
+        status(&world),
+        "held: held by policy `p` until 2027-01-01; 1 of 2 CVEs excepted"
+    );
+    world.policy("p", json!({"release": {"manual": ["security"]}}));
+    assert!(status(&world).ends_with("advisories; 1 of 2 CVEs excepted"), "{}", status(&world));
+    world.policy("p", json!({}));
+    world.policy("q", json!({"rollout": "other"}));
+    assert!(status(&world).ends_with("`rollout`; 1 of 2 CVEs excepted"), "{}", status(&world));
+}
+
+#[test]
+fn an_unknown_severity_is_said_once_a_source_and_in_the_trace() {
+    let mut world = one();
+    world.advisory("A-2", vec![rpm("other", "2-1")]).severity = Severity::Unknown;
+    world.observation.advisories[0].severity = Severity::Unknown;
+    let assessment = world.assess();
+    let notes: Vec<_> = assessment.diagnostics.iter().map(|n| n.message.as_str()).collect();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].starts_with("2 advisories without severity"), "{notes:?}");
+    let trace = explain(&world.catalog, &world.observation, &world.memory, world.now, 0, None).unwrap();
+    let said = |step: &Step| step.what == "severity" && step.fact.contains("counts as high");
+    assert!(trace.findings[0].steps.iter().any(said), "{trace}");
+}
+
+#[test]
+fn only_an_asset_that_was_judged_is_compliant() {
+    let mut world = one();
+    world.observation.advisories.clear();
+    world.asset("never", &[], &[]).observed_at = None;
+    world.asset("old", &[], &[]).stale = true;
+    world.asset("retired", &[], &[]).lifecycle = Lifecycle::Retired;
+    world.asset("uncovered", &[], &[]).facts.os.as_mut().unwrap().version = "7.9".into();
+    let standing = |world: &World| {
+        let assessment = world.assess();
+        let assets = world.observation.assets.iter().enumerate();
+        assets
+            .map(|(index, asset)| {
+                let status = assessment.asset_status(&world.observation, index);
+                format!("{} {}", asset.name, status.map_or("-", Status::as_str))
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        standing(&world),
+        ["a compliant", "never unknown", "old unknown", "retired -", "uncovered unknown"]
+    );
+    assert_eq!(standing(&one()), ["a -"], "its finding speaks");
+    world.policy("p", json!({"scope": {"selector": {"matchLabels": {"x": "y"}}}}));
+    assert_eq!(standing(&world)[0], "a -", "nobody looks at it");
 }
 
 #[test]

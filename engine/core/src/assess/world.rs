@@ -152,6 +152,7 @@ impl World {
                     version: tables.intern(version),
                     arch: tables.intern(arch),
                     source: tables.intern(source),
+                    source_version: crate::observe::Symbol::default(),
                     module: tables.intern(module),
                     held: false,
                     state: PackageState::Installed,

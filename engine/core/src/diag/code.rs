@@ -106,6 +106,9 @@ codes! {
     HoldOver "PW0518" Warning "hold has ended" "A hold that keeps nothing back any more."
     CutBeforeRelease "PW0519" Warning "cut before the vendor's release" "A cadence that cuts on Patch Tuesday before Microsoft has released."
     AssetUncovered "PW0520" Warning "asset without a class" "A listed asset that no asset class selects by its labels."
+    OverrideTooBroad "PW0521" Warning "override of everything" "An override that names no freeze, window or policy, and so lifts them all."
+    WaveNeedsOpenings "PW0522" Warning "wave needs several openings" "A wave whose batches do not fit into one opening of its window."
+    FilePassedOver "PW0523" Warning "file is not read" "A file below the roots that looks like a resource file but is not named `*.yaml` or `*.yml`."
 }
 
 impl fmt::Display for Code {

@@ -187,6 +187,10 @@ impl Checker<'_> {
             }
             ValidationErrorKind::MinItems { limit } => value(format!("{field} needs at least {limit} entry")),
             ValidationErrorKind::MinLength { limit } => value(format!("{field} needs at least {limit} characters")),
+            ValidationErrorKind::Minimum { .. } | ValidationErrorKind::Maximum { .. } if self.is_duration(error) => {
+                let message = format!("{field} is `{written}`, a number without a unit");
+                self.diagnostic(error, Code::WrongType, message)
+            }
             ValidationErrorKind::Minimum { limit } => {
                 value(format!("{field} is `{written}` but must be at least {limit}"))
             }
@@ -199,6 +203,11 @@ impl Checker<'_> {
             Some(_) => diagnostic,
             None => diagnostic.maybe_help(self.description(error).or_else(|| about.map(str::to_owned))),
         }
+    }
+
+    /// A duration may be a number only where it is 0: its schema has a pattern for all others.
+    fn is_duration(&self, error: &ValidationError<'_>) -> bool {
+        self.parent_schema(error).is_some_and(|s| s.get("pattern").is_some())
     }
 
     fn value_text(&self, pointer: &str) -> &str {

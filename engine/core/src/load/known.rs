@@ -39,7 +39,7 @@ pub const TARGETS: &[Known] = &[
 ];
 
 /// Decision tables that come with the engine (`table.pack`).
-pub const TABLE_PACKS: &[Known] = &[built("cisa-bod-26-04"), built("critical-24h"), built("pci-dss-4.0.1")];
+pub const TABLE_PACKS: &[Known] = &[planned("cisa-bod-26-04"), planned("critical-24h"), planned("pci-dss-4.0.1")];
 
 /// Kinds of `protection.backup`.
 pub const BACKUPS: &[Known] = &[
@@ -90,44 +90,44 @@ use SourceKind::{Advisories, Change, Inventory, Monitor, PatchStatus, Scanner};
 
 /// Every source type, in order of name.
 pub const SOURCE_TYPES: &[SourceType] = &[
-    source("ansible-facts", &[Inventory], true),
-    source("csaf", &[Advisories], true),
-    source("csv", &[Inventory], true),
-    source("cyclonedx", &[Inventory], true),
-    source("epss", &[Advisories], true),
-    source("grype", &[Scanner], true),
-    source("http", &[Monitor], true),
-    source("icinga2", &[Monitor], true),
-    source("intune", &[Inventory], true),
-    source("ivanti", &[PatchStatus], true),
-    source("katello", &[Inventory], true),
+    source("ansible-facts", &[Inventory], false),
+    source("csaf", &[Advisories], false),
+    source("csv", &[Inventory], false),
+    source("cyclonedx", &[Inventory], false),
+    source("epss", &[Advisories], false),
+    source("grype", &[Scanner], false),
+    source("http", &[Monitor], false),
+    source("icinga2", &[Monitor], false),
+    source("intune", &[Inventory], false),
+    source("ivanti", &[PatchStatus], false),
+    source("katello", &[Inventory], false),
     source("kev", &[Advisories], true),
-    source("kubernetes", &[Inventory], true),
-    source("landscape", &[Inventory], true),
-    source("lifecycle", &[Advisories], true),
-    source("manageengine", &[PatchStatus], true),
-    source("msrc", &[Advisories], true),
-    source("nagios", &[Monitor], true),
+    source("kubernetes", &[Inventory], false),
+    source("landscape", &[Inventory], false),
+    source("lifecycle", &[Advisories], false),
+    source("manageengine", &[PatchStatus], false),
+    source("msrc", &[Advisories], false),
+    source("nagios", &[Monitor], false),
     source("native", &[Inventory], true),
-    source("nessus", &[Scanner], true),
-    source("netbox", &[Inventory], true),
-    source("nvidia-smi", &[Inventory], true),
-    source("openvas", &[Scanner], true),
-    source("osquery", &[Inventory], true),
+    source("nessus", &[Scanner], false),
+    source("netbox", &[Inventory], false),
+    source("nvidia-smi", &[Inventory], false),
+    source("openvas", &[Scanner], false),
+    source("osquery", &[Inventory], false),
     source("osv", &[Advisories], true),
-    source("oval", &[Advisories], true),
-    source("prometheus", &[Monitor], true),
-    source("qualys", &[Scanner], true),
-    source("sccm", &[Inventory], true),
-    source("servicenow", &[Inventory, Change], true),
-    source("solarwinds", &[Monitor, PatchStatus], true),
-    source("trivy", &[Scanner], true),
-    source("ubuntu-pro", &[Advisories], true),
-    source("updateinfo", &[Advisories], true),
-    source("uyuni", &[Inventory], true),
-    source("vcenter", &[Inventory], true),
-    source("vulnrichment", &[Advisories], true),
-    source("wsus", &[Inventory], true),
+    source("oval", &[Advisories], false),
+    source("prometheus", &[Monitor], false),
+    source("qualys", &[Scanner], false),
+    source("sccm", &[Inventory], false),
+    source("servicenow", &[Inventory, Change], false),
+    source("solarwinds", &[Monitor, PatchStatus], false),
+    source("trivy", &[Scanner], false),
+    source("ubuntu-pro", &[Advisories], false),
+    source("updateinfo", &[Advisories], false),
+    source("uyuni", &[Inventory], false),
+    source("vcenter", &[Inventory], false),
+    source("vulnrichment", &[Advisories], false),
+    source("wsus", &[Inventory], false),
 ];
 
 /// The word of a source kind.
@@ -141,6 +141,47 @@ pub const fn kind_word(kind: SourceKind) -> &'static str {
         PatchStatus => "patch-status",
     }
 }
+
+/// The groups of facts that `authoritativeFor` can name, as `native` observations spell them.
+pub const FACT_GROUPS: &[&str] = &[
+    "identity",
+    "labels",
+    "lifecycle",
+    "os",
+    "kernel",
+    "bootTime",
+    "pendingReboot",
+    "restartNeeded",
+    "livePatch",
+    "packages",
+    "available",
+    "kbs",
+    "osBuild",
+    "components",
+    "kubernetes",
+    "gpu",
+    "updaters",
+    "entitlements",
+];
+
+/// The statuses of findings that a PolicyTest can expect.
+pub const STATUSES: &[&str] = &[
+    "at-risk",
+    "awaiting-approval",
+    "breached",
+    "compliant",
+    "due",
+    "excepted",
+    "held",
+    "mitigated",
+    "not-affected",
+    "pending-reboot",
+    "unknown",
+    "unpatchable",
+];
+
+/// The timeliness of findings that a PolicyTest can expect.
+pub const TIMELINESS: &[&str] = &["at-risk", "breached", "on-time"];
 
 #[cfg(test)]
 mod tests {

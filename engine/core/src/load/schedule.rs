@@ -1,11 +1,12 @@
 //! Authored schedules as recurrences and windows of the `time` foundation.
 
+use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::catalog::{Catalog, Resource};
-use super::wire::{MaintenanceWindowSpec, Overrun, Schedule, WindowSchedule};
-use crate::time::{self, Recurrence, RecurrenceError, RecurrenceSpec, When};
+use super::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, Overrun, Schedule, WindowSchedule};
+use crate::time::{self, Boundary, FreezeSpan, Recurrence, RecurrenceError, RecurrenceSpec, When};
 
 /// Why a schedule cannot be read, and the field at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,4 +143,31 @@ pub fn window(
             Overrun::Stop => time::Overrun::Stop,
         },
     })
+}
+
+/// A ChangeFreeze as a freeze, without its selector. A rule that cannot be read is an error when resources are loaded;
+/// here it freezes nothing.
+pub fn freeze(catalog: &Catalog, name: &str, spec: &ChangeFreezeSpec) -> time::Freeze {
+    let zone = &catalog.zone.0;
+    let mut spans = Vec::new();
+    if spec.from.is_some() || spec.to.is_some() {
+        spans.push(FreezeSpan::Once {
+            from: spec.from.map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
+            to: spec.to.map_or(Timestamp::MAX, |to| to.resolve(Boundary::End, zone)),
+        });
+    }
+    if let Some(rule) = &spec.rule
+        && let Ok(recurrence) = recurrence(&opening_start(rule), zone)
+    {
+        let duration_seconds = rule.duration.seconds();
+        spans.push(FreezeSpan::Recurring {
+            recurrence: recurrence.into(),
+            duration_seconds,
+        });
+    }
+    time::Freeze {
+        name: name.to_owned(),
+        reason: spec.reason.clone().unwrap_or_default(),
+        spans,
+    }
 }

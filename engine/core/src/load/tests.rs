@@ -158,7 +158,7 @@ fn a_decision_table_is_looked_for_where_the_repository_was_looked_into() {
 
 #[test]
 fn a_secret_is_never_repeated() {
-    let text = "apiVersion: patchwave.dev/v1\nkind: Source\nmetadata: {name: a}\nspec: {kind: monitor, type: prometheus, url: \"https://u:hunter2@x.example\"}\n";
+    let text = "apiVersion: patchwave.dev/v1\nkind: Source\nmetadata: {name: a}\nspec: {kind: monitor, type: promtheus, url: \"https://u:hunter2@x.example\"}\n---\napiVersion: patchwave.dev/v1\nkind: Source\nmetadata: {name: b}\nspec: {kind: monitor, type: prometheus, url: \"u:hunter2@x.example\"}\n";
     let set = set(&[("fleets/a.yaml", text)]);
     let (_, diagnostics) = load(&set, now());
     let shown = render::text::document(&diagnostics, &set, false) + &render::json::document(&diagnostics).to_string();

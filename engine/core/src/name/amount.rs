@@ -28,6 +28,11 @@ pub enum Rounding {
 }
 
 impl Amount {
+    /// Whether this is nothing at all, of whatever it is taken.
+    pub const fn is_zero(self) -> bool {
+        matches!(self, Self::Count(0) | Self::Share(0))
+    }
+
     /// The whole: `100%`.
     pub const ALL: Self = Self::Share(10_000);
 

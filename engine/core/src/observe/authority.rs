@@ -9,27 +9,7 @@ use jiff::Timestamp;
 use super::asset::{AssetRecord, Facts, Identity, Provenance};
 use super::merge::{Origin, is_stale};
 
-/// The groups of facts that `authoritativeFor` can name, as `native` observations spell them.
-pub const FACT_GROUPS: &[&str] = &[
-    "identity",
-    "labels",
-    "lifecycle",
-    "os",
-    "kernel",
-    "bootTime",
-    "pendingReboot",
-    "restartNeeded",
-    "livePatch",
-    "packages",
-    "available",
-    "kbs",
-    "osBuild",
-    "components",
-    "kubernetes",
-    "gpu",
-    "updaters",
-    "entitlements",
-];
+pub use crate::load::known::FACT_GROUPS;
 
 /// The facts of one asset, and how far they can be trusted.
 #[derive(Debug, Default)]

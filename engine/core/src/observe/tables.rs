@@ -27,6 +27,9 @@ pub struct Package {
     pub arch: Symbol,
     /// Source package, if known.
     pub source: Symbol,
+    /// Version of the source package where it is known not to be that of the binary package (`libgcc-s1` 12.2.0-14 is
+    /// built from gcc-12, `login` 1:4.13 from shadow 4.13, a rebuilt `1.0-1+b1` from 1.0-1).
+    pub source_version: Symbol,
     /// `name:stream[:version[:context]]`, if the package is modular and the label is known.
     pub module: Symbol,
     /// Held back by the package manager.
@@ -172,6 +175,7 @@ impl Tables {
                     version: here(p.version),
                     arch: here(p.arch),
                     source: here(p.source),
+                    source_version: here(p.source_version),
                     module: here(p.module),
                     ..*p
                 };

@@ -2,20 +2,18 @@
 //! once, sizes how many at most; limits split a batch and never enlarge it, and what is left of its size is the next.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef as _;
 
 use super::Binding;
-use super::budget::{Bookings, Budgets};
-use super::calendar::{CalendarId, Calendars, Reach, Reading};
+use super::budget::Budgets;
 use super::graph::{Precedence, Step};
 use super::ready::{Aside, Lane, Ready, Seat};
 use super::schedule::later;
+use super::slots::{Rules, Site, Slot, common, fit};
 use crate::name::{Amount, Rounding};
-use crate::time::{Opening, Overrun, earliest_fit};
 
 /// Assets that go together, and when.
 #[derive(Clone, Debug)]
@@ -27,27 +25,6 @@ pub(super) struct Placed {
     pub(super) blocked: Option<Binding>,
 }
 
-/// A place in time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) window: Arc<str>,
-    pub(super) opening: Opening,
-    pub(super) start: Timestamp,
-    pub(super) finish: Timestamp,
-    pub(super) overruns: bool,
-}
-
-/// Which limits hold. All do, except while finding out which of them binds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
-    pub(super) reading: Reading,
-    /// From when on windows need not be open (emergency lane); none = they must.
-    pub(super) outside_from: Option<Timestamp>,
-    pub(super) budgets: bool,
-    pub(super) sizes: bool,
-    pub(super) order: bool,
-}
-
 /// The assets of one wave that are to be placed, by position.
 pub(super) struct Work<'w> {
     pub(super) assets: &'w [u32],
@@ -55,13 +32,6 @@ pub(super) struct Work<'w> {
     pub(super) canaries: &'w [bool],
     pub(super) graph: &'w Precedence,
     pub(super) sizes: &'w [Amount],
-}
-
-/// What placing reads and books.
-pub(super) struct Site<'s> {
-    pub(super) calendars: &'s mut Calendars,
-    pub(super) budgets: &'s Budgets,
-    pub(super) bookings: &'s mut Bookings,
 }
 
 /// Places every asset of `work`, batch after batch, none before `not_before`.
@@ -81,7 +51,11 @@ pub(super) fn place(site: &mut Site<'_>, work: &Work<'_>, rules: Rules, not_befo
                 sizes.take(positions.len());
                 state.finish(&positions, &slot);
                 at = slot.finish;
-                placed.push(Placed { positions, slot: Some(slot), blocked: None });
+                placed.push(Placed {
+                    positions,
+                    slot: Some(slot),
+                    blocked: None,
+                });
             }
             Outcome::Wait(until) => at = until,
             Outcome::Stuck(positions, binding) => {
@@ -91,9 +65,22 @@ pub(super) fn place(site: &mut Site<'_>, work: &Work<'_>, rules: Rules, not_befo
             Outcome::Done => break,
         }
     }
-    let binding = if sizes.left().is_none() { Binding::Size } else { Binding::Predecessor };
-    let known: BTreeSet<usize> = placed.iter().flat_map(|p| &p.positions).chain(stuck.iter().map(|(p, _)| p)).copied().collect();
-    stuck.extend((0..work.assets.len()).filter(|p| !known.contains(p)).map(|p| (p, binding)));
+    let binding = if sizes.left().is_none() {
+        Binding::Size
+    } else {
+        Binding::Predecessor
+    };
+    let known: BTreeSet<usize> = placed
+        .iter()
+        .flat_map(|p| &p.positions)
+        .chain(stuck.iter().map(|(p, _)| p))
+        .copied()
+        .collect();
+    stuck.extend(
+        (0..work.assets.len())
+            .filter(|p| !known.contains(p))
+            .map(|p| (p, binding)),
+    );
     placed.extend(unplaced(stuck, &mut sizes));
     placed
 }
@@ -101,7 +88,9 @@ pub(super) fn place(site: &mut Site<'_>, work: &Work<'_>, rules: Rules, not_befo
 /// Batches without a place in time, so that the plan still shows who would go with whom.
 fn unplaced(stuck: Vec<(usize, Binding)>, sizes: &mut Sizes) -> Vec<Placed> {
     let mut by_binding: BTreeMap<Binding, Vec<usize>> = BTreeMap::new();
-    stuck.into_iter().for_each(|(p, b)| by_binding.entry(b).or_default().push(p));
+    stuck
+        .into_iter()
+        .for_each(|(p, b)| by_binding.entry(b).or_default().push(p));
     let mut batches = Vec::new();
     for (binding, mut positions) in by_binding {
         positions.sort_unstable();
@@ -110,7 +99,11 @@ fn unplaced(stuck: Vec<(usize, Binding)>, sizes: &mut Sizes) -> Vec<Placed> {
             let size = sizes.left().unwrap_or(rest.len()).clamp(1, rest.len());
             let (batch, more) = rest.split_at_checked(size).unwrap_or((rest, &[]));
             sizes.take(batch.len());
-            batches.push(Placed { positions: batch.to_vec(), slot: None, blocked: Some(binding) });
+            batches.push(Placed {
+                positions: batch.to_vec(),
+                slot: None,
+                blocked: Some(binding),
+            });
             rest = more;
         }
     }
@@ -127,8 +120,16 @@ struct Sizes {
 impl Sizes {
     fn new(work: &Work<'_>, rules: Rules) -> Self {
         let count = work.assets.len();
-        let written = work.sizes.iter().map(|a| a.of(count, Rounding::DownAtLeastOne)).filter(|n| *n > 0);
-        let sizes: Vec<usize> = if rules.sizes { written.collect() } else { vec![count.max(1)] };
+        let written = work
+            .sizes
+            .iter()
+            .map(|a| a.of(count, Rounding::DownAtLeastOne))
+            .filter(|n| *n > 0);
+        let sizes: Vec<usize> = if rules.sizes {
+            written.collect()
+        } else {
+            vec![count.max(1)]
+        };
         let left = sizes.first().copied();
         Self { sizes, next: 1, left }
     }
@@ -182,7 +183,13 @@ impl<'w> State<'w> {
                 *slot = Some(node);
             }
         }
-        let incoming = |n: NodeIndex| if rules.order { graph.edges_directed(n, petgraph::Incoming).count() } else { 0 };
+        let incoming = |n: NodeIndex| {
+            if rules.order {
+                graph.edges_directed(n, petgraph::Incoming).count()
+            } else {
+                0
+            }
+        };
         let mut state = Self {
             work,
             rules,
@@ -194,7 +201,9 @@ impl<'w> State<'w> {
             time: vec![not_before; graph.node_count()],
             unplaced: work.assets.len(),
         };
-        let free = graph.node_indices().filter(|n| state.open_predecessors.get(n.index()) == Some(&0));
+        let free = graph
+            .node_indices()
+            .filter(|n| state.open_predecessors.get(n.index()) == Some(&0));
         for node in free.collect::<Vec<_>>() {
             state.reached(node, not_before);
         }
@@ -223,11 +232,15 @@ impl<'w> State<'w> {
         }
         for edge in self.work.graph.edges(node) {
             let next = edge.target();
-            let apart = matches!(self.work.graph.node_weight(next), Some(Step::Barrier { next_opening: true, .. }));
+            let apart = matches!(
+                self.work.graph.node_weight(next),
+                Some(Step::Barrier { next_opening: true, .. })
+            );
             let from_here = if apart { opening_end } else { finish };
-            let (Some(time), Some(count)) =
-                (self.time.get_mut(next.index()), self.open_predecessors.get_mut(next.index()))
-            else {
+            let (Some(time), Some(count)) = (
+                self.time.get_mut(next.index()),
+                self.open_predecessors.get_mut(next.index()),
+            ) else {
                 continue;
             };
             *time = (*time).max(from_here);
@@ -242,7 +255,10 @@ impl<'w> State<'w> {
     fn finish(&mut self, positions: &[usize], slot: &Slot) {
         self.unplaced -= positions.len();
         let opening_end = slot.opening.end.map_or(slot.finish, |end| end.max(slot.finish));
-        let nodes: Vec<NodeIndex> = positions.iter().filter_map(|p| self.node_of.get(*p).copied().flatten()).collect();
+        let nodes: Vec<NodeIndex> = positions
+            .iter()
+            .filter_map(|p| self.node_of.get(*p).copied().flatten())
+            .collect();
         for node in nodes {
             for (next, at) in self.passed(node, slot.finish, opening_end) {
                 self.reached(next, at);
@@ -304,7 +320,11 @@ impl<'w> State<'w> {
             self.ready.remove(lane, &seat, position);
             positions.push(position);
         }
-        if positions.is_empty() { Outcome::Done } else { Outcome::Stuck(positions, binding) }
+        if positions.is_empty() {
+            Outcome::Done
+        } else {
+            Outcome::Stuck(positions, binding)
+        }
     }
 
     /// The lanes whose openings hold a common start, the first lane's own included.
@@ -332,7 +352,9 @@ impl<'w> State<'w> {
         let mut aside = Aside::default();
         let mut used: BTreeMap<u32, usize> = BTreeMap::new();
         while filled.positions.len() < size {
-            let Some((lane, seat, position)) = self.ready.first(lanes) else { break };
+            let Some((lane, seat, position)) = self.ready.first(lanes) else {
+                break;
+            };
             let asset = self.work.assets.get(position).copied().unwrap_or(u32::MAX);
             let alone = self.work.canaries.get(position) == Some(&true);
             if alone && !filled.positions.is_empty() {
@@ -367,7 +389,11 @@ impl<'w> State<'w> {
 
     /// What the assets that go have in common from `start` on.
     fn slot_of(&self, site: &mut Site<'_>, start: Timestamp, positions: &[usize]) -> Option<Slot> {
-        let lanes: BTreeSet<Lane> = positions.iter().filter_map(|p| self.work.lanes.get(*p)).copied().collect();
+        let lanes: BTreeSet<Lane> = positions
+            .iter()
+            .filter_map(|p| self.work.lanes.get(*p))
+            .copied()
+            .collect();
         let duration = lanes.iter().map(|l| l.duration_seconds).max()?;
         let mut slots = Vec::new();
         for lane in lanes {
@@ -395,121 +421,8 @@ fn seat(budgets: &Budgets, asset: u32, rules: Rules) -> Seat {
     let ids = if rules.budgets { budgets.of(asset) } else { &[] };
     let members = |id: &&u32| budgets.get(**id).map_or(0, |b| b.members);
     let widest = ids.iter().max_by_key(members).copied().unwrap_or(u32::MAX);
-    Seat { widest, budgets: ids.into() }
-}
-
-/// One slot out of several that start together.
-fn common(slots: Vec<Slot>) -> Option<Slot> {
-    let mut slots = slots.into_iter();
-    let mut all = slots.next()?;
-    let mut names = BTreeSet::from([Arc::clone(&all.window)]);
-    for slot in slots {
-        names.insert(slot.window);
-        all.opening.start = all.opening.start.max(slot.opening.start);
-        all.opening.end = super::carry::earlier(all.opening.end, slot.opening.end);
-        all.overruns |= slot.overruns;
-        all.finish = all.finish.max(slot.finish);
+    Seat {
+        widest,
+        budgets: ids.into(),
     }
-    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-    all.window = names.join("+").into();
-    Some(all)
-}
-
-/// The earliest slot of a calendar at or after `at`.
-///
-/// Where the lane may run outside windows, the window is still taken when it is open by then: it needs no notice.
-pub(super) fn fit(
-    calendars: &mut Calendars,
-    rules: Rules,
-    calendar: CalendarId,
-    at: Timestamp,
-    duration_seconds: i64,
-) -> Option<Slot> {
-    let (cutoff, overrun) = calendars.window(calendar).map_or((0, Overrun::Finish), |w| (w.cutoff_seconds, w.overrun));
-    let inside = find(calendars, calendar, rules.reading, at, duration_seconds, cutoff, overrun);
-    let Some(from) = rules.outside_from else { return inside };
-    let reading = if rules.reading == Reading::Full { Reading::Outside } else { Reading::Open };
-    let outside = find(calendars, calendar, reading, at.max(from), duration_seconds, 0, Overrun::Finish);
-    match (inside, outside) {
-        (Some(inside), Some(outside)) if outside.start < inside.start => Some(outside),
-        (inside, outside) => inside.or(outside),
-    }
-}
-
-fn find(
-    calendars: &mut Calendars,
-    calendar: CalendarId,
-    reading: Reading,
-    at: Timestamp,
-    duration_seconds: i64,
-    cutoff_seconds: i64,
-    overrun: Overrun,
-) -> Option<Slot> {
-    let outside = matches!(reading, Reading::Outside | Reading::Open);
-    let window = if outside { Arc::from("outside") } else { calendars.window_name(calendar).cloned()? };
-    let mut look = |reach| {
-        let openings = calendars.openings(calendar, reading, at, reach).iter().copied();
-        earliest_fit(openings, at, duration_seconds, cutoff_seconds, overrun).ok()
-    };
-    // Only that nothing holds the work needs a look further ahead.
-    let found = look(Reach::Near).filter(|fit| !fit.overruns).or_else(|| look(Reach::Far))?;
-    Some(Slot {
-        window,
-        opening: found.opening,
-        start: found.start,
-        finish: later(found.start, duration_seconds),
-        overruns: found.overruns,
-    })
-}
-
-/// Places a batch whose assets are fixed: they go together or not at all.
-pub(super) fn place_fixed(
-    site: &mut Site<'_>,
-    assets: &[(u32, Lane)],
-    rules: Rules,
-    not_before: Timestamp,
-) -> Result<Slot, Binding> {
-    let lanes: BTreeSet<Lane> = assets.iter().map(|(_, lane)| *lane).collect();
-    let duration = lanes.iter().map(|l| l.duration_seconds).max().unwrap_or(0);
-    let mut needed: BTreeMap<u32, usize> = BTreeMap::new();
-    if rules.budgets {
-        assets.iter().flat_map(|(a, _)| site.budgets.of(*a)).for_each(|id| *needed.entry(*id).or_default() += 1);
-    }
-    let mut at = not_before;
-    loop {
-        let slot = meet(site, &lanes, rules, at, duration).ok_or(Binding::Window)?;
-        let busy = assets.iter().filter_map(|(a, _)| site.bookings.busy_until(*a, slot.start, slot.finish)).max();
-        let over = needed.iter().find_map(|(id, count)| {
-            let limit = site.budgets.get(*id).map_or(usize::MAX, |b| b.limit);
-            let over = count + site.bookings.peak(*id, slot.start, slot.finish) > limit;
-            over.then(|| site.bookings.next_release(*id, slot.start))
-        });
-        at = match (busy, over) {
-            (None, None) => break Ok(slot),
-            (_, Some(None)) => break Err(Binding::Budget),
-            (busy, over) => busy.into_iter().chain(over.flatten()).max().unwrap_or(Timestamp::MAX),
-        };
-        if at == Timestamp::MAX {
-            break Err(Binding::Budget);
-        }
-    }
-}
-
-/// The first start that every lane has an opening for: each in turn moves it on until none does.
-fn meet(site: &mut Site<'_>, lanes: &BTreeSet<Lane>, rules: Rules, not_before: Timestamp, seconds: i64) -> Option<Slot> {
-    // Lanes that never meet move the start on for ever; beyond this it is no plan any more.
-    let limit = later(not_before, crate::time::ENDLESS_DAYS * 86_400);
-    let mut at = not_before;
-    while at <= limit {
-        let mut slots = Vec::new();
-        for lane in lanes {
-            slots.push(fit(site.calendars, rules, lane.calendar, at, seconds)?);
-        }
-        let start = slots.iter().map(|s| s.start).max()?;
-        if slots.iter().all(|s| s.start == start) {
-            return common(slots);
-        }
-        at = start;
-    }
-    None
 }

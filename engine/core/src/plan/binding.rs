@@ -12,8 +12,14 @@ use crate::time::DurationSeconds;
 
 /// In the order in which one would rather edit: a window is an agreement with users, a freeze with the business, a soak
 /// and sizes are caution, budgets and order keep services up.
-const TRIED: [Binding; 6] =
-    [Binding::Window, Binding::Freeze, Binding::Soak, Binding::Size, Binding::Budget, Binding::Predecessor];
+const TRIED: [Binding; 6] = [
+    Binding::Window,
+    Binding::Freeze,
+    Binding::Soak,
+    Binding::Size,
+    Binding::Budget,
+    Binding::Predecessor,
+];
 
 /// Fills `binding` and `fixes` of every wave that misses its deadline or has no place in time, and gives back what is to
 /// be said of each. `before` are the bookings without this rollout.
@@ -31,7 +37,10 @@ pub(super) fn explain(
     let mut tried = Vec::new();
     for limit in TRIED {
         let mut bookings = before.clone();
-        tried.push((limit, schedule(ctx, calendars, budgets, &mut bookings, prepared, Without::Limit(limit))));
+        tried.push((
+            limit,
+            schedule(ctx, calendars, budgets, &mut bookings, prepared, Without::Limit(limit)),
+        ));
     }
     let mut refusals = Vec::new();
     for wave in waves.iter_mut().filter(|w| is_missed(w)) {
@@ -46,15 +55,20 @@ pub(super) fn explain(
         // Nothing alone makes it: the one that helps most is named, the first in order among equals.
         let best = outcomes.iter().filter(helps).min_by_key(|(_, f, _)| *f);
         let best = makes_it.or(best);
-        wave.binding = best.map(|(limit, ..)| *limit).or_else(|| wave.batches.iter().find_map(|b| b.blocked));
-        wave.fixes = wave.binding.map_or_else(Vec::new, |b| fixes(ctx, calendars, prepared, wave, b));
+        wave.binding = best
+            .map(|(limit, ..)| *limit)
+            .or_else(|| wave.batches.iter().find_map(|b| b.blocked));
+        wave.fixes = wave
+            .binding
+            .map_or_else(Vec::new, |b| fixes(ctx, calendars, prepared, wave, b));
         refusals.push(refusal(prepared, wave, best.copied()));
     }
     refusals
 }
 
 pub(super) fn is_missed(wave: &Wave) -> bool {
-    wave.slack_seconds.is_some_and(|s| s < 0) || (!wave.state.is_final() && wave.batches.iter().any(|b| b.start.is_none()))
+    wave.slack_seconds.is_some_and(|s| s < 0)
+        || (!wave.state.is_final() && wave.batches.iter().any(|b| b.start.is_none()))
 }
 
 fn finish_of(wave: &Wave) -> Option<Timestamp> {
@@ -74,11 +88,28 @@ fn refusal(prepared: &Prepared<'_>, wave: &Wave, best: Option<(Binding, Timestam
         (None, None) => "has no place in time".to_owned(),
     };
     if let Some((limit, finish, missed)) = best {
-        let verdict = if missed { "which is still too late" } else { "which is in time" };
-        detail += &format!("; without the limit of {} it would finish {finish}, {verdict}", word(limit));
+        let verdict = if missed {
+            "which is still too late"
+        } else {
+            "which is in time"
+        };
+        detail += &format!(
+            "; without the limit of {} it would finish {finish}, {verdict}",
+            word(limit)
+        );
     }
-    let reason = if finish_of(wave).is_some() { "deadline" } else { "unscheduled" };
-    Refusal { reason: reason.into(), asset: "".into(), detail, binding: wave.binding, fixes: wave.fixes.clone() }
+    let reason = if finish_of(wave).is_some() {
+        "deadline"
+    } else {
+        "unscheduled"
+    };
+    Refusal {
+        reason: reason.into(),
+        asset: "".into(),
+        detail,
+        binding: wave.binding,
+        fixes: wave.fixes.clone(),
+    }
 }
 
 const fn word(binding: Binding) -> &'static str {
@@ -101,33 +132,57 @@ fn fixes(
 ) -> Vec<String> {
     let strategy = &prepared.draft.strategy;
     let by = wave.deadline.map_or_else(String::new, |d| format!(" before {d}"));
-    let assets = wave.batches.iter().flat_map(|b| &b.assets).filter_map(|a| ctx.asset_index(&a.name));
+    let assets = wave
+        .batches
+        .iter()
+        .flat_map(|b| &b.assets)
+        .filter_map(|a| ctx.asset_index(&a.name));
     let ids: std::collections::BTreeSet<_> = assets.filter_map(|a| calendars.of(a)).collect();
     let windows: std::collections::BTreeSet<_> = ids.iter().filter_map(|i| calendars.window_name(*i)).collect();
     let at = |pointer: &str| {
         let place = ctx.catalog.at(strategy.doc, pointer);
-        if place.is_empty() { String::new() } else { format!(" ({place})") }
+        if place.is_empty() {
+            String::new()
+        } else {
+            format!(" ({place})")
+        }
     };
     let pointer = |field: &str| format!("/spec/waves/{}/{field}", wave.number.saturating_sub(1));
     match binding {
         Binding::Window => {
             let opening = windows.iter().map(|w| format!("add an opening to window {w}{by}"));
-            opening.chain([format!("or an Override `what: window` for wave {}", wave.name)]).collect()
+            opening
+                .chain([format!("or an Override `what: window` for wave {}", wave.name)])
+                .collect()
         }
         Binding::Freeze => {
             let from = finish_of(wave).map_or(ctx.now, |_| ctx.now);
             let names: std::collections::BTreeSet<&str> =
                 ids.iter().flat_map(|i| calendars.freezes_after(*i, from)).collect();
-            names.iter().map(|f| format!("an Override `what: freeze` of {f} for wave {}{by}", wave.name)).collect()
+            names
+                .iter()
+                .map(|f| format!("an Override `what: freeze` of {f} for wave {}{by}", wave.name))
+                .collect()
         }
-        Binding::Soak => vec![format!("shorten the soak of the waves before {}{}", wave.name, at("/spec/waves"))],
-        Binding::Size => vec![format!("larger `batches` in wave {}{}", wave.name, at(&pointer("batches")))],
+        Binding::Soak => vec![format!(
+            "shorten the soak of the waves before {}{}",
+            wave.name,
+            at("/spec/waves")
+        )],
+        Binding::Size => vec![format!(
+            "larger `batches` in wave {}{}",
+            wave.name,
+            at(&pointer("batches"))
+        )],
         Binding::Predecessor => vec![
             format!("fewer waves before {}{}", wave.name, at("/spec/waves")),
             "or drop `dependsOn` or `order` between its services".to_owned(),
         ],
         Binding::Budget => vec![
-            format!("raise `maxUnavailable` of the services or classes in wave {}", wave.name),
+            format!(
+                "raise `maxUnavailable` of the services or classes in wave {}",
+                wave.name
+            ),
             "or bring back what failed and still counts as down".to_owned(),
         ],
     }

@@ -40,17 +40,25 @@ impl Budgets {
     pub(super) fn new(ctx: &Context<'_>) -> Self {
         let mut groups: BTreeMap<Group<'_>, Vec<u32>> = BTreeMap::new();
         let count = u32::try_from(ctx.observation.assets.len()).unwrap_or(u32::MAX);
-        let counts = |i: &u32| ctx.asset(*i).is_some_and(|a| a.lifecycle != Lifecycle::Retired) && ctx.class(*i).is_some();
+        let counts =
+            |i: &u32| ctx.asset(*i).is_some_and(|a| a.lifecycle != Lifecycle::Retired) && ctx.class(*i).is_some();
         for index in (0..count).filter(counts) {
             for group in groups_of(ctx, index) {
                 groups.entry(group).or_default().push(index);
             }
         }
-        let mut budgets = Self { list: Vec::new(), of_asset: FxHashMap::default() };
+        let mut budgets = Self {
+            list: Vec::new(),
+            of_asset: FxHashMap::default(),
+        };
         for (group, members) in groups {
-            let Some(budget) = budget(ctx, &group, &members) else { continue };
+            let Some(budget) = budget(ctx, &group, &members) else {
+                continue;
+            };
             let id = u32::try_from(budgets.list.len()).unwrap_or(u32::MAX);
-            members.iter().for_each(|m| budgets.of_asset.entry(*m).or_default().push(id));
+            members
+                .iter()
+                .for_each(|m| budgets.of_asset.entry(*m).or_default().push(id));
             budgets.list.push(budget);
         }
         budgets
@@ -67,7 +75,9 @@ impl Budgets {
 }
 
 fn groups_of<'a>(ctx: &Context<'a>, index: u32) -> Vec<Group<'a>> {
-    let Some(class) = ctx.class(index) else { return Vec::new() };
+    let Some(class) = ctx.class(index) else {
+        return Vec::new();
+    };
     let services = ctx.services.of(index);
     let mut groups: Vec<Group<'a>> = services.iter().map(|s| Group::Service(*s)).collect();
     let own = Group::Class(class.name.as_ref());
@@ -86,39 +96,68 @@ fn groups_of<'a>(ctx: &Context<'a>, index: u32) -> Vec<Group<'a>> {
 fn budget(ctx: &Context<'_>, group: &Group<'_>, members: &[u32]) -> Option<Budget> {
     let members_count = members.len();
     let class = ctx.class(*members.first()?)?;
-    let of_class = class.spec.disruption.max_unavailable.of(members_count, Rounding::DownAtLeastOne);
-    let plain = |label, limit, said_by| Some(Budget { label, members: members_count, limit, said_by });
+    let of_class = class
+        .spec
+        .disruption
+        .max_unavailable
+        .of(members_count, Rounding::DownAtLeastOne);
+    let plain = |label, limit, said_by| {
+        Some(Budget {
+            label,
+            members: members_count,
+            limit,
+            said_by,
+        })
+    };
     match group {
         Group::Class(name) => plain(format!("class {name}"), of_class, format!("class {name} disruption")),
-        Group::Label(key, value, name) => {
-            plain(format!("{key} {value} of class {name}"), of_class, format!("class {name} disruption"))
-        }
+        Group::Label(key, value, name) => plain(
+            format!("{key} {value} of class {name}"),
+            of_class,
+            format!("class {name} disruption"),
+        ),
         Group::Service(id) => {
             let group = ctx.services.group(*id)?;
             let (limit, said_by) = service_limit(ctx, group.spec, members)?;
-            plain(format!("service {} in {}", group.spec.name, group.environment), limit, said_by)
+            plain(
+                format!("service {} in {}", group.spec.name, group.environment),
+                limit,
+                said_by,
+            )
         }
     }
 }
 
 /// The strictest of what the service says and what the classes of its members say `per: service`.
-fn service_limit(
-    ctx: &Context<'_>,
-    spec: &crate::load::wire::Service,
-    members: &[u32],
-) -> Option<(usize, String)> {
+fn service_limit(ctx: &Context<'_>, spec: &crate::load::wire::Service, members: &[u32]) -> Option<(usize, String)> {
     let count = members.len();
     let of_service = spec.max_unavailable.map(|a| {
-        (a.of(count, Rounding::DownAtLeastOne), format!("service {} maxUnavailable {a}", spec.name))
+        (
+            a.of(count, Rounding::DownAtLeastOne),
+            format!("service {} maxUnavailable {a}", spec.name),
+        )
     });
     let kept_up = spec.min_available.map(|a| {
-        (count.saturating_sub(a.of(count, Rounding::Up)), format!("service {} minAvailable {a}", spec.name))
+        (
+            count.saturating_sub(a.of(count, Rounding::Up)),
+            format!("service {} minAvailable {a}", spec.name),
+        )
     });
-    let classes: BTreeMap<_, _> = members.iter().filter_map(|m| ctx.class(*m)).map(|c| (&c.name, c)).collect();
-    let of_classes = classes.values().filter(|c| c.spec.disruption.per == "service").map(|c| {
-        let amount = c.spec.disruption.max_unavailable;
-        (amount.of(count, Rounding::DownAtLeastOne), format!("class {} maxUnavailable {amount} per service", c.name))
-    });
+    let classes: BTreeMap<_, _> = members
+        .iter()
+        .filter_map(|m| ctx.class(*m))
+        .map(|c| (&c.name, c))
+        .collect();
+    let of_classes = classes
+        .values()
+        .filter(|c| c.spec.disruption.per == "service")
+        .map(|c| {
+            let amount = c.spec.disruption.max_unavailable;
+            (
+                amount.of(count, Rounding::DownAtLeastOne),
+                format!("class {} maxUnavailable {amount} per service", c.name),
+            )
+        });
     of_service.into_iter().chain(kept_up).chain(of_classes).min()
 }
 
@@ -133,7 +172,10 @@ pub(super) struct Bookings {
 impl Bookings {
     /// Takes an asset out of service from `start` to `finish`; [`Timestamp::MAX`] = nobody knows until when.
     pub(super) fn book(&mut self, budgets: &Budgets, asset: u32, start: Timestamp, finish: Timestamp) {
-        budgets.of(asset).iter().for_each(|id| self.by_budget.entry(*id).or_default().add(start, finish));
+        budgets
+            .of(asset)
+            .iter()
+            .for_each(|id| self.by_budget.entry(*id).or_default().add(start, finish));
         self.locks.entry(asset).or_default().push((start, finish));
         self.log.push((asset, start, finish));
     }
@@ -170,7 +212,11 @@ impl Bookings {
     /// When an asset that is busy at some instant from `start` to `finish` is free again.
     pub(super) fn busy_until(&self, asset: u32, start: Timestamp, finish: Timestamp) -> Option<Timestamp> {
         let locks = self.locks.get(&asset)?;
-        locks.iter().filter(|(s, f)| *s < finish && start < *f).map(|(_, f)| *f).max()
+        locks
+            .iter()
+            .filter(|(s, f)| *s < finish && start < *f)
+            .map(|(_, f)| *f)
+            .max()
     }
 }
 
@@ -198,7 +244,9 @@ impl Usage {
 
     fn remove(&mut self, start: Timestamp, finish: Timestamp) {
         if start < finish {
-            self.steps.range_mut(start..finish).for_each(|(_, n)| *n = n.saturating_sub(1));
+            self.steps
+                .range_mut(start..finish)
+                .for_each(|(_, n)| *n = n.saturating_sub(1));
         }
     }
 

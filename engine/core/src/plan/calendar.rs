@@ -10,11 +10,9 @@ use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use super::schedule::later;
-use crate::load::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, OverrideSubject, WindowChoice};
+use crate::load::wire::{MaintenanceWindowSpec, OverrideSubject, WindowChoice};
 use crate::load::{Catalog, Resource, schedule};
-use crate::time::{
-    Boundary, ENDLESS_DAYS, Freeze, FreezeSet, FreezeSpan, Opening, Overrun, Window,
-};
+use crate::time::{Boundary, ENDLESS_DAYS, Freeze, FreezeSet, Opening, Overrun, Window};
 
 /// How far openings are worked out at first, in days: most work fits into one of the next weeks.
 const NEAR_DAYS: i64 = 45;
@@ -57,7 +55,7 @@ type Key = (Arc<str>, Vec<usize>, Vec<usize>);
 /// An override that can still matter.
 struct Lift {
     subject: OverrideSubject,
-    freeze: Option<usize>,
+    freezes: Vec<usize>,
     window: Option<String>,
     from: Timestamp,
     until: Timestamp,
@@ -79,7 +77,7 @@ impl Calendars {
         let catalog = ctx.catalog;
         let windows = catalog.windows.iter();
         let windows = windows.map(|(name, w)| (Arc::clone(name), readable(catalog, name, w))).collect();
-        let freezes: Vec<Freeze> = catalog.freezes.iter().map(|(name, f)| freeze(catalog, name, &f.spec)).collect();
+        let freezes: Vec<Freeze> = catalog.freezes.iter().map(|(name, f)| schedule::freeze(catalog, name, &f.spec)).collect();
         let mut calendars = Self {
             now: ctx.now,
             windows,
@@ -104,11 +102,15 @@ impl Calendars {
             .collect();
         for resource in &live {
             let spec = &resource.spec;
+            let all = ctx.catalog.freezes.iter().enumerate();
+            let freezes = all.filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec)).map(|(i, _)| i).collect();
             self.lifts.push(Lift {
                 subject: spec.what,
-                freeze: spec.freeze.as_ref().and_then(|f| self.freezes.iter().position(|x| x.name == *f)),
+                freezes,
                 window: spec.window.clone(),
-                from: spec.from.map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
+                from: spec
+                    .from
+                    .map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
                 until: spec.until.resolve(Boundary::End, zone),
             });
         }
@@ -133,10 +135,16 @@ impl Calendars {
                 .filter(|i| self.lifts.get(*i).is_some_and(|l| l.concerns(&window, &freezes)))
                 .collect();
             let specs = &mut self.specs;
-            let id = *known.entry((Arc::clone(&window), freezes.clone(), overrides.clone())).or_insert_with(|| {
-                specs.push(Spec { window, freezes, overrides });
-                CalendarId(u32::try_from(specs.len() - 1).unwrap_or(u32::MAX))
-            });
+            let id = *known
+                .entry((Arc::clone(&window), freezes.clone(), overrides.clone()))
+                .or_insert_with(|| {
+                    specs.push(Spec {
+                        window,
+                        freezes,
+                        overrides,
+                    });
+                    CalendarId(u32::try_from(specs.len() - 1).unwrap_or(u32::MAX))
+                });
             self.of_asset.push(Some(id));
         }
     }
@@ -169,9 +177,16 @@ impl Calendars {
 
     /// The openings that end after `from`, as far ahead as `reach` says, perhaps further.
     pub(super) fn openings(&mut self, id: CalendarId, reading: Reading, from: Timestamp, reach: Reach) -> &[Opening] {
-        let days = if reach == Reach::Near { NEAR_DAYS } else { ENDLESS_DAYS + 1 };
+        let days = if reach == Reach::Near {
+            NEAR_DAYS
+        } else {
+            ENDLESS_DAYS + 1
+        };
         let needed = later(from, days * 86_400);
-        let known = self.openings.get(&(id, reading)).is_some_and(|(horizon, _)| *horizon >= needed);
+        let known = self
+            .openings
+            .get(&(id, reading))
+            .is_some_and(|(horizon, _)| *horizon >= needed);
         if !known {
             // Twice as far as asked, so that a long chain of batches works the calendar out a few times, not at each step.
             let ahead = needed.duration_since(self.now).as_secs().saturating_mul(2);
@@ -185,7 +200,9 @@ impl Calendars {
     }
 
     fn work_out(&self, id: CalendarId, reading: Reading, horizon: Timestamp) -> Vec<Opening> {
-        let Some(spec) = self.specs.get(id.0 as usize) else { return Vec::new() };
+        let Some(spec) = self.specs.get(id.0 as usize) else {
+            return Vec::new();
+        };
         let frozen = matches!(reading, Reading::Full | Reading::Outside);
         let windowed = matches!(reading, Reading::Full | Reading::Unfrozen);
         let lifts: Vec<&Lift> = spec.overrides.iter().filter_map(|i| self.lifts.get(*i)).collect();
@@ -198,7 +215,7 @@ impl Calendars {
         for (begin, end) in edges.iter().zip(edges.iter().skip(1)) {
             let at = (*begin).max(self.now);
             let active: Vec<&&Lift> = lifts.iter().filter(|l| l.from <= at && at < l.until).collect();
-            let lifted = |i: &usize| active.iter().any(|l| l.freeze == Some(*i));
+            let lifted = |i: &usize| active.iter().any(|l| l.freezes.contains(i));
             let freezes = spec.freezes.iter().filter(|i| frozen && !lifted(i));
             let set = FreezeSet::new(freezes.filter_map(|i| self.freezes.get(*i).cloned()).collect());
             let anywhere = !windowed || active.iter().any(|l| l.subject == OverrideSubject::Window);
@@ -206,7 +223,9 @@ impl Calendars {
                 None => unfrozen(&set, self.now, horizon),
                 Some(window) => {
                     let openings = window.openings(self.now, &set);
-                    openings.take_while(|o| o.start.is_none_or(|start| start < (*end).min(horizon))).collect()
+                    openings
+                        .take_while(|o| o.start.is_none_or(|start| start < (*end).min(horizon)))
+                        .collect()
                 }
             };
             for opening in openings.into_iter().filter_map(|o| clip(o, *begin, *end)) {
@@ -223,7 +242,7 @@ impl Calendars {
 impl Lift {
     fn concerns(&self, window: &str, freezes: &[usize]) -> bool {
         match self.subject {
-            OverrideSubject::Freeze => self.freeze.is_some_and(|f| freezes.contains(&f)),
+            OverrideSubject::Freeze => self.freezes.iter().any(|f| freezes.contains(f)),
             OverrideSubject::Window => self.window.as_deref().is_none_or(|w| w == window),
             OverrideSubject::Limit => false,
         }
@@ -231,8 +250,16 @@ impl Lift {
 }
 
 fn clip(opening: Opening, begin: Timestamp, end: Timestamp) -> Option<Opening> {
-    let start = if begin == Timestamp::MIN { opening.start } else { Some(opening.start.map_or(begin, |s| s.max(begin))) };
-    let stop = if end == Timestamp::MAX { opening.end } else { Some(opening.end.map_or(end, |e| e.min(end))) };
+    let start = if begin == Timestamp::MIN {
+        opening.start
+    } else {
+        Some(opening.start.map_or(begin, |s| s.max(begin)))
+    };
+    let stop = if end == Timestamp::MAX {
+        opening.end
+    } else {
+        Some(opening.end.map_or(end, |e| e.min(end)))
+    };
     let empty = start.zip(stop).is_some_and(|(start, stop)| start >= stop);
     (!empty).then_some(Opening { start, end: stop })
 }
@@ -264,27 +291,16 @@ fn unfrozen(set: &FreezeSet, now: Timestamp, horizon: Timestamp) -> Vec<Opening>
     let (mut free, mut since) = (Vec::new(), None);
     for (from, to) in set.intervals(now, horizon) {
         if since.is_none_or(|since| since < from) && from > now {
-            free.push(Opening { start: since, end: Some(from) });
+            free.push(Opening {
+                start: since,
+                end: Some(from),
+            });
         }
         since = Some(to);
     }
-    free.push(Opening { start: since, end: None });
+    free.push(Opening {
+        start: since,
+        end: None,
+    });
     free
-}
-
-pub(super) fn freeze(catalog: &Catalog, name: &str, spec: &ChangeFreezeSpec) -> Freeze {
-    let zone = &catalog.zone.0;
-    let mut spans = Vec::new();
-    if spec.from.is_some() || spec.to.is_some() {
-        spans.push(FreezeSpan::Once {
-            from: spec.from.map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
-            to: spec.to.map_or(Timestamp::MAX, |to| to.resolve(Boundary::End, zone)),
-        });
-    }
-    if let Some(rule) = &spec.rule
-        && let Ok(recurrence) = schedule::recurrence(&schedule::opening_start(rule), zone)
-    {
-        spans.push(FreezeSpan::Recurring { recurrence: recurrence.into(), duration_seconds: rule.duration.seconds() });
-    }
-    Freeze { name: name.to_owned(), reason: spec.reason.clone().unwrap_or_default(), spans }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::context::{Context, PackageKey};
 use super::targets::Standing;
-use crate::assess::Status;
+use crate::assess::{Hit, Status};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::wire::{PatchPolicySpec, Reversibility};
@@ -32,8 +32,11 @@ pub(super) type Covers = Vec<Option<usize>>;
 
 /// Which hits the targets fix.
 pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
-    let by_key: BTreeMap<PackageKey, (usize, &Target)> =
-        targets.iter().enumerate().map(|(i, t)| (PackageKey::of_target(t), (i, t))).collect();
+    let by_key: BTreeMap<PackageKey, (usize, &Target)> = targets
+        .iter()
+        .enumerate()
+        .map(|(i, t)| (PackageKey::of_target(t), (i, t)))
+        .collect();
     let hits = ctx.key_of_hit.iter().zip(&ctx.assessment.hits);
     hits.map(|(key, hit)| {
         let (index, target) = by_key.get(key)?;
@@ -46,21 +49,59 @@ pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
 /// Every asset of `scope` that lacks a target.
 ///
 /// An asset whose findings for a target are all not to be planned (excepted, held, unknown, …) keeps what it has: a person
-/// said so, or nobody knows. An asset without any finding for it takes it all the same, because a rollout has one set.
+/// said so, or nobody knows. So does one on which `policy` would not take what asked for the target elsewhere. An asset
+/// without any finding for it takes it all the same, because a rollout has one set.
 pub(super) fn members(
     ctx: &Context<'_>,
-    scope: &[u32],
+    policy: &str,
+    targets: &[Target],
     standing: &mut Standing<'_>,
     covers: &Covers,
 ) -> Vec<Member> {
-    scope.iter().filter_map(|index| member(ctx, *index, standing, covers)).collect()
+    let asking = asking(targets, covers);
+    let by_key: BTreeMap<PackageKey, usize> = targets.iter().map(PackageKey::of_target).zip(0..).collect();
+    let scope = ctx.in_scope(policy).iter();
+    scope
+        .filter_map(|index| member(ctx, policy, *index, standing, covers, &asking, &by_key))
+        .collect()
+}
+
+/// For each target the hits it fixes.
+fn asking(targets: &[Target], covers: &Covers) -> Vec<Vec<u32>> {
+    let mut asking = vec![Vec::new(); targets.len()];
+    for (hit, target) in (0_u32..).zip(covers) {
+        let slot = target.and_then(|t| asking.get_mut(t));
+        slot.into_iter().for_each(|hits: &mut Vec<u32>| hits.push(hit));
+    }
+    asking
+}
+
+/// Whether `policy` keeps a target from an asset that has no row for it: it would take none of the hits on that version
+/// that the target fixes. Where no such hit is left, the asset only lacks what others need.
+fn keeps_back(ctx: &Context<'_>, policy: &str, index: u32, installed: &Arc<str>, asking: &[u32]) -> bool {
+    let older = |hit: &&Hit| {
+        let fixed = hit.fixed.as_ref();
+        fixed.is_some_and(|fixed| compare(hit.scheme, installed, fixed).is_lt())
+    };
+    let mut hits = asking.iter().filter_map(|h| ctx.hit(*h)).filter(older).peekable();
+    let takes = |hit: &Hit| {
+        let here = Hit {
+            installed: Arc::clone(installed),
+            ..hit.clone()
+        };
+        ctx.claims.takes(index, policy, &here)
+    };
+    hits.peek().is_some() && !hits.any(takes)
 }
 
 fn member(
     ctx: &Context<'_>,
+    policy: &str,
     index: u32,
     standing: &mut Standing<'_>,
     covers: &Covers,
+    asking: &[Vec<u32>],
+    by_key: &BTreeMap<PackageKey, usize>,
 ) -> Option<Member> {
     let asset = ctx.asset(index)?;
     let levels = standing.of(index, asset.facts.packages);
@@ -69,9 +110,19 @@ fn member(
     let (mut deadline, mut stale, mut hits) = (None::<Timestamp>, asset.stale, Vec::new());
     let (mut asked, mut barred) = (BTreeSet::new(), BTreeSet::new());
     for row in ctx.assessment.rows(index as usize) {
-        let Some(target) = covers.get(row.hit as usize).copied().flatten() else { continue };
-        let (Some(judgement), Some(hit)) = (ctx.judgement(row.judgement), ctx.hit(row.hit)) else { continue };
-        if judgement.is_planned() {
+        let (Some(judgement), Some(hit)) = (ctx.judgement(row.judgement), ctx.hit(row.hit)) else {
+            continue;
+        };
+        let Some(target) = covers.get(row.hit as usize).copied().flatten() else {
+            // Nobody knows which version fixes it here, or whether it needs one: so none is given.
+            if judgement.status == Status::Unknown && !judgement.is_planned() {
+                let key = ctx.key_of_hit.get(row.hit as usize);
+                barred.extend(key.and_then(|key| by_key.get(key)).copied());
+            }
+            continue;
+        };
+        let mine = judgement.policy.as_deref() == Some(policy);
+        if judgement.is_planned() && (mine || ctx.claims.takes(index, policy, hit)) {
             lacks.entry(target).or_insert_with(|| Arc::clone(&hit.installed));
             asked.insert(target);
             hits.push(row.hit);
@@ -81,7 +132,13 @@ fn member(
             barred.insert(target);
         }
     }
-    let targets: Vec<(usize, Arc<str>)> = lacks.into_iter().filter(|(t, _)| asked.contains(t) || !barred.contains(t)).collect();
+    let targets: Vec<(usize, Arc<str>)> = lacks
+        .into_iter()
+        .filter(|(t, installed)| {
+            let keeps = || keeps_back(ctx, policy, index, installed, asking.get(*t).map_or(&[][..], |a| a));
+            asked.contains(t) || (!barred.contains(t) && !keeps())
+        })
+        .collect();
     let has_facts = asset.facts.os.is_some();
     (has_facts && !targets.is_empty()).then_some(Member {
         asset: index,
@@ -123,5 +180,9 @@ pub(super) fn name_of(ctx: &Context<'_>, asset: u32) -> Arc<str> {
 /// Where a policy stands, as `file:line`, or its name where the place is not known.
 pub(super) fn place(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, pointer: &str) -> String {
     let at = ctx.catalog.at(policy.doc, pointer);
-    if at.is_empty() { format!("policy {}", policy.name) } else { at }
+    if at.is_empty() {
+        format!("policy {}", policy.name)
+    } else {
+        at
+    }
 }

@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::calendar;
 use super::matching::{self, Class};
 use crate::assess::Assessment;
-use crate::load::Catalog;
-use crate::load::wire::OverrideSubject;
+use crate::load::wire::ChangeFreezeSpec;
+use crate::load::{Catalog, schedule};
 use crate::observe::Observation;
 use crate::time::Boundary;
 
@@ -28,19 +27,18 @@ pub fn closed_by(
     let name = assessment.class_of.get(index).and_then(Option::as_ref);
     let class: Class<'_> = name.and_then(|name| catalog.classes.get(name));
     let zone = &catalog.zone.0;
-    let is_lifted = |freeze: &str| {
+    let is_lifted = |name: &str, freeze: &ChangeFreezeSpec| {
         catalog.overrides.values().map(|o| &o.spec).any(|o| {
             let runs = o.from.is_none_or(|from| from.resolve(Boundary::Start, zone) <= now)
                 && now < o.until.resolve(Boundary::End, zone);
             let selected = matching::matches(catalog, found, class, o.selector.as_ref(), o.when.as_deref());
-            let this = o.what == OverrideSubject::Freeze && o.freeze.as_deref() == Some(freeze);
-            this && runs && selected.unwrap_or(false)
+            o.lifts_freeze(name, freeze) && runs && selected.unwrap_or(false)
         })
     };
     catalog.freezes.iter().find_map(|(name, freeze)| {
         let spec = &freeze.spec;
         let selected = matching::matches(catalog, found, class, spec.selector.as_ref(), spec.when.as_deref());
-        let holds = selected.unwrap_or(true) && calendar::freeze(catalog, name, spec).covers(now) && !is_lifted(name);
+        let holds = selected.unwrap_or(true) && schedule::freeze(catalog, name, spec).covers(now) && !is_lifted(name, spec);
         holds.then(|| {
             let reason = spec.reason.as_deref().map_or_else(String::new, |r| format!(" ({r})"));
             format!("freeze {name}{reason} holds; an Override `what: freeze`, `freeze: {name}` would lift it")

@@ -51,7 +51,13 @@ pub(super) fn compose<'a>(
     running: &Bookings,
     said: &mut Said,
 ) -> Composition<'a> {
-    let taken = ctx.history.names.iter().chain(ctx.history.open.iter().map(|o| &o.name)).cloned().collect();
+    let taken = ctx
+        .history
+        .names
+        .iter()
+        .chain(ctx.history.open.iter().map(|o| &o.name))
+        .cloned()
+        .collect();
     let mut composer = Composer {
         ctx,
         calendars,
@@ -65,11 +71,17 @@ pub(super) fn compose<'a>(
     ctx.history.open.iter().for_each(|open| composer.take_up(open));
     let (mut waiting, mut cuts) = (Vec::new(), Vec::new());
     for (name, found) in cut::candidates(ctx) {
-        let Some(policy) = ctx.catalog.policies.get(&name) else { continue };
+        let Some(policy) = ctx.catalog.policies.get(&name) else {
+            continue;
+        };
         composer.policy(policy, &found, &mut waiting, &mut cuts);
     }
     waiting.sort_by(|a: &Waiting, b| (&a.policy, a.cut).cmp(&(&b.policy, b.cut)));
-    Composition { prepared: composer.rollouts.into_iter().map(|(p, _)| p).collect(), waiting, cuts }
+    Composition {
+        prepared: composer.rollouts.into_iter().map(|(p, _)| p).collect(),
+        waiting,
+        cuts,
+    }
 }
 
 impl<'a> Composer<'a, '_> {
@@ -78,12 +90,26 @@ impl<'a> Composer<'a, '_> {
         let policy = self.ctx.catalog.policies.get(&open.policy);
         let strategy = self.ctx.catalog.strategies.get(&open.strategy);
         let (Some(policy), Some(strategy)) = (policy, strategy) else {
-            let gone = if policy.is_none() { format!("policy {}", open.policy) } else { format!("strategy {}", open.strategy) };
-            self.said.note(&open.name, format!("{gone} is gone: the rollout cannot go on; close it or bring it back"));
+            let gone = if policy.is_none() {
+                format!("policy {}", open.policy)
+            } else {
+                format!("strategy {}", open.strategy)
+            };
+            self.said.note(
+                &open.name,
+                format!("{gone} is gone: the rollout cannot go on; close it or bring it back"),
+            );
             return;
         };
-        for wave in open.waves.iter().filter(|w| !strategy.spec.waves.iter().any(|s| *s.name == *w.name)) {
-            let message = format!("strategy {} has no wave {} any more; what it holds stays as it is", strategy.name, wave.name);
+        for wave in open
+            .waves
+            .iter()
+            .filter(|w| !strategy.spec.waves.iter().any(|s| *s.name == *w.name))
+        {
+            let message = format!(
+                "strategy {} has no wave {} any more; what it holds stays as it is",
+                strategy.name, wave.name
+            );
             self.said.note(&open.name, message);
         }
         let draft = Draft {
@@ -104,13 +130,22 @@ impl<'a> Composer<'a, '_> {
     }
 
     fn push(&mut self, prepared: Prepared<'a>) {
-        schedule(self.ctx, self.calendars, self.budgets, &mut self.bookings, &prepared, Without::Nothing);
+        schedule(
+            self.ctx,
+            self.calendars,
+            self.budgets,
+            &mut self.bookings,
+            &prepared,
+            Without::Nothing,
+        );
         let carried = prepared.carried();
         self.rollouts.push((prepared, carried));
     }
 
     fn is_carried(&self, candidate: Candidate) -> bool {
-        self.rollouts.iter().any(|(prepared, carried)| carries(prepared, carried, candidate))
+        self.rollouts
+            .iter()
+            .any(|(prepared, carried)| carries(prepared, carried, candidate))
     }
 
     fn free(&self, candidates: &[Candidate]) -> Vec<Candidate> {
@@ -139,7 +174,8 @@ impl<'a> Composer<'a, '_> {
                 return;
             }
             Cycle::Paused(until) => {
-                self.said.note(&policy.name, format!("paused until {until}: nothing new is cut"));
+                self.said
+                    .note(&policy.name, format!("paused until {until}: nothing new is cut"));
                 cut::next_cut(self.ctx.catalog, policy, until)
             }
             Cycle::Cuts(instant) => {
@@ -154,11 +190,22 @@ impl<'a> Composer<'a, '_> {
                 next
             }
         };
-        let left = self.free(found).into_iter().filter(|c| !self.refused.contains(c)).count();
+        let left = self
+            .free(found)
+            .into_iter()
+            .filter(|c| !self.refused.contains(c))
+            .count();
         match next {
-            Some(cut) if left > 0 => waiting.push(Waiting { policy: Arc::clone(&policy.name), cut, findings: left }),
+            Some(cut) if left > 0 => waiting.push(Waiting {
+                policy: Arc::clone(&policy.name),
+                cut,
+                findings: left,
+            }),
             None if left > 0 => {
-                self.said.note(&policy.name, format!("{left} finding(s) wait, and its cadence has no further instant"));
+                self.said.note(
+                    &policy.name,
+                    format!("{left} finding(s) wait, and its cadence has no further instant"),
+                );
             }
             _ => {}
         }
@@ -170,7 +217,10 @@ impl<'a> Composer<'a, '_> {
         let urgent = self.draft(policy, &emergency, free, Lane::Emergency, self.ctx.now, false);
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
         let rest: Vec<Candidate> = self.in_lane(free, Lane::Routine);
-        let rest: Vec<Candidate> = rest.into_iter().filter(|c| !new.iter().any(|p| carries(p, &p.carried(), *c))).collect();
+        let rest: Vec<Candidate> = rest
+            .into_iter()
+            .filter(|c| !new.iter().any(|p| carries(p, &p.carried(), *c)))
+            .collect();
         new.extend(self.draft(policy, &rest, free, Lane::Routine, instant, false));
         self.start(policy, new, free);
     }
@@ -189,7 +239,10 @@ impl<'a> Composer<'a, '_> {
         self.join(policy, &routine, Lane::Routine, true);
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
         let routine = self.free(&routine);
-        let routine: Vec<Candidate> = routine.into_iter().filter(|c| !new.iter().any(|p| carries(p, &p.carried(), *c))).collect();
+        let routine: Vec<Candidate> = routine
+            .into_iter()
+            .filter(|c| !new.iter().any(|p| carries(p, &p.carried(), *c)))
+            .collect();
         let needed = self.with_companions(policy, &routine, free);
         new.extend(self.draft(policy, &needed, free, Lane::Routine, self.ctx.now, true));
         self.start(policy, new, free);
@@ -201,9 +254,16 @@ impl<'a> Composer<'a, '_> {
     }
 
     /// The candidates whose deadline lies before the finish of their own wave, if all were cut at `next`.
-    fn late(&mut self, policy: &'a Resource<PatchPolicySpec>, free: &[Candidate], next: Option<Timestamp>) -> Vec<Candidate> {
+    fn late(
+        &mut self,
+        policy: &'a Resource<PatchPolicySpec>,
+        free: &[Candidate],
+        next: Option<Timestamp>,
+    ) -> Vec<Candidate> {
         let Some(next) = next else { return free.to_vec() };
-        let Some(strategy) = self.ctx.catalog.strategies.get(policy.spec.rollout.as_str()) else { return Vec::new() };
+        let Some(strategy) = self.ctx.catalog.strategies.get(policy.spec.rollout.as_str()) else {
+            return Vec::new();
+        };
         let targets = self.targets(policy, free, free, &[]);
         let draft = Draft {
             name: "next".into(),
@@ -220,7 +280,14 @@ impl<'a> Composer<'a, '_> {
         };
         let prepared = prepare(self.ctx, self.calendars, self.budgets, draft);
         let mut bookings = self.bookings.clone();
-        let waves = schedule(self.ctx, self.calendars, self.budgets, &mut bookings, &prepared, Without::Nothing);
+        let waves = schedule(
+            self.ctx,
+            self.calendars,
+            self.budgets,
+            &mut bookings,
+            &prepared,
+            Without::Nothing,
+        );
         let finish = |wave: usize| {
             let name = prepared.draft.strategy.spec.waves.get(wave).map(|w| w.name.as_str());
             let planned = waves.iter().find(|w| Some(w.name.as_ref()) == name)?;
@@ -232,7 +299,9 @@ impl<'a> Composer<'a, '_> {
         let mut late = Vec::new();
         for candidate in free {
             let target = prepared.covers.get(candidate.hit as usize).copied().flatten();
-            let place = carried.get(&candidate.asset).filter(|(_, t)| target.is_some_and(|target| t.contains(&target)));
+            let place = carried
+                .get(&candidate.asset)
+                .filter(|(_, t)| target.is_some_and(|target| t.contains(&target)));
             let Some((wave, _)) = place else {
                 if target.is_some_and(|t| prepared.refused.contains(&(candidate.asset, t))) {
                     self.refused.insert(*candidate);
@@ -252,16 +321,35 @@ impl<'a> Composer<'a, '_> {
 
     /// A late finding takes the version that fixes all approved findings of its package, but nothing so young that it
     /// would have to wait for it.
-    fn with_companions(&self, policy: &Resource<PatchPolicySpec>, late: &[Candidate], free: &[Candidate]) -> Vec<Candidate> {
+    fn with_companions(
+        &self,
+        policy: &Resource<PatchPolicySpec>,
+        late: &[Candidate],
+        free: &[Candidate],
+    ) -> Vec<Candidate> {
         let min_age = policy.spec.release.min_age.seconds();
         let released = |c: &Candidate| {
-            let advisory = self.ctx.hit(c.hit).and_then(|h| self.ctx.observation.advisories.get(h.advisory as usize));
-            advisory.and_then(|a| a.published).map_or(self.ctx.now, |at| later(at, min_age))
+            let advisory = self
+                .ctx
+                .hit(c.hit)
+                .and_then(|h| self.ctx.observation.advisories.get(h.advisory as usize));
+            advisory
+                .and_then(|a| a.published)
+                .map_or(self.ctx.now, |at| later(at, min_age))
         };
-        let Some(by) = late.iter().map(released).max().map(|at| at.max(self.ctx.now)) else { return Vec::new() };
-        let keys: BTreeSet<_> = late.iter().filter_map(|c| self.ctx.key_of_hit.get(c.hit as usize)).collect();
+        let Some(by) = late.iter().map(released).max().map(|at| at.max(self.ctx.now)) else {
+            return Vec::new();
+        };
+        let keys: BTreeSet<_> = late
+            .iter()
+            .filter_map(|c| self.ctx.key_of_hit.get(c.hit as usize))
+            .collect();
         let like = |c: &&Candidate| {
-            let same = self.ctx.key_of_hit.get(c.hit as usize).is_some_and(|k| keys.contains(k));
+            let same = self
+                .ctx
+                .key_of_hit
+                .get(c.hit as usize)
+                .is_some_and(|k| keys.contains(k));
             same && released(c) <= by
         };
         free.iter().filter(like).copied().collect()
@@ -274,7 +362,7 @@ impl<'a> Composer<'a, '_> {
         approved: &[Candidate],
         already: &[Target],
     ) -> Vec<Target> {
-        let versions = targets::versions(self.ctx, needed, approved, policy.spec.strategy, already);
+        let versions = targets::versions(self.ctx, policy, needed, approved, already);
         let mut targets: Vec<Target> = versions.iter().map(|(key, version)| key.at(version)).collect();
         targets.sort_unstable();
         targets
@@ -290,7 +378,8 @@ impl<'a> Composer<'a, '_> {
         cut: Timestamp,
         expedited: bool,
     ) -> Option<Prepared<'a>> {
-        let strategy: &'a Resource<RolloutStrategySpec> = self.ctx.catalog.strategies.get(policy.spec.rollout.as_str())?;
+        let strategy: &'a Resource<RolloutStrategySpec> =
+            self.ctx.catalog.strategies.get(policy.spec.rollout.as_str())?;
         if needed.is_empty() {
             return None;
         }
@@ -328,26 +417,41 @@ impl<'a> Composer<'a, '_> {
         let prepared = prepare(self.ctx, self.calendars, self.budgets, draft.clone());
         let carried = prepared.carried();
         let helped = needed.iter().filter(|c| carries(&prepared, &carried, **c));
-        let used: BTreeSet<usize> =
-            helped.filter_map(|c| prepared.covers.get(c.hit as usize).copied().flatten()).collect();
+        let used: BTreeSet<usize> = helped
+            .filter_map(|c| prepared.covers.get(c.hit as usize).copied().flatten())
+            .collect();
         let stays = |(index, target): &(usize, &Target)| used.contains(index) || kept.contains(target);
         if draft.targets.iter().enumerate().all(|t| stays(&t)) {
             return prepared;
         }
         let targets = draft.targets.iter().enumerate();
         let targets = targets.filter(stays).map(|(_, t)| t.clone());
-        let smaller = Draft { targets: targets.collect(), ..draft };
+        let smaller = Draft {
+            targets: targets.collect(),
+            ..draft
+        };
         let mut again = prepare(self.ctx, self.calendars, self.budgets, smaller);
         // What was refused with the larger set is refused still; its targets are only not part of the set.
         let refusals: BTreeSet<_> = again.refusals.drain(..).chain(prepared.refusals).collect();
         again.refusals = refusals.into_iter().collect();
         for (hit, target) in prepared.covers.iter().enumerate() {
-            let Some(target) = target.filter(|t| !used.contains(t)) else { continue };
+            let Some(target) = target.filter(|t| !used.contains(t)) else {
+                continue;
+            };
             let Ok(hit) = u32::try_from(hit) else { continue };
             let refused = prepared.refused.iter().filter(|(_, t)| *t == target);
             for (asset, _) in refused {
-                let rows = self.ctx.assessment.rows(*asset as usize).iter().filter(|r| r.hit == hit);
-                self.refused.extend(rows.map(|r| Candidate { asset: *asset, hit: r.hit, judgement: r.judgement }));
+                let rows = self
+                    .ctx
+                    .assessment
+                    .rows(*asset as usize)
+                    .iter()
+                    .filter(|r| r.hit == hit);
+                self.refused.extend(rows.map(|r| Candidate {
+                    asset: *asset,
+                    hit: r.hit,
+                    judgement: r.judgement,
+                }));
             }
         }
         again
@@ -363,14 +467,21 @@ impl<'a> Composer<'a, '_> {
             let kind = lane == Lane::Emergency || p.draft.expedited == expedited;
             open.is_some() && kind && p.draft.policy.name == policy.name && p.draft.lane == lane
         };
-        let Some(position) = self.rollouts.iter().position(|(p, _)| joinable(p)) else { return };
+        let Some(position) = self.rollouts.iter().position(|(p, _)| joinable(p)) else {
+            return;
+        };
         if newcomers.is_empty() {
             return;
         }
-        let Some((old, _)) = self.rollouts.get(position) else { return };
+        let Some((old, _)) = self.rollouts.get(position) else {
+            return;
+        };
         let Some(open) = old.draft.open else { return };
         let targets = self.targets(policy, &newcomers, &newcomers, &open.targets);
-        let draft = Draft { targets, ..old.draft.clone() };
+        let draft = Draft {
+            targets,
+            ..old.draft.clone()
+        };
         let mut prepared = self.without_unused(draft, &newcomers, &open.targets);
         if prepared.draft.targets == open.targets {
             return;
@@ -379,7 +490,11 @@ impl<'a> Composer<'a, '_> {
         prepared.draft.restarts = open.restarts + 1;
         self.said.note(
             &open.name,
-            format!("takes newcomers in as revision {} (restart {} of {RESTARTS_MAX})", open.revision + 1, open.restarts + 1),
+            format!(
+                "takes newcomers in as revision {} (restart {} of {RESTARTS_MAX})",
+                open.revision + 1,
+                open.restarts + 1
+            ),
         );
         let carried = prepared.carried();
         if let Some(slot) = self.rollouts.get_mut(position) {
@@ -392,8 +507,16 @@ impl<'a> Composer<'a, '_> {
         let emergency = new.iter().filter(|p| p.draft.lane == Lane::Emergency);
         let emergency_assets: usize = emergency.map(Prepared::asset_count).sum();
         let limited = policy.spec.limits.emergency_assets.is_some() && emergency_assets > 0;
-        let scope = if limited { self.ctx.in_scope(&policy.name).len() } else { 0 };
-        let start = Start { emergency_assets, scope, new_rollouts: new.len() };
+        let scope = if limited {
+            self.ctx.in_scope(&policy.name).len()
+        } else {
+            0
+        };
+        let start = Start {
+            emergency_assets,
+            scope,
+            new_rollouts: new.len(),
+        };
         match limits::broken(self.ctx, policy, &start) {
             None => new.into_iter().for_each(|prepared| self.push(prepared)),
             Some(refusal) => {
@@ -401,7 +524,8 @@ impl<'a> Composer<'a, '_> {
                 let detail = format!("{} not cut: {}", names.join(", "), refusal.detail);
                 for prepared in &new {
                     let carried = prepared.carried();
-                    self.refused.extend(free.iter().filter(|c| carries(prepared, &carried, **c)));
+                    self.refused
+                        .extend(free.iter().filter(|c| carries(prepared, &carried, **c)));
                 }
                 self.said.refusals.insert(super::Refusal { detail, ..refusal });
             }
@@ -412,5 +536,7 @@ impl<'a> Composer<'a, '_> {
 fn carries(prepared: &Prepared<'_>, carried: &Carried, candidate: Candidate) -> bool {
     let target = prepared.covers.get(candidate.hit as usize).copied().flatten();
     let targets = carried.get(&candidate.asset).map(|(_, targets)| targets);
-    target.zip(targets).is_some_and(|(target, targets)| targets.contains(&target))
+    target
+        .zip(targets)
+        .is_some_and(|(target, targets)| targets.contains(&target))
 }

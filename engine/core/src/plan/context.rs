@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::matching;
 use super::{PlanNote, Refusal};
-use crate::assess::{self, Assessment, Hit, Judgement};
+use crate::assess::{Assessment, Claims, Hit, Judgement};
 use crate::history::{History, Target};
 use crate::load::wire::{AssetClassSpec, Lifecycle, Service};
 use crate::load::{Catalog, Resource};
@@ -30,6 +30,8 @@ pub(super) struct Context<'a> {
     pub(super) key_of_hit: Vec<PackageKey>,
     /// Services, split by environment.
     pub(super) services: Services<'a>,
+    /// Which policy would take what.
+    pub(super) claims: Claims<'a>,
     scopes: BTreeMap<Arc<str>, Vec<u32>>,
 }
 
@@ -97,7 +99,10 @@ pub(super) struct Said {
 
 impl Said {
     pub(super) fn note(&mut self, subject: &Arc<str>, message: impl Into<String>) {
-        self.notes.insert(PlanNote { subject: Arc::clone(subject), message: message.into() });
+        self.notes.insert(PlanNote {
+            subject: Arc::clone(subject),
+            message: message.into(),
+        });
     }
 }
 
@@ -116,8 +121,20 @@ impl<'a> Context<'a> {
         let classes: Vec<_> = (0..observation.assets.len()).map(class_of).collect();
         let services = Services::new(catalog, observation, &classes);
         let key_of_hit = assessment.hits.iter().map(PackageKey::of_hit).collect();
-        let scopes = scopes(catalog, observation);
-        Self { catalog, observation, assessment, history, now, classes, key_of_hit, services, scopes }
+        let claims = Claims::new(catalog, observation, &history.memory, now);
+        let scopes = scopes(&claims, observation);
+        Self {
+            catalog,
+            observation,
+            assessment,
+            history,
+            now,
+            classes,
+            key_of_hit,
+            services,
+            claims,
+            scopes,
+        }
     }
 
     pub(super) fn asset(&self, index: u32) -> Option<&'a Asset> {
@@ -125,7 +142,11 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn asset_index(&self, name: &str) -> Option<u32> {
-        let found = self.observation.assets.binary_search_by(|a| a.name.as_ref().cmp(name)).ok()?;
+        let found = self
+            .observation
+            .assets
+            .binary_search_by(|a| a.name.as_ref().cmp(name))
+            .ok()?;
         u32::try_from(found).ok()
     }
 
@@ -160,11 +181,13 @@ impl<'a> Context<'a> {
 }
 
 /// The assets of each policy.
-fn scopes(catalog: &Catalog, observation: &Observation) -> BTreeMap<Arc<str>, Vec<u32>> {
+fn scopes(claims: &Claims<'_>, observation: &Observation) -> BTreeMap<Arc<str>, Vec<u32>> {
     let mut scopes: BTreeMap<Arc<str>, Vec<u32>> = BTreeMap::new();
-    let assets = observation.assets.iter().zip(assess::scope(catalog, observation)).zip(0_u32..);
+    let assets = observation.assets.iter().zip(claims.scope()).zip(0_u32..);
     for ((_, policies), index) in assets.filter(|((a, _), _)| a.lifecycle != Lifecycle::Retired) {
-        policies.into_iter().for_each(|p| scopes.entry(p).or_default().push(index));
+        policies
+            .into_iter()
+            .for_each(|p| scopes.entry(p).or_default().push(index));
     }
     scopes
 }
@@ -195,26 +218,45 @@ impl<'a> Services<'a> {
     ) -> Self {
         let mut members: BTreeMap<(&'a str, &'a str, &'a str), Vec<u32>> = BTreeMap::new();
         let mut specs: BTreeMap<(&'a str, &'a str), &'a Service> = BTreeMap::new();
-        let finders: BTreeMap<&str, ServiceFinder<'a>> =
-            catalog.fleets.iter().map(|(name, fleet)| (name.as_ref(), ServiceFinder::new(&fleet.spec.services))).collect();
+        let finders: BTreeMap<&str, ServiceFinder<'a>> = catalog
+            .fleets
+            .iter()
+            .map(|(name, fleet)| (name.as_ref(), ServiceFinder::new(&fleet.spec.services)))
+            .collect();
         for (index, (asset, class)) in observation.assets.iter().zip(classes).enumerate() {
-            let (Some(class), Ok(index)) = (class, u32::try_from(index)) else { continue };
-            let Some((fleet, finder)) = finders.get_key_value(asset.fleet.as_ref()) else { continue };
+            let (Some(class), Ok(index)) = (class, u32::try_from(index)) else {
+                continue;
+            };
+            let Some((fleet, finder)) = finders.get_key_value(asset.fleet.as_ref()) else {
+                continue;
+            };
             if asset.lifecycle == Lifecycle::Retired {
                 continue;
             }
             for spec in finder.of(asset) {
                 specs.insert((fleet, spec.name.as_str()), spec);
-                members.entry((fleet, spec.name.as_str(), class.spec.environment.as_str())).or_default().push(index);
+                members
+                    .entry((fleet, spec.name.as_str(), class.spec.environment.as_str()))
+                    .or_default()
+                    .push(index);
             }
         }
         let mut services = Self::default();
         for ((fleet, name, environment), members) in members {
-            let Some(spec) = specs.get(&(fleet, name)) else { continue };
+            let Some(spec) = specs.get(&(fleet, name)) else {
+                continue;
+            };
             let id = u32::try_from(services.groups.len()).unwrap_or(u32::MAX);
-            members.iter().for_each(|m| services.of_asset.entry(*m).or_default().push(id));
+            members
+                .iter()
+                .for_each(|m| services.of_asset.entry(*m).or_default().push(id));
             services.by_name.insert((fleet, name, environment), id);
-            services.groups.push(ServiceGroup { fleet, environment, spec, members });
+            services.groups.push(ServiceGroup {
+                fleet,
+                environment,
+                spec,
+                members,
+            });
         }
         services
     }
@@ -248,8 +290,14 @@ impl<'a> ServiceFinder<'a> {
     fn new(services: &'a [Service]) -> Self {
         let pairs = |s: &'a Service| s.members.match_labels.iter().map(|(k, v)| (k.as_str(), v.as_str()));
         let mut count: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        services.iter().flat_map(pairs).for_each(|pair| *count.entry(pair).or_default() += 1);
-        let mut finder = Self { by_label: BTreeMap::new(), others: Vec::new() };
+        services
+            .iter()
+            .flat_map(pairs)
+            .for_each(|pair| *count.entry(pair).or_default() += 1);
+        let mut finder = Self {
+            by_label: BTreeMap::new(),
+            others: Vec::new(),
+        };
         for service in services {
             match pairs(service).min_by_key(|pair| (count.get(pair).copied(), *pair)) {
                 Some(pair) => finder.by_label.entry(pair).or_default().push(service),
@@ -261,7 +309,12 @@ impl<'a> ServiceFinder<'a> {
 
     fn of<'b>(&'b self, asset: &'b Asset) -> impl Iterator<Item = &'a Service> + 'b {
         let labels = asset.labels.iter();
-        let by_label = labels.filter_map(|(k, v)| self.by_label.get(&(k.as_ref(), v.as_ref()))).flatten();
-        by_label.chain(&self.others).copied().filter(|s| s.members.matches(|key| asset.label(key)))
+        let by_label = labels
+            .filter_map(|(k, v)| self.by_label.get(&(k.as_ref(), v.as_ref())))
+            .flatten();
+        by_label
+            .chain(&self.others)
+            .copied()
+            .filter(|s| s.members.matches(|key| asset.label(key)))
     }
 }

@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 
 use super::context::{Candidate, Context};
 use crate::load::schedule;
-use crate::load::{Catalog, Resource};
 use crate::load::wire::{Lane, Mode, PatchPolicySpec};
+use crate::load::{Catalog, Resource};
 use crate::time::{Boundary, Recurrence};
 
 /// How often newcomers may restart an open rollout. Each restart asks the same people to approve the same wave again;
@@ -34,11 +34,17 @@ pub(super) fn cycle(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>) -> Cy
     if policy.spec.mode == Mode::Observe {
         return Cycle::Observes;
     }
-    let pause = policy.spec.pause.as_ref().map(|p| p.until.resolve(Boundary::End, &ctx.catalog.zone.0));
+    let pause = policy
+        .spec
+        .pause
+        .as_ref()
+        .map(|p| p.until.resolve(Boundary::End, &ctx.catalog.zone.0));
     if let Some(until) = pause.filter(|until| *until > ctx.now) {
         return Cycle::Paused(until);
     }
-    let Some(cadence) = cadence(ctx.catalog, policy) else { return Cycle::Cuts(ctx.now) };
+    let Some(cadence) = cadence(ctx.catalog, policy) else {
+        return Cycle::Cuts(ctx.now);
+    };
     let newest = if cadence.starts_from(ctx.now).next() == Some(ctx.now) {
         Some(ctx.now)
     } else {
@@ -74,12 +80,16 @@ pub(super) fn name(
     taken: &mut BTreeSet<Arc<str>>,
 ) -> Arc<str> {
     let named = policy.spec.cadence.as_ref().and_then(|c| c.timezone.as_deref());
-    let zone = named.and_then(|name| TimeZone::get(name).ok()).unwrap_or_else(|| catalog.zone.0.clone());
+    let zone = named
+        .and_then(|name| TimeZone::get(name).ok())
+        .unwrap_or_else(|| catalog.zone.0.clone());
     let date = cut.to_zoned(zone).date();
     let suffix = if lane == Lane::Emergency { "-emergency" } else { "" };
     let base = format!("{}-{date}{suffix}", policy.name);
     let numbered = (2_u32..).map(|n| format!("{base}-{n}"));
-    let free = std::iter::once(base.clone()).chain(numbered).find(|n| !taken.contains(n.as_str()));
+    let free = std::iter::once(base.clone())
+        .chain(numbered)
+        .find(|n| !taken.contains(n.as_str()));
     let name: Arc<str> = free.unwrap_or(base).into();
     taken.insert(Arc::clone(&name));
     name
@@ -100,7 +110,11 @@ pub(super) fn candidates(ctx: &Context<'_>) -> Vec<(Arc<str>, Vec<Candidate>)> {
             // Without a fixing version there is nothing to carry; such a finding is `unpatchable` or says so itself.
             let fixable = ctx.hit(row.hit).is_some_and(|h| h.fixed.is_some());
             if let Some(list) = policy.filter(|_| fixable).and_then(|p| found.get_mut(p)) {
-                list.push(Candidate { asset, hit: row.hit, judgement: row.judgement });
+                list.push(Candidate {
+                    asset,
+                    hit: row.hit,
+                    judgement: row.judgement,
+                });
             }
         }
     }

@@ -35,6 +35,9 @@ mod tests {
     #[test]
     fn order_and_repetition_do_not_count() {
         let (a, b) = (target("openssl"), target("openssl-libs"));
-        assert_eq!(patchset_digest(&[a.clone(), b.clone()]), patchset_digest(&[b, a.clone(), a]));
+        assert_eq!(
+            patchset_digest(&[a.clone(), b.clone()]),
+            patchset_digest(&[b, a.clone(), a])
+        );
     }
 }

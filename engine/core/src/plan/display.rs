@@ -44,7 +44,13 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
         writeln!(out, "\nWaiting")?;
     }
     for waiting in &plan.waiting {
-        writeln!(out, "  {}: {} until the cut at {}", waiting.policy, count(waiting.findings, "finding"), waiting.cut)?;
+        writeln!(
+            out,
+            "  {}: {} until the cut at {}",
+            waiting.policy,
+            count(waiting.findings, "finding"),
+            waiting.cut
+        )?;
     }
     write_refusals(out, &plan.refusals)?;
     if !plan.notes.is_empty() {
@@ -62,10 +68,22 @@ fn write_rollout(out: &mut String, rollout: &Rollout) -> fmt::Result {
         (Lane::Routine, true) => "routine, expedited: the next cut would be too late",
         (Lane::Routine, false) => "routine",
     };
-    writeln!(out, "\nRollout {} (revision {}; {lane})", rollout.name, rollout.revision)?;
-    writeln!(out, "  policy {}, strategy {}, cut {}", rollout.policy, rollout.strategy, rollout.cut)?;
+    writeln!(
+        out,
+        "\nRollout {} (revision {}; {lane})",
+        rollout.name, rollout.revision
+    )?;
+    writeln!(
+        out,
+        "  policy {}, strategy {}, cut {}",
+        rollout.policy, rollout.strategy, rollout.cut
+    )?;
     for target in &rollout.targets {
-        writeln!(out, "  {} to {} on {} {} {}", target.name, target.version, target.os_id, target.os_major, target.arch)?;
+        writeln!(
+            out,
+            "  {} to {} on {} {} {}",
+            target.name, target.version, target.os_id, target.os_major, target.arch
+        )?;
     }
     let advisories: Vec<&str> = rollout.advisories.iter().map(AsRef::as_ref).collect();
     if !advisories.is_empty() {
@@ -75,19 +93,34 @@ fn write_rollout(out: &mut String, rollout: &Rollout) -> fmt::Result {
         writeln!(out, "  not reproducible: nothing freezes the content between the waves")?;
     }
     if rollout.installability_unknown {
-        writeln!(out, "  installability unknown: some assets do not say what they could install")?;
+        writeln!(
+            out,
+            "  installability unknown: some assets do not say what they could install"
+        )?;
     }
     rollout.waves.iter().try_for_each(|wave| write_wave(out, wave))
 }
 
 fn write_wave(out: &mut String, wave: &Wave) -> fmt::Result {
     let needs: Vec<&str> = wave.needs.iter().map(AsRef::as_ref).collect();
-    let after = if needs.is_empty() { String::new() } else { format!(", after {}", needs.join(" and ")) };
+    let after = if needs.is_empty() {
+        String::new()
+    } else {
+        format!(", after {}", needs.join(" and "))
+    };
     write!(out, "  Wave {} ({}{after}", wave.name, wave.state)?;
     if wave.soak_seconds > 0 {
         write!(out, ", soaks {}", DurationSeconds(wave.soak_seconds))?;
     }
-    writeln!(out, "{})", if wave.extra_approval { ", one more approval: nothing has proved it" } else { "" })?;
+    writeln!(
+        out,
+        "{})",
+        if wave.extra_approval {
+            ", one more approval: nothing has proved it"
+        } else {
+            ""
+        }
+    )?;
     let mut day = None;
     for batch in &wave.batches {
         write_batch(out, batch, &mut day)?;
@@ -105,25 +138,40 @@ fn write_wave(out: &mut String, wave: &Wave) -> fmt::Result {
         (Some(deadline), None) => writeln!(out, "    deadline {deadline}, without a finish")?,
         (None, _) => {}
     }
-    wave.fixes.iter().try_for_each(|fix| writeln!(out, "    would help: {fix}"))
+    wave.fixes
+        .iter()
+        .try_for_each(|fix| writeln!(out, "    would help: {fix}"))
 }
 
 fn write_batch(out: &mut String, batch: &Batch, day: &mut Option<String>) -> fmt::Result {
     let names: Vec<&str> = batch.assets.iter().map(|a| a.name.as_ref()).collect();
     let names = shortened(&names);
     let (Some(start), Some(finish)) = (batch.start, batch.finish) else {
-        let why = batch.blocked.map_or_else(String::new, |b| format!(": {b:?}").to_lowercase());
+        let why = batch
+            .blocked
+            .map_or_else(String::new, |b| format!(": {b:?}").to_lowercase());
         return writeln!(out, "    {}  no place in time{why}  {names}", batch.id);
     };
     let date = start.strftime("%a %Y-%m-%d").to_string();
-    let shown = if day.as_ref() == Some(&date) { " ".repeat(date.len()) } else { date.clone() };
+    let shown = if day.as_ref() == Some(&date) {
+        " ".repeat(date.len())
+    } else {
+        date.clone()
+    };
     *day = Some(date);
     let mark = match (batch.released, batch.overruns) {
         (true, _) => "  (released)",
         (false, true) => "  (longer than any opening)",
         (false, false) => "",
     };
-    writeln!(out, "    {}  {shown} {} → {}  {}  {names}{mark}", batch.id, clock(start), clock(finish), batch.window.name)
+    writeln!(
+        out,
+        "    {}  {shown} {} → {}  {}  {names}{mark}",
+        batch.id,
+        clock(start),
+        clock(finish),
+        batch.window.name
+    )
 }
 
 fn clock(at: Timestamp) -> String {
@@ -135,12 +183,21 @@ fn write_refusals(out: &mut String, refusals: &[Refusal]) -> fmt::Result {
         writeln!(out, "\nRefused")?;
     }
     let mut by_reason: BTreeMap<&str, Vec<&Refusal>> = BTreeMap::new();
-    refusals.iter().for_each(|r| by_reason.entry(&r.reason).or_default().push(r));
+    refusals
+        .iter()
+        .for_each(|r| by_reason.entry(&r.reason).or_default().push(r));
     for (reason, list) in by_reason {
         for refusal in list.iter().take(REFUSALS_MAX) {
-            let asset = if refusal.asset.is_empty() { String::new() } else { format!(" {}", refusal.asset) };
+            let asset = if refusal.asset.is_empty() {
+                String::new()
+            } else {
+                format!(" {}", refusal.asset)
+            };
             writeln!(out, "  {reason}{asset}: {}", refusal.detail)?;
-            refusal.fixes.iter().try_for_each(|fix| writeln!(out, "    would help: {fix}"))?;
+            refusal
+                .fixes
+                .iter()
+                .try_for_each(|fix| writeln!(out, "    would help: {fix}"))?;
         }
         if let Some(more) = list.len().checked_sub(REFUSALS_MAX).filter(|n| *n > 0) {
             writeln!(out, "  {reason}: and {more} more; --format json lists them")?;
@@ -176,19 +233,42 @@ fn write_markdown(out: &mut String, plan: &Plan) -> fmt::Result {
         writeln!(out, "Nothing is to be done.")?;
     }
     for rollout in &plan.rollouts {
-        writeln!(out, "### `{}` ({}, revision {})\n", rollout.name, rollout.lane.as_str(), rollout.revision)?;
-        writeln!(out, "| wave | state | batches | window | start → finish (UTC) | slack |\n| --- | --- | --- | --- | --- | --- |")?;
+        writeln!(
+            out,
+            "### `{}` ({}, revision {})\n",
+            rollout.name,
+            rollout.lane.as_str(),
+            rollout.revision
+        )?;
+        writeln!(
+            out,
+            "| wave | state | batches | window | start → finish (UTC) | slack |\n| --- | --- | --- | --- | --- | --- |"
+        )?;
         for wave in &rollout.waves {
             markdown_row(out, wave)?;
         }
         writeln!(out)?;
     }
     for waiting in &plan.waiting {
-        writeln!(out, "- `{}`: {} until {}", waiting.policy, count(waiting.findings, "finding"), waiting.cut)?;
+        writeln!(
+            out,
+            "- `{}`: {} until {}",
+            waiting.policy,
+            count(waiting.findings, "finding"),
+            waiting.cut
+        )?;
     }
     for refusal in &plan.refusals {
-        let fixes = if refusal.fixes.is_empty() { String::new() } else { format!(" ({})", refusal.fixes.join("; ")) };
-        writeln!(out, "- refused `{}` {}: {}{fixes}", refusal.reason, refusal.asset, refusal.detail)?;
+        let fixes = if refusal.fixes.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", refusal.fixes.join("; "))
+        };
+        writeln!(
+            out,
+            "- refused `{}` {}: {}{fixes}",
+            refusal.reason, refusal.asset, refusal.detail
+        )?;
     }
     Ok(())
 }
@@ -197,7 +277,8 @@ fn markdown_row(out: &mut String, wave: &Wave) -> fmt::Result {
     let sizes: Vec<String> = wave.batches.iter().map(|b| b.assets.len().to_string()).collect();
     let windows: std::collections::BTreeSet<&str> = wave.batches.iter().map(|b| b.window.name.as_ref()).collect();
     let windows: Vec<&str> = windows.into_iter().filter(|w| !w.is_empty()).collect();
-    let edge = |at: Option<Timestamp>| at.map_or_else(|| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
+    let edge =
+        |at: Option<Timestamp>| at.map_or_else(|| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
     let start = wave.batches.iter().filter_map(|b| b.start).min();
     let finish = wave.batches.iter().filter_map(|b| b.finish).max();
     let slack = match wave.slack_seconds {
@@ -205,7 +286,11 @@ fn markdown_row(out: &mut String, wave: &Wave) -> fmt::Result {
         Some(slack) if slack < 0 => format!("**missed by {}**", DurationSeconds(-slack)),
         Some(slack) => DurationSeconds(slack).to_string(),
     };
-    let state = if wave.state == WaveState::Pending { "pending" } else { wave.state.as_str() };
+    let state = if wave.state == WaveState::Pending {
+        "pending"
+    } else {
+        wave.state.as_str()
+    };
     writeln!(
         out,
         "| {} | {state} | {} | {} | {} → {} | {slack} |",

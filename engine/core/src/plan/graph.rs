@@ -25,14 +25,25 @@ impl WaveGraph {
     /// resources are loaded, and nothing is planned from resources with errors.
     pub(super) fn new(waves: &[WaveSpec]) -> Self {
         let position: BTreeMap<&str, usize> = waves.iter().enumerate().map(|(i, w)| (w.name.as_str(), i)).collect();
-        let needs_of = |wave: &WaveSpec| wave.needs.iter().filter_map(|n| position.get(n.as_str()).copied()).collect();
+        let needs_of = |wave: &WaveSpec| {
+            wave.needs
+                .iter()
+                .filter_map(|n| position.get(n.as_str()).copied())
+                .collect()
+        };
         let needs: Vec<BTreeSet<usize>> = waves.iter().map(needs_of).collect();
-        let mut graph = Self { order: Vec::new(), needs, ancestors: vec![BTreeSet::new(); waves.len()] };
+        let mut graph = Self {
+            order: Vec::new(),
+            needs,
+            ancestors: vec![BTreeSet::new(); waves.len()],
+        };
         let mut placed = BTreeSet::new();
         while placed.len() < waves.len() {
             let ready = |i: &usize| !placed.contains(i) && graph.needs.get(*i).is_some_and(|n| n.is_subset(&placed));
             let left = || (0..waves.len()).filter(|i| !placed.contains(i));
-            let Some(next) = (0..waves.len()).find(ready).or_else(|| left().next()) else { break };
+            let Some(next) = (0..waves.len()).find(ready).or_else(|| left().next()) else {
+                break;
+            };
             placed.insert(next);
             graph.order.push(next);
         }
@@ -92,29 +103,46 @@ pub(super) fn precedence(ctx: &Context<'_>, assets: &[u32]) -> Precedence {
     let node_of: FxHashMap<u32, NodeIndex> = assets.iter().copied().zip(nodes.iter().copied()).collect();
     let members_here = |group: u32| {
         let members = ctx.services.group(group).map_or(&[][..], |g| &g.members);
-        members.iter().filter_map(|m| node_of.get(m).map(|n| (*m, *n))).collect::<Vec<_>>()
+        members
+            .iter()
+            .filter_map(|m| node_of.get(m).map(|n| (*m, *n)))
+            .collect::<Vec<_>>()
     };
     let groups = relevant(ctx, assets);
     let closure = closures(ctx, &groups);
     let mut done: BTreeMap<u32, NodeIndex> = BTreeMap::new();
     for group in &groups {
-        let Some(spec) = ctx.services.group(*group) else { continue };
+        let Some(spec) = ctx.services.group(*group) else {
+            continue;
+        };
         let label = format!("{} done", spec.spec.name);
-        done.insert(*group, graph.add_node(Step::Barrier { label, next_opening: spec.spec.platform }));
+        done.insert(
+            *group,
+            graph.add_node(Step::Barrier {
+                label,
+                next_opening: spec.spec.platform,
+            }),
+        );
     }
     for group in &groups {
-        let (Some(done_here), Some(spec)) = (done.get(group), ctx.services.group(*group)) else { continue };
+        let (Some(done_here), Some(spec)) = (done.get(group), ctx.services.group(*group)) else {
+            continue;
+        };
         let here = members_here(*group);
         for (_, node) in &here {
             graph.add_edge(*node, *done_here, ());
         }
         for dependency in ctx.services.depends_on(*group) {
-            let Some(done_before) = done.get(&dependency) else { continue };
+            let Some(done_before) = done.get(&dependency) else {
+                continue;
+            };
             graph.add_edge(*done_before, *done_here, ());
             for (asset, node) in &here {
                 // An asset that is itself part of what is depended on goes with that part.
                 let own = ctx.services.of(*asset);
-                let inside = own.iter().any(|s| *s == dependency || closure_has(&closure, dependency, *s));
+                let inside = own
+                    .iter()
+                    .any(|s| *s == dependency || closure_has(&closure, dependency, *s));
                 if !inside {
                     graph.add_edge(*done_before, *node, ());
                 }
@@ -123,9 +151,16 @@ pub(super) fn precedence(ctx: &Context<'_>, assets: &[u32]) -> Precedence {
         if let Some(order) = &spec.spec.order {
             let rank = |asset: u32| {
                 let value = ctx.asset(asset).and_then(|a| a.label(&order.label));
-                value.and_then(|v| order.values.iter().position(|x| x == v)).map_or(0, |p| p + 1)
+                value
+                    .and_then(|v| order.values.iter().position(|x| x == v))
+                    .map_or(0, |p| p + 1)
             };
-            in_sequence(&mut graph, &here, rank, &format!("{} by {}", spec.spec.name, order.label));
+            in_sequence(
+                &mut graph,
+                &here,
+                rank,
+                &format!("{} by {}", spec.spec.name, order.label),
+            );
         }
     }
     control_planes(ctx, &mut graph, assets, &node_of);
@@ -138,7 +173,11 @@ fn relevant(ctx: &Context<'_>, assets: &[u32]) -> BTreeSet<u32> {
     let mut found: BTreeSet<u32> = assets.iter().flat_map(|a| ctx.services.of(*a)).copied().collect();
     let mut open: Vec<u32> = found.iter().copied().collect();
     while let Some(group) = open.pop() {
-        let new = ctx.services.depends_on(group).filter(|d| !found.contains(d)).collect::<Vec<_>>();
+        let new = ctx
+            .services
+            .depends_on(group)
+            .filter(|d| !found.contains(d))
+            .collect::<Vec<_>>();
         found.extend(new.iter().copied());
         open.extend(new);
     }
@@ -173,12 +212,18 @@ pub(super) fn add_canaries(graph: &mut Precedence, groups: &[Vec<usize>], count:
     let mut canaries = vec![false; count];
     let place = depths(graph);
     for group in groups {
-        let first = group.iter().filter_map(|p| place.get(p).map(|(depth, node)| (*depth, *p, *node))).min();
+        let first = group
+            .iter()
+            .filter_map(|p| place.get(p).map(|(depth, node)| (*depth, *p, *node)))
+            .min();
         let Some((_, first, first_node)) = first else { continue };
         if let Some(slot) = canaries.get_mut(first) {
             *slot = true;
         }
-        let barrier = graph.add_node(Step::Barrier { label: "canary done".into(), next_opening: false });
+        let barrier = graph.add_node(Step::Barrier {
+            label: "canary done".into(),
+            next_opening: false,
+        });
         graph.add_edge(first_node, barrier, ());
         let others = group.iter().filter(|p| **p != first).filter_map(|p| place.get(p));
         for (_, node) in others {
@@ -209,10 +254,15 @@ fn depths(graph: &Precedence) -> BTreeMap<usize, (usize, NodeIndex)> {
 /// Members of rank n finish before members of rank n + 1 start.
 fn in_sequence(graph: &mut Precedence, members: &[(u32, NodeIndex)], rank: impl Fn(u32) -> usize, label: &str) {
     let mut by_rank: BTreeMap<usize, Vec<NodeIndex>> = BTreeMap::new();
-    members.iter().for_each(|(asset, node)| by_rank.entry(rank(*asset)).or_default().push(*node));
+    members
+        .iter()
+        .for_each(|(asset, node)| by_rank.entry(rank(*asset)).or_default().push(*node));
     let ranks: Vec<Vec<NodeIndex>> = by_rank.into_values().collect();
     for (earlier, later) in ranks.iter().zip(ranks.iter().skip(1)) {
-        let barrier = graph.add_node(Step::Barrier { label: label.to_owned(), next_opening: false });
+        let barrier = graph.add_node(Step::Barrier {
+            label: label.to_owned(),
+            next_opening: false,
+        });
         for node in earlier {
             graph.add_edge(*node, barrier, ());
         }
@@ -230,14 +280,21 @@ type Cluster<'a> = (&'a str, &'a str, &'a str);
 fn control_planes(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &FxHashMap<u32, NodeIndex>) {
     let mut clusters: BTreeMap<Cluster<'_>, Vec<(u32, NodeIndex)>> = BTreeMap::new();
     for (index, node) in assets.iter().filter_map(|a| node_of.get(a).map(|n| (*a, *n))) {
-        let (Some(asset), Some(class)) = (ctx.asset(index), ctx.class(index)) else { continue };
+        let (Some(asset), Some(class)) = (ctx.asset(index), ctx.class(index)) else {
+            continue;
+        };
         if asset.facts.kubernetes.as_ref().is_some_and(|k| k.role.is_some()) {
             let cluster = asset.label("cluster").unwrap_or("");
-            clusters.entry((&asset.fleet, cluster, &class.spec.environment)).or_default().push((index, node));
+            clusters
+                .entry((&asset.fleet, cluster, &class.spec.environment))
+                .or_default()
+                .push((index, node));
         }
     }
     let is_worker = |index: u32| {
-        let role = ctx.asset(index).and_then(|a| a.facts.kubernetes.as_ref()?.role.as_deref());
+        let role = ctx
+            .asset(index)
+            .and_then(|a| a.facts.kubernetes.as_ref()?.role.as_deref());
         usize::from(role != Some("control-plane"))
     };
     for ((_, cluster, _), members) in &clusters {
@@ -248,7 +305,9 @@ fn control_planes(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], nod
 /// A host before the guests that run on it.
 fn hosts(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &FxHashMap<u32, NodeIndex>) {
     let fleets = ctx.catalog.fleets.values();
-    let pairs = fleets.flat_map(|f| &f.spec.assets).filter_map(|a| Some((a.name.as_str(), a.runs_on.as_deref()?)));
+    let pairs = fleets
+        .flat_map(|f| &f.spec.assets)
+        .filter_map(|a| Some((a.name.as_str(), a.runs_on.as_deref()?)));
     let host_of: BTreeMap<&str, &str> = pairs.collect();
     if host_of.is_empty() {
         return;
@@ -263,12 +322,12 @@ fn hosts(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &Fx
 }
 
 /// A cycle of the graph as the positions in it and a readable path; none when the graph has an order.
-pub(super) fn cycle(
-    graph: &Precedence,
-    name: impl Fn(usize) -> String,
-) -> Option<(BTreeSet<usize>, String)> {
+pub(super) fn cycle(graph: &Precedence, name: impl Fn(usize) -> String) -> Option<(BTreeSet<usize>, String)> {
     toposort(graph, None).err()?;
-    let component = tarjan_scc(graph).into_iter().filter(|c| c.len() > 1).min_by_key(|c| c.iter().min().copied())?;
+    let component = tarjan_scc(graph)
+        .into_iter()
+        .filter(|c| c.len() > 1)
+        .min_by_key(|c| c.iter().min().copied())?;
     let inside: BTreeSet<NodeIndex> = component.iter().copied().collect();
     let start = *inside.first()?;
     let path = shortest_way_round(graph, &inside, start);

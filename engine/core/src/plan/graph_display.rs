@@ -55,7 +55,11 @@ pub fn graph(plan: &Plan, rollout: &str) -> Option<Graph> {
     let found = plan.rollouts.iter().find(|r| r.name.as_ref() == rollout)?;
     Some(Graph {
         rollout: found.name.to_string(),
-        nodes: found.waves.iter().flat_map(|w| w.batches.iter().map(move |b| node(w, b))).collect(),
+        nodes: found
+            .waves
+            .iter()
+            .flat_map(|w| w.batches.iter().map(move |b| node(w, b)))
+            .collect(),
         edges: found.waves.iter().flat_map(|w| edges(found, w)).collect(),
     })
 }
@@ -77,13 +81,20 @@ fn node(wave: &Wave, batch: &Batch) -> GraphNode {
 }
 
 fn edges(rollout: &Rollout, wave: &Wave) -> Vec<GraphEdge> {
-    let within = wave.batches.iter().zip(wave.batches.iter().skip(1)).map(|(one, next)| GraphEdge {
-        from: id(wave, one),
-        to: id(wave, next),
-        kind: "batch".into(),
-        soak_seconds: 0,
-    });
-    let needed = wave.needs.iter().filter_map(|n| rollout.waves.iter().find(|w| w.name == *n));
+    let within = wave
+        .batches
+        .iter()
+        .zip(wave.batches.iter().skip(1))
+        .map(|(one, next)| GraphEdge {
+            from: id(wave, one),
+            to: id(wave, next),
+            kind: "batch".into(),
+            soak_seconds: 0,
+        });
+    let needed = wave
+        .needs
+        .iter()
+        .filter_map(|n| rollout.waves.iter().find(|w| w.name == *n));
     let across = needed.filter_map(|need| {
         Some(GraphEdge {
             from: id(need, need.batches.last()?),
@@ -169,7 +180,9 @@ fn label(node: &GraphNode, line_end: &str) -> String {
     if let Some(more) = node.assets.len().checked_sub(NAMES_MAX).filter(|n| *n > 0) {
         names.push(format!("and {more} more"));
     }
-    let start = node.start.map_or_else(|| "no time".to_owned(), |s| s.strftime("%Y-%m-%d %H:%MZ").to_string());
+    let start = node
+        .start
+        .map_or_else(|| "no time".to_owned(), |s| s.strftime("%Y-%m-%d %H:%MZ").to_string());
     format!("{}{line_end}{start}{line_end}{}", node.batch, names.join(", "))
 }
 

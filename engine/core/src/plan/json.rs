@@ -19,7 +19,14 @@ pub const PLAN_FORMAT: &str = "1.0";
 /// # Errors
 /// None in practice: every key is a text.
 pub fn json(plan: &Plan, inputs: &BTreeMap<String, String>) -> Result<String, serde_json::Error> {
-    let Plan { now, rollouts, waiting, refusals, cuts, notes } = plan;
+    let Plan {
+        now,
+        rollouts,
+        waiting,
+        refusals,
+        cuts,
+        notes,
+    } = plan;
     let document = Document {
         format_version: PLAN_FORMAT,
         now: *now,
@@ -246,10 +253,24 @@ fn wave(wave: &Wave) -> WaveJson<'_> {
 }
 
 fn batch(batch: &Batch) -> BatchJson<'_> {
-    let Batch { id, window, start, finish, assets, duration_seconds, overruns, blocked, released } = batch;
+    let Batch {
+        id,
+        window,
+        start,
+        finish,
+        assets,
+        duration_seconds,
+        overruns,
+        blocked,
+        released,
+    } = batch;
     BatchJson {
         id,
-        window: WindowJson { name: &window.name, start: window.start, end: window.end },
+        window: WindowJson {
+            name: &window.name,
+            start: window.start,
+            end: window.end,
+        },
         start: *start,
         finish: *finish,
         duration_seconds: *duration_seconds,
@@ -262,11 +283,40 @@ fn batch(batch: &Batch) -> BatchJson<'_> {
 }
 
 fn detail(asset: &BatchAsset) -> DetailJson<'_> {
-    let BatchAsset { name: _, targets, before, rollback, class, target, deadline, stale } = asset;
-    DetailJson { targets, before, class, target, rollback: *rollback, deadline: *deadline, stale: *stale }
+    let BatchAsset {
+        name: _,
+        targets,
+        before,
+        rollback,
+        class,
+        target,
+        deadline,
+        stale,
+    } = asset;
+    DetailJson {
+        targets,
+        before,
+        class,
+        target,
+        rollback: *rollback,
+        deadline: *deadline,
+        stale: *stale,
+    }
 }
 
 fn refusal(refusal: &Refusal) -> RefusalJson<'_> {
-    let Refusal { reason, asset, detail, binding, fixes } = refusal;
-    RefusalJson { reason, asset, detail, binding: *binding, fixes }
+    let Refusal {
+        reason,
+        asset,
+        detail,
+        binding,
+        fixes,
+    } = refusal;
+    RefusalJson {
+        reason,
+        asset,
+        detail,
+        binding: *binding,
+        fixes,
+    }
 }

@@ -32,7 +32,10 @@ pub(super) fn broken(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, star
     let rollouts = limits.new_rollouts.and_then(|most| {
         (start.new_rollouts > most as usize).then(|| {
             let at = place(ctx, policy, "/spec/limits/newRollouts");
-            format!("{} rollouts would be cut in one run; {at} allows {most}", start.new_rollouts)
+            format!(
+                "{} rollouts would be cut in one run; {at} allows {most}",
+                start.new_rollouts
+            )
         })
     });
     let detail = emergency.or(rollouts).filter(|_| !is_lifted(ctx, policy))?;
@@ -40,7 +43,13 @@ pub(super) fn broken(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, star
         format!("confirm with an Override `what: limit`, `policy: {}`", policy.name),
         "or raise the limit".to_owned(),
     ];
-    Some(Refusal { reason: "limit".into(), asset: "".into(), detail, binding: None, fixes })
+    Some(Refusal {
+        reason: "limit".into(),
+        asset: "".into(),
+        detail,
+        binding: None,
+        fixes,
+    })
 }
 
 fn is_lifted(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>) -> bool {

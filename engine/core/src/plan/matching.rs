@@ -28,7 +28,11 @@ pub(super) fn matches(
         None => Ok(true),
         Some(text) => match catalog.expression(text) {
             Some(expression) => expression.eval(&|path| {
-                if path.starts_with("asset.class.") { facts::of_class(class, path) } else { facts::of_asset(asset, path) }
+                if path.starts_with("asset.class.") {
+                    facts::of_class(class, path)
+                } else {
+                    facts::of_asset(asset, path)
+                }
             }),
             None => Err(ExprError::Evaluation(format!("`{text}` was not compiled"))),
         },

@@ -28,7 +28,10 @@ pub(super) fn membership(ctx: &Context<'_>, waves: &[WaveSpec], asset: u32) -> M
     };
     let mut taking = waves.iter().enumerate().filter(|(_, wave)| takes(wave));
     match (taking.next(), taking.next()) {
-        (None, _) => Membership::Nowhere(format!("no wave takes environment `{environment}` of class {}", class.name)),
+        (None, _) => Membership::Nowhere(format!(
+            "no wave takes environment `{environment}` of class {}",
+            class.name
+        )),
         (Some((index, _)), None) => Membership::Wave(index),
         (Some(first), Some(second)) => {
             let all = [first, second].into_iter().chain(taking);

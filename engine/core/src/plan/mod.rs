@@ -12,6 +12,7 @@ mod budget;
 mod calendar;
 mod carry;
 mod closed;
+mod compatible;
 mod compose;
 mod context;
 mod cut;
@@ -31,6 +32,7 @@ mod ready;
 mod reversible;
 mod schedule;
 mod screen;
+mod slots;
 mod targets;
 mod tested;
 
@@ -53,7 +55,7 @@ use self::calendar::Calendars;
 use self::context::{Context, Said};
 use self::prepare::Prepared;
 use self::schedule::{Without, schedule};
-use crate::assess::{Assessment, Status};
+use crate::assess::{Assessment, Status, Unplanned};
 use crate::history::History;
 use crate::load::Catalog;
 use crate::load::wire::{Content, Lane};
@@ -78,19 +80,33 @@ pub fn plan(
     let mut running = Bookings::default();
     schedule::book_running(&ctx, &budgets, &mut running);
     let mut composition = compose::compose(&ctx, &mut calendars, &budgets, &running, &mut said);
-    composition.prepared.sort_by_key(|p| (p.draft.lane == Lane::Routine, p.draft.open.is_none(), Arc::clone(&p.draft.name)));
+    composition.prepared.sort_by_key(|p| {
+        (
+            p.draft.lane == Lane::Routine,
+            p.draft.open.is_none(),
+            Arc::clone(&p.draft.name),
+        )
+    });
     let mut rollouts = Vec::new();
     for prepared in &composition.prepared {
         let mark = running.mark();
         let mut waves = schedule(&ctx, &mut calendars, &budgets, &mut running, prepared, Without::Nothing);
         if waves.iter().any(binding::is_missed) {
             let before = running.rewound(&budgets, mark);
-            said.refusals.extend(binding::explain(&ctx, &mut calendars, &budgets, &before, prepared, &mut waves));
+            said.refusals.extend(binding::explain(
+                &ctx,
+                &mut calendars,
+                &budgets,
+                &before,
+                prepared,
+                &mut waves,
+            ));
         }
         said.refusals.extend(prepared.refusals.iter().cloned());
         rollouts.push(rollout(&ctx, prepared, waves));
     }
     refuse_unknown(&ctx, &mut said);
+    refuse_conflicts(&ctx, &mut said);
     rollouts.sort_by(|a, b| a.name.cmp(&b.name));
     Plan {
         now,
@@ -124,14 +140,43 @@ fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Roll
     }
 }
 
+/// Findings that policies claim in contradiction are refused until a person decides, once for an asset and pair.
+fn refuse_conflicts(ctx: &Context<'_>, said: &mut Said) {
+    for (index, asset) in ctx.observation.assets.iter().enumerate() {
+        let mut pairs: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in ctx.assessment.rows(index) {
+            let judgement = ctx.judgement(row.judgement);
+            let judgement = judgement.filter(|j| j.unplanned == Some(Unplanned::Conflict) && j.is_open());
+            if let Some(judgement) = judgement {
+                *pairs
+                    .entry(judgement.detail.as_deref().unwrap_or("policies"))
+                    .or_default() += 1;
+            }
+        }
+        for (words, count) in pairs {
+            said.refusals.insert(Refusal {
+                reason: "conflict".into(),
+                asset: Arc::clone(&asset.name),
+                detail: format!("{count} finding(s) are not planned: {words}"),
+                binding: None,
+                fixes: vec!["give both policies the same, or let one of them exclude what the other claims".into()],
+            });
+        }
+    }
+}
+
 /// Findings nobody can judge are not planned, and say so, once for an asset.
 fn refuse_unknown(ctx: &Context<'_>, said: &mut Said) {
     for (index, asset) in ctx.observation.assets.iter().enumerate() {
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         for row in ctx.assessment.rows(index) {
-            let Some(judgement) = ctx.judgement(row.judgement) else { continue };
+            let Some(judgement) = ctx.judgement(row.judgement) else {
+                continue;
+            };
             if judgement.status == Status::Unknown && !judgement.is_planned() && judgement.policy.is_some() {
-                *reasons.entry(judgement.detail.as_deref().unwrap_or("unknown")).or_default() += 1;
+                *reasons
+                    .entry(judgement.detail.as_deref().unwrap_or("unknown"))
+                    .or_default() += 1;
             }
         }
         for (reason, count) in reasons {

@@ -69,8 +69,12 @@ fn batch_times(
     from: Timestamp,
     until: Timestamp,
 ) -> BatchTimes {
-    let ids: std::collections::BTreeSet<_> =
-        batch.assets.iter().filter_map(|a| ctx.asset_index(&a.name)).map(|i| calendars.of(i)).collect();
+    let ids: std::collections::BTreeSet<_> = batch
+        .assets
+        .iter()
+        .filter_map(|a| ctx.asset_index(&a.name))
+        .map(|i| calendars.of(i))
+        .collect();
     let mut times = BatchTimes::default();
     let mut shared: Option<Vec<Opening>> = None;
     for id in ids {

@@ -89,7 +89,8 @@ impl Prepared<'_> {
         let waves = self.waves.iter().enumerate().filter(|(_, w)| live(w));
         waves
             .flat_map(|(index, wave)| {
-                wave.everyone().map(move |m| (m.asset, (index, m.targets.iter().map(|(t, _)| *t).collect())))
+                wave.everyone()
+                    .map(move |m| (m.asset, (index, m.targets.iter().map(|(t, _)| *t).collect())))
             })
             .collect()
     }
@@ -111,7 +112,7 @@ pub(super) fn prepare<'a>(
     let covers = carry::covers(ctx, &draft.targets);
     let mut standing = Standing::new(ctx, &draft.targets);
     let scope = ctx.in_scope(&draft.policy.name);
-    let found = carry::members(ctx, scope, &mut standing, &covers);
+    let found = carry::members(ctx, &draft.policy.name, &draft.targets, &mut standing, &covers);
     let mut refused = Refused::default();
     let fixed = frozen(ctx, &draft, &found, &mut standing);
     let placed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
@@ -142,13 +143,31 @@ pub(super) fn prepare<'a>(
             Membership::Nowhere(why) => {
                 let fix = format!("add its environment to a wave of strategy {}", draft.strategy.name);
                 let refusal = without_fix(ctx, member.asset, "no-wave", why);
-                refused.add(member.asset, all, Refusal { fixes: vec![fix], ..refusal });
+                refused.add(
+                    member.asset,
+                    all,
+                    Refusal {
+                        fixes: vec![fix],
+                        ..refusal
+                    },
+                );
             }
             Membership::Several(names) => {
-                let detail = format!("waves {} of strategy {} both take it", names.join(" and "), draft.strategy.name);
+                let detail = format!(
+                    "waves {} of strategy {} both take it",
+                    names.join(" and "),
+                    draft.strategy.name
+                );
                 let fix = "narrow one of them with `selector`".to_owned();
                 let refusal = without_fix(ctx, member.asset, "two-waves", detail);
-                refused.add(member.asset, all, Refusal { fixes: vec![fix], ..refusal });
+                refused.add(
+                    member.asset,
+                    all,
+                    Refusal {
+                        fixes: vec![fix],
+                        ..refusal
+                    },
+                );
             }
         }
     }
@@ -179,7 +198,14 @@ fn assemble<'a>(
             _ => None,
         })
         .collect();
-    let rule = Rule { ctx, policy: draft.policy, targets: &draft.targets, waves: specs, graph: &graph, wave_of: &wave_of };
+    let rule = Rule {
+        ctx,
+        policy: draft.policy,
+        targets: &draft.targets,
+        waves: specs,
+        graph: &graph,
+        wave_of: &wave_of,
+    };
     // What is frozen stands in its wave as proof, and is not judged again: it was when it was frozen.
     let is_fixed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
     for (wave, batches) in &fixed {
@@ -201,7 +227,9 @@ fn assemble<'a>(
             members,
             precedence,
             extra_approval: tested.extra_approval.contains_key(&index),
-            progress: draft.open.and_then(|o| o.waves.iter().find(|w| *w.name == *name_at(specs, index))),
+            progress: draft
+                .open
+                .and_then(|o| o.waves.iter().find(|w| *w.name == *name_at(specs, index))),
             fixed: fixed.remove(&index).unwrap_or_default(),
         };
         if let Some(groups) = tested.canaries.get(&index) {
@@ -229,8 +257,14 @@ fn ordered(ctx: &Context<'_>, mut members: Vec<Member>, refused: &mut Refused) -
     loop {
         let assets: Vec<u32> = members.iter().map(|m| m.asset).collect();
         let precedence = graph::precedence(ctx, &assets);
-        let name = |position: usize| assets.get(position).map_or_else(String::new, |a| name_of(ctx, *a).to_string());
-        let Some((positions, path)) = graph::cycle(&precedence, name) else { return (members, precedence) };
+        let name = |position: usize| {
+            assets
+                .get(position)
+                .map_or_else(String::new, |a| name_of(ctx, *a).to_string())
+        };
+        let Some((positions, path)) = graph::cycle(&precedence, name) else {
+            return (members, precedence);
+        };
         for member in positions.iter().filter_map(|p| members.get(*p)) {
             let detail = format!("the order of its services is a cycle: {path}");
             let refusal = without_fix(ctx, member.asset, "cycle", detail);
@@ -250,7 +284,13 @@ fn ordered(ctx: &Context<'_>, mut members: Vec<Member>, refused: &mut Refused) -
 }
 
 fn without_fix(ctx: &Context<'_>, asset: u32, reason: &str, detail: String) -> Refusal {
-    Refusal { reason: reason.into(), asset: name_of(ctx, asset), detail, binding: None, fixes: Vec::new() }
+    Refusal {
+        reason: reason.into(),
+        asset: name_of(ctx, asset),
+        detail,
+        binding: None,
+        fixes: Vec::new(),
+    }
 }
 
 #[derive(Default)]
@@ -274,17 +314,27 @@ fn frozen<'a>(ctx: &Context<'_>, draft: &Draft<'a>, found: &[Member], standing: 
     let specs = &draft.strategy.spec.waves;
     let unchanged = open.targets == draft.targets;
     for (index, spec) in specs.iter().enumerate() {
-        let Some(progress) = open.waves.iter().find(|w| *w.name == *spec.name) else { continue };
+        let Some(progress) = open.waves.iter().find(|w| *w.name == *spec.name) else {
+            continue;
+        };
         let stands = match progress.state {
             WaveState::Pending => false,
-            WaveState::Proposed => unchanged && same_assets(ctx, specs, index, progress, found),
+            WaveState::Proposed => unchanged && same_assets(ctx, specs, index, progress, found, standing),
             _ => true,
         };
         if !stands || progress.batches.is_empty() {
             continue;
         }
         let batches = progress.batches.iter();
-        let batches = batches.map(|b| (b, b.assets.iter().filter_map(|(a, t)| kept(ctx, a, t, found, standing)).collect()));
+        let batches = batches.map(|b| {
+            (
+                b,
+                b.assets
+                    .iter()
+                    .filter_map(|(a, t)| kept(ctx, a, t, found, standing))
+                    .collect(),
+            )
+        });
         frozen.insert(index, batches.collect());
     }
     frozen
@@ -296,15 +346,28 @@ fn same_assets(
     wave: usize,
     progress: &WaveProgress,
     found: &[Member],
+    standing: &mut Standing<'_>,
 ) -> bool {
-    let before: BTreeMap<&str, &[usize]> =
-        progress.batches.iter().flat_map(|b| &b.assets).map(|(a, t)| (a.as_ref(), t.as_slice())).collect();
+    let before: BTreeMap<&str, &[usize]> = progress
+        .batches
+        .iter()
+        .flat_map(|b| &b.assets)
+        .map(|(a, t)| (a.as_ref(), t.as_slice()))
+        .collect();
     let mut now: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
-    for member in found.iter().filter(|m| membership(ctx, specs, m.asset) == Membership::Wave(wave)) {
-        now.insert(name_of(ctx, member.asset), member.targets.iter().map(|(t, _)| *t).collect());
+    for member in found
+        .iter()
+        .filter(|m| membership(ctx, specs, m.asset) == Membership::Wave(wave))
+    {
+        let levels = standing.of(member.asset, ctx.asset(member.asset).and_then(|a| a.facts.packages));
+        let is_newer = |t: usize| levels.iter().any(|l| l.target == t && l.order.is_gt());
+        let targets = member.targets.iter().map(|(t, _)| *t);
+        now.insert(name_of(ctx, member.asset), targets.filter(|t| !is_newer(*t)).collect());
     }
     // An asset that was refused then is refused now: only what was in the wave has to be there still, and nothing new.
-    before.iter().all(|(asset, targets)| now.get(*asset).is_some_and(|t| targets.iter().all(|x| t.contains(x))))
+    before
+        .iter()
+        .all(|(asset, targets)| now.get(*asset).is_some_and(|t| targets.iter().all(|x| t.contains(x))))
 }
 
 /// An asset of a frozen batch: its frozen targets, today's facts.
@@ -317,10 +380,15 @@ fn kept(
 ) -> Option<Member> {
     let asset = ctx.asset_index(name)?;
     let class = ctx.class(asset);
-    let known = found.binary_search_by_key(&asset, |m| m.asset).ok().and_then(|i| found.get(i));
+    let known = found
+        .binary_search_by_key(&asset, |m| m.asset)
+        .ok()
+        .and_then(|i| found.get(i));
     let levels = standing.of(asset, ctx.asset(asset).and_then(|a| a.facts.packages));
     let before = |target: usize| {
-        let planned = known.and_then(|m| m.targets.iter().find(|(t, _)| *t == target)).map(|(_, v)| v);
+        let planned = known
+            .and_then(|m| m.targets.iter().find(|(t, _)| *t == target))
+            .map(|(_, v)| v);
         let installed = || levels.iter().find(|l| l.target == target).map(|l| &l.version);
         planned.or_else(installed).cloned().unwrap_or_else(|| Arc::from(""))
     };

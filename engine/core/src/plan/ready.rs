@@ -62,7 +62,9 @@ impl Ready {
 
     /// Lanes in which something waits.
     pub(super) fn lanes(&self) -> impl Iterator<Item = (Lane, usize)> + '_ {
-        self.lanes.iter().filter_map(|(lane, queue)| queue.heads.first().map(|(position, _)| (*lane, *position)))
+        self.lanes
+            .iter()
+            .filter_map(|(lane, queue)| queue.heads.first().map(|(position, _)| (*lane, *position)))
     }
 
     /// The next asset of some lanes, by name.
@@ -74,12 +76,21 @@ impl Ready {
         });
         let (position, lane, widest, queue) = heads.min_by_key(|(position, ..)| *position)?;
         let (_, budgets) = queue.groups.get(&widest)?.heads.first()?;
-        Some((lane, Seat { widest, budgets: budgets.clone() }, position))
+        Some((
+            lane,
+            Seat {
+                widest,
+                budgets: budgets.clone(),
+            },
+            position,
+        ))
     }
 
     pub(super) fn remove(&mut self, lane: Lane, seat: &Seat, position: usize) {
         let Some(queue) = self.lanes.get_mut(&lane) else { return };
-        let Some(group) = queue.groups.get_mut(&seat.widest) else { return };
+        let Some(group) = queue.groups.get_mut(&seat.widest) else {
+            return;
+        };
         let before = group.first();
         if let Some(pool) = group.pools.get_mut(&seat.budgets) {
             group.heads.remove(&(position, seat.budgets.clone()));
@@ -101,7 +112,9 @@ impl Ready {
     /// Passes over every asset of the seat's group (`widest` is used up) or pool (another budget is).
     pub(super) fn skip_budget(&mut self, aside: &mut Aside, lane: Lane, seat: Seat, used_up: u32) {
         let Some(queue) = self.lanes.get_mut(&lane) else { return };
-        let Some(group) = queue.groups.get_mut(&seat.widest) else { return };
+        let Some(group) = queue.groups.get_mut(&seat.widest) else {
+            return;
+        };
         let before = group.first();
         if used_up == seat.widest {
             queue.moved(seat.widest, before, None);
@@ -119,15 +132,21 @@ impl Ready {
     /// Puts back what was set aside.
     pub(super) fn restore(&mut self, aside: Aside) {
         for (lane, seat) in aside.pools {
-            let Some(queue) = self.lanes.get_mut(&lane) else { continue };
-            let Some(group) = queue.groups.get_mut(&seat.widest) else { continue };
+            let Some(queue) = self.lanes.get_mut(&lane) else {
+                continue;
+            };
+            let Some(group) = queue.groups.get_mut(&seat.widest) else {
+                continue;
+            };
             let before = group.first();
             group.refresh(&seat.budgets);
             let after = group.first();
             queue.moved(seat.widest, before, after);
         }
         for (lane, widest) in aside.groups {
-            let Some(queue) = self.lanes.get_mut(&lane) else { continue };
+            let Some(queue) = self.lanes.get_mut(&lane) else {
+                continue;
+            };
             let head = queue.groups.get(&widest).and_then(Group::first);
             queue.moved(widest, head, head);
         }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::batches::{self, Placed, Rules, Site, Slot, Work};
+use super::batches::{self, Placed, Work};
 use super::budget::{Bookings, Budgets};
 use super::calendar::{CalendarId, Calendars, Reading};
 use super::carry::{Member, earlier, name_of};
 use super::context::Context;
 use super::prepare::{Prepared, PreparedWave};
 use super::ready::Lane;
+use super::slots::{self, Rules, Site, Slot};
 use super::{Batch, BatchAsset, BatchWindow, Binding, Wave};
 use crate::history::{BatchProgress, OpenRollout, WaveState};
 use crate::load::wire::{self, Estimate, RebootPolicy};
@@ -28,7 +29,8 @@ pub(super) enum Without {
 
 /// `at` plus seconds, kept within what a timestamp can hold.
 pub(super) fn later(at: Timestamp, seconds: i64) -> Timestamp {
-    at.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+    at.saturating_add(SignedDuration::from_secs(seconds))
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// Books what is disrupted already: assets released and not yet passed. One that failed, or that is silent for longer
@@ -55,7 +57,9 @@ fn open_estimate(ctx: &Context<'_>, open: &OpenRollout) -> Estimate {
 
 /// How long one asset is out of service.
 fn duration(ctx: &Context<'_>, estimate: Estimate, asset: u32) -> i64 {
-    let never = ctx.class(asset).is_some_and(|c| c.spec.disruption.reboot == RebootPolicy::Never);
+    let never = ctx
+        .class(asset)
+        .is_some_and(|c| c.spec.disruption.reboot == RebootPolicy::Never);
     let reboot = if never { 0 } else { estimate.reboot.seconds() };
     estimate.per_asset.seconds().saturating_add(reboot)
 }
@@ -70,14 +74,22 @@ pub(super) fn schedule(
     without: Without,
 ) -> Vec<Wave> {
     let specs = &prepared.draft.strategy.spec.waves;
-    let needs = prepared.graph.contracted(|w| prepared.waves.get(w).is_none_or(PreparedWave::is_empty));
+    let needs = prepared
+        .graph
+        .contracted(|w| prepared.waves.get(w).is_none_or(PreparedWave::is_empty));
     let mut ends: Vec<Option<Timestamp>> = vec![None; specs.len()];
     let mut waves: Vec<Option<Wave>> = vec![None; specs.len()];
-    let mut site = Site { calendars, budgets, bookings };
+    let mut site = Site {
+        calendars,
+        budgets,
+        bookings,
+    };
     let first_start = first_start(ctx, prepared);
     let none = BTreeSet::new();
     for index in &prepared.graph.order {
-        let (Some(spec), Some(wave)) = (specs.get(*index), prepared.waves.get(*index)) else { continue };
+        let (Some(spec), Some(wave)) = (specs.get(*index), prepared.waves.get(*index)) else {
+            continue;
+        };
         if wave.is_empty() {
             continue;
         }
@@ -86,15 +98,30 @@ pub(super) fn schedule(
         let after: Option<Vec<Timestamp>> = needed.iter().map(|n| ends.get(*n).copied().flatten()).collect();
         let ignore_order = without == Without::Limit(Binding::Predecessor);
         let earliest = prepared.draft.earliest.max(ctx.now);
-        let start = if needed.is_empty() || ignore_order { Some(first_start.max(earliest)) } else { after.and_then(|a| a.into_iter().max()) };
+        let start = if needed.is_empty() || ignore_order {
+            Some(first_start.max(earliest))
+        } else {
+            after.and_then(|a| a.into_iter().max())
+        };
         let start = start.map(|at| at.max(earliest));
         let batches = wave_batches(ctx, &mut site, prepared, *index, start, without);
-        let finish = batches.iter().map(|b| b.finish).collect::<Option<Vec<_>>>().and_then(|f| f.into_iter().max());
-        let soak = if without == Without::Limit(Binding::Soak) { 0 } else { soak_seconds };
+        let finish = batches
+            .iter()
+            .map(|b| b.finish)
+            .collect::<Option<Vec<_>>>()
+            .and_then(|f| f.into_iter().max());
+        let soak = if without == Without::Limit(Binding::Soak) {
+            0
+        } else {
+            soak_seconds
+        };
         if let Some(end) = ends.get_mut(*index) {
             *end = wave_end(wave, finish, soak);
         }
-        let names = needed.iter().filter_map(|n| specs.get(*n)).map(|w| Arc::from(w.name.as_str()));
+        let names = needed
+            .iter()
+            .filter_map(|n| specs.get(*n))
+            .map(|w| Arc::from(w.name.as_str()));
         let deadline = wave.everyone().fold(None, |d, m| earlier(d, m.deadline));
         let slack = deadline.zip(finish).map(|(d, f)| d.duration_since(f).as_secs());
         if let Some(slot) = waves.get_mut(*index) {
@@ -119,7 +146,14 @@ pub(super) fn schedule(
 
 /// The soak of a wave, after the lane.
 fn soak_seconds(prepared: &Prepared<'_>, spec: &wire::WaveSpec) -> i64 {
-    let lane = prepared.draft.strategy.spec.lanes.emergency.as_ref().and_then(|l| l.soak);
+    let lane = prepared
+        .draft
+        .strategy
+        .spec
+        .lanes
+        .emergency
+        .as_ref()
+        .and_then(|l| l.soak);
     match prepared.draft.lane {
         wire::Lane::Emergency => lane.unwrap_or(spec.soak).seconds(),
         wire::Lane::Routine => spec.soak.seconds(),
@@ -131,7 +165,10 @@ fn wave_end(wave: &PreparedWave<'_>, finish: Option<Timestamp>, soak_seconds: i6
     let progress = wave.progress;
     match wave.state() {
         WaveState::Promoted => progress.and_then(|p| p.promoted_at).or(finish),
-        WaveState::Soaking => progress.and_then(|p| p.soaking_since).or(finish).map(|at| later(at, soak_seconds)),
+        WaveState::Soaking => progress
+            .and_then(|p| p.soaking_since)
+            .or(finish)
+            .map(|at| later(at, soak_seconds)),
         WaveState::Failed | WaveState::RollingBack | WaveState::RolledBack | WaveState::Superseded => None,
         _ => finish.map(|at| later(at, soak_seconds)),
     }
@@ -144,22 +181,45 @@ fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>) -> Timestamp {
         return draft.earliest;
     }
     let min_age = draft.policy.spec.release.min_age.seconds();
-    let hits = ctx.assessment.hits.iter().zip(&prepared.covers).filter(|(_, target)| target.is_some());
+    let hits = ctx
+        .assessment
+        .hits
+        .iter()
+        .zip(&prepared.covers)
+        .filter(|(_, target)| target.is_some());
     let advisories: BTreeSet<u32> = hits.map(|(hit, _)| hit.advisory).collect();
-    let ages = advisories.into_iter().filter_map(|a| ctx.observation.advisories.get(a as usize)?.published);
-    ages.map(|published| later(published, min_age)).max().map_or(draft.earliest, |at| at.max(draft.earliest))
+    let ages = advisories
+        .into_iter()
+        .filter_map(|a| ctx.observation.advisories.get(a as usize)?.published);
+    ages.map(|published| later(published, min_age))
+        .max()
+        .map_or(draft.earliest, |at| at.max(draft.earliest))
 }
 
 /// When the emergency lane may run outside windows: at once, after the notice that people are to get.
 fn rules(prepared: &Prepared<'_>, without: Without) -> Rules {
     let draft = &prepared.draft;
-    let emergency = draft.strategy.spec.lanes.emergency.as_ref().filter(|_| draft.lane == wire::Lane::Emergency);
+    let emergency = draft
+        .strategy
+        .spec
+        .lanes
+        .emergency
+        .as_ref()
+        .filter(|_| draft.lane == wire::Lane::Emergency);
     let outside = emergency.and_then(|l| l.outside_windows.as_ref()).filter(|o| o.allowed);
     let outside_from = outside.map(|o| later(draft.cut, o.notice.seconds()));
     let is = |limit| without == Without::Limit(limit);
     Rules {
-        reading: if is(Binding::Freeze) { Reading::Unfrozen } else { Reading::Full },
-        outside_from: if is(Binding::Window) { Some(Timestamp::MIN) } else { outside_from },
+        reading: if is(Binding::Freeze) {
+            Reading::Unfrozen
+        } else {
+            Reading::Full
+        },
+        outside_from: if is(Binding::Window) {
+            Some(Timestamp::MIN)
+        } else {
+            outside_from
+        },
         budgets: !is(Binding::Budget),
         sizes: !is(Binding::Size),
         order: !is(Binding::Predecessor),
@@ -184,8 +244,11 @@ fn wave_batches(
         duration_seconds: duration(ctx, estimate.clone(), asset),
     };
     if !wave.fixed.is_empty() {
-        let lanes: Vec<Vec<(u32, Lane)>> =
-            wave.fixed.iter().map(|(_, m)| m.iter().map(|m| (m.asset, lane(m.asset))).collect()).collect();
+        let lanes: Vec<Vec<(u32, Lane)>> = wave
+            .fixed
+            .iter()
+            .map(|(_, m)| m.iter().map(|m| (m.asset, lane(m.asset))).collect())
+            .collect();
         return fixed_batches(ctx, site, wave, &lanes, rules(prepared, without), start);
     }
     let assets: Vec<u32> = wave.members.iter().map(|m| m.asset).collect();
@@ -204,10 +267,25 @@ fn wave_batches(
     let placed = placed.into_iter().zip(1_usize..);
     placed
         .map(|(placed, number)| {
-            let Placed { positions, slot, blocked } = placed;
+            let Placed {
+                positions,
+                slot,
+                blocked,
+            } = placed;
             let members = positions.iter().filter_map(|p| wave.members.get(*p));
-            let longest = positions.iter().filter_map(|p| lanes.get(*p)).map(|l| l.duration_seconds).max();
-            batch(ctx, &format!("{number:02}"), members, slot, blocked, longest.unwrap_or(0))
+            let longest = positions
+                .iter()
+                .filter_map(|p| lanes.get(*p))
+                .map(|l| l.duration_seconds)
+                .max();
+            batch(
+                ctx,
+                &format!("{number:02}"),
+                members,
+                slot,
+                blocked,
+                longest.unwrap_or(0),
+            )
         })
         .collect()
 }
@@ -215,7 +293,11 @@ fn wave_batches(
 /// Who would go with whom, although nobody knows when.
 fn without_times(site: &mut Site<'_>, work: &Work<'_>, rules: Rules, now: Timestamp) -> Vec<Placed> {
     let mut bookings = Bookings::default();
-    let mut elsewhere = Site { calendars: site.calendars, budgets: site.budgets, bookings: &mut bookings };
+    let mut elsewhere = Site {
+        calendars: site.calendars,
+        budgets: site.budgets,
+        bookings: &mut bookings,
+    };
     let mut placed = batches::place(&mut elsewhere, work, rules, now);
     for batch in &mut placed {
         batch.slot = None;
@@ -259,7 +341,7 @@ fn fixed_batches(
             (None, Some(at)) if done => {
                 (Some(released_slot(site.calendars, progress, lanes, later(at, -longest), longest)), None)
             }
-            (None, Some(at)) if runs => match batches::place_fixed(site, lanes, rules, at) {
+            (None, Some(at)) if runs => match slots::place_fixed(site, lanes, rules, at) {
                 Ok(slot) => (Some(slot), None),
                 Err(binding) => (None, Some(binding)),
             },
@@ -283,12 +365,18 @@ fn released_slot(
     released: Timestamp,
     seconds: i64,
 ) -> Slot {
-    let names: BTreeSet<&str> =
-        lanes.iter().filter_map(|(_, l)| calendars.window_name(l.calendar)).map(AsRef::as_ref).collect();
+    let names: BTreeSet<&str> = lanes
+        .iter()
+        .filter_map(|(_, l)| calendars.window_name(l.calendar))
+        .map(AsRef::as_ref)
+        .collect();
     let names: Vec<&str> = names.into_iter().collect();
     Slot {
         window: names.join("+").into(),
-        opening: Opening { start: None, end: progress.opening_end },
+        opening: Opening {
+            start: None,
+            end: progress.opening_end,
+        },
         start: released,
         finish: later(released, seconds),
         overruns: false,
@@ -306,12 +394,32 @@ fn batch<'m>(
     let assets = members.map(|m| asset(ctx, m)).collect();
     let (window, start, finish, overruns) = match slot {
         None => (BatchWindow::default(), None, None, false),
-        Some(Slot { window, opening, start, finish, overruns }) => {
-            let window = BatchWindow { name: window, start: opening.start, end: opening.end };
+        Some(Slot {
+            window,
+            opening,
+            start,
+            finish,
+            overruns,
+        }) => {
+            let window = BatchWindow {
+                name: window,
+                start: opening.start,
+                end: opening.end,
+            };
             (window, Some(start), Some(finish), overruns)
         }
     };
-    Batch { id: id.into(), window, start, finish, assets, duration_seconds, overruns, blocked, released: false }
+    Batch {
+        id: id.into(),
+        window,
+        start,
+        finish,
+        assets,
+        duration_seconds,
+        overruns,
+        blocked,
+        released: false,
+    }
 }
 
 fn asset(ctx: &Context<'_>, member: &Member) -> BatchAsset {
@@ -320,7 +428,9 @@ fn asset(ctx: &Context<'_>, member: &Member) -> BatchAsset {
         targets: member.targets.iter().map(|(t, _)| *t).collect(),
         before: member.targets.iter().map(|(_, v)| Arc::clone(v)).collect(),
         rollback: member.rollback,
-        class: ctx.class(member.asset).map_or_else(|| Arc::from(""), |c| Arc::clone(&c.name)),
+        class: ctx
+            .class(member.asset)
+            .map_or_else(|| Arc::from(""), |c| Arc::clone(&c.name)),
         target: Arc::clone(&member.render_target),
         deadline: member.deadline,
         stale: member.stale,

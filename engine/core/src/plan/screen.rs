@@ -1,11 +1,11 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::budget::Budgets;
 use super::calendar::{self, Calendars};
 use super::carry::{Covers, Member, name_of, place};
+use super::compatible;
 use super::context::Context;
 use super::reversible::reversibility;
 use super::targets::Standing;
@@ -47,7 +47,9 @@ pub(super) fn types_of(ctx: &Context<'_>, targets: &[Target], covers: &Covers) -
 impl Screen<'_, '_> {
     /// Takes from `member` the targets it cannot have and says why; nothing left = the asset is not in the rollout.
     pub(super) fn member(&self, member: &mut Member, standing: &mut Standing<'_>) -> Vec<(Vec<usize>, Refusal)> {
-        let Some(class) = self.ctx.class(member.asset) else { return Vec::new() };
+        let Some(class) = self.ctx.class(member.asset) else {
+            return Vec::new();
+        };
         let all: Vec<usize> = member.targets.iter().map(|(t, _)| *t).collect();
         if let Some(refusal) = self.whole_asset(member, class) {
             member.targets.clear();
@@ -56,14 +58,26 @@ impl Screen<'_, '_> {
         member.rollback = reversibility(&class.spec);
         let mut refusals = Vec::new();
         self.render_targets(member, class, &mut refusals);
+        self.reboot_only(member, standing, &mut refusals);
         self.installable(member, standing, &mut refusals);
+        if let Some((targets, detail)) = compatible::incompatible(self.ctx, member, self.targets) {
+            let fixes =
+                vec!["add the tested combination as a row, or update what it does not go with first".to_owned()];
+            refusals.push((targets, self.refusal(member.asset, "incompatible", detail, fixes)));
+        }
         let refused: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
         member.targets.retain(|(t, _)| !refused.contains(t));
         refusals
     }
 
     fn refusal(&self, asset: u32, reason: &str, detail: String, fixes: Vec<String>) -> Refusal {
-        Refusal { reason: reason.into(), asset: name_of(self.ctx, asset), detail, binding: None, fixes }
+        Refusal {
+            reason: reason.into(),
+            asset: name_of(self.ctx, asset),
+            detail,
+            binding: None,
+            fixes,
+        }
     }
 
     /// What holds for everything the asset could take.
@@ -73,13 +87,21 @@ impl Screen<'_, '_> {
         let not_built = |what: String, pointer: &str| {
             let at = self.ctx.catalog.at(class.doc, pointer);
             let detail = format!("{what} of class {name} ({at}) is a known name, but this version cannot do it yet");
-            Some(self.refusal(asset, "not built", detail, vec![format!("choose another in class {name}")]))
+            Some(self.refusal(
+                asset,
+                "not built",
+                detail,
+                vec![format!("choose another in class {name}")],
+            ))
         };
         if is_not_built(known::BACKUPS, &protection.backup) {
             return not_built(format!("backup `{}`", protection.backup), "/spec/protection/backup");
         }
         if is_not_built(known::ROLLBACKS, &protection.rollback) {
-            return not_built(format!("rollback `{}`", protection.rollback), "/spec/protection/rollback");
+            return not_built(
+                format!("rollback `{}`", protection.rollback),
+                "/spec/protection/rollback",
+            );
         }
         if class.spec.content != Content::None {
             return not_built(format!("content `{}`", class.spec.content.as_str()), "/spec/content");
@@ -109,12 +131,24 @@ impl Screen<'_, '_> {
     fn without_window(&self, asset: u32, class: &Resource<AssetClassSpec>) -> Refusal {
         let named = calendar::window_of(self.ctx, asset);
         let detail = match &named {
-            Some(name) => format!("class {} puts it into window `{name}`, which does not exist", class.name),
-            None => format!("class {} reads its window from a label it does not have, and has no default", class.name),
+            Some(name) => format!(
+                "class {} puts it into window `{name}`, which does not exist",
+                class.name
+            ),
+            None => format!(
+                "class {} reads its window from a label it does not have, and has no default",
+                class.name
+            ),
         };
-        let fixes = vec![format!("add `default` to the window of class {}, or set the label", class.name)];
+        let fixes = vec![format!(
+            "add `default` to the window of class {}, or set the label",
+            class.name
+        )];
         let refusal = self.refusal(asset, "no-window", detail, fixes);
-        Refusal { binding: Some(Binding::Window), ..refusal }
+        Refusal {
+            binding: Some(Binding::Window),
+            ..refusal
+        }
     }
 
     /// A group that may never lose a member can never be patched.
@@ -127,7 +161,10 @@ impl Screen<'_, '_> {
         );
         let fixes = vec![format!("add a member to {}, or relax {}", budget.label, budget.said_by)];
         let refusal = self.refusal(asset, "budget", detail, fixes);
-        Some(Refusal { binding: Some(Binding::Budget), ..refusal })
+        Some(Refusal {
+            binding: Some(Binding::Budget),
+            ..refusal
+        })
     }
 
     /// The tool that patches each target; one that cannot be rendered is refused with the targets that need it.
@@ -146,7 +183,10 @@ impl Screen<'_, '_> {
                 None => {
                     let words = words.join(", ");
                     let detail = format!("class {} has no target for {words} updates ({package})", class.name);
-                    let fix = format!("add `{{for: {{types: [{words}]}}, use: ansible}}` to class {}", class.name);
+                    let fix = format!(
+                        "add `{{for: {{types: [{words}]}}, use: ansible}}` to class {}",
+                        class.name
+                    );
                     refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
                 }
                 Some(tool) if is_not_built(known::TARGETS, tool) => {
@@ -166,24 +206,59 @@ impl Screen<'_, '_> {
         }
     }
 
+    /// Nothing is pinned below what is installed: where a newer version than the target's is there and only the old code
+    /// still runs, the asset needs a reboot or a restart, and no package.
+    fn reboot_only(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
+        let installed = standing.of(
+            member.asset,
+            self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
+        );
+        for level in installed.iter().filter(|l| l.order.is_gt()) {
+            let target = self.targets.get(level.target);
+            let Some(target) = target.filter(|_| member.targets.iter().any(|(t, _)| *t == level.target)) else {
+                continue;
+            };
+            let detail = format!(
+                "{} {} is installed, newer than {} {}, and the old code still runs: it needs a reboot only",
+                target.name, level.version, target.name, target.version
+            );
+            let fix = "reboot it, or restart what still uses the old code, and observe again".to_owned();
+            let refusal = self.refusal(member.asset, "needs a reboot only", detail, vec![fix]);
+            refusals.push((vec![level.target], refusal));
+        }
+    }
+
     /// A list of available packages that lacks the target is a refusal; no list at all is not.
     fn installable(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
-        let Some(available) = self.ctx.asset(member.asset).and_then(|a| a.facts.available) else { return };
+        let Some(available) = self.ctx.asset(member.asset).and_then(|a| a.facts.available) else {
+            return;
+        };
         let offered = standing.offers(member.asset, available);
-        let installed = standing.of(member.asset, self.ctx.asset(member.asset).and_then(|a| a.facts.packages));
+        let installed = standing.of(
+            member.asset,
+            self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
+        );
         for (index, before) in &member.targets {
             // What is installed already and only waits for its reboot needs no repository.
-            let there = installed.iter().any(|l| l.target == *index && l.order == Ordering::Equal);
+            let there = installed.iter().any(|l| l.target == *index && l.order.is_ge());
             if there || offered.contains(index) {
                 continue;
             }
-            let Some(target) = self.targets.get(*index) else { continue };
+            let Some(target) = self.targets.get(*index) else {
+                continue;
+            };
             let detail = format!(
                 "{} {} (now {before}) is not in the content this asset can reach",
                 target.name, target.version
             );
-            let fix = format!("sync {} {} into the asset's repositories and observe again", target.name, target.version);
-            refusals.push((vec![*index], self.refusal(member.asset, "not-installable", detail, vec![fix])));
+            let fix = format!(
+                "sync {} {} into the asset's repositories and observe again",
+                target.name, target.version
+            );
+            refusals.push((
+                vec![*index],
+                self.refusal(member.asset, "not-installable", detail, vec![fix]),
+            ));
         }
     }
 }
@@ -191,6 +266,9 @@ impl Screen<'_, '_> {
 /// The render target of a class for updates of these types; no type at all is taken by whatever takes everything.
 fn tool<'c>(class: &'c AssetClassSpec, types: &BTreeSet<AdvisoryType>) -> Option<&'c str> {
     let takes = |wanted: &[AdvisoryType]| wanted.is_empty() || wanted.iter().any(|t| types.contains(t));
-    let choice = class.targets.iter().find(|c| c.subject.as_ref().is_none_or(|s| takes(&s.types)));
+    let choice = class
+        .targets
+        .iter()
+        .find(|c| c.subject.as_ref().is_none_or(|s| takes(&s.types)));
     choice.map(|c| c.target.as_str()).or(class.target.as_deref())
 }

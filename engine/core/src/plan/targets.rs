@@ -7,39 +7,46 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::context::{Candidate, Context, PackageKey};
+use crate::assess::Hit;
 use crate::history::Target;
-use crate::load::wire::VersionStrategy;
+use crate::load::Resource;
+use crate::load::wire::{PatchPolicySpec, VersionStrategy};
 use crate::observe::{PackageId, PackageSetId, PackageState};
 use crate::version::{Scheme, compare};
 
 /// The version each package goes to.
 pub(super) type Versions = BTreeMap<PackageKey, Arc<str>>;
 
-/// The targets that fix `needed`, as `strategy` chooses among what `approved` (which contains `needed`) offers.
+/// The targets that fix `needed`, as the policy's `strategy` chooses among what `approved` (which contains `needed`) offers.
 ///
 /// Both strategies take one version for a package on a release: the highest a needed finding asks for (the lowest that
 /// fixes them all), or the newest approved one. Cumulative updates are always the newest approved: an older one is not
 /// offered any more once a newer is out.
 pub(super) fn versions(
     ctx: &Context<'_>,
+    policy: &Resource<PatchPolicySpec>,
     needed: &[Candidate],
     approved: &[Candidate],
-    strategy: VersionStrategy,
     already: &[Target],
 ) -> Versions {
+    let strategy = policy.spec.strategy;
     let mut versions = Versions::new();
-    already.iter().for_each(|t| raise(&mut versions, &PackageKey::of_target(t), &t.version));
+    already
+        .iter()
+        .for_each(|t| raise(&mut versions, &PackageKey::of_target(t), &t.version));
     for hit in hits(needed) {
         take(ctx, &mut versions, hit);
     }
     for hit in hits(approved) {
-        let Some(key) = ctx.key_of_hit.get(hit as usize) else { continue };
+        let Some(key) = ctx.key_of_hit.get(hit as usize) else {
+            continue;
+        };
         let newest = strategy == VersionStrategy::Latest || is_cumulative(key.scheme);
         if newest && versions.contains_key(key) {
             take(ctx, &mut versions, hit);
         }
     }
-    cohere(ctx, &mut versions, needed);
+    cohere(ctx, &policy.name, &mut versions, needed, approved);
     versions
 }
 
@@ -73,45 +80,96 @@ fn raise(versions: &mut Versions, key: &PackageKey, version: &Arc<str>) {
 }
 
 /// Packages built from one source go to one version of it, where that version is known to exist: binary packages of a
-/// source carry its version, and half of a pair left behind is how updates break.
-fn cohere(ctx: &Context<'_>, versions: &mut Versions, needed: &[Candidate]) {
+/// source carry its version, and half of a pair left behind is how updates break. A version that the policy excludes or
+/// holds for one of the packages is not given to it that way either.
+fn cohere(ctx: &Context<'_>, policy: &str, versions: &mut Versions, needed: &[Candidate], approved: &[Candidate]) {
     let mut by_source: BTreeMap<SourceKey<'_>, BTreeSet<&PackageKey>> = BTreeMap::new();
     for hit in hits(needed) {
-        let (Some(facts), Some(key)) = (ctx.hit(hit), ctx.key_of_hit.get(hit as usize)) else { continue };
+        let (Some(facts), Some(key)) = (ctx.hit(hit), ctx.key_of_hit.get(hit as usize)) else {
+            continue;
+        };
         if let Some(source) = &facts.source {
-            by_source.entry((key.scheme, &key.os_id, &key.os_major, &key.arch, source)).or_default().insert(key);
+            by_source
+                .entry((key.scheme, &key.os_id, &key.os_major, &key.arch, source))
+                .or_default()
+                .insert(key);
         }
     }
     by_source.retain(|_, keys| keys.len() > 1);
     if by_source.is_empty() {
         return;
     }
-    let offered = offered(ctx);
+    let offered = offered(ctx, approved);
     for keys in by_source.into_values() {
         let highest = keys.iter().filter_map(|k| versions.get(*k).map(|v| (k.scheme, v)));
-        let Some((_, highest)) = highest.max_by(|(scheme, a), (_, b)| compare(*scheme, a, b)) else { continue };
+        let Some((_, highest)) = highest.max_by(|(scheme, a), (_, b)| compare(*scheme, a, b)) else {
+            continue;
+        };
         let highest = Arc::clone(highest);
-        for key in keys.into_iter().filter(|k| offered.contains(&(k.name.as_ref(), highest.as_ref()))) {
-            raise(versions, key, &highest);
+        let is_offered = |k: &&PackageKey| offered.contains(&(&k.os_id, &k.os_major, &k.name, &highest));
+        for key in keys.into_iter().filter(is_offered) {
+            if !keeps_back(ctx, policy, needed, key, &highest) {
+                raise(versions, key, &highest);
+            }
         }
     }
 }
 
 type SourceKey<'a> = (Scheme, &'a str, &'a str, &'a str, &'a str);
 
-/// Every (package, version) that an advisory or an asset's list of available packages names.
-fn offered<'a>(ctx: &Context<'a>) -> BTreeSet<(&'a str, &'a str)> {
-    let fixes = ctx.observation.advisories.iter().flat_map(|a| &a.fixes);
-    let mut offered: BTreeSet<(&str, &str)> =
-        fixes.filter_map(|f| Some((f.package.as_ref(), f.fixed.as_deref()?))).collect();
+/// Whether the policy keeps back `version` of a package it goes for otherwise: by what it says of the findings at hand
+/// with that version, or of every finding that asks for it.
+fn keeps_back(ctx: &Context<'_>, policy: &str, needed: &[Candidate], key: &PackageKey, version: &Arc<str>) -> bool {
+    let is_of_key = |hit: u32| ctx.key_of_hit.get(hit as usize) == Some(key);
+    let candidates = needed.iter().filter(|c| is_of_key(c.hit));
+    let pairs: Vec<(u32, &Hit)> = candidates.filter_map(|c| Some((c.asset, ctx.hit(c.hit)?))).collect();
+    let raised = |hit: &Hit| Hit {
+        fixed: Some(Arc::clone(version)),
+        ..hit.clone()
+    };
+    if pairs
+        .iter()
+        .any(|(asset, hit)| !ctx.claims.takes(*asset, policy, &raised(hit)))
+    {
+        return true;
+    }
+    let keys = ctx.key_of_hit.iter().zip(&ctx.assessment.hits);
+    let mut asking = keys
+        .filter(|(k, hit)| *k == key && hit.fixed.as_ref() == Some(version))
+        .map(|(_, hit)| hit)
+        .peekable();
+    let takes = |hit: &Hit| pairs.iter().any(|(asset, _)| ctx.claims.takes(*asset, policy, hit));
+    asking.peek().is_some() && !asking.any(takes)
+}
+
+/// Release (id and major), package, version.
+type Offer<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+/// What the advisories behind approved findings fix on a release, or its assets' lists of available packages name.
+fn offered<'a>(ctx: &Context<'a>, approved: &[Candidate]) -> BTreeSet<Offer<'a>> {
+    let mut offered: BTreeSet<Offer<'a>> = BTreeSet::new();
+    for hit in hits(approved).into_iter().filter_map(|h| ctx.hit(h)) {
+        let fixes = ctx.observation.advisories.get(hit.advisory as usize);
+        for fix in fixes.into_iter().flat_map(|a| &a.fixes) {
+            let (ecosystem, fixed) = (&fix.ecosystem, fix.fixed.as_deref());
+            let here = ecosystem.os_id == hit.os_id && ecosystem.release.as_ref().is_none_or(|r| *r == hit.os_major);
+            if let Some(fixed) = fixed.filter(|_| here) {
+                offered.insert((&hit.os_id, &hit.os_major, &fix.package, fixed));
+            }
+        }
+    }
     let tables = &ctx.observation.tables;
-    let sets: BTreeSet<PackageSetId> = ctx.observation.assets.iter().filter_map(|a| a.facts.available).collect();
-    let packages = sets.into_iter().flat_map(|set| tables.set(set));
-    let packages: BTreeSet<&PackageId> = packages.collect();
-    offered.extend(packages.into_iter().map(|id| {
-        let package = tables.package(*id);
-        (tables.text(package.name), tables.text(package.version))
-    }));
+    let assets = ctx.observation.assets.iter();
+    let sets: BTreeSet<(&str, &str, PackageSetId)> = assets
+        .filter_map(|a| a.facts.os.as_ref().zip(a.facts.available))
+        .map(|(os, set)| (os.id.as_ref(), os.major(), set))
+        .collect();
+    for (os_id, os_major, set) in sets {
+        offered.extend(tables.set(set).iter().map(|id| {
+            let package = tables.package(*id);
+            (os_id, os_major, tables.text(package.name), tables.text(package.version))
+        }));
+    }
     offered
 }
 
@@ -144,12 +202,17 @@ impl<'a> Standing<'a> {
         let mut by_os: BTreeMap<(Arc<str>, Arc<str>), Vec<usize>> = BTreeMap::new();
         for (index, target) in targets.iter().enumerate() {
             by_name.entry(&target.name).or_default().push(index);
-            by_os.entry((Arc::clone(&target.os_id), Arc::clone(&target.os_major))).or_default().push(index);
+            by_os
+                .entry((Arc::clone(&target.os_id), Arc::clone(&target.os_major)))
+                .or_default()
+                .push(index);
         }
         let tables = &ctx.observation.tables;
         let mut packages: FxHashMap<PackageId, Vec<(usize, Ordering)>> = FxHashMap::default();
         for (id, package) in (0_u32..).map(PackageId).zip(tables.packages()) {
-            let Some(indexes) = by_name.get(tables.text(package.name)) else { continue };
+            let Some(indexes) = by_name.get(tables.text(package.name)) else {
+                continue;
+            };
             if package.state == PackageState::ConfigFiles {
                 continue;
             }
@@ -163,16 +226,26 @@ impl<'a> Standing<'a> {
                 packages.insert(id, orders);
             }
         }
-        Self { ctx, packages, by_os, sets: FxHashMap::default(), offers: FxHashMap::default() }
+        Self {
+            ctx,
+            packages,
+            by_os,
+            sets: FxHashMap::default(),
+            offers: FxHashMap::default(),
+        }
     }
 
     /// The targets the set has a package for, on the release of the asset, ascending.
     pub(super) fn of(&mut self, asset: u32, set: Option<PackageSetId>) -> Arc<[Level]> {
         let nothing = || Arc::from([]);
         let Some(set) = set else { return nothing() };
-        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else { return nothing() };
+        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else {
+            return nothing();
+        };
         let release = (Arc::clone(&os.id), Arc::<str>::from(os.major()));
-        let Some(position) = self.by_os.keys().position(|k| *k == release) else { return nothing() };
+        let Some(position) = self.by_os.keys().position(|k| *k == release) else {
+            return nothing();
+        };
         let release_id = u32::try_from(position).unwrap_or(u32::MAX);
         if let Some(levels) = self.sets.get(&(set, release_id)) {
             return Arc::clone(levels);
@@ -184,15 +257,26 @@ impl<'a> Standing<'a> {
 
     /// The targets whose exact version is in the set.
     pub(super) fn offers(&mut self, asset: u32, set: PackageSetId) -> Arc<[usize]> {
-        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else { return Arc::from([]) };
+        let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else {
+            return Arc::from([]);
+        };
         let release = (Arc::clone(&os.id), Arc::<str>::from(os.major()));
-        let Some(position) = self.by_os.keys().position(|k| *k == release) else { return Arc::from([]) };
+        let Some(position) = self.by_os.keys().position(|k| *k == release) else {
+            return Arc::from([]);
+        };
         let release_id = u32::try_from(position).unwrap_or(u32::MAX);
         if let Some(offers) = self.offers.get(&(set, release_id)) {
             return Arc::clone(offers);
         }
         let wanted = self.by_os.get(&release).map_or(&[][..], |v| v);
-        let packages = self.ctx.observation.tables.set(set).iter().filter_map(|id| self.packages.get(id)).flatten();
+        let packages = self
+            .ctx
+            .observation
+            .tables
+            .set(set)
+            .iter()
+            .filter_map(|id| self.packages.get(id))
+            .flatten();
         let exact = packages.filter(|(t, order)| order.is_eq() && wanted.binary_search(t).is_ok());
         let exact: BTreeSet<usize> = exact.map(|(t, _)| *t).collect();
         let offers: Arc<[usize]> = exact.into_iter().collect();
@@ -216,7 +300,13 @@ impl<'a> Standing<'a> {
             }
         }
         let levels = newest.into_iter();
-        levels.map(|(target, (order, version))| Level { target, order, version: version.into() }).collect()
+        levels
+            .map(|(target, (order, version))| Level {
+                target,
+                order,
+                version: version.into(),
+            })
+            .collect()
     }
 }
 

@@ -56,7 +56,9 @@ impl<'a> Rule<'_, 'a> {
             for member in here.iter().filter(|_| has_needs) {
                 for (target, _) in &member.targets {
                     let kind = self.kind(*target, member.asset);
-                    let taken = ancestors.iter().any(|a| proofs.get(a).is_some_and(|p| p.contains(&kind)));
+                    let taken = ancestors
+                        .iter()
+                        .any(|a| proofs.get(a).is_some_and(|p| p.contains(&kind)));
                     if !taken {
                         let seen = observed.get_or_insert_with(|| self.observed(standing));
                         if !ancestors.iter().any(|a| seen.get(a).is_some_and(|p| p.contains(&kind))) {
@@ -66,7 +68,9 @@ impl<'a> Rule<'_, 'a> {
                 }
             }
             self.judge(*wave, requires.untested, unproved, here, &mut tested);
-            let takes = here.iter().flat_map(|m| m.targets.iter().map(|(t, _)| self.kind(*t, m.asset)));
+            let takes = here
+                .iter()
+                .flat_map(|m| m.targets.iter().map(|(t, _)| self.kind(*t, m.asset)));
             proofs.insert(*wave, takes.collect());
         }
         tested
@@ -89,7 +93,9 @@ impl<'a> Rule<'_, 'a> {
             }
             Untested::ExtraApproval => {
                 let packages = unproved.keys().filter_map(|(t, ..)| self.targets.get(*t));
-                tested.extra_approval.insert(wave, packages.map(|t| Arc::clone(&t.name)).collect());
+                tested
+                    .extra_approval
+                    .insert(wave, packages.map(|t| Arc::clone(&t.name)).collect());
             }
             Untested::Refuse => {
                 let mut by_asset: BTreeMap<u32, BTreeSet<usize>> = BTreeMap::new();
@@ -99,7 +105,9 @@ impl<'a> Rule<'_, 'a> {
                     }
                 }
                 for member in here.iter_mut() {
-                    let Some(refused) = by_asset.get(&member.asset) else { continue };
+                    let Some(refused) = by_asset.get(&member.asset) else {
+                        continue;
+                    };
                     member.targets.retain(|(t, _)| !refused.contains(t));
                     let targets: Vec<usize> = refused.iter().copied().collect();
                     let refusal = self.refusal(wave, member.asset, &targets);
@@ -114,17 +122,29 @@ impl<'a> Rule<'_, 'a> {
         let asset = self.ctx.asset(asset);
         let arch = asset.and_then(|a| a.facts.os.as_ref()).map_or("", |os| &os.arch);
         let labels = self.policy.spec.requires.likeness.iter();
-        (target, arch, labels.map(|key| asset.and_then(|a| a.label(key))).collect())
+        (
+            target,
+            arch,
+            labels.map(|key| asset.and_then(|a| a.label(key))).collect(),
+        )
     }
 
     /// For each wave: what its assets were freshly observed to run.
     fn observed(&self, standing: &mut Standing<'_>) -> BTreeMap<usize, BTreeSet<Kind<'a>>> {
         let mut observed: BTreeMap<usize, BTreeSet<Kind<'a>>> = BTreeMap::new();
         for (index, wave) in self.wave_of {
-            let Some(asset) = self.ctx.asset(*index).filter(|a| !a.stale && a.observed_at.is_some()) else { continue };
+            let Some(asset) = self.ctx.asset(*index).filter(|a| !a.stale && a.observed_at.is_some()) else {
+                continue;
+            };
             let levels = standing.of(*index, asset.facts.packages);
-            for level in levels.iter().filter(|l| l.order.is_eq() && !self.awaits_reboot(*index, l.target)) {
-                observed.entry(*wave).or_default().insert(self.kind(level.target, *index));
+            for level in levels
+                .iter()
+                .filter(|l| l.order.is_eq() && !self.awaits_reboot(*index, l.target))
+            {
+                observed
+                    .entry(*wave)
+                    .or_default()
+                    .insert(self.kind(level.target, *index));
             }
         }
         observed
@@ -132,9 +152,14 @@ impl<'a> Rule<'_, 'a> {
 
     /// Installed is not running: a package that still waits for its reboot proves nothing.
     fn awaits_reboot(&self, asset: u32, target: usize) -> bool {
-        let Some(target) = self.targets.get(target) else { return true };
+        let Some(target) = self.targets.get(target) else {
+            return true;
+        };
         self.ctx.assessment.rows(asset as usize).iter().any(|row| {
-            let waits = self.ctx.judgement(row.judgement).is_some_and(|j| j.status == crate::assess::Status::PendingReboot);
+            let waits = self
+                .ctx
+                .judgement(row.judgement)
+                .is_some_and(|j| j.status == crate::assess::Status::PendingReboot);
             waits && self.ctx.hit(row.hit).is_some_and(|h| h.package == target.name)
         })
     }
@@ -150,10 +175,14 @@ impl<'a> Rule<'_, 'a> {
             .collect();
         let likeness = &self.policy.spec.requires.likeness;
         let labels = self.ctx.asset(asset).map(|a| {
-            let pairs = likeness.iter().map(|key| format!("{key}={}", a.label(key).unwrap_or("(none)")));
+            let pairs = likeness
+                .iter()
+                .map(|key| format!("{key}={}", a.label(key).unwrap_or("(none)")));
             pairs.collect::<Vec<_>>().join(", ")
         });
-        let like = labels.filter(|l| !l.is_empty()).map_or_else(String::new, |l| format!(" and {l}"));
+        let like = labels
+            .filter(|l| !l.is_empty())
+            .map_or_else(String::new, |l| format!(" and {l}"));
         let at = place(self.ctx, self.policy, "/spec/requires");
         let detail = format!(
             "wave {} would take {} although no asset of {} with the same release and architecture{like} takes it or runs it \
@@ -166,6 +195,12 @@ impl<'a> Rule<'_, 'a> {
             format!("add an asset like it to wave {}", ancestors.join(" or ")),
             "or set `requires.untested: canary`, which sends one asset first and alone".to_owned(),
         ];
-        Refusal { reason: "untested".into(), asset: name_of(self.ctx, asset), detail, binding: None, fixes }
+        Refusal {
+            reason: "untested".into(),
+            asset: name_of(self.ctx, asset),
+            detail,
+            binding: None,
+            fixes,
+        }
     }
 }

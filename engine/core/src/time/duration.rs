@@ -116,7 +116,16 @@ impl Serialize for DurationSeconds {
 
 impl<'de> Deserialize<'de> for DurationSeconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Number(i64),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Text(text) => text,
+            Written::Number(number) => number.to_string(),
+        };
         text.parse().map_err(serde::de::Error::custom)
     }
 }
@@ -128,7 +137,10 @@ impl JsonSchema for DurationSeconds {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "type": "string",
+            // No time at all needs no unit and therefore no quotes: `soak: 0`.
+            "type": ["string", "integer"],
+            "minimum": 0,
+            "maximum": 0,
             "description": "Elapsed time: `45m`, `24h`, `7d` (= 7 × 24 h), `2h30m`, or ISO 8601 such as `PT15M`.",
             "pattern": "^\\s*(0|([0-9]+[wdhmsWDHMS])+|[Pp]([0-9]+[wdWD])*([Tt]([0-9]+[hmsHMS])+)?)\\s*$",
             "examples": ["24h", "7d", "2h30m", "PT15M"]
@@ -161,6 +173,16 @@ mod tests {
     fn refuses_what_has_no_fixed_length_or_no_unit() {
         for text in ["", "P", "PT", "5", "h", "-5m", "P1M", "1.5h", "99999999999999999999d", "9999999d", "5m3"] {
             assert!(text.parse::<DurationSeconds>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bare_zero_needs_no_quotes() {
+        let read = |json: &str| serde_json::from_str::<DurationSeconds>(json).ok();
+        assert_eq!(read("0"), Some(DurationSeconds::ZERO));
+        assert_eq!(read("\"7d\""), Some(DurationSeconds(604_800)));
+        for wrong in ["5", "-1", "0.5", "true", "null"] {
+            assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 

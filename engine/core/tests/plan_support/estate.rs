@@ -128,10 +128,21 @@ pub fn one_each() -> Vec<Machine> {
 
 /// openssl, high, two days old.
 pub fn openssl() -> AdvisoryRecord {
-    advisory("ALSA-1", Severity::High, "2026-11-18T00:00:00Z", &[("openssl-libs", "1:3.0.7-27.el9")])
+    advisory(
+        "ALSA-1",
+        Severity::High,
+        "2026-11-18T00:00:00Z",
+        &[("openssl-libs", "1:3.0.7-27.el9")],
+    )
 }
 
-pub fn world_at(yaml: &str, machines: &[Machine], advisories: &[AdvisoryRecord], history: History, now: Timestamp) -> World {
+pub fn world_at(
+    yaml: &str,
+    machines: &[Machine],
+    advisories: &[AdvisoryRecord],
+    history: History,
+    now: Timestamp,
+) -> World {
     let observation = observation("f", &[], machines, advisories, now);
     World::new(catalog(yaml, now), observation, history, now)
 }

@@ -1,15 +1,13 @@
 //! Small estates for planning, from YAML resources and lists of machines.
 
-#![allow(dead_code, unused_imports, reason = "each test binary uses its part of what is shared")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
+#![expect(dead_code, reason = "each test binary uses its part of what is shared")]
 
-mod estate;
-mod simulate;
+pub mod estate;
+pub mod simulate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-pub use estate::*;
-pub use simulate::*;
 
 use jiff::Timestamp;
 use patchwave_core::assess::{Assessment, assess};
@@ -33,7 +31,11 @@ pub fn at(text: &str) -> Timestamp {
 pub fn catalog(yaml: &str, now: Timestamp) -> Catalog {
     let (mut project, mut rest) = (String::new(), Vec::new());
     for document in yaml.split("\n---\n") {
-        if document.contains("kind: Project") { project = document.to_owned() } else { rest.push(document) }
+        if document.contains("kind: Project") {
+            project = document.to_owned()
+        } else {
+            rest.push(document)
+        }
     }
     if project.is_empty() {
         project = "apiVersion: patchwave.dev/v1\nkind: Project\nmetadata:\n  name: test\n".to_owned();
@@ -42,8 +44,17 @@ pub fn catalog(yaml: &str, now: Timestamp) -> Catalog {
         SourceFile::new("patchwave.yaml", project),
         SourceFile::new("policies/all.yaml", rest.join("\n---\n")),
     ];
-    let (catalog, diagnostics) = load(&SourceSet { files, ..SourceSet::default() }, now);
-    let errors: Vec<_> = diagnostics.iter().filter(|d| d.severity == DiagnosticSeverity::Error).collect();
+    let (catalog, diagnostics) = load(
+        &SourceSet {
+            files,
+            ..SourceSet::default()
+        },
+        now,
+    );
+    let errors: Vec<_> = diagnostics
+        .iter()
+        .filter(|d| d.severity == DiagnosticSeverity::Error)
+        .collect();
     assert!(errors.is_empty(), "{errors:#?}");
     catalog
 }
@@ -78,7 +89,11 @@ pub fn machine(name: &str, labels: &[(&str, &str)]) -> Machine {
 /// One advisory that fixes packages of AlmaLinux 9.
 pub fn advisory(id: &str, severity: Severity, published: &str, fixes: &[(&str, &str)]) -> AdvisoryRecord {
     let fix = |(package, fixed): &(&str, &str)| Fix {
-        ecosystem: Ecosystem { scheme: Scheme::Rpm, os_id: "almalinux".into(), release: Some("9".into()) },
+        ecosystem: Ecosystem {
+            scheme: Scheme::Rpm,
+            os_id: "almalinux".into(),
+            release: Some("9".into()),
+        },
         package: (*package).into(),
         by_source: false,
         arch: None,
@@ -104,16 +119,33 @@ pub fn advisory(id: &str, severity: Severity, published: &str, fixes: &[(&str, &
 }
 
 pub fn exploited(record: AdvisoryRecord, since: &str) -> AdvisoryRecord {
-    let exploited = Exploited { since: Some(at(since)), ransomware: None, provenance: None };
-    AdvisoryRecord { exploited: Some(exploited), ..record }
+    let exploited = Exploited {
+        since: Some(at(since)),
+        ransomware: None,
+        provenance: None,
+    };
+    AdvisoryRecord {
+        exploited: Some(exploited),
+        ..record
+    }
 }
 
 fn provenance(source: &str) -> Provenance {
-    Provenance { source: source.into(), file: "f".into(), record: 1 }
+    Provenance {
+        source: source.into(),
+        file: "f".into(),
+        record: 1,
+    }
 }
 
 /// What is observed of some machines and advisories. Labels of the fleet come first, as merging does it.
-pub fn observation(fleet: &str, shared: &[(&str, &str)], machines: &[Machine], advisories: &[AdvisoryRecord], now: Timestamp) -> Observation {
+pub fn observation(
+    fleet: &str,
+    shared: &[(&str, &str)],
+    machines: &[Machine],
+    advisories: &[AdvisoryRecord],
+    now: Timestamp,
+) -> Observation {
     let mut observation = Observation::default();
     let mut machines = machines.to_vec();
     machines.sort_by(|a, b| a.name.cmp(&b.name));
@@ -135,14 +167,25 @@ pub fn observation(fleet: &str, shared: &[(&str, &str)], machines: &[Machine], a
         };
         let packages = set(&machine.packages, tables);
         let available = machine.available.as_ref().map(|list| {
-            let list: Vec<_> = list.iter().map(|(n, v)| (n.clone(), v.clone(), String::new())).collect();
+            let list: Vec<_> = list
+                .iter()
+                .map(|(n, v)| (n.clone(), v.clone(), String::new()))
+                .collect();
             set(&list, tables)
         });
         let mut labels: BTreeMap<Arc<str>, Arc<str>> =
             shared.iter().map(|(k, v)| (Arc::from(*k), Arc::from(*v))).collect();
-        labels.extend(machine.labels.iter().map(|(k, v)| (Arc::from(k.as_str()), Arc::from(v.as_str()))));
+        labels.extend(
+            machine
+                .labels
+                .iter()
+                .map(|(k, v)| (Arc::from(k.as_str()), Arc::from(v.as_str()))),
+        );
         let role = machine.role.as_deref().map(|role| {
-            let facts = patchwave_core::observe::Kubernetes { role: Some(role.into()), ..Default::default() };
+            let facts = patchwave_core::observe::Kubernetes {
+                role: Some(role.into()),
+                ..Default::default()
+            };
             Arc::new(facts)
         });
         observation.assets.push(Asset {
@@ -154,7 +197,10 @@ pub fn observation(fleet: &str, shared: &[(&str, &str)], machines: &[Machine], a
             observed_at: Some(now - jiff::SignedDuration::from_hours(9)),
             stale: machine.stale,
             facts: Facts {
-                identity: Identity { fqdn: Some(format!("{}.example", machine.name).into()), ..Identity::default() },
+                identity: Identity {
+                    fqdn: Some(format!("{}.example", machine.name).into()),
+                    ..Identity::default()
+                },
                 os: Some(Os {
                     family: "rhel".into(),
                     id: "almalinux".into(),
@@ -172,8 +218,12 @@ pub fn observation(fleet: &str, shared: &[(&str, &str)], machines: &[Machine], a
     }
     observation.advisories = advisories.to_vec();
     observation.advisories.sort_by(|a, b| a.id.cmp(&b.id));
-    observation.coverage =
-        vec![Coverage { os_id: "almalinux".into(), release: None, source: "almalinux".into(), fresh: true }];
+    observation.coverage = vec![Coverage {
+        os_id: "almalinux".into(),
+        release: None,
+        source: "almalinux".into(),
+        fresh: true,
+    }];
     observation
 }
 
@@ -188,13 +238,24 @@ pub struct World {
 impl World {
     pub fn new(catalog: Catalog, observation: Observation, history: History, now: Timestamp) -> Self {
         let assessment = assess(&catalog, &observation, &history.memory, now);
-        Self { catalog, observation, assessment, history }
+        Self {
+            catalog,
+            observation,
+            assessment,
+            history,
+        }
     }
 
     /// The plan, checked: every planned value is linted in every test.
     pub fn plan(&self, now: Timestamp) -> Plan {
         let planned = plan(&self.catalog, &self.observation, &self.assessment, &self.history, now);
-        let faults = lint(&planned, &self.catalog, &self.observation, &self.assessment, &self.history);
+        let faults = lint(
+            &planned,
+            &self.catalog,
+            &self.observation,
+            &self.assessment,
+            &self.history,
+        );
         assert!(faults.is_empty(), "{faults:#?}\n{planned:#?}");
         planned
     }
@@ -202,10 +263,16 @@ impl World {
 
 /// The assets of a wave, batch by batch.
 pub fn batches(wave: &Wave) -> Vec<Vec<&str>> {
-    wave.batches.iter().map(|b| b.assets.iter().map(|a| a.name.as_ref()).collect()).collect()
+    wave.batches
+        .iter()
+        .map(|b| b.assets.iter().map(|a| a.name.as_ref()).collect())
+        .collect()
 }
 
 /// Reasons of the refusals with their asset.
 pub fn refusals(plan: &Plan) -> Vec<(&str, &str)> {
-    plan.refusals.iter().map(|r| (r.reason.as_ref(), r.asset.as_ref())).collect()
+    plan.refusals
+        .iter()
+        .map(|r| (r.reason.as_ref(), r.asset.as_ref()))
+        .collect()
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use patchwave_core::history::{BatchProgress, History, OpenRollout, WaveProgress, WaveState};
 use patchwave_core::plan::{Plan, Rollout, Wave};
 
+use patchwave_core::version::compare;
+
 use super::Machine;
 
 /// The rollouts of a plan as history keeps them once their waves in `states` order are there; waves without a state given
@@ -13,7 +15,11 @@ use super::Machine;
 pub fn opened(plan: &Plan, states: &[WaveState]) -> History {
     let open: Vec<OpenRollout> = plan.rollouts.iter().map(|r| open(r, states)).collect();
     let names: BTreeSet<Arc<str>> = open.iter().map(|o| Arc::clone(&o.name)).collect();
-    History { open, names, ..History::default() }
+    History {
+        open,
+        names,
+        ..History::default()
+    }
 }
 
 fn open(rollout: &Rollout, states: &[WaveState]) -> OpenRollout {
@@ -27,7 +33,10 @@ fn open(rollout: &Rollout, states: &[WaveState]) -> OpenRollout {
         cut: rollout.cut,
         expedited: rollout.expedited,
         targets: rollout.targets.clone(),
-        frozen: states.clone().next().is_some_and(|s| !matches!(s, WaveState::Pending | WaveState::Proposed)),
+        frozen: states
+            .clone()
+            .next()
+            .is_some_and(|s| !matches!(s, WaveState::Pending | WaveState::Proposed)),
         restarts: rollout.restarts,
         waves: rollout.waves.iter().zip(states).map(|(w, s)| progress(w, s)).collect(),
         halted: None,
@@ -44,11 +53,20 @@ fn progress(wave: &Wave, state: WaveState) -> WaveProgress {
     let passed = matches!(state, WaveState::Soaking | WaveState::Promoted);
     let batches = wave.batches.iter().map(|b| BatchProgress {
         id: Arc::clone(&b.id),
-        assets: b.assets.iter().map(|a| (Arc::clone(&a.name), a.targets.clone())).collect(),
+        assets: b
+            .assets
+            .iter()
+            .map(|a| (Arc::clone(&a.name), a.targets.clone()))
+            .collect(),
         released_at: b.start.filter(|_| ran).map(before),
         opening_start: b.window.start,
         opening_end: b.window.end,
-        passed: b.assets.iter().filter(|_| passed).map(|a| Arc::clone(&a.name)).collect(),
+        passed: b
+            .assets
+            .iter()
+            .filter(|_| passed)
+            .map(|a| Arc::clone(&a.name))
+            .collect(),
         ..BatchProgress::default()
     });
     let finish = wave.batches.iter().filter_map(|b| b.finish).max();
@@ -56,7 +74,11 @@ fn progress(wave: &Wave, state: WaveState) -> WaveProgress {
         name: Arc::clone(&wave.name),
         state,
         digest: None,
-        batches: if state == WaveState::Pending { Vec::new() } else { batches.collect() },
+        batches: if state == WaveState::Pending {
+            Vec::new()
+        } else {
+            batches.collect()
+        },
         soaking_since: finish.filter(|_| state == WaveState::Soaking).map(before),
         promoted_at: finish.filter(|_| state == WaveState::Promoted).map(before),
         reason: None,
@@ -68,8 +90,14 @@ pub fn patched(machines: &[Machine], plan: &Plan) -> Vec<Machine> {
     let mut versions: BTreeMap<(String, String), String> = BTreeMap::new();
     for rollout in &plan.rollouts {
         for asset in rollout.waves.iter().flat_map(|w| &w.batches).flat_map(|b| &b.assets) {
-            for target in asset.targets.iter().map(|t| &rollout.targets[*t]) {
-                versions.insert((asset.name.to_string(), target.name.to_string()), target.version.to_string());
+            for target in asset.targets.iter().filter_map(|t| rollout.targets.get(*t)) {
+                // Two rollouts may take one package different distances; nothing ever goes back.
+                let reached = versions
+                    .entry((asset.name.to_string(), target.name.to_string()))
+                    .or_default();
+                if compare(target.scheme, reached, &target.version).is_lt() {
+                    *reached = target.version.to_string();
+                }
             }
         }
     }

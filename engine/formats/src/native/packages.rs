@@ -135,11 +135,12 @@ fn package(row: &Row<'_>, tables: &mut Tables, lose: &mut impl FnMut(String)) ->
         Some(text) if sound(what, text) => tables.intern(text),
         _ => Symbol::default(),
     };
-    let (arch, source, module) = (
-        optional("arch", &row.arch),
-        optional("source", &row.source),
-        optional("module", &row.module),
-    );
+    let (arch, module) = (optional("arch", &row.arch), optional("module", &row.module));
+    let (source, source_version) = match row.source.as_deref().map(str::trim) {
+        Some(text) if sound("source", text) => source_of(text, version),
+        _ => ("", ""),
+    };
+    let (source, source_version) = (tables.intern(source), tables.intern(source_version));
     let state = match row.state.as_deref().map(state) {
         None => PackageState::default(),
         Some(Some(state)) => state,
@@ -159,10 +160,22 @@ fn package(row: &Row<'_>, tables: &mut Tables, lose: &mut impl FnMut(String)) ->
         version,
         arch,
         source,
+        source_version,
         module,
         held,
         state,
     }))
+}
+
+/// Name and version of the source package. The `Source` field of dpkg reads `shadow (1:4.13+dfsg1-1)` where the source
+/// has another version than the binary (deb-control(5)); a version that is the binary's own is not worth keeping.
+fn source_of<'a>(text: &'a str, version: &str) -> (&'a str, &'a str) {
+    let split = text.strip_suffix(')').and_then(|text| text.split_once('('));
+    match split.map(|(name, version)| (name.trim(), version.trim())) {
+        Some((name, own)) if !name.is_empty() && own == version => (name, ""),
+        Some((name, own)) if !name.is_empty() => (name, own),
+        _ => (text, ""),
+    }
 }
 
 /// The states of dpkg(1); of a whole status such as `deinstall ok config-files` the last word counts.

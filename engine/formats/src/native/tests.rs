@@ -130,6 +130,25 @@ fn a_bad_field_costs_only_itself() {
 }
 
 #[test]
+fn the_version_of_a_source_package_is_split_from_its_name() {
+    let row = |name: &str, source: &str| format!(r#"{{"name":"{name}","version":"1.0-1","source":"{source}"}}"#);
+    let rows = [
+        row("a", "shadow (1:4.13-1)"),
+        row("b", "b (1.0-1)"),
+        row("c", "c"),
+        row("d", "(1.0-1)"),
+    ];
+    let batch = read(&format!(
+        r#"{{"asset":"a","observedAt":"2026-11-20T03:00:00Z","packages":[{}]}}"#,
+        rows.join(",")
+    ));
+    let text = |symbol| batch.tables.text(symbol);
+    let all: Vec<_> = batch.tables.packages().iter().map(|p| (text(p.source), text(p.source_version))).collect();
+    assert_eq!(all, [("shadow", "1:4.13-1"), ("b", ""), ("c", ""), ("(1.0-1)", "")]);
+    assert!(batch.account.dropped_fields.is_empty());
+}
+
+#[test]
 fn a_bad_row_costs_only_itself() {
     let batch = read(
         r#"{"asset":"a","observedAt":"2026-11-20T03:00:00Z","packages":[{"name":"ok","version":"1"},{"name":"no-version"},7,{"name":"odd","version":"2","held":"yes","arch":5},{"name":"","version":"1"},{"name":"s","version":"1","state":"weird"}]}"#,

@@ -1,7 +1,7 @@
 //! For people: `file:line:column: error[PW0101]: message`, the source line with what is meant underlined, then help and
 //! related places. Colour only repeats what the words say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
@@ -26,8 +26,17 @@ pub fn document(diagnostics: &Diagnostics, sources: &SourceSet, colour: bool) ->
         .iter()
         .map(|f| (f.path.as_str(), f.text.as_str()))
         .collect();
+    // A secret must not go into logs as well, whatever else is wrong with its line.
+    let secrets: BTreeSet<(&str, u32)> = diagnostics
+        .iter()
+        .filter(|d| d.code == Code::PlainTextSecret)
+        .filter_map(|d| d.location.as_ref())
+        .flat_map(|l| (l.line..=l.end_line).map(|line| (&*l.file, line)))
+        .collect();
+    let no_texts = Texts::new();
     for item in diagnostics.iter() {
-        out += &diagnostic(item, &texts, colour);
+        let hidden = item.location.as_ref().is_some_and(|l| secrets.contains(&(&*l.file, l.line)));
+        out += &diagnostic(item, if hidden { &no_texts } else { &texts }, colour);
         out.push('\n');
     }
     if !diagnostics.is_empty() {

@@ -132,7 +132,7 @@ pub fn compile(text: &str) -> Result<(Expression, Vec<ExprFault>), Vec<ExprFault
         return Err(vec![too_deep()]);
     }
     // The crate's other parser needs over 100 kB of stack a level in an unoptimised build, which a depth of 32 on a worker
-    // thread does not have; both build the same tree (see the tests).
+    // thread does not have.
     let parser = PrattParser::new().max_recursion_depth(RECURSION_MAX);
     let tree = parser.parse(text).map_err(|errors| resolve::syntax(text, &errors))?;
     if depth(&tree) > TREE_DEPTH_MAX {

@@ -10,8 +10,10 @@ mod exceptions;
 mod exposure;
 mod gates;
 mod known_names;
+mod openings;
 mod over;
 mod override_allowed;
+mod passed_over;
 mod periods;
 mod references;
 mod release_time;
@@ -81,8 +83,10 @@ pub static RULES: &[&Rule] = &[
     &exposure::RULE,
     &gates::RULE,
     &known_names::RULE,
+    &openings::RULE,
     &over::RULE,
     &override_allowed::RULE,
+    &passed_over::RULE,
     &periods::RULE,
     &references::RULE,
     &release_time::RULE,

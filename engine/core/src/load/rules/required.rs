@@ -15,7 +15,7 @@
 //! Add the missing field, or remove one of the two.
 
 use super::{Context, Rule};
-use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
 use crate::load::wire::{ForgeType, OverrideSubject};
 use crate::name::{LabelSelector, Operator};
 use crate::source::DocId;
@@ -29,6 +29,8 @@ pub static RULE: Rule = Rule {
         Code::DanglingReference,
         Code::WrongValue,
         Code::UnsafePath,
+        Code::OverrideTooBroad,
+        Code::PlainTextSecret,
     ],
     check,
 };
@@ -148,7 +150,10 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         .for_each(|r| of(r.doc, &|f| f.selector("/spec/selector", r.spec.selector.as_ref())));
     catalog.sources.values().for_each(|r| {
         let fields = [("path", r.spec.path.is_some()), ("url", r.spec.url.is_some())];
-        of(r.doc, &|f| f.exactly_one("/spec", &fields, "a Source"));
+        of(r.doc, &|f| {
+            f.exactly_one("/spec", &fields, "a Source");
+            source_place(f, &r.spec);
+        });
     });
     catalog.fleets.values().for_each(|r| {
         of(r.doc, &|f| {
@@ -170,6 +175,33 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Whether a path is not one below the root: absolute, with a drive, or with `..` in it.
+fn leaves_the_repository(path: &str) -> bool {
+    path.starts_with(['/', '\\']) || path.contains(':') || path.split(['/', '\\']).any(|part| part == "..")
+}
+
+/// Schemes that an address of a source can have.
+const SCHEMES: &[&str] = &["http://", "https://", "s3://", "gs://", "az://"];
+
+fn source_place(f: &mut Faults<'_>, spec: &crate::load::wire::SourceSpec) {
+    // Exports often land beside the repository, so this is only said; inside it, links may not leave.
+    if let Some(path) = spec.path.as_deref().filter(|path| leaves_the_repository(path)) {
+        let message = format!("`{path}` lies outside the repository, so another machine reads something else or nothing");
+        let diagnostic = f.context.at(Code::UnsafePath, f.doc, "/spec/path", message);
+        f.found.push(Diagnostic {
+            severity: Severity::Warning,
+            ..diagnostic.help("write a path relative to the root of the repository")
+        });
+    }
+    if spec.url.as_deref().is_some_and(|url| !SCHEMES.iter().any(|s| url.starts_with(s))) {
+        // The address itself is not repeated, and one with `@` may hold a password: its line is not shown either.
+        let doubtful = spec.url.as_deref().is_some_and(|url| url.contains('@'));
+        let code = if doubtful { Code::PlainTextSecret } else { Code::WrongValue };
+        let diagnostic = f.context.at(code, f.doc, "/spec/url", "this is no address that can be asked");
+        f.found.push(diagnostic.help("write for example `https://host.example/path`; files are named with `path`"));
+    }
+}
+
 fn project(f: &mut Faults<'_>) {
     let spec = &f.context.catalog.project;
     let paths = &spec.paths;
@@ -180,9 +212,7 @@ fn project(f: &mut Faults<'_>) {
         ("rollouts", &paths.rollouts),
     ];
     for (field, folder) in folders {
-        let outside =
-            folder.starts_with(['/', '\\']) || folder.contains(':') || folder.split(['/', '\\']).any(|p| p == "..");
-        if outside || folder.trim().is_empty() {
+        if leaves_the_repository(folder) || folder.trim().is_empty() {
             let message = format!("`{folder}` is not a folder below the root of the repository");
             let diagnostic = f
                 .context
@@ -240,6 +270,11 @@ fn policy(f: &mut Faults<'_>, spec: &crate::load::wire::PatchPolicySpec) {
                 help,
             );
         }
+        if let Some(range) = hold.versions.as_deref().filter(|range| !is_range(range)) {
+            let message = format!("`{range}` is no range of versions, so everything would be held");
+            let diagnostic = f.context.at(Code::WrongValue, f.doc, &format!("/spec/holds/{i}/versions"), message);
+            f.found.push(diagnostic.help("write for example `>= 16`, or `>= 16, < 17`"));
+        }
     }
     for (i, e) in spec.exclude.iter().enumerate() {
         let says = !e.types.is_empty() || e.severity.is_some() || !e.packages.is_empty() || !e.advisories.is_empty();
@@ -252,6 +287,29 @@ fn policy(f: &mut Faults<'_>, spec: &crate::load::wire::PatchPolicySpec) {
             );
         }
     }
+}
+
+/// Whether a text is comparisons, separated by commas or blanks: `>= 16`, `>=550.54 <560`. A bare version is `=`.
+fn is_range(text: &str) -> bool {
+    let mut rest = text.trim();
+    let mut seen = false;
+    while !rest.is_empty() {
+        let (operator, after) = split_at(rest, |c| !matches!(c, '<' | '>' | '=' | '!'));
+        let (bound, after) = split_at(after.trim_start(), |c| c.is_whitespace() || matches!(c, ',' | '<' | '>' | '=' | '!'));
+        let known = matches!(operator, "" | "=" | "==" | "!=" | "<" | "<=" | ">" | ">=");
+        // Every scheme has versions with a digit in them; a word without one is prose.
+        if !known || !bound.contains(|c: char| c.is_ascii_digit()) {
+            return false;
+        }
+        seen = true;
+        let after = after.trim_start();
+        rest = after.strip_prefix(',').unwrap_or(after).trim_start();
+    }
+    seen
+}
+
+fn split_at(text: &str, stop: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at_checked(text.find(stop).unwrap_or(text.len())).unwrap_or((text, ""))
 }
 
 fn sla(f: &mut Faults<'_>, spec: &crate::load::wire::SlaPolicySpec) {
@@ -299,6 +357,12 @@ fn class(f: &mut Faults<'_>, spec: &crate::load::wire::AssetClassSpec) {
 fn strategy(f: &mut Faults<'_>, spec: &crate::load::wire::RolloutStrategySpec) {
     for (w, wave) in spec.waves.iter().enumerate() {
         f.selector(&format!("/spec/waves/{w}/selector"), wave.selector.as_ref());
+        for (b, _) in wave.batches.iter().enumerate().filter(|(_, size)| size.is_zero()) {
+            let pointer = format!("/spec/waves/{w}/batches/{b}");
+            let message = "a batch of no asset never ends the wave";
+            let diagnostic = f.context.at(Code::WrongValue, f.doc, &pointer, message);
+            f.found.push(diagnostic.help("write at least 1; a share rounds up to 1 by itself"));
+        }
         for (g, gate) in wave.gates.iter().enumerate() {
             let pointer = format!("/spec/waves/{w}/gates/{g}");
             let fields = [
@@ -371,12 +435,14 @@ fn overriding(f: &mut Faults<'_>, spec: &crate::load::wire::OverrideSpec) {
         );
     }
     if !given.iter().any(|(name, given)| *given && *name == field) {
-        let message = format!("an Override of a {what} needs `{field}`: its name");
-        f.missing(
-            "/spec/what",
-            &message,
-            "an override must not open more than was asked for",
-        );
+        let everything = match spec.what {
+            OverrideSubject::Freeze => format!("every freeze that `{}` may override", spec.by),
+            OverrideSubject::Window => "every window".to_owned(),
+            OverrideSubject::Limit => "the limits of every policy".to_owned(),
+        };
+        let message = format!("this override names no `{field}`, so it lifts {everything}");
+        let diagnostic = f.context.at_key(Code::OverrideTooBroad, f.doc, "/spec/what", message);
+        f.found.push(diagnostic.help(format!("add `{field}: NAME`, if one is meant")));
     }
 }
 
@@ -407,6 +473,31 @@ fn advisory(f: &mut Faults<'_>, spec: &crate::load::wire::AdvisorySpec) {
                 "a package needs its `ecosystem`, which decides how versions are ordered",
                 help,
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_comparisons() {
+        for range in ["16", ">= 16", ">=16,<17", ">= 1:16-1.el9, < 1:17", ">=550.54.15 <560", "!= 9.14.1P6", "= 1.0~rc1", ">= 16,"] {
+            assert!(is_range(range), "{range}");
+        }
+        for text in ["", " ", "16 or so", ">> 16", "=> 550", ">=", "< ", "latest", ">= 16 <"] {
+            assert!(!is_range(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_that_leave_the_repository() {
+        for path in ["/etc", "../x", "a/../../b", "C:/x", "\\\\host\\x", "a/.."] {
+            assert!(leaves_the_repository(path), "{path}");
+        }
+        for path in ["fleets/observed", "a..b/c", "./x", ".state"] {
+            assert!(!leaves_the_repository(path), "{path}");
         }
     }
 }

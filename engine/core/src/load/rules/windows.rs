@@ -12,14 +12,14 @@
 //! # Fix
 //! Correct the rule. `patchwave windows NAME` shows the next openings.
 
-use jiff::tz;
+use jiff::{Timestamp, tz};
 
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics, nearest};
 use crate::load::schedule::{self, ScheduleFault};
 use crate::load::wire::Schedule;
 use crate::source::DocId;
-use crate::time::FreezeSet;
+use crate::time::{FreezeSet, Window};
 
 /// Recurrences that cannot be read and windows that never open.
 pub static RULE: Rule = Rule {
@@ -76,7 +76,7 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             diagnostics.push(diagnostic.help("correct it; `patchwave windows` shows the next openings"));
         }
         let longest = window.schedules.iter().map(|s| s.duration_seconds).max().unwrap_or(0);
-        if !window.never_opens() && window.cutoff_seconds >= longest {
+        if !window.never_opens() && window.cutoff_seconds >= longest && !has_long_opening(&window, context.now) {
             let message = format!(
                 "no batch could ever start: `cutoff: {}` is not shorter than any opening",
                 r.spec.cutoff
@@ -95,6 +95,18 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             }
         }
     }
+}
+
+/// Whether openings that touch make one longer than the cutoff, as `FREQ=DAILY` with 24 h does.
+fn has_long_opening(window: &Window, now: Timestamp) -> bool {
+    /// A year of nights: a pattern of openings that never repeats within it is no pattern.
+    const LOOKED_AT_MAX: usize = 400;
+    let freezes = FreezeSet::EMPTY;
+    let mut openings = window.openings(now, &freezes).take(LOOKED_AT_MAX);
+    openings.any(|o| match (o.start, o.end) {
+        (Some(start), Some(end)) => end.duration_since(start).as_secs() > window.cutoff_seconds,
+        _ => true,
+    })
 }
 
 /// Only a rule with an end can be over; asking the others would search for nothing.

@@ -184,10 +184,22 @@ impl Serialize for SlaWithin {
 
 impl<'de> Deserialize<'de> for SlaWithin {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.as_str() {
-            "next-cycle" => Ok(Self::NextCycle),
-            other => other.parse().map(Self::For).map_err(serde::de::Error::custom),
+        #[derive(Deserialize)]
+        enum Word {
+            #[serde(rename = "next-cycle")]
+            NextCycle,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Word(Word),
+            Duration(serde_json::Value),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Word(Word::NextCycle) => Ok(Self::NextCycle),
+            Written::Duration(value) => {
+                DurationSeconds::deserialize(value).map(Self::For).map_err(serde::de::Error::custom)
+            }
         }
     }
 }

@@ -139,6 +139,14 @@ pub struct OverrideSpec {
     pub review_by: Option<When>,
 }
 
+impl OverrideSpec {
+    /// Whether this lifts the freeze `name`. Without `freeze` it lifts every freeze that whoever decided may override.
+    pub fn lifts_freeze(&self, name: &str, freeze: &ChangeFreezeSpec) -> bool {
+        let may = || freeze.overridable_by.is_empty() || freeze.overridable_by.contains(&self.by);
+        self.what == OverrideSubject::Freeze && self.freeze.as_deref().map_or_else(may, |named| named == name)
+    }
+}
+
 /// What an Override is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

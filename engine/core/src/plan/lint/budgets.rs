@@ -28,10 +28,20 @@ struct Rule<'a> {
 pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
     let outages = outages(estate, plan);
     for rule in rules(estate) {
-        let mut down: Vec<Outage> = rule.members.iter().filter_map(|m| outages.get(m)).flatten().copied().collect();
+        let mut down: Vec<Outage> = rule
+            .members
+            .iter()
+            .filter_map(|m| outages.get(m))
+            .flatten()
+            .copied()
+            .collect();
         down.sort_unstable();
         if let Some((at, count)) = worst(&down).filter(|(_, count)| *count > rule.limit) {
-            let message = format!("{count} of {} are down at {at}; at most {} may be", rule.members.len(), rule.limit);
+            let message = format!(
+                "{count} of {} are down at {at}; at most {} may be",
+                rule.members.len(),
+                rule.limit
+            );
             faults.add("budget", &rule.label, message);
         }
     }
@@ -61,14 +71,30 @@ fn worst(sorted: &[Outage]) -> Option<(Timestamp, usize)> {
 /// When each asset is down: planned batches, and what runs or failed already.
 fn outages<'p>(estate: &Estate<'p>, plan: &'p Plan) -> BTreeMap<&'p str, Vec<Outage>> {
     let mut outages: BTreeMap<&str, Vec<Outage>> = BTreeMap::new();
-    for batch in plan.rollouts.iter().flat_map(|r| &r.waves).flat_map(|w| &w.batches).filter(|b| !b.released) {
-        let (Some(start), Some(finish)) = (batch.start, batch.finish) else { continue };
+    for batch in plan
+        .rollouts
+        .iter()
+        .flat_map(|r| &r.waves)
+        .flat_map(|w| &w.batches)
+        .filter(|b| !b.released)
+    {
+        let (Some(start), Some(finish)) = (batch.start, batch.finish) else {
+            continue;
+        };
         for asset in batch.assets.iter().filter(|_| start < finish) {
-            outages.entry(&asset.name).or_default().push(Outage { start, finish, planned: true });
+            outages.entry(&asset.name).or_default().push(Outage {
+                start,
+                finish,
+                planned: true,
+            });
         }
     }
     for open in &estate.history.open {
-        let estimate = estate.catalog.strategies.get(&open.strategy).and_then(|s| s.spec.estimate.clone());
+        let estimate = estate
+            .catalog
+            .strategies
+            .get(&open.strategy)
+            .and_then(|s| s.spec.estimate.clone());
         let estimate = estimate.unwrap_or_default();
         for batch in open.waves.iter().flat_map(|w| &w.batches) {
             let Some(start) = batch.released_at else { continue };
@@ -76,12 +102,20 @@ fn outages<'p>(estate: &Estate<'p>, plan: &'p Plan) -> BTreeMap<&'p str, Vec<Out
                 if batch.passed.contains(name) || batch.not_attempted.contains_key(name) {
                     continue;
                 }
-                let boots = estate.class(name).is_none_or(|c| c.spec.disruption.reboot != RebootPolicy::Never);
+                let boots = estate
+                    .class(name)
+                    .is_none_or(|c| c.spec.disruption.reboot != RebootPolicy::Never);
                 let seconds = estimate.per_asset.seconds() + if boots { estimate.reboot.seconds() } else { 0 };
-                let expected = start.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
+                let expected = start
+                    .saturating_add(SignedDuration::from_secs(seconds))
+                    .unwrap_or(Timestamp::MAX);
                 let silent = batch.failed.contains_key(name) || expected <= estate.now;
                 let finish = if silent { Timestamp::MAX } else { expected };
-                outages.entry(name).or_default().push(Outage { start, finish, planned: false });
+                outages.entry(name).or_default().push(Outage {
+                    start,
+                    finish,
+                    planned: false,
+                });
             }
         }
     }
@@ -95,29 +129,54 @@ fn rules<'a>(estate: &Estate<'a>) -> Vec<Rule<'a>> {
         let count = group.members.len();
         in_service.extend(group.members.iter().copied());
         let own = group.service.max_unavailable.map(|a| at_most(a, count));
-        let kept = group.service.min_available.map(|a| count.saturating_sub(at_least(a, count)));
-        let classes = group.members.iter().filter_map(|m| estate.class(m)).map(|c| &c.spec.disruption);
-        let classes = classes.filter(|d| d.per == "service").map(|d| at_most(d.max_unavailable, count));
+        let kept = group
+            .service
+            .min_available
+            .map(|a| count.saturating_sub(at_least(a, count)));
+        let classes = group
+            .members
+            .iter()
+            .filter_map(|m| estate.class(m))
+            .map(|c| &c.spec.disruption);
+        let classes = classes
+            .filter(|d| d.per == "service")
+            .map(|d| at_most(d.max_unavailable, count));
         if let Some(limit) = own.into_iter().chain(kept).chain(classes).min() {
             let label = format!("service {} in {}", group.service.name, group.environment);
-            rules.push(Rule { label, limit, members: group.members });
+            rules.push(Rule {
+                label,
+                limit,
+                members: group.members,
+            });
         }
     }
     let mut others: BTreeMap<(String, &str), BTreeSet<&'a str>> = BTreeMap::new();
     for (index, asset) in estate.observation.assets.iter().enumerate() {
-        let Some(class) = estate.class_at(index).filter(|_| asset.lifecycle != Lifecycle::Retired) else { continue };
+        let Some(class) = estate.class_at(index).filter(|_| asset.lifecycle != Lifecycle::Retired) else {
+            continue;
+        };
         let key = class.spec.disruption.per.as_str();
         if key == "service" && in_service.contains(asset.name.as_ref()) {
             continue;
         }
-        let value = if matches!(key, "service" | "class") { None } else { asset.label(key) };
+        let value = if matches!(key, "service" | "class") {
+            None
+        } else {
+            asset.label(key)
+        };
         let label = value.map_or_else(|| "class".to_owned(), |v| format!("{key} {v} of class"));
         others.entry((label, &class.name)).or_default().insert(&asset.name);
     }
     for ((label, class), members) in others {
-        let Some(spec) = estate.catalog.classes.get(class) else { continue };
+        let Some(spec) = estate.catalog.classes.get(class) else {
+            continue;
+        };
         let limit = at_most(spec.spec.disruption.max_unavailable, members.len());
-        rules.push(Rule { label: format!("{label} {class}"), limit, members });
+        rules.push(Rule {
+            label: format!("{label} {class}"),
+            limit,
+            members,
+        });
     }
     rules
 }

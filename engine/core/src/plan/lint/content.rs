@@ -22,12 +22,23 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
         for target in &rollout.targets {
             let open = estate.open(rollout).is_some_and(|o| o.targets.contains(target));
             if !open && !known.contains(&(target.name.as_ref(), target.version.as_ref())) {
-                faults.add("target", &rollout.name, format!("nobody offers {} {}", target.name, target.version));
+                faults.add(
+                    "target",
+                    &rollout.name,
+                    format!("nobody offers {} {}", target.name, target.version),
+                );
             }
         }
-        let proofs: Proofs<'_> = rollout.waves.iter().map(|w| (w.name.as_ref(), proofs(estate, rollout, w))).collect();
+        let proofs: Proofs<'_> = rollout
+            .waves
+            .iter()
+            .map(|w| (w.name.as_ref(), proofs(estate, rollout, w)))
+            .collect();
         for wave in &rollout.waves {
-            wave.batches.iter().flat_map(|b| &b.assets).for_each(|a| asset(estate, rollout, wave, a, faults));
+            wave.batches
+                .iter()
+                .flat_map(|b| &b.assets)
+                .for_each(|a| asset(estate, rollout, wave, a, faults));
             if wave.state == WaveState::Pending {
                 tested(estate, rollout, wave, &proofs, faults);
             }
@@ -43,10 +54,19 @@ fn digest(rollout: &Rollout, faults: &mut Faults) {
     }
     let list: Vec<&Target> = sorted.into_iter().collect();
     if canonical::digest(&list).ok().as_deref() != Some(rollout.digest.as_ref()) {
-        faults.add("digest", &rollout.name, "the patch-set digest is not that of the targets");
+        faults.add(
+            "digest",
+            &rollout.name,
+            "the patch-set digest is not that of the targets",
+        );
     }
-    let used: BTreeSet<usize> =
-        rollout.waves.iter().flat_map(|w| &w.batches).flat_map(|b| &b.assets).flat_map(|a| a.targets.iter().copied()).collect();
+    let used: BTreeSet<usize> = rollout
+        .waves
+        .iter()
+        .flat_map(|w| &w.batches)
+        .flat_map(|b| &b.assets)
+        .flat_map(|a| a.targets.iter().copied())
+        .collect();
     if used.iter().any(|t| *t >= rollout.targets.len()) {
         faults.add("target", &rollout.name, "an asset takes a target that is not there");
     }
@@ -64,21 +84,36 @@ fn name(estate: &Estate<'_>, rollout: &Rollout, faults: &mut Faults) {
     };
     let changed = open.targets != rollout.targets;
     if changed && (open.frozen || rollout.revision != open.revision + 1 || rollout.restarts != open.restarts + 1) {
-        faults.add("revision", &rollout.name, "the patch set changed where it must not, or without a new revision");
+        faults.add(
+            "revision",
+            &rollout.name,
+            "the patch set changed where it must not, or without a new revision",
+        );
     }
     if !changed && rollout.revision != open.revision {
-        faults.add("revision", &rollout.name, "the revision rose without a change of the patch set");
+        faults.add(
+            "revision",
+            &rollout.name,
+            "the revision rose without a change of the patch set",
+        );
     }
 }
 
 /// Every (package, version) that an advisory fixes at or an asset can reach.
 fn known_versions<'a>(estate: &Estate<'a>) -> BTreeSet<(&'a str, &'a str)> {
     let hits = estate.assessment.hits.iter();
-    let mut known: BTreeSet<(&str, &str)> = hits.filter_map(|h| Some((h.package.as_ref(), h.fixed.as_deref()?))).collect();
+    let mut known: BTreeSet<(&str, &str)> = hits
+        .filter_map(|h| Some((h.package.as_ref(), h.fixed.as_deref()?)))
+        .collect();
     let fixes = estate.observation.advisories.iter().flat_map(|a| &a.fixes);
     known.extend(fixes.filter_map(|f| Some((f.package.as_ref(), f.fixed.as_deref()?))));
     let tables = &estate.observation.tables;
-    let sets: BTreeSet<_> = estate.observation.assets.iter().filter_map(|a| a.facts.available).collect();
+    let sets: BTreeSet<_> = estate
+        .observation
+        .assets
+        .iter()
+        .filter_map(|a| a.facts.available)
+        .collect();
     for id in sets.into_iter().flat_map(|s| tables.set(s)) {
         let package = tables.package(*id);
         known.insert((tables.text(package.name), tables.text(package.version)));
@@ -108,22 +143,58 @@ fn asset(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, planned: &BatchAss
         add("member", format!("is in wave {}, where {takes:?} take it", wave.name));
     }
     for (target, before) in planned.targets.iter().zip(&planned.before) {
-        let Some(target) = rollout.targets.get(*target) else { continue };
-        if compare(target.scheme, before, &target.version).is_gt() {
-            add("downgrade", format!("{} would go from {before} to {}", target.name, target.version));
+        let Some(target) = rollout.targets.get(*target) else {
+            continue;
+        };
+        // What runs may be older than what is installed; what is installed must not go back.
+        let installed = newest_installed(estate, asset, target).unwrap_or(before);
+        if compare(target.scheme, installed, &target.version).is_gt() {
+            add(
+                "downgrade",
+                format!("{} would go from {installed} to {}", target.name, target.version),
+            );
         }
         let os = asset.facts.os.as_ref();
         if os.is_none_or(|os| os.id != target.os_id || os.major() != target.os_major.as_ref()) {
-            add("target", format!("{} is for {} {}", target.name, target.os_id, target.os_major));
+            add(
+                "target",
+                format!("{} is for {} {}", target.name, target.os_id, target.os_major),
+            );
         }
     }
-    let wanted = estate.catalog.policies.get(&rollout.policy).map(|p| p.spec.requires.reversible);
+    let wanted = estate
+        .catalog
+        .policies
+        .get(&rollout.policy)
+        .map(|p| p.spec.requires.reversible);
     if wave.state == WaveState::Pending && wanted.is_some_and(|w| planned.rollback < w) {
-        add("irreversible", format!("its way back is {:?}, the policy wants {wanted:?}", planned.rollback));
+        add(
+            "irreversible",
+            format!("its way back is {:?}, the policy wants {wanted:?}", planned.rollback),
+        );
     }
-    if planned.rollback > Reversibility::None && estate.class(&planned.name).is_some_and(|c| c.spec.protection.rollback == "none") {
+    if planned.rollback > Reversibility::None
+        && estate
+            .class(&planned.name)
+            .is_some_and(|c| c.spec.protection.rollback == "none")
+    {
         add("irreversible", "its class has no way back at all".to_owned());
     }
+}
+
+/// The newest installed version of a target's package, of its architecture and module stream.
+fn newest_installed<'a>(estate: &Estate<'a>, asset: &Asset, target: &Target) -> Option<&'a str> {
+    let tables = &estate.observation.tables;
+    let stream = |label: &str| label.split(':').take(2).collect::<Vec<_>>().join(":");
+    let ids = asset.facts.packages.map_or(&[][..], |s| tables.set(s));
+    let same = ids.iter().map(|id| tables.package(*id)).filter(|p| {
+        p.state != PackageState::ConfigFiles
+            && tables.text(p.name) == target.name.as_ref()
+            && tables.text(p.arch) == target.arch.as_ref()
+            && tables.known(p.module).map(stream) == target.module.as_deref().map(stream)
+    });
+    same.map(|p| tables.text(p.version))
+        .max_by(|a, b| compare(target.scheme, a, b))
 }
 
 /// What an asset with a target is like: package, version, release, architectures, module, labels.
@@ -139,7 +210,11 @@ fn kind<'a>(estate: &Estate<'a>, likeness: &[String], target: &'a Target, asset:
 }
 
 fn likeness<'a>(estate: &Estate<'a>, rollout: &Rollout) -> &'a [String] {
-    estate.catalog.policies.get(&rollout.policy).map_or(&[], |p| &p.spec.requires.likeness)
+    estate
+        .catalog
+        .policies
+        .get(&rollout.policy)
+        .map_or(&[], |p| &p.spec.requires.likeness)
 }
 
 /// What the assets of a wave take.
@@ -157,7 +232,9 @@ fn proofs<'a>(estate: &Estate<'a>, rollout: &'a Rollout, wave: &'a Wave) -> BTre
 
 /// Every target of a wave that needs others was proved by one of them.
 fn tested<'a>(estate: &Estate<'a>, rollout: &'a Rollout, wave: &'a Wave, proofs: &Proofs<'a>, faults: &mut Faults) {
-    let Some(requires) = estate.catalog.policies.get(&rollout.policy).map(|p| &p.spec.requires) else { return };
+    let Some(requires) = estate.catalog.policies.get(&rollout.policy).map(|p| &p.spec.requires) else {
+        return;
+    };
     let specs = estate.wave_specs(rollout);
     let mut needed: BTreeSet<&str> = BTreeSet::new();
     let mut open = vec![wave.name.as_ref()];
@@ -172,18 +249,30 @@ fn tested<'a>(estate: &Estate<'a>, rollout: &'a Rollout, wave: &'a Wave, proofs:
         return;
     }
     let taken: BTreeSet<&Kind<'_>> = needed.iter().filter_map(|n| proofs.get(n)).flatten().collect();
-    let unproved: Vec<&Kind<'_>> = proofs.get(wave.name.as_ref()).into_iter().flatten().filter(|k| !taken.contains(k)).collect();
+    let unproved: Vec<&Kind<'_>> = proofs
+        .get(wave.name.as_ref())
+        .into_iter()
+        .flatten()
+        .filter(|k| !taken.contains(k))
+        .collect();
     for kind in unproved {
         if seen_running(estate, rollout, &needed, kind) {
             continue;
         }
         match requires.untested {
             Untested::Refuse => {
-                let message = format!("wave {} takes {} {}, which nothing has proved", wave.name, kind.0.name, kind.0.version);
+                let message = format!(
+                    "wave {} takes {} {}, which nothing has proved",
+                    wave.name, kind.0.name, kind.0.version
+                );
                 faults.add("tested", &rollout.name, message);
             }
             Untested::ExtraApproval if !wave.extra_approval => {
-                faults.add("tested", &rollout.name, format!("wave {} needs one more approval", wave.name));
+                faults.add(
+                    "tested",
+                    &rollout.name,
+                    format!("wave {} needs one more approval", wave.name),
+                );
             }
             Untested::ExtraApproval => {}
             Untested::Canary => canary(estate, rollout, wave, kind, faults),
@@ -201,13 +290,21 @@ fn canary(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, wanted: &Kind<'_>
     };
     let first = wave.batches.iter().find(|b| b.assets.iter().any(takes));
     if first.is_some_and(|b| b.assets.len() != 1) {
-        faults.add("tested", &rollout.name, format!("wave {}: {} has no canary", wave.name, wanted.0.name));
+        faults.add(
+            "tested",
+            &rollout.name,
+            format!("wave {}: {} has no canary", wave.name, wanted.0.name),
+        );
     }
 }
 
 /// Whether a fresh asset of one of the waves runs exactly this version.
 fn seen_running(estate: &Estate<'_>, rollout: &Rollout, waves: &BTreeSet<&str>, wanted: &Kind<'_>) -> bool {
-    let specs: Vec<_> = estate.wave_specs(rollout).iter().filter(|w| waves.contains(w.name.as_str())).collect();
+    let specs: Vec<_> = estate
+        .wave_specs(rollout)
+        .iter()
+        .filter(|w| waves.contains(w.name.as_str()))
+        .collect();
     let (likeness, tables) = (likeness(estate, rollout), &estate.observation.tables);
     estate.observation.assets.iter().enumerate().any(|(index, asset)| {
         let target = wanted.0;
@@ -243,7 +340,9 @@ fn coverage(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
     let mut left: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
     for finding in estate.assessment.findings(estate.observation) {
         let judgement = finding.judgement;
-        let Some(policy) = judgement.policy.as_ref().filter(|_| judgement.is_planned()) else { continue };
+        let Some(policy) = judgement.policy.as_ref().filter(|_| judgement.is_planned()) else {
+            continue;
+        };
         if finding.hit.fixed.is_none() || covers(plan, &carried, &finding) {
             continue;
         }
@@ -253,16 +352,24 @@ fn coverage(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
     }
     let waiting: BTreeMap<&str, usize> = plan.waiting.iter().map(|w| (w.policy.as_ref(), w.findings)).collect();
     for (policy, (uncovered, unrefused)) in left {
-        let Some(resource) = estate.catalog.policies.get(&policy) else { continue };
+        let Some(resource) = estate.catalog.policies.get(&policy) else {
+            continue;
+        };
         let noted = plan.notes.iter().any(|n| n.subject == policy);
         let zone = &estate.catalog.zone.0;
-        let paused = resource.spec.pause.as_ref().is_some_and(|p| p.until.resolve(Boundary::End, zone) > estate.now);
+        let paused = resource
+            .spec
+            .pause
+            .as_ref()
+            .is_some_and(|p| p.until.resolve(Boundary::End, zone) > estate.now);
         let counted = waiting.get(policy.as_ref()).copied().unwrap_or(0);
         if resource.spec.mode == Mode::Observe || broken || (noted && (paused || counted == 0)) {
             continue;
         }
         if counted < unrefused || counted > uncovered {
-            let message = format!("{unrefused} to {uncovered} findings are neither carried nor refused, and {counted} are said to wait");
+            let message = format!(
+                "{unrefused} to {uncovered} findings are neither carried nor refused, and {counted} are said to wait"
+            );
             faults.add("coverage", &policy, message);
         }
     }
@@ -280,7 +387,11 @@ type Carried<'p> = BTreeMap<&'p str, Vec<(&'p Rollout, &'p [usize])>>;
 fn carried(plan: &Plan) -> Carried<'_> {
     let mut carried: Carried<'_> = BTreeMap::new();
     for rollout in &plan.rollouts {
-        for wave in rollout.waves.iter().filter(|w| !matches!(w.state, WaveState::Superseded | WaveState::RolledBack)) {
+        for wave in rollout
+            .waves
+            .iter()
+            .filter(|w| !matches!(w.state, WaveState::Superseded | WaveState::RolledBack))
+        {
             for asset in wave.batches.iter().flat_map(|b| &b.assets) {
                 carried.entry(&asset.name).or_default().push((rollout, &asset.targets));
             }
@@ -292,16 +403,20 @@ fn carried(plan: &Plan) -> Carried<'_> {
 fn covers(_: &Plan, carried: &Carried<'_>, finding: &Finding<'_>) -> bool {
     let hit = finding.hit;
     let Some(fixed) = &hit.fixed else { return false };
-    carried.get(finding.asset.name.as_ref()).into_iter().flatten().any(|(rollout, targets)| {
-        targets.iter().filter_map(|t| rollout.targets.get(*t)).any(|t| {
-            t.name == hit.package
-                && t.arch == hit.arch
-                && t.os_id == hit.os_id
-                && t.os_major == hit.os_major
-                && t.module == hit.module
-                && compare(t.scheme, fixed, &t.version).is_le()
+    carried
+        .get(finding.asset.name.as_ref())
+        .into_iter()
+        .flatten()
+        .any(|(rollout, targets)| {
+            targets.iter().filter_map(|t| rollout.targets.get(*t)).any(|t| {
+                t.name == hit.package
+                    && t.arch == hit.arch
+                    && t.os_id == hit.os_id
+                    && t.os_major == hit.os_major
+                    && t.module == hit.module
+                    && compare(t.scheme, fixed, &t.version).is_le()
+            })
         })
-    })
 }
 
 /// Nothing is touched that a person or missing facts keep out: an excepted, held or unknown finding stays as it is unless
@@ -309,7 +424,11 @@ fn covers(_: &Plan, carried: &Carried<'_>, finding: &Finding<'_>) -> bool {
 fn no_extra(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
     for rollout in &plan.rollouts {
         if (rollout.lane == Lane::Emergency) != rollout.name.contains("-emergency") {
-            faults.add("name", &rollout.name, "an emergency rollout says so in its name, and no other does");
+            faults.add(
+                "name",
+                &rollout.name,
+                "an emergency rollout says so in its name, and no other does",
+            );
         }
         for wave in rollout.waves.iter().filter(|w| w.state == WaveState::Pending) {
             for planned in wave.batches.iter().flat_map(|b| &b.assets) {
@@ -320,17 +439,32 @@ fn no_extra(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
 }
 
 fn wanted(estate: &Estate<'_>, rollout: &Rollout, planned: &BatchAsset, faults: &mut Faults) {
-    let Some(index) = estate.index(&planned.name) else { return };
+    let Some(index) = estate.index(&planned.name) else {
+        return;
+    };
     for target in planned.targets.iter().filter_map(|t| rollout.targets.get(*t)) {
         let closed_by_it = |f: &Finding<'_>| {
             let same = f.hit.package == target.name && f.hit.arch == target.arch && f.hit.module == target.module;
-            same && f.hit.fixed.as_ref().is_some_and(|v| compare(target.scheme, v, &target.version).is_le())
+            same && f
+                .hit
+                .fixed
+                .as_ref()
+                .is_some_and(|v| compare(target.scheme, v, &target.version).is_le())
         };
-        let findings: Vec<Finding<'_>> = estate.assessment.of(estate.observation, index).filter(closed_by_it).collect();
+        let findings: Vec<Finding<'_>> = estate
+            .assessment
+            .of(estate.observation, index)
+            .filter(closed_by_it)
+            .collect();
         let asked = findings.iter().any(|f| f.judgement.is_planned());
-        let kept = findings.iter().find(|f| !f.judgement.is_planned() && f.judgement.status != Status::Compliant);
+        let kept = findings
+            .iter()
+            .find(|f| !f.judgement.is_planned() && f.judgement.status != Status::Compliant);
         if let Some(kept) = kept.filter(|_| !asked) {
-            let message = format!("{} takes {}, which is {}", planned.name, target.name, kept.judgement.status);
+            let message = format!(
+                "{} takes {}, which is {}",
+                planned.name, target.name, kept.judgement.status
+            );
             faults.add("kept", &rollout.name, message);
         }
     }

@@ -31,7 +31,10 @@ pub(super) struct Group<'a> {
 
 impl<'a> Estate<'a> {
     pub(super) fn index(&self, name: &str) -> Option<usize> {
-        self.observation.assets.binary_search_by(|a| a.name.as_ref().cmp(name)).ok()
+        self.observation
+            .assets
+            .binary_search_by(|a| a.name.as_ref().cmp(name))
+            .ok()
     }
 
     pub(super) fn asset(&self, name: &str) -> Option<&'a Asset> {
@@ -59,13 +62,19 @@ impl<'a> Estate<'a> {
         let get = |path: &str| facts::of_asset(asset, path).or_else(|| facts::of_class(class, path));
         let holds = || match when {
             None => true,
-            Some(text) => self.catalog.expression(text).map_or(unreadable, |e| e.eval(&get).unwrap_or(unreadable)),
+            Some(text) => self
+                .catalog
+                .expression(text)
+                .map_or(unreadable, |e| e.eval(&get).unwrap_or(unreadable)),
         };
         labels && holds()
     }
 
     pub(super) fn wave_specs(&self, rollout: &Rollout) -> &'a [WaveSpec] {
-        self.catalog.strategies.get(&rollout.strategy).map_or(&[], |s| &s.spec.waves)
+        self.catalog
+            .strategies
+            .get(&rollout.strategy)
+            .map_or(&[], |s| &s.spec.waves)
     }
 
     pub(super) fn open(&self, rollout: &Rollout) -> Option<&'a OpenRollout> {
@@ -95,7 +104,9 @@ impl<'a> Estate<'a> {
                 let labelled = service.members.match_labels.iter();
                 let lists = labelled.map(|(k, v)| by_label.get(&(fleet.as_ref(), k.as_str(), v.as_str())));
                 let shortest = lists.map(|l| l.map_or(&[][..], |l| l)).min_by_key(|l| l.len());
-                let possible = shortest.or_else(|| by_fleet.get(fleet.as_ref()).map(|l| &l[..])).unwrap_or(&[]);
+                let possible = shortest
+                    .or_else(|| by_fleet.get(fleet.as_ref()).map(|l| &l[..]))
+                    .unwrap_or(&[]);
                 groups.extend(self.split(fleet, service, possible));
             }
         }
@@ -105,12 +116,22 @@ impl<'a> Estate<'a> {
     fn split(&self, fleet: &'a Arc<str>, service: &'a Service, possible: &[usize]) -> Vec<Group<'a>> {
         let mut members: BTreeMap<&'a str, BTreeSet<&'a str>> = BTreeMap::new();
         for index in possible {
-            let (Some(asset), Some(class)) = (self.observation.assets.get(*index), self.class_at(*index)) else { continue };
+            let (Some(asset), Some(class)) = (self.observation.assets.get(*index), self.class_at(*index)) else {
+                continue;
+            };
             if service.members.matches(|key| asset.label(key)) {
                 members.entry(&class.spec.environment).or_default().insert(&asset.name);
             }
         }
-        members.into_iter().map(|(environment, members)| Group { fleet, environment, service, members }).collect()
+        members
+            .into_iter()
+            .map(|(environment, members)| Group {
+                fleet,
+                environment,
+                service,
+                members,
+            })
+            .collect()
     }
 }
 

@@ -43,7 +43,11 @@ struct Faults(BTreeSet<Fault>);
 
 impl Faults {
     fn add(&mut self, rule: &'static str, subject: &str, message: impl Into<String>) {
-        self.0.insert(Fault { rule, subject: subject.into(), message: message.into() });
+        self.0.insert(Fault {
+            rule,
+            subject: subject.into(),
+            message: message.into(),
+        });
     }
 }
 
@@ -55,7 +59,13 @@ pub fn lint(
     assessment: &Assessment,
     history: &History,
 ) -> Vec<Fault> {
-    let estate = Estate { catalog, observation, assessment, history, now: plan.now };
+    let estate = Estate {
+        catalog,
+        observation,
+        assessment,
+        history,
+        now: plan.now,
+    };
     let mut faults = Faults::default();
     order::check(&estate, plan, &mut faults);
     times::check(&estate, plan, &mut faults);

@@ -38,18 +38,31 @@ fn waves(estate: &Estate<'_>, rollout: &Rollout, faults: &mut Faults) {
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         let mut open = vec![wave.name.as_ref()];
         while let Some(name) = open.pop() {
-            for need in specs.iter().filter(|s| s.name == name).flat_map(|s| &s.needs).map(String::as_str) {
+            for need in specs
+                .iter()
+                .filter(|s| s.name == name)
+                .flat_map(|s| &s.needs)
+                .map(String::as_str)
+            {
                 if need == wave.name.as_ref() {
                     faults.add("order", &rollout.name, format!("wave {need} needs itself"));
                 }
                 if seen.insert(need) {
-                    if present.contains_key(need) { expected.insert(need); } else { open.push(need); }
+                    if present.contains_key(need) {
+                        expected.insert(need);
+                    } else {
+                        open.push(need);
+                    }
                 }
             }
         }
         let given: BTreeSet<&str> = wave.needs.iter().map(AsRef::as_ref).collect();
         if given != expected {
-            faults.add("order", &rollout.name, format!("wave {} needs {given:?}, not {expected:?}", wave.name));
+            faults.add(
+                "order",
+                &rollout.name,
+                format!("wave {} needs {given:?}, not {expected:?}", wave.name),
+            );
         }
         for need in given.iter().filter_map(|n| present.get(n)) {
             after(estate, rollout, wave, need, faults);
@@ -59,28 +72,61 @@ fn waves(estate: &Estate<'_>, rollout: &Rollout, faults: &mut Faults) {
 
 /// `wave` starts nothing before `need` is promoted or would be.
 fn after(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, need: &Wave, faults: &mut Faults) {
-    let start = wave.batches.iter().filter(|b| !b.released).filter_map(|b| b.start).min();
+    let start = wave
+        .batches
+        .iter()
+        .filter(|b| !b.released)
+        .filter_map(|b| b.start)
+        .min();
     let Some(start) = start else { return };
     let spec = estate.wave_specs(rollout).iter().find(|s| *s.name == *need.name);
-    let emergency = estate.catalog.strategies.get(&rollout.strategy).and_then(|s| s.spec.lanes.emergency.as_ref());
+    let emergency = estate
+        .catalog
+        .strategies
+        .get(&rollout.strategy)
+        .and_then(|s| s.spec.lanes.emergency.as_ref());
     let soak = match (rollout.lane, emergency.and_then(|e| e.soak)) {
         (Lane::Emergency, Some(soak)) => soak.seconds(),
         _ => spec.map_or(0, |s| s.soak.seconds()),
     };
     if soak != need.soak_seconds {
-        faults.add("soak", &rollout.name, format!("wave {} soaks {} s, not {soak} s", need.name, need.soak_seconds));
+        faults.add(
+            "soak",
+            &rollout.name,
+            format!("wave {} soaks {} s, not {soak} s", need.name, need.soak_seconds),
+        );
     }
     let progress = estate.progress(rollout, need);
-    let soaked = |from: Timestamp| from.saturating_add(SignedDuration::from_secs(soak)).unwrap_or(Timestamp::MAX);
+    let soaked = |from: Timestamp| {
+        from.saturating_add(SignedDuration::from_secs(soak))
+            .unwrap_or(Timestamp::MAX)
+    };
     let end = match need.state {
         WaveState::Promoted => return,
         WaveState::Soaking => progress.and_then(|p| p.soaking_since).map(soaked),
-        _ => need.batches.iter().map(|b| b.finish).collect::<Option<Vec<_>>>().and_then(|f| f.into_iter().max()).map(soaked),
+        _ => need
+            .batches
+            .iter()
+            .map(|b| b.finish)
+            .collect::<Option<Vec<_>>>()
+            .and_then(|f| f.into_iter().max())
+            .map(soaked),
     };
     match end {
-        None => faults.add("order", &rollout.name, format!("wave {} has times, but {} before it has none", wave.name, need.name)),
+        None => faults.add(
+            "order",
+            &rollout.name,
+            format!("wave {} has times, but {} before it has none", wave.name, need.name),
+        ),
         Some(end) if start < end => {
-            faults.add("soak", &rollout.name, format!("wave {} starts {start}, before {end} when {} has soaked", wave.name, need.name));
+            faults.add(
+                "soak",
+                &rollout.name,
+                format!(
+                    "wave {} starts {start}, before {end} when {} has soaked",
+                    wave.name, need.name
+                ),
+            );
         }
         Some(_) => {}
     }
@@ -108,14 +154,22 @@ fn batches(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, faults: &mut Fau
                 add(format!("batch {} starts {start}, in the past", batch.id));
             }
             if !batch.released && before.is_some_and(|b| start < b) {
-                add(format!("batch {} starts {start}, before the one before it is done", batch.id));
+                add(format!(
+                    "batch {} starts {start}, before the one before it is done",
+                    batch.id
+                ));
             }
             before = before.max(Some(finish));
         } else if batch.blocked.is_none() {
             add(format!("batch {} has no time and no reason", batch.id));
         }
     }
-    let deadline = wave.batches.iter().flat_map(|b| &b.assets).filter_map(|a| a.deadline).min();
+    let deadline = wave
+        .batches
+        .iter()
+        .flat_map(|b| &b.assets)
+        .filter_map(|a| a.deadline)
+        .min();
     if deadline != wave.deadline {
         add(format!("deadline {:?}, not {deadline:?}", wave.deadline));
     }
@@ -129,7 +183,9 @@ fn batches(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, faults: &mut Fau
 
 /// No batch is larger than what is left of the size it comes from.
 fn sizes(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, faults: &mut Faults) {
-    let Some(spec) = estate.wave_specs(rollout).iter().find(|s| *s.name == *wave.name) else { return };
+    let Some(spec) = estate.wave_specs(rollout).iter().find(|s| *s.name == *wave.name) else {
+        return;
+    };
     let total = names(wave).count();
     let sizes: Vec<usize> = spec
         .batches
@@ -148,7 +204,12 @@ fn sizes(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, faults: &mut Fault
             next += 1;
         }
         if batch.assets.len() > left {
-            let message = format!("wave {} batch {} has {} assets where {left} may go", wave.name, batch.id, batch.assets.len());
+            let message = format!(
+                "wave {} batch {} has {} assets where {left} may go",
+                wave.name,
+                batch.id,
+                batch.assets.len()
+            );
             faults.add("size", &rollout.name, message);
         }
         left = left.saturating_sub(batch.assets.len());
@@ -159,14 +220,12 @@ fn sizes(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, faults: &mut Fault
 type Place<'p> = BTreeMap<&'p str, &'p Batch>;
 
 /// `dependsOn`, `order` and `platform` within the wave.
-fn services<'p>(
-    groups: &[Group<'p>],
-    estate: &Estate<'_>,
-    rollout: &Rollout,
-    wave: &'p Wave,
-    faults: &mut Faults,
-) {
-    let place: Place<'p> = wave.batches.iter().flat_map(|b| b.assets.iter().map(move |a| (a.name.as_ref(), b))).collect();
+fn services<'p>(groups: &[Group<'p>], estate: &Estate<'_>, rollout: &Rollout, wave: &'p Wave, faults: &mut Faults) {
+    let place: Place<'p> = wave
+        .batches
+        .iter()
+        .flat_map(|b| b.assets.iter().map(move |a| (a.name.as_ref(), b)))
+        .collect();
     for group in groups {
         let here: Vec<(&str, &Batch)> = within(&place, group);
         if here.is_empty() {
@@ -174,25 +233,46 @@ fn services<'p>(
         }
         for name in &group.service.depends_on {
             let same = |g: &&Group<'_>| g.fleet == group.fleet && g.environment == group.environment;
-            let Some(dependency) = groups.iter().filter(same).find(|g| g.service.name == *name) else { continue };
+            let Some(dependency) = groups.iter().filter(same).find(|g| g.service.name == *name) else {
+                continue;
+            };
             let before = within(&place, dependency);
             // An asset of both, or of what that depends on in turn, goes with what is depended on.
             let first = foundations(groups, dependency);
-            let only: Vec<(&str, &Batch)> =
-                here.iter().filter(|(a, _)| !first.iter().any(|g| g.members.contains(a))).copied().collect();
+            let only: Vec<(&str, &Batch)> = here
+                .iter()
+                .filter(|(a, _)| !first.iter().any(|g| g.members.contains(a)))
+                .copied()
+                .collect();
             let both = |a: &str| group.members.contains(a);
             let before: Vec<(&str, &Batch)> = before.into_iter().filter(|(a, _)| !both(a)).collect();
-            precede(&before, &only, dependency.service.platform, &format!("{name} before {}", group.service.name), rollout, faults);
+            precede(
+                &before,
+                &only,
+                dependency.service.platform,
+                &format!("{name} before {}", group.service.name),
+                rollout,
+                faults,
+            );
         }
         if let Some(order) = &group.service.order {
             let rank = |name: &str| {
                 let value = estate.asset(name).and_then(|a| a.label(&order.label));
-                value.and_then(|v| order.values.iter().position(|x| x == v)).map_or(0, |at| at + 1)
+                value
+                    .and_then(|v| order.values.iter().position(|x| x == v))
+                    .map_or(0, |at| at + 1)
             };
             for wanted in 1..=order.values.len() {
                 let earlier: Vec<_> = here.iter().filter(|(a, _)| rank(a) < wanted).copied().collect();
                 let later: Vec<_> = here.iter().filter(|(a, _)| rank(a) == wanted).copied().collect();
-                precede(&earlier, &later, false, &format!("{} by {}", group.service.name, order.label), rollout, faults);
+                precede(
+                    &earlier,
+                    &later,
+                    false,
+                    &format!("{} by {}", group.service.name, order.label),
+                    rollout,
+                    faults,
+                );
             }
         }
     }
@@ -218,9 +298,18 @@ fn foundations<'g, 'a>(groups: &'g [Group<'a>], group: &'g Group<'a>) -> Vec<&'g
 fn within<'p>(place: &Place<'p>, group: &Group<'p>) -> Vec<(&'p str, &'p Batch)> {
     let smaller_wave = place.len() < group.members.len();
     if smaller_wave {
-        place.iter().filter(|(a, _)| group.members.contains(*a)).map(|(a, b)| (*a, *b)).collect()
+        place
+            .iter()
+            .filter(|(a, _)| group.members.contains(*a))
+            .map(|(a, b)| (*a, *b))
+            .collect()
     } else {
-        group.members.iter().filter_map(|m| place.get_key_value(m)).map(|(a, b)| (*a, *b)).collect()
+        group
+            .members
+            .iter()
+            .filter_map(|m| place.get_key_value(m))
+            .map(|(a, b)| (*a, *b))
+            .collect()
     }
 }
 
@@ -233,12 +322,31 @@ fn precede(
     rollout: &Rollout,
     faults: &mut Faults,
 ) {
-    let Some((asset, last)) = earlier.iter().max_by_key(|(_, b)| b.finish.map_or((1, Timestamp::MAX), |f| (0, f))) else { return };
-    let Some((first, start)) = later.iter().filter_map(|(a, b)| b.start.map(|s| (a, s))).min_by_key(|(_, s)| *s) else { return };
+    let Some((asset, last)) = earlier
+        .iter()
+        .max_by_key(|(_, b)| b.finish.map_or((1, Timestamp::MAX), |f| (0, f)))
+    else {
+        return;
+    };
+    let Some((first, start)) = later
+        .iter()
+        .filter_map(|(a, b)| b.start.map(|s| (a, s)))
+        .min_by_key(|(_, s)| *s)
+    else {
+        return;
+    };
     if last.finish.is_none_or(|finish| start < finish) {
-        faults.add("service", &rollout.name, format!("{what}: {first} starts {start}, before {asset} is done"));
+        faults.add(
+            "service",
+            &rollout.name,
+            format!("{what}: {first} starts {start}, before {asset} is done"),
+        );
     } else if apart && last.window.end.is_some_and(|end| start < end) {
-        faults.add("platform", &rollout.name, format!("{what}: {first} starts {start}, in the same window as {asset}"));
+        faults.add(
+            "platform",
+            &rollout.name,
+            format!("{what}: {first} starts {start}, in the same window as {asset}"),
+        );
     }
 }
 
@@ -249,13 +357,19 @@ fn locks(plan: &Plan, faults: &mut Faults) {
         let mut seen = BTreeSet::new();
         for (wave, batch) in rollout.waves.iter().flat_map(|w| w.batches.iter().map(move |b| (w, b))) {
             // What has run through holds no lock any more, whatever its estimate said.
-            let over = batch.released && !matches!(wave.state, WaveState::Released | WaveState::Running | WaveState::Verifying);
+            let over = batch.released
+                && !matches!(
+                    wave.state,
+                    WaveState::Released | WaveState::Running | WaveState::Verifying
+                );
             for asset in &batch.assets {
                 if !seen.insert(&asset.name) {
                     faults.add("twice", &rollout.name, format!("{} is in it twice", asset.name));
                 }
                 if let (Some(start), Some(finish), false) = (batch.start, batch.finish, over) {
-                    busy.entry(&asset.name).or_default().push((start, finish, batch.released, &rollout.name));
+                    busy.entry(&asset.name)
+                        .or_default()
+                        .push((start, finish, batch.released, &rollout.name));
                 }
             }
         }
@@ -265,7 +379,11 @@ fn locks(plan: &Plan, faults: &mut Faults) {
         for (one, next) in times.iter().zip(times.iter().skip(1)) {
             // Two that are released already are facts; nothing that is planned may join them.
             if next.0 < one.1 && !(one.2 && next.2) {
-                faults.add("lock", next.3, format!("touches {asset} from {} while {} does", next.0, one.3));
+                faults.add(
+                    "lock",
+                    next.3,
+                    format!("touches {asset} from {} while {} does", next.0, one.3),
+                );
             }
         }
     }

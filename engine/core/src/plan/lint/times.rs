@@ -21,8 +21,14 @@ struct Clock {
 pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
     let catalog = estate.catalog;
     let windows = catalog.windows.iter();
-    let windows = windows.filter_map(|(n, w)| Some((n.to_string(), schedule::window(w, catalog).ok()?))).collect();
-    let freezes = catalog.freezes.keys().map(|name| (name.to_string(), freeze(estate, name))).collect();
+    let windows = windows
+        .filter_map(|(n, w)| Some((n.to_string(), schedule::window(w, catalog).ok()?)))
+        .collect();
+    let freezes = catalog
+        .freezes
+        .keys()
+        .map(|name| (name.to_string(), freeze(estate, name)))
+        .collect();
     let clock = Clock { windows, freezes };
     let mut asked: BTreeMap<(String, Timestamp, i64), Timestamp> = BTreeMap::new();
     for rollout in &plan.rollouts {
@@ -33,7 +39,11 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
                     let Some(asset) = estate.asset(name) else { continue };
                     let verdict = at_start(estate, &clock, rollout, asset, batch, start, &mut asked);
                     if let Some((rule, message)) = verdict {
-                        faults.add(rule, &rollout.name, format!("wave {} batch {}: {message}", wave.name, batch.id));
+                        faults.add(
+                            rule,
+                            &rollout.name,
+                            format!("wave {} batch {}: {message}", wave.name, batch.id),
+                        );
                     }
                 }
             }
@@ -58,7 +68,11 @@ fn freeze(estate: &Estate<'_>, name: &str) -> Freeze {
             spans.push(FreezeSpan::Once { from, to });
         }
     }
-    Freeze { name: name.to_owned(), reason: String::new(), spans }
+    Freeze {
+        name: name.to_owned(),
+        reason: String::new(),
+        spans,
+    }
 }
 
 /// What forbids this asset to start then, if anything does.
@@ -74,18 +88,30 @@ fn at_start(
     let lifted = |subject: OverrideSubject, named: &str| {
         estate.catalog.overrides.values().map(|o| &o.spec).any(|o| {
             let zone = &estate.catalog.zone.0;
-            let name = if subject == OverrideSubject::Freeze { &o.freeze } else { &o.window };
-            let this = o.what == subject && (name.as_deref() == Some(named) || (name.is_none() && subject == OverrideSubject::Window));
+            let this = match subject {
+                OverrideSubject::Freeze => {
+                    estate.catalog.freezes.get(named).is_some_and(|f| o.lifts_freeze(named, &f.spec))
+                }
+                _ => o.what == subject && o.window.as_deref().is_none_or(|window| window == named),
+            };
             let runs = o.from.is_none_or(|f| f.resolve(Boundary::Start, zone) <= start)
                 && start < o.until.resolve(Boundary::End, zone);
             this && runs && estate.selects(asset, o.selector.as_ref(), o.when.as_deref(), false)
         })
     };
-    for name in clock.freezes.iter().filter(|(_, f)| f.covers(start)).map(|(name, _)| name) {
+    for name in clock
+        .freezes
+        .iter()
+        .filter(|(_, f)| f.covers(start))
+        .map(|(name, _)| name)
+    {
         let spec = estate.catalog.freezes.get(name.as_str()).map(|f| &f.spec)?;
         let held = estate.selects(asset, spec.selector.as_ref(), spec.when.as_deref(), true);
         if held && !lifted(OverrideSubject::Freeze, name) {
-            return Some(("freeze", format!("{} would start {start}, inside freeze {name}", asset.name)));
+            return Some((
+                "freeze",
+                format!("{} would start {start}, inside freeze {name}", asset.name),
+            ));
         }
     }
     let name = match &estate.class(&asset.name)?.spec.window {
@@ -101,17 +127,35 @@ fn at_start(
         return Some(("window", format!("{} has no window `{name}`", asset.name)));
     };
     if !window.is_open_at(start, &FreezeSet::EMPTY) {
-        return Some(("window", format!("{} would start {start}, outside window {name}", asset.name)));
+        return Some((
+            "window",
+            format!("{} would start {start}, outside window {name}", asset.name),
+        ));
     }
     let needed = batch.duration_seconds.max(window.cutoff_seconds);
-    let end = *asked.entry((name.clone(), start, needed)).or_insert_with(|| open_until(window, start, needed));
+    let end = *asked
+        .entry((name.clone(), start, needed))
+        .or_insert_with(|| open_until(window, start, needed));
     let rest = end.duration_since(start).as_secs();
     if rest < window.cutoff_seconds {
-        return Some(("cutoff", format!("{} would start {start}, {rest} s before {name} closes", asset.name)));
+        return Some((
+            "cutoff",
+            format!("{} would start {start}, {rest} s before {name} closes", asset.name),
+        ));
     }
-    let finish = start.saturating_add(SignedDuration::from_secs(batch.duration_seconds)).unwrap_or(Timestamp::MAX);
+    let finish = start
+        .saturating_add(SignedDuration::from_secs(batch.duration_seconds))
+        .unwrap_or(Timestamp::MAX);
     let crosses = finish > end && (window.overrun == Overrun::Stop || !batch.overruns);
-    crosses.then(|| ("window", format!("{} would run until {finish}, beyond {end} when {name} closes", asset.name)))
+    crosses.then(|| {
+        (
+            "window",
+            format!(
+                "{} would run until {finish}, beyond {end} when {name} closes",
+                asset.name
+            ),
+        )
+    })
 }
 
 /// Until when the window stays open from `start` on, followed from one occurrence to the next that touches it, for at
@@ -136,7 +180,18 @@ fn open_until(window: &Window, start: Timestamp, needed_seconds: i64) -> Timesta
 
 /// The emergency lane outside windows, after its notice.
 fn outside_allowed(estate: &Estate<'_>, rollout: &Rollout, start: Timestamp) -> bool {
-    let lane = estate.catalog.strategies.get(&rollout.strategy).and_then(|s| s.spec.lanes.emergency.as_ref());
-    let outside = lane.and_then(|l| l.outside_windows.as_ref()).filter(|o| o.allowed && rollout.lane == Lane::Emergency);
-    outside.is_some_and(|o| rollout.cut.saturating_add(o.notice.signed()).is_ok_and(|from| start >= from))
+    let lane = estate
+        .catalog
+        .strategies
+        .get(&rollout.strategy)
+        .and_then(|s| s.spec.lanes.emergency.as_ref());
+    let outside = lane
+        .and_then(|l| l.outside_windows.as_ref())
+        .filter(|o| o.allowed && rollout.lane == Lane::Emergency);
+    outside.is_some_and(|o| {
+        rollout
+            .cut
+            .saturating_add(o.notice.signed())
+            .is_ok_and(|from| start >= from)
+    })
 }

@@ -1,8 +1,4 @@
-//! YAML 1.2 text → JSON values with the place of every key and value, in one pass over parser events.
-//!
-//! Hostile input is bounded before it costs anything: nodes, depth and scalar sizes are counted while events arrive, and
-//! an alias pays for everything it would copy. A fault inside a document is recorded and reading goes on; after a syntax
-//! error it goes on at the next `---`, so one slip never hides what else is wrong.
+//! One stream of parser events → documents: values and their places side by side, bounds counted on the way.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,150 +6,19 @@ use std::ops::Range;
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag};
 use serde_json::{Map, Value};
 
-use super::scalar::{self, Plain};
-use super::span::{Children, SpanTree};
-
-/// Bounds on one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Size of the file.
-    pub file_bytes_max: usize,
-    /// Size of one scalar.
-    pub scalar_bytes_max: usize,
-    /// Nesting of collections.
-    pub depth_max: usize,
-    /// Values in the file, each copy that an alias makes included.
-    pub nodes_max: usize,
-}
-
-/// Far above any reviewed resource (the largest example has 400 nodes) and far below what hurts: 250 000 nodes take
-/// about 30 MB. Inventory never travels as YAML.
-pub const LIMITS: Limits = Limits {
-    file_bytes_max: 8 << 20,
-    scalar_bytes_max: 256 << 10,
-    depth_max: 64,
-    nodes_max: 250_000,
-};
-
-/// One document.
-#[derive(Clone, Debug)]
-pub struct Document {
-    /// What it says.
-    pub value: Value,
-    /// Where each part of it stands.
-    pub spans: SpanTree,
-    /// A part could not be read and stands in the value as a placeholder: what follows from the value is not certain.
-    pub incomplete: bool,
-}
-
-/// What kind of fault a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The text is not YAML; the document is lost.
-    Syntax,
-    /// A key stands twice in a mapping; the first counts.
-    DuplicateKey,
-    /// A string that other tools read as something else; only a warning.
-    LookAlike,
-    /// A bound is exceeded; the rest of the file is not read.
-    Limit,
-    /// YAML that has no meaning in a resource: local tags, mappings as keys, infinity.
-    Unsupported,
-}
-
-/// A fault and where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// What kind.
-    pub fault: Fault,
-    /// What is wrong.
-    pub message: String,
-    /// Byte range; `None` concerns the whole file.
-    pub at: Option<Range<usize>>,
-    /// A second place that matters, and why.
-    pub other: Option<(String, Range<usize>)>,
-    /// What to do.
-    pub help: Option<String>,
-}
-
-/// What a file holds.
-#[derive(Clone, Debug, Default)]
-pub struct Reading {
-    /// Its documents, in order; empty ones (only comments) are left out.
-    pub documents: Vec<Document>,
-    /// What is wrong, in the order found.
-    pub problems: Vec<Problem>,
-    /// Stretches of text that belong to documents lost to a syntax error.
-    pub lost: Vec<Range<usize>>,
-}
-
-/// Reads every document of `text`.
-pub fn read(text: &str, limits: Limits) -> Reading {
-    let mut reading = Reading::default();
-    if text.len() > limits.file_bytes_max {
-        reading.problems.push(Problem {
-            fault: Fault::Limit,
-            message: format!(
-                "the file has {} bytes; at most {} are read",
-                text.len(),
-                limits.file_bytes_max
-            ),
-            at: None,
-            other: None,
-            help: Some("split it: resources may stand in any number of files below the roots".into()),
-        });
-        return reading;
-    }
-    let mark = if text.starts_with('\u{feff}') {
-        '\u{feff}'.len_utf8()
-    } else {
-        0
-    };
-    let (mut base, mut nodes, mut copied_bytes) = (mark, 0, 0);
-    while let Some(rest) = text.get(base..) {
-        let mut reader = Reader::new(rest, base, limits, nodes, copied_bytes);
-        let stop = reader.stream();
-        (nodes, copied_bytes) = (reader.nodes, reader.copied_bytes);
-        let document_start = reader.document_start;
-        reading.documents.append(&mut reader.documents);
-        reading.problems.append(&mut reader.problems);
-        let Err(Stop::Syntax(at)) = stop else { break };
-        let next = next_document(text, at);
-        reading.lost.push(document_start..next.unwrap_or(text.len()));
-        match next {
-            Some(next) if next > base => base = next,
-            _ => break,
-        }
-    }
-    reading
-}
-
-/// The first line after `at` that starts a document. A marker inside a block scalar cannot be told from a real one, so
-/// a second error may follow a first; it is a true place to look at all the same.
-fn next_document(text: &str, at: usize) -> Option<usize> {
-    let tail = text.get(at..)?;
-    let mut offset = at;
-    for (index, line) in tail.split_inclusive('\n').enumerate() {
-        let marker = line
-            .strip_prefix("---")
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
-        if index > 0 && marker {
-            return Some(offset);
-        }
-        offset += line.len();
-    }
-    None
-}
+use super::{Document, Fault, Limits, Problem};
+use crate::source::scalar::{self, Plain};
+use crate::source::span::{Children, SpanTree};
 
 /// Why reading cannot go on where it is.
-enum Stop {
+pub(super) enum Stop {
     /// A syntax error at this byte of the whole text.
     Syntax(usize),
     /// A bound was exceeded.
     Limit,
 }
 
-type Step<T> = Result<T, Stop>;
+pub(super) type Step<T> = Result<T, Stop>;
 
 /// An anchored value, its spans, and what copying it costs.
 struct Anchored {
@@ -163,25 +28,26 @@ struct Anchored {
     bytes: usize,
 }
 
-struct Reader<'a> {
+/// Reads one stream.
+pub(super) struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     text: &'a str,
     /// Where `text` starts in the whole file.
     base: usize,
     limits: Limits,
-    nodes: usize,
+    pub(super) nodes: usize,
     /// Bytes of scalars read so far; the difference across a value is what an alias to it copies.
     scalar_bytes: usize,
-    copied_bytes: usize,
+    pub(super) copied_bytes: usize,
     anchors: BTreeMap<usize, Anchored>,
-    documents: Vec<Document>,
-    problems: Vec<Problem>,
+    pub(super) documents: Vec<Document>,
+    pub(super) problems: Vec<Problem>,
     incomplete: bool,
-    document_start: usize,
+    pub(super) document_start: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str, base: usize, limits: Limits, nodes: usize, copied_bytes: usize) -> Self {
+    pub(super) fn new(text: &'a str, base: usize, limits: Limits, nodes: usize, copied_bytes: usize) -> Self {
         let mut options = Options::default();
         options.set_emit_comments(false);
         Self {
@@ -200,7 +66,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn stream(&mut self) -> Step<()> {
+    pub(super) fn stream(&mut self) -> Step<()> {
         loop {
             let (event, span) = self.event()?;
             match event {
@@ -231,7 +97,11 @@ impl<'a> Reader<'a> {
             None => (self.text.len(), "the text ends too early".into()),
         };
         let at = self.base + at.min(self.text.len());
-        let problem = self.problem(Fault::Syntax, message, at..at + 1);
+        let tab = message.contains("tabs");
+        let problem = Problem {
+            help: tab.then(|| "indent with spaces: YAML takes no tab there".to_owned()),
+            ..self.problem(Fault::Syntax, message, at..at + 1)
+        };
         self.problems.push(problem);
         Err(Stop::Syntax(at))
     }
@@ -543,7 +413,3 @@ fn collection(style: StructureStyle, start: usize, end: usize, children: Childre
     }
     tree
 }
-
-#[cfg(test)]
-#[path = "yaml_tests.rs"]
-mod tests;

@@ -1,0 +1,205 @@
+//! What a rollout leaves alone: what is newer already, what a policy keeps back, what nobody can judge.
+
+mod plan_support;
+
+use std::sync::Arc;
+
+use patchwave_core::history::History;
+use patchwave_core::name::Severity;
+use patchwave_core::observe::{AdvisoryRecord, Kernel, Observation, Package, RestartNeeded};
+use patchwave_core::plan::Plan;
+use plan_support::estate::*;
+use plan_support::*;
+
+/// For each asset, `package version` of what it takes.
+fn taken(plan: &Plan) -> Vec<String> {
+    let rollouts = plan.rollouts.iter();
+    let mut taken: Vec<String> = rollouts
+        .flat_map(|r| {
+            let assets = r.waves.iter().flat_map(|w| &w.batches).flat_map(|b| &b.assets);
+            assets.flat_map(|a| {
+                a.targets
+                    .iter()
+                    .map(|t| format!("{} {} {}", a.name, r.targets[*t].name, r.targets[*t].version))
+            })
+        })
+        .collect();
+    taken.sort();
+    taken
+}
+
+fn plan_with(
+    changes: &[(&str, &str)],
+    machines: &[Machine],
+    advisories: &[AdvisoryRecord],
+    edit: impl FnOnce(&mut Observation),
+) -> Plan {
+    let now = at(NOW);
+    let mut observation = observation("f", &[], machines, advisories, now);
+    edit(&mut observation);
+    World::new(catalog(&resources(changes), now), observation, History::default(), now).plan(now)
+}
+
+fn runs(name: &str, packages: &[(&str, &str, &str)]) -> Machine {
+    let packages = packages.iter().map(|(n, v, s)| ((*n).into(), (*v).into(), (*s).into()));
+    Machine {
+        packages: packages.collect(),
+        ..machine(name, &[("env", "test")])
+    }
+}
+
+fn high(id: &str, fixes: &[(&str, &str)]) -> AdvisoryRecord {
+    advisory(id, Severity::High, "2026-11-18T00:00:00Z", fixes)
+}
+
+#[test]
+fn nothing_is_pinned_below_what_is_installed() {
+    let machines = [
+        runs("t1", &[("openssl-libs", "1:3.0.7-27.el9", "openssl")]),
+        runs("t2", &[("openssl-libs", "1:3.0.7-28.el9", "openssl")]),
+    ];
+    let old_code = |o: &mut Observation| {
+        for asset in &mut o.assets {
+            let needed = RestartNeeded {
+                process: "nginx".into(),
+                packages: vec!["openssl-libs".into()],
+            };
+            asset.facts.restart_needed = Some(Arc::from([needed]));
+        }
+    };
+    let plan = plan_with(&[], &machines, &[openssl()], old_code);
+    assert_eq!(taken(&plan), ["t1 openssl-libs 1:3.0.7-27.el9"]);
+    assert_eq!(refusals(&plan), [("needs a reboot only", "t2")]);
+}
+
+#[test]
+fn a_newer_kernel_that_waits_for_its_boot_stays() {
+    let old = ("kernel-core", "5.14.0-1.el9", "kernel");
+    let machines = [
+        runs("t1", &[old, ("kernel-core", "5.14.0-4.el9", "kernel")]),
+        runs("t2", &[old, ("kernel-core", "5.14.0-5.el9", "kernel")]),
+        runs("t3", &[old]),
+    ];
+    let running = |o: &mut Observation| {
+        for asset in &mut o.assets {
+            asset.facts.kernel = Some(Kernel {
+                running: Some("5.14.0-1.el9.x86_64".into()),
+                default_boot: None,
+            });
+        }
+    };
+    let advisories = [high("ALSA-1", &[("kernel-core", "5.14.0-4.el9")])];
+    let plan = plan_with(&[], &machines, &advisories, running);
+    assert_eq!(
+        taken(&plan),
+        ["t1 kernel-core 5.14.0-4.el9", "t3 kernel-core 5.14.0-4.el9"]
+    );
+    assert_eq!(refusals(&plan), [("needs a reboot only", "t2")]);
+}
+
+#[test]
+fn what_the_policy_excludes_on_an_asset_is_not_taken_along() {
+    let mut machines = [
+        machine("t1", &[("env", "test")]),
+        machine("t2", &[("env", "test"), ("app", "legacy")]),
+    ];
+    let exclude = "  rollout: standard\n  exclude: [{when: 'has(asset.labels.app)', reason: x}]\n";
+    let change = [("  rollout: standard\n", exclude)];
+    let plan = plan_with(&change, &machines, &[openssl()], |_| {});
+    assert_eq!(taken(&plan), ["t1 openssl-libs 1:3.0.7-27.el9"]);
+    assert_eq!(refusals(&plan), []);
+    // One that lacks the version for no finding's sake takes it: a rollout has one set.
+    machines[1].packages[0].1 = "1:3.0.7-27.el9".into();
+    let newer = [openssl(), high("ALSA-2", &[("openssl-libs", "1:3.0.7-28.el9")])];
+    let legacy = "  rollout: standard\n  exclude: [{advisories: [ALSA-2], when: 'has(asset.labels.app)', reason: x}]\n";
+    let plan = plan_with(&[("  rollout: standard\n", legacy)], &machines, &newer, |_| {});
+    assert_eq!(taken(&plan), ["t1 openssl-libs 1:3.0.7-28.el9"]);
+}
+
+#[test]
+fn a_held_finding_stays_where_another_policy_would_not_keep_it() {
+    let hold = "  rollout: standard\n  holds: [{packages: [openssl-libs], until: '2027-01-01', reason: x}]\n";
+    let plan = plan_with(&[("  rollout: standard\n", hold)], &one_each(), &[openssl()], |_| {});
+    assert_eq!(taken(&plan), [""; 0]);
+}
+
+#[test]
+fn a_package_nobody_can_judge_is_left() {
+    let machines = [
+        runs("t1", &[("nodejs", "1:18.20.4-0.module_el9+90+b", "nodejs")]),
+        runs("t2", &[("nodejs", "1:18.19.0-1.module_el9+90+b", "nodejs")]),
+    ];
+    // The feed names no stream: only the upstream version of t1 says which fix is meant.
+    let fixes = [
+        ("nodejs", "1:18.20.4-1.module_el9+100+a"),
+        ("nodejs", "1:20.16.0-1.module_el9+101+a"),
+    ];
+    let record = high("ALSA-7", &fixes);
+    let label = |o: &mut Observation| {
+        for asset in &mut o.assets {
+            let set = asset.facts.packages.unwrap();
+            let packages: Vec<Package> = o
+                .tables
+                .set(set)
+                .iter()
+                .map(|id| o.tables.package(*id).clone())
+                .collect();
+            let module = o.tables.intern("nodejs:18");
+            let ids = packages
+                .into_iter()
+                .map(|p| o.tables.package_id(Package { module, ..p }))
+                .collect();
+            asset.facts.packages = Some(o.tables.set_id(ids));
+        }
+    };
+    let plan = plan_with(&[], &machines, &[record], label);
+    assert!(
+        plan.refusals.iter().any(|r| r.reason.as_ref() == "unknown"),
+        "{:#?}",
+        plan.refusals
+    );
+    assert_eq!(taken(&plan), ["t1 nodejs 1:18.20.4-1.module_el9+100+a"]);
+}
+
+#[test]
+fn coherence_stops_at_a_hold_and_at_what_is_excluded() {
+    let machines = [runs(
+        "t1",
+        &[("foo", "1.0-1.el9", "foo"), ("foo-libs", "1.0-1.el9", "foo")],
+    )];
+    let advisories = [
+        high("ALSA-2", &[("foo", "2.0-1.el9")]),
+        high("ALSA-3", &[("foo-libs", "1.5-1.el9")]),
+        high("ALSA-4", &[("foo-libs", "2.0-1.el9")]),
+    ];
+    let all = ["t1 foo 2.0-1.el9", "t1 foo-libs 2.0-1.el9"];
+    assert_eq!(taken(&plan_with(&[], &machines, &advisories, |_| {})), all);
+    let kept = ["t1 foo 2.0-1.el9", "t1 foo-libs 1.5-1.el9"];
+    for back in [
+        "holds: [{packages: [foo-libs], versions: '>= 2', until: '2027-01-01', reason: x}]",
+        "holds: [{advisories: [ALSA-4], until: '2027-01-01', reason: x}]",
+        "exclude: [{advisories: [ALSA-4], reason: x}]",
+    ] {
+        let policy = format!("  rollout: standard\n  {back}\n");
+        let plan = plan_with(&[("  rollout: standard\n", &policy)], &machines, &advisories, |_| {});
+        assert_eq!(taken(&plan), kept, "{back}");
+    }
+    let mut withdrawn = advisories.clone();
+    withdrawn[2].withdrawn = Some(at("2026-11-19T00:00:00Z"));
+    assert_eq!(taken(&plan_with(&[], &machines, &withdrawn, |_| {})), kept);
+    let mut other = advisories;
+    other[2].fixes[0].ecosystem.release = Some("8".into());
+    assert_eq!(taken(&plan_with(&[], &machines, &other, |_| {})), kept);
+}
+
+#[test]
+fn policies_that_contradict_each_other_are_refused_by_name() {
+    let second = "  rollout: standard\n---\napiVersion: patchwave.dev/v1\nkind: PatchPolicy\nmetadata: {name: other}\nspec:\n  scope: {selector: {}}\n  include: [{types: [security]}]\n  sla: sla\n  rollout: standard\n  strategy: latest\n";
+    let plan = plan_with(&[("  rollout: standard\n", second)], &one_each(), &[openssl()], |_| {});
+    assert_eq!(
+        refusals(&plan),
+        [("conflict", "p1"), ("conflict", "s1"), ("conflict", "t1")]
+    );
+    let detail = &plan.refusals[0].detail;
+    assert!(detail.contains("`linux`") && detail.contains("`other`"), "{detail}");
+}
