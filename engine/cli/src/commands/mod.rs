@@ -195,7 +195,7 @@ impl Context {
     }
 
     fn said_of_policies(&self, survey: &Survey) {
-        for note in &survey.assessment.diagnostics {
+        for note in survey.assessment.diagnostics.iter().filter(|n| n.error || !self.output.quiet) {
             let word = if note.error { "error" } else { "warning" };
             self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
         }

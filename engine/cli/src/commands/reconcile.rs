@@ -41,7 +41,7 @@ fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat
         }
     };
     let run = reconcile(&repository, &observed, forge, extent, context.now).map_err(said)?;
-    for note in &run.survey.assessment.diagnostics {
+    for note in run.survey.assessment.diagnostics.iter().filter(|n| n.error || !context.output.quiet) {
         let word = if note.error { "error" } else { "warning" };
         context.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
     }
