@@ -1,6 +1,6 @@
 //! Rollouts that go as they should, to the last wave; and runs that have nothing to do.
 
-use super::play::{ROLLOUT, critical_proposed, patched, proposed, test_released};
+use super::play::{ROLLOUT, critical_proposed, patched, proposed, test_released_anew};
 use crate::support::{Sandbox, batch_assets};
 
 #[test]
@@ -107,7 +107,7 @@ fn a_second_run_with_nothing_new_writes_nothing() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let (mut one, mut other) = (test_released(), test_released());
+    let (mut one, mut other) = (test_released_anew(), test_released_anew());
     for estate in [&mut one, &mut other] {
         patched(estate, &["t1", "t2"], "2026-11-20T13:00:00Z");
         estate.at("2026-11-20T13:05:00Z").reconcile();

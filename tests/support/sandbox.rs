@@ -72,6 +72,42 @@ pub struct Sandbox {
     transcript: String,
 }
 
+/// A sandbox at rest: folders and files by path below its root.
+#[derive(Debug, Default)]
+pub struct Saved {
+    now: String,
+    transcript: String,
+    folders: Vec<PathBuf>,
+    files: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Saved {
+    /// A new sandbox in the same state.
+    pub fn restore(&self) -> Sandbox {
+        let folder = tempfile::tempdir().unwrap();
+        for path in &self.folders {
+            std::fs::create_dir_all(folder.path().join(path)).unwrap();
+        }
+        for (path, bytes) in &self.files {
+            std::fs::write(folder.path().join(path), bytes).unwrap();
+        }
+        Sandbox { folder, now: self.now.clone(), transcript: self.transcript.clone() }
+    }
+}
+
+fn gather(root: &Path, below: &Path, saved: &mut Saved) {
+    for entry in std::fs::read_dir(root.join(below)).unwrap() {
+        let entry = entry.unwrap();
+        let path = below.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            saved.folders.push(path.clone());
+            gather(root, &path, saved);
+        } else {
+            saved.files.insert(path, std::fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
 /// What one reconcile did and said.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -133,6 +169,13 @@ impl Sandbox {
             now: "2026-11-20T12:00:00Z".into(),
             transcript: String::new(),
         }
+    }
+
+    /// Keeps everything as it is now.
+    pub fn save(&self) -> Saved {
+        let mut saved = Saved { now: self.now.clone(), transcript: self.transcript.clone(), ..Saved::default() };
+        gather(self.path(), Path::new(""), &mut saved);
+        saved
     }
 
     fn copy_of(from: &Path, entries: &[&str]) -> Self {

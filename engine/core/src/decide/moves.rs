@@ -51,10 +51,10 @@ fn follow(
         (WaveState::Pending | WaveState::Proposed, PullRequestState::Open) if marked.is_some() && wave.digest != marked => {
             decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
         }
-        (WaveState::Proposed, PullRequestState::Open) => {
-            if rollout.halted.is_none() && needed(world, rollout, frozen_wave) == 0 {
-                merge_automatically(wave, frozen_wave, pull_request, decision);
-            }
+        (WaveState::Proposed, PullRequestState::Open)
+            if rollout.halted.is_none() && needed(world, rollout, frozen_wave) == 0 =>
+        {
+            merge_automatically(wave, frozen_wave, pull_request, decision);
         }
         (WaveState::Pending, PullRequestState::Merged) => {
             decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
