@@ -13,7 +13,7 @@ use crate::history::{History, Target};
 use crate::load::wire::{AssetClassSpec, Lifecycle, Service};
 use crate::load::{Catalog, Resource};
 use crate::name::LabelSelector;
-use crate::observe::{Asset, Observation};
+use crate::observe::{AdvisoryRecord, Asset, Observation};
 use crate::version::Scheme;
 
 /// Everything the planner reads, indexed. Assets are meant by their index in the observation, whose order is that of
@@ -160,6 +160,12 @@ impl<'a> Context<'a> {
 
     pub(super) fn judgement(&self, index: u32) -> Option<&'a Judgement> {
         self.assessment.judgements.get(index as usize)
+    }
+
+    /// When an advisory was published, or else first seen: what nobody dated is as young as our knowledge of it.
+    pub(super) fn known_since(&self, advisory: &AdvisoryRecord) -> Timestamp {
+        let seen = || self.history.memory.advisories.get(&advisory.id).copied();
+        advisory.published.or_else(seen).unwrap_or(self.now)
     }
 
     /// Whether `selector` and `when` match the asset; an asset that cannot be judged is taken as `unreadable` says.

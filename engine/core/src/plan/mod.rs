@@ -18,6 +18,7 @@ mod context;
 mod cut;
 mod digest;
 mod display;
+mod elsewhere;
 mod graph;
 mod graph_display;
 mod json;
