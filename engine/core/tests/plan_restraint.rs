@@ -336,3 +336,48 @@ fn an_age_that_makes_a_rollout_late_says_so() {
         wave.fixes
     );
 }
+
+#[test]
+fn a_debian_kernel_comes_by_its_metapackage_or_not_at_all() {
+    let image = ("linux-image-6.1.0-18-amd64", "6.1.76-1", "linux");
+    let machines = [
+        runs("t1", &[image, ("linux-image-amd64", "6.1.76-1", "linux-signed-amd64")]),
+        runs("t2", &[image]),
+        runs(
+            "t3",
+            &[
+                image,
+                ("linux-image-6.1.0-28-amd64", "6.1.119-1", "linux"),
+                ("linux-image-amd64", "6.1.119-1", "linux"),
+            ],
+        ),
+    ];
+    let mut record = high("DSA-1", &[("linux", "6.1.119-1")]);
+    for fix in &mut record.fixes {
+        fix.by_source = true;
+        fix.ecosystem = patchwave_core::observe::Ecosystem {
+            scheme: patchwave_core::version::Scheme::Deb,
+            os_id: "debian".into(),
+            release: Some("12".into()),
+        };
+    }
+    let debian = |o: &mut Observation| {
+        for asset in &mut o.assets {
+            let os = asset.facts.os.as_mut().unwrap();
+            (os.family, os.id, os.version) = ("debian".into(), "debian".into(), "12".into());
+            asset.facts.kernel = Some(Kernel {
+                running: Some("6.1.0-18-amd64".into()),
+                default_boot: None,
+            });
+        }
+        o.coverage[0].os_id = "debian".into();
+    };
+    let plan = plan_with(&[], &machines, &[record], debian);
+    // The third only reboots into what it has.
+    assert_eq!(
+        taken(&plan),
+        ["t1 linux-image-amd64 6.1.119-1", "t3 linux-image-amd64 6.1.119-1"]
+    );
+    assert_eq!(refusals(&plan), [("not-installable", "t2")]);
+    assert!(plan.refusals[0].detail.contains("the fix is another package"));
+}

@@ -169,7 +169,7 @@ fn is_obsolete(world: &World<'_>, rollout: &OpenRollout) -> bool {
                         .map(|t| t.name.as_ref())
                         .collect();
                     let mut findings = world.assessment.of(world.observation, i);
-                    findings.any(|f| f.judgement.is_planned() && names.contains(&f.hit.package.as_ref()))
+                    findings.any(|f| f.judgement.is_planned() && names.contains(&crate::plan::carrier(f.hit).as_ref()))
                 })
             })
         })

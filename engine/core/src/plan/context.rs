@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
+use super::debian_kernel::carrier;
 use super::matching;
 use super::{PlanNote, Refusal};
 use crate::assess::{Assessment, Claims, Hit, Judgement};
@@ -53,7 +54,7 @@ impl PackageKey {
             os_id: Arc::clone(&hit.os_id),
             os_major: Arc::clone(&hit.os_major),
             arch: Arc::clone(&hit.arch),
-            name: Arc::clone(&hit.package),
+            name: carrier(hit),
             module: hit.module.clone(),
         }
     }
