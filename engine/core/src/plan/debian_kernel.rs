@@ -34,7 +34,7 @@ pub(super) fn is_release(target: &Target) -> bool {
         let release = target.name.strip_prefix(*family);
         release.is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit()))
     };
-    target.scheme == Scheme::Deb && FAMILIES.iter().any(|f| released(&f))
+    target.scheme == Scheme::Deb && FAMILIES.iter().any(released)
 }
 
 /// Whether the target is a metapackage of kernel images.
