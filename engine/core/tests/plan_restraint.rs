@@ -4,11 +4,13 @@ mod plan_support;
 
 use std::sync::Arc;
 
-use patchwave_core::history::History;
+use patchwave_core::history::{History, Memory, WaveState};
+use patchwave_core::load::wire::Lane;
 use patchwave_core::name::Severity;
 use patchwave_core::observe::{AdvisoryRecord, Kernel, Observation, Package, RestartNeeded};
 use patchwave_core::plan::Plan;
 use plan_support::estate::*;
+use plan_support::simulate::*;
 use plan_support::*;
 
 /// For each asset, `package version` of what it takes.
@@ -202,4 +204,180 @@ fn policies_that_contradict_each_other_are_refused_by_name() {
     );
     let detail = &plan.refusals[0].detail;
     assert!(detail.contains("`linux`") && detail.contains("`other`"), "{detail}");
+}
+
+/// For each rollout its name and the assets it takes.
+fn who(plan: &Plan) -> Vec<(String, Vec<String>)> {
+    let assets = |r: &patchwave_core::plan::Rollout| r.placement().into_keys().map(|n| n.to_string()).collect();
+    plan.rollouts.iter().map(|r| (r.name.to_string(), assets(r))).collect()
+}
+
+#[test]
+fn what_is_exploited_while_a_rollout_is_under_way_overtakes_it() {
+    let now = at(NOW);
+    let first = world(&[], &one_each(), &[openssl()]).plan(now);
+    let states = [WaveState::Approved, WaveState::Pending, WaveState::Pending];
+    let known = [exploited(openssl(), "2026-11-20T10:00:00Z")];
+    let yaml = resources(&[(
+        "outsideWindows: {allowed: true, approvers: [boss], notice: 2h}",
+        "outsideWindows: {allowed: true, approvers: [boss], notice: 1h}",
+    )]);
+    let history = opened(&first, &states);
+    let plan = world_at(&yaml, &one_each(), &known, history.clone(), now).plan(now);
+    let urgent = plan
+        .rollouts
+        .iter()
+        .find(|r| r.lane == Lane::Emergency)
+        .expect("cut at once");
+    assert!(urgent.placement().contains_key("p1") && urgent.placement().contains_key("s1"));
+    // The routine one lets go of what it has not begun.
+    let routine = plan.rollouts.iter().find(|r| r.lane == Lane::Routine).unwrap();
+    assert_eq!(
+        routine
+            .placement()
+            .into_keys()
+            .map(|n| n.to_string())
+            .collect::<Vec<_>>(),
+        ["t1"]
+    );
+    assert!(plan.waiting.is_empty(), "{:?}", plan.waiting);
+    // The same again once the emergency rollout is open.
+    let mut both = history;
+    let opened = opened(&plan, &[WaveState::Pending; 3]);
+    both.open
+        .extend(opened.open.into_iter().filter(|o| o.lane == Lane::Emergency));
+    both.names.extend(opened.names);
+    let again = world_at(&yaml, &one_each(), &known, both, now).plan(now);
+    assert_eq!(who(&again), who(&plan));
+}
+
+/// A second policy with the same rollout, for the assets with `side: both` or `side: right`.
+const SECOND: &str = "  scope: {selector: {matchExpressions: [{key: side, operator: In, values: [both, left]}]}}\n  include:\n    - types: [security]\n  sla: sla\n  rollout: standard\n---\napiVersion: patchwave.dev/v1\nkind: PatchPolicy\nmetadata: {name: second}\nspec:\n  scope: {selector: {matchExpressions: [{key: side, operator: In, values: [both, right]}]}}\n  include: [{types: [security]}]\n  sla: sla\n  rollout: standard\n";
+const FIRST: &str = "  scope: {selector: {}}\n  include:\n    - types: [security]\n  sla: sla\n  rollout: standard\n";
+
+#[test]
+fn two_policies_do_not_carry_one_update_twice() {
+    let sided = |name: &str, env: &str, side: &str| machine(name, &[("env", env), ("side", side)]);
+    let machines = [
+        sided("t1", "test", "left"),
+        sided("t2", "test", "both"),
+        sided("t3", "test", "right"),
+    ];
+    let plan = plan_with(&[(FIRST, SECOND)], &machines, &[openssl()], |_| {});
+    let named = |name: &str, assets: &[&str]| {
+        (
+            name.to_owned(),
+            assets.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(
+        who(&plan),
+        [
+            named("linux-2026-11-20", &["t1", "t2"]),
+            named("second-2026-11-20", &["t3"])
+        ]
+    );
+    // What proves it for a later wave stays, and the deadline is that of the first.
+    let machines = [sided("t2", "test", "both"), sided("s1", "staging", "right")];
+    let plan = plan_with(&[(FIRST, SECOND)], &machines, &[openssl()], |_| {});
+    assert_eq!(refusals(&plan), []);
+    assert_eq!(
+        who(&plan),
+        [
+            named("linux-2026-11-20", &["t2"]),
+            named("second-2026-11-20", &["s1", "t2"])
+        ]
+    );
+    assert_eq!(plan.rollouts[1].waves[0].deadline, None);
+}
+
+#[test]
+fn what_nobody_dated_ages_from_when_it_was_seen() {
+    let aged = "  rollout: standard\n  release: {minAge: 3d}\n";
+    let mut undated = openssl();
+    undated.published = None;
+    let yaml = resources(&[("  rollout: standard\n", aged)]);
+    for (seen, expected) in [
+        (None, "2026-11-23T12:00:00Z"),
+        (Some("2026-11-19T00:00:00Z"), "2026-11-22T00:00:00Z"),
+    ] {
+        let advisories = seen.map(|s| ("ALSA-1".into(), at(s))).into_iter().collect();
+        let memory = Memory {
+            advisories,
+            ..Memory::default()
+        };
+        let history = History {
+            memory,
+            ..History::default()
+        };
+        let plan = world_at(&yaml, &one_each()[2..], &[undated.clone()], history, at(NOW)).plan(at(NOW));
+        assert_eq!(
+            plan.rollouts[0].waves[0].batches[0].start,
+            Some(at(expected)),
+            "{seen:?}"
+        );
+    }
+}
+
+#[test]
+fn an_age_that_makes_a_rollout_late_says_so() {
+    let aged = "  rollout: standard\n  release: {minAge: 40d}\n";
+    let plan = plan_with(
+        &[("  rollout: standard\n", aged)],
+        &one_each()[2..],
+        &[openssl()],
+        |_| {},
+    );
+    let wave = &plan.rollouts[0].waves[0];
+    assert!(wave.slack_seconds.unwrap() < 0 && wave.binding.is_some());
+    assert!(
+        wave.fixes.iter().any(|f| f.contains("release.minAge")),
+        "{:?}",
+        wave.fixes
+    );
+}
+
+#[test]
+fn a_debian_kernel_comes_by_its_metapackage_or_not_at_all() {
+    let image = ("linux-image-6.1.0-18-amd64", "6.1.76-1", "linux");
+    let machines = [
+        runs("t1", &[image, ("linux-image-amd64", "6.1.76-1", "linux-signed-amd64")]),
+        runs("t2", &[image]),
+        runs(
+            "t3",
+            &[
+                image,
+                ("linux-image-6.1.0-28-amd64", "6.1.119-1", "linux"),
+                ("linux-image-amd64", "6.1.119-1", "linux"),
+            ],
+        ),
+    ];
+    let mut record = high("DSA-1", &[("linux", "6.1.119-1")]);
+    for fix in &mut record.fixes {
+        fix.by_source = true;
+        fix.ecosystem = patchwave_core::observe::Ecosystem {
+            scheme: patchwave_core::version::Scheme::Deb,
+            os_id: "debian".into(),
+            release: Some("12".into()),
+        };
+    }
+    let debian = |o: &mut Observation| {
+        for asset in &mut o.assets {
+            let os = asset.facts.os.as_mut().unwrap();
+            (os.family, os.id, os.version) = ("debian".into(), "debian".into(), "12".into());
+            asset.facts.kernel = Some(Kernel {
+                running: Some("6.1.0-18-amd64".into()),
+                default_boot: None,
+            });
+        }
+        o.coverage[0].os_id = "debian".into();
+    };
+    let plan = plan_with(&[], &machines, &[record], debian);
+    // The third only reboots into what it has.
+    assert_eq!(
+        taken(&plan),
+        ["t1 linux-image-amd64 6.1.119-1", "t3 linux-image-amd64 6.1.119-1"]
+    );
+    assert_eq!(refusals(&plan), [("not-installable", "t2")]);
+    assert!(plan.refusals[0].detail.contains("the fix is another package"));
 }

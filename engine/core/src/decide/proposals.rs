@@ -188,7 +188,7 @@ fn is_obsolete(world: &World<'_>, rollout: &OpenRollout) -> bool {
                         .map(|t| t.name.as_ref())
                         .collect();
                     let mut findings = world.assessment.of(world.observation, i);
-                    findings.any(|f| is_open(f.judgement) && names.contains(&f.hit.package.as_ref()))
+                    findings.any(|f| is_open(f.judgement) && names.contains(&crate::plan::carrier(f.hit).as_ref()))
                 })
             })
         })

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::budget::{Bookings, Budgets};
 use super::calendar::Calendars;
+use super::carry::place;
 use super::context::Context;
 use super::prepare::Prepared;
 use super::schedule::{Without, schedule};
@@ -42,6 +43,8 @@ pub(super) fn explain(
             schedule(ctx, calendars, budgets, &mut bookings, prepared, Without::Limit(limit)),
         ));
     }
+    let mut bookings = before.clone();
+    let aged = schedule(ctx, calendars, budgets, &mut bookings, prepared, Without::MinAge);
     let mut refusals = Vec::new();
     for wave in waves.iter_mut().filter(|w| is_missed(w)) {
         let finish_without = |(limit, waves): &(Binding, Vec<Wave>)| {
@@ -61,6 +64,19 @@ pub(super) fn explain(
         wave.fixes = wave
             .binding
             .map_or_else(Vec::new, |b| fixes(ctx, calendars, prepared, wave, b));
+        // Waiting for an age is a soak before the first wave.
+        let young = aged.iter().find(|w| w.name == wave.name);
+        let earlier = young.filter(|w| finish_of(w).is_some_and(|f| finish.is_none_or(|now| f < now)));
+        let decides = earlier.filter(|w| makes_it.is_none() && (best.is_none() || !is_missed(w)));
+        if earlier.is_some() {
+            let at = place(ctx, prepared.draft.policy, "/spec/release/minAge");
+            let fix = format!("lower `release.minAge` ({at}), or let a rule of the SLA put it into the emergency lane");
+            if decides.is_some() {
+                wave.binding = Some(Binding::Soak);
+                wave.fixes.clear();
+            }
+            wave.fixes.push(fix);
+        }
         refusals.push(refusal(prepared, wave, best.copied()));
     }
     refusals

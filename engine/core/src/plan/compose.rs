@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 
 use super::Waiting;
 use super::budget::{Bookings, Budgets};
 use super::calendar::Calendars;
 use super::context::{Candidate, Context, Said};
 use super::cut::{self, Cycle, RESTARTS_MAX};
+use super::elsewhere::{Carried, Elsewhere};
 use super::limits::{self, Start};
 use super::prepare::{Draft, Prepared, prepare};
 use super::schedule::{Without, later, schedule};
@@ -27,9 +27,6 @@ pub(super) struct Composition<'a> {
     pub(super) cuts: Vec<(Arc<str>, Timestamp)>,
 }
 
-/// Who carries what: for each asset its wave and targets.
-type Carried = FxHashMap<u32, (usize, Vec<usize>)>;
-
 struct Composer<'a, 'c> {
     ctx: &'a Context<'a>,
     calendars: &'c mut Calendars,
@@ -37,6 +34,8 @@ struct Composer<'a, 'c> {
     said: &'c mut Said,
     taken: BTreeSet<Arc<str>>,
     rollouts: Vec<(Prepared<'a>, Carried)>,
+    /// When each wave of the rollouts so far is planned to finish, by position in the strategy.
+    finishes: Vec<Vec<Option<Timestamp>>>,
     /// What the rollouts so far would take, for asking what another one would find.
     bookings: Bookings,
     /// Candidates of this run that are refused for good: they do not wait.
@@ -65,10 +64,14 @@ pub(super) fn compose<'a>(
         said,
         taken,
         rollouts: Vec::new(),
+        finishes: Vec::new(),
         bookings: running.clone(),
         refused: BTreeSet::new(),
     };
-    ctx.history.open.iter().for_each(|open| composer.take_up(open));
+    // What was there first keeps what it carries; whatever comes later carries the rest.
+    let mut open: Vec<&OpenRollout> = ctx.history.open.iter().collect();
+    open.sort_by_key(|o| (o.lane == Lane::Routine, o.cut, &o.name));
+    open.into_iter().for_each(|open| composer.take_up(open));
     let (mut waiting, mut cuts) = (Vec::new(), Vec::new());
     for (name, found) in cut::candidates(ctx) {
         let Some(policy) = ctx.catalog.policies.get(&name) else {
@@ -76,6 +79,7 @@ pub(super) fn compose<'a>(
         };
         composer.policy(policy, &found, &mut waiting, &mut cuts);
     }
+    composer.settle();
     waiting.sort_by(|a: &Waiting, b| (&a.policy, a.cut).cmp(&(&b.policy, b.cut)));
     Composition {
         prepared: composer.rollouts.into_iter().map(|(p, _)| p).collect(),
@@ -125,12 +129,53 @@ impl<'a> Composer<'a, '_> {
             open: Some(open),
             earliest: self.ctx.now,
         };
-        let prepared = prepare(self.ctx, self.calendars, self.budgets, draft);
+        let prepared = self.prepare(draft, &[]);
         self.push(prepared);
     }
 
+    /// Prepares a draft among the rollouts there are and those in `also`.
+    fn prepare(&self, draft: Draft<'a>, also: &[Prepared<'a>]) -> Prepared<'a> {
+        self.prepare_after(self.rollouts.len(), draft, also)
+    }
+
+    /// An emergency rollout takes what cannot wait, whoever else would bring it later. A routine one leaves to others
+    /// what they carry: to any emergency rollout, and to the first `first` rollouts.
+    fn prepare_after(&self, first: usize, draft: Draft<'a>, also: &[Prepared<'a>]) -> Prepared<'a> {
+        let counts = |p: &Prepared<'_>, index: usize| {
+            let urgent = p.draft.lane == Lane::Emergency;
+            p.draft.name != draft.name && (urgent || (draft.lane == Lane::Routine && index < first))
+        };
+        let also: Vec<(&Prepared<'_>, Carried)> = also.iter().map(|p| (p, p.carried())).collect();
+        let there = self.rollouts.iter().enumerate();
+        let there = there.filter(|(i, (p, _))| counts(p, *i)).map(|(_, (p, c))| (p, c));
+        let new = also.iter().filter(|(p, _)| counts(p, 0)).map(|(p, c)| (*p, c));
+        let elsewhere: Vec<(&[Target], &Carried)> =
+            there.chain(new).map(|(p, c)| (p.draft.targets.as_slice(), c)).collect();
+        prepare(self.ctx, self.calendars, self.budgets, draft, &Elsewhere(elsewhere))
+    }
+
+    /// What emergency rollouts cut in this run took over leaves the routine ones at once, not at the next run.
+    fn settle(&mut self) {
+        let is_new = |p: &Prepared<'_>| p.draft.open.is_none() && p.draft.lane == Lane::Emergency;
+        if !self.rollouts.iter().any(|(p, _)| is_new(p)) {
+            return;
+        }
+        for index in 0..self.rollouts.len() {
+            let routine = self.rollouts.get(index).filter(|(p, _)| p.draft.lane == Lane::Routine);
+            let Some(draft) = routine.map(|(p, _)| p.draft.clone()) else {
+                continue;
+            };
+            let again = self.prepare_after(index, draft, &[]);
+            let carried = again.carried();
+            if let Some(slot) = self.rollouts.get_mut(index) {
+                *slot = (again, carried);
+            }
+        }
+        self.rollouts.retain(|(p, _)| p.draft.open.is_some() || !p.is_empty());
+    }
+
     fn push(&mut self, prepared: Prepared<'a>) {
-        schedule(
+        let waves = schedule(
             self.ctx,
             self.calendars,
             self.budgets,
@@ -139,6 +184,7 @@ impl<'a> Composer<'a, '_> {
             Without::Nothing,
         );
         let carried = prepared.carried();
+        self.finishes.push(finishes(&prepared, &waves));
         self.rollouts.push((prepared, carried));
     }
 
@@ -148,8 +194,29 @@ impl<'a> Composer<'a, '_> {
             .any(|(prepared, carried)| carries(prepared, carried, candidate))
     }
 
+    /// Whether a rollout carries it that need not be overtaken: an open routine rollout that is too late for a finding of
+    /// the emergency lane must, unless it has begun on the asset.
+    fn is_carried_in_time(&self, candidate: Candidate) -> bool {
+        let judgement = self.ctx.judgement(candidate.judgement);
+        let urgent = judgement.filter(|j| j.lane == Lane::Emergency).and_then(|j| j.deadline);
+        let in_time = |(prepared, carried): &(Prepared<'_>, Carried), finishes: &[Option<Timestamp>]| {
+            let Some(deadline) = urgent.filter(|_| prepared.draft.open.is_some()) else {
+                return true;
+            };
+            let Some((wave, _)) = carried.get(&candidate.asset) else {
+                return true;
+            };
+            let begun = prepared.waves.get(*wave).is_some_and(|w| w.has_begun(candidate.asset));
+            let finish = finishes.get(*wave).copied().flatten();
+            prepared.draft.lane == Lane::Emergency || begun || finish.is_some_and(|f| f <= deadline)
+        };
+        let mut rollouts = self.rollouts.iter().zip(&self.finishes);
+        rollouts.any(|(rollout, finishes)| carries(&rollout.0, &rollout.1, candidate) && in_time(rollout, finishes))
+    }
+
     fn free(&self, candidates: &[Candidate]) -> Vec<Candidate> {
-        candidates.iter().copied().filter(|c| !self.is_carried(*c)).collect()
+        let free = candidates.iter().copied();
+        free.filter(|c| !self.is_carried_in_time(*c)).collect()
     }
 
     fn policy(
@@ -190,11 +257,10 @@ impl<'a> Composer<'a, '_> {
                 next
             }
         };
-        let left = self
-            .free(found)
-            .into_iter()
-            .filter(|c| !self.refused.contains(c))
-            .count();
+        let left = found
+            .iter()
+            .filter(|c| !self.is_carried(**c) && !self.refused.contains(*c));
+        let left = left.count();
         match next {
             Some(cut) if left > 0 => waiting.push(Waiting {
                 policy: Arc::clone(&policy.name),
@@ -214,14 +280,15 @@ impl<'a> Composer<'a, '_> {
     /// Everything now: what a rule puts into the emergency lane there, the rest into a routine rollout.
     fn cut_all(&mut self, policy: &'a Resource<PatchPolicySpec>, free: &[Candidate], instant: Timestamp) {
         let emergency = self.in_lane(free, Lane::Emergency);
-        let urgent = self.draft(policy, &emergency, free, Lane::Emergency, self.ctx.now, false);
+        let urgent = self.draft(policy, &emergency, free, (Lane::Emergency, self.ctx.now, false), &[]);
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
         let rest: Vec<Candidate> = self.in_lane(free, Lane::Routine);
         let rest: Vec<Candidate> = rest
             .into_iter()
             .filter(|c| !new.iter().any(|p| carries(p, &p.carried(), *c)))
             .collect();
-        new.extend(self.draft(policy, &rest, free, Lane::Routine, instant, false));
+        let regular = self.draft(policy, &rest, free, (Lane::Routine, instant, false), &new);
+        new.extend(regular);
         self.start(policy, new, free);
     }
 
@@ -234,7 +301,7 @@ impl<'a> Composer<'a, '_> {
         let emergency = self.in_lane(&late, Lane::Emergency);
         self.join(policy, &emergency, Lane::Emergency, true);
         let emergency = self.free(&emergency);
-        let urgent = self.draft(policy, &emergency, free, Lane::Emergency, self.ctx.now, true);
+        let urgent = self.draft(policy, &emergency, free, (Lane::Emergency, self.ctx.now, true), &[]);
         let routine = self.in_lane(&late, Lane::Routine);
         self.join(policy, &routine, Lane::Routine, true);
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
@@ -244,7 +311,8 @@ impl<'a> Composer<'a, '_> {
             .filter(|c| !new.iter().any(|p| carries(p, &p.carried(), *c)))
             .collect();
         let needed = self.with_companions(policy, &routine, free);
-        new.extend(self.draft(policy, &needed, free, Lane::Routine, self.ctx.now, true));
+        let expedited = self.draft(policy, &needed, free, (Lane::Routine, self.ctx.now, true), &new);
+        new.extend(expedited);
         self.start(policy, new, free);
     }
 
@@ -278,7 +346,7 @@ impl<'a> Composer<'a, '_> {
             open: None,
             earliest: next,
         };
-        let prepared = prepare(self.ctx, self.calendars, self.budgets, draft);
+        let prepared = self.prepare(draft, &[]);
         let mut bookings = self.bookings.clone();
         let waves = schedule(
             self.ctx,
@@ -288,13 +356,7 @@ impl<'a> Composer<'a, '_> {
             &prepared,
             Without::Nothing,
         );
-        let finish = |wave: usize| {
-            let name = prepared.draft.strategy.spec.waves.get(wave).map(|w| w.name.as_str());
-            let planned = waves.iter().find(|w| Some(w.name.as_ref()) == name)?;
-            let all: Option<Vec<Timestamp>> = planned.batches.iter().map(|b| b.finish).collect();
-            all?.into_iter().max()
-        };
-        let finishes: Vec<Option<Timestamp>> = (0..prepared.waves.len()).map(finish).collect();
+        let finishes = finishes(&prepared, &waves);
         let carried = prepared.carried();
         let mut late = Vec::new();
         for candidate in free {
@@ -314,6 +376,10 @@ impl<'a> Composer<'a, '_> {
                 late.push(*candidate);
             }
         }
+        // What a rollout under way brings too late is not left to the next cut.
+        late.extend(free.iter().copied().filter(|c| self.is_carried(*c)));
+        late.sort_unstable();
+        late.dedup();
         // Better said now than at the next cut.
         self.said.refusals.extend(prepared.refusals);
         late
@@ -333,9 +399,7 @@ impl<'a> Composer<'a, '_> {
                 .ctx
                 .hit(c.hit)
                 .and_then(|h| self.ctx.observation.advisories.get(h.advisory as usize));
-            advisory
-                .and_then(|a| a.published)
-                .map_or(self.ctx.now, |at| later(at, min_age))
+            advisory.map_or(self.ctx.now, |a| later(self.ctx.known_since(a), min_age))
         };
         let Some(by) = late.iter().map(released).max().map(|at| at.max(self.ctx.now)) else {
             return Vec::new();
@@ -368,15 +432,14 @@ impl<'a> Composer<'a, '_> {
         targets
     }
 
-    /// A new rollout for `needed`, if any asset can take any of it.
+    /// A new rollout for `needed`, beside those of `also`, if any asset can take any of it.
     fn draft(
         &mut self,
         policy: &'a Resource<PatchPolicySpec>,
         needed: &[Candidate],
         approved: &[Candidate],
-        lane: Lane,
-        cut: Timestamp,
-        expedited: bool,
+        (lane, cut, expedited): (Lane, Timestamp, bool),
+        also: &[Prepared<'a>],
     ) -> Option<Prepared<'a>> {
         let strategy: &'a Resource<RolloutStrategySpec> =
             self.ctx.catalog.strategies.get(policy.spec.rollout.as_str())?;
@@ -396,7 +459,7 @@ impl<'a> Composer<'a, '_> {
             open: None,
             earliest: self.ctx.now,
         };
-        let mut prepared = self.without_unused(draft, needed, &[]);
+        let mut prepared = self.without_unused(draft, needed, &[], also);
         for candidate in approved {
             let target = prepared.covers.get(candidate.hit as usize).copied().flatten();
             if target.is_some_and(|t| prepared.refused.contains(&(candidate.asset, t))) {
@@ -413,8 +476,14 @@ impl<'a> Composer<'a, '_> {
 
     /// Prepares a draft and leaves out targets, those in `kept` aside, that help none of the findings it is for: others
     /// may lack them too, but on their account alone nothing is started.
-    fn without_unused(&mut self, draft: Draft<'a>, needed: &[Candidate], kept: &[Target]) -> Prepared<'a> {
-        let prepared = prepare(self.ctx, self.calendars, self.budgets, draft.clone());
+    fn without_unused(
+        &mut self,
+        draft: Draft<'a>,
+        needed: &[Candidate],
+        kept: &[Target],
+        also: &[Prepared<'a>],
+    ) -> Prepared<'a> {
+        let prepared = self.prepare(draft.clone(), also);
         let carried = prepared.carried();
         let helped = needed.iter().filter(|c| carries(&prepared, &carried, **c));
         let used: BTreeSet<usize> = helped
@@ -430,7 +499,7 @@ impl<'a> Composer<'a, '_> {
             targets: targets.collect(),
             ..draft
         };
-        let mut again = prepare(self.ctx, self.calendars, self.budgets, smaller);
+        let mut again = self.prepare(smaller, also);
         // What was refused with the larger set is refused still; its targets are only not part of the set.
         let refusals: BTreeSet<_> = again.refusals.drain(..).chain(prepared.refusals).collect();
         again.refusals = refusals.into_iter().collect();
@@ -460,7 +529,7 @@ impl<'a> Composer<'a, '_> {
     /// Lets newcomers into an open rollout of the same policy and lane while its first wave is unapproved.
     fn join(&mut self, policy: &'a Resource<PatchPolicySpec>, newcomers: &[Candidate], lane: Lane, expedited: bool) {
         let newcomers = self.in_lane(newcomers, lane);
-        let newcomers: Vec<Candidate> = newcomers.into_iter().filter(|c| !self.is_carried(*c)).collect();
+        let newcomers = self.free(&newcomers);
         let joinable = |p: &Prepared<'_>| {
             let open = p.draft.open.filter(|o| !o.frozen && o.restarts < RESTARTS_MAX);
             // A regular rollout carries everything of its policy; an expedited one only what cannot wait.
@@ -482,7 +551,7 @@ impl<'a> Composer<'a, '_> {
             targets,
             ..old.draft.clone()
         };
-        let mut prepared = self.without_unused(draft, &newcomers, &open.targets);
+        let mut prepared = self.without_unused(draft, &newcomers, &open.targets, &[]);
         if prepared.draft.targets == open.targets {
             return;
         }
@@ -531,6 +600,17 @@ impl<'a> Composer<'a, '_> {
             }
         }
     }
+}
+
+/// When each wave of a strategy finishes, as scheduled; none for waves without assets or without a place in time.
+fn finishes(prepared: &Prepared<'_>, waves: &[super::Wave]) -> Vec<Option<Timestamp>> {
+    let finish = |wave: usize| {
+        let name = prepared.draft.strategy.spec.waves.get(wave).map(|w| w.name.as_str());
+        let planned = waves.iter().find(|w| Some(w.name.as_ref()) == name)?;
+        let all: Option<Vec<Timestamp>> = planned.batches.iter().map(|b| b.finish).collect();
+        all?.into_iter().max()
+    };
+    (0..prepared.waves.len()).map(finish).collect()
 }
 
 fn carries(prepared: &Prepared<'_>, carried: &Carried, candidate: Candidate) -> bool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
+use super::debian_kernel::carrier;
 use super::matching;
 use super::{PlanNote, Refusal};
 use crate::assess::{Assessment, Claims, Hit, Judgement};
@@ -13,7 +14,7 @@ use crate::history::{History, Target};
 use crate::load::wire::{AssetClassSpec, Lifecycle, Service};
 use crate::load::{Catalog, Resource};
 use crate::name::LabelSelector;
-use crate::observe::{Asset, Observation};
+use crate::observe::{AdvisoryRecord, Asset, Observation};
 use crate::version::Scheme;
 
 /// Everything the planner reads, indexed. Assets are meant by their index in the observation, whose order is that of
@@ -53,7 +54,7 @@ impl PackageKey {
             os_id: Arc::clone(&hit.os_id),
             os_major: Arc::clone(&hit.os_major),
             arch: Arc::clone(&hit.arch),
-            name: Arc::clone(&hit.package),
+            name: carrier(hit),
             module: hit.module.clone(),
         }
     }
@@ -160,6 +161,12 @@ impl<'a> Context<'a> {
 
     pub(super) fn judgement(&self, index: u32) -> Option<&'a Judgement> {
         self.assessment.judgements.get(index as usize)
+    }
+
+    /// When an advisory was published, or else first seen: what nobody dated is as young as our knowledge of it.
+    pub(super) fn known_since(&self, advisory: &AdvisoryRecord) -> Timestamp {
+        let seen = || self.history.memory.advisories.get(&advisory.id).copied();
+        advisory.published.or_else(seen).unwrap_or(self.now)
     }
 
     /// Whether `selector` and `when` match the asset; an asset that cannot be judged is taken as `unreadable` says.

@@ -16,8 +16,10 @@ mod compatible;
 mod compose;
 mod context;
 mod cut;
+mod debian_kernel;
 mod digest;
 mod display;
+mod elsewhere;
 mod graph;
 mod graph_display;
 mod json;
@@ -37,6 +39,7 @@ mod targets;
 mod tested;
 
 pub use closed::closed_by;
+pub(crate) use debian_kernel::carrier;
 pub use digest::patchset_digest;
 pub use display::{markdown, text};
 pub use graph_display::{Graph, GraphEdge, GraphNode, dot, graph, graph_json, mermaid};

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 use super::budget::Budgets;
 use super::calendar::Calendars;
 use super::carry::{self, Covers, Member, name_of};
 use super::context::Context;
+use super::elsewhere::{Carried, Elsewhere};
 use super::graph::{self, Precedence, WaveGraph};
 use super::membership::{Membership, membership};
 use super::screen::{self, Screen};
@@ -72,6 +72,12 @@ impl PreparedWave<'_> {
         self.progress.map_or(WaveState::Pending, |p| p.state)
     }
 
+    /// Whether the asset is in a batch that was released.
+    pub(super) fn has_begun(&self, asset: u32) -> bool {
+        let released = self.fixed.iter().filter(|(batch, _)| batch.released_at.is_some());
+        released.flat_map(|(_, members)| members).any(|m| m.asset == asset)
+    }
+
     /// Every asset, placed or not.
     pub(super) fn everyone(&self) -> impl Iterator<Item = &Member> {
         self.fixed.iter().flat_map(|(_, members)| members).chain(&self.members)
@@ -84,7 +90,7 @@ impl Prepared<'_> {
     }
 
     /// The targets each asset takes, for every asset of a wave that has not ended without them.
-    pub(super) fn carried(&self) -> FxHashMap<u32, (usize, Vec<usize>)> {
+    pub(super) fn carried(&self) -> Carried {
         let live = |w: &PreparedWave<'_>| !matches!(w.state(), WaveState::Superseded | WaveState::RolledBack);
         let waves = self.waves.iter().enumerate().filter(|(_, w)| live(w));
         waves
@@ -100,12 +106,13 @@ impl Prepared<'_> {
     }
 }
 
-/// Puts the assets of a draft into its waves.
+/// Puts the assets of a draft into its waves, without what they take `elsewhere`.
 pub(super) fn prepare<'a>(
     ctx: &'a Context<'a>,
     calendars: &Calendars,
     budgets: &Budgets,
     draft: Draft<'a>,
+    elsewhere: &Elsewhere<'_>,
 ) -> Prepared<'a> {
     let specs = &draft.strategy.spec.waves;
     let graph = WaveGraph::new(specs);
@@ -171,6 +178,7 @@ pub(super) fn prepare<'a>(
             }
         }
     }
+    elsewhere.leave(ctx, &draft.targets, &covers, &graph, &mut waves);
     assemble(ctx, draft, graph, covers, (waves, fixed, refused), scope, &mut standing)
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Without {
     Nothing,
     /// One of them does not.
     Limit(Binding),
+    /// Advisories need no age.
+    MinAge,
 }
 
 /// `at` plus seconds, kept within what a timestamp can hold.
@@ -84,7 +86,7 @@ pub(super) fn schedule(
         budgets,
         bookings,
     };
-    let first_start = first_start(ctx, prepared);
+    let first_start = first_start(ctx, prepared, without);
     let none = BTreeSet::new();
     for index in &prepared.graph.order {
         let (Some(spec), Some(wave)) = (specs.get(*index), prepared.waves.get(*index)) else {
@@ -175,9 +177,9 @@ fn wave_end(wave: &PreparedWave<'_>, finish: Option<Timestamp>, soak_seconds: i6
 }
 
 /// `release.minAge` holds at the start of the first wave of a routine rollout.
-fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>) -> Timestamp {
+fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>, without: Without) -> Timestamp {
     let draft = &prepared.draft;
-    if draft.lane == wire::Lane::Emergency {
+    if draft.lane == wire::Lane::Emergency || without == Without::MinAge {
         return draft.earliest;
     }
     let min_age = draft.policy.spec.release.min_age.seconds();
@@ -190,8 +192,8 @@ fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>) -> Timestamp {
     let advisories: BTreeSet<u32> = hits.map(|(hit, _)| hit.advisory).collect();
     let ages = advisories
         .into_iter()
-        .filter_map(|a| ctx.observation.advisories.get(a as usize)?.published);
-    ages.map(|published| later(published, min_age))
+        .filter_map(|a| ctx.observation.advisories.get(a as usize));
+    ages.map(|advisory| later(ctx.known_since(advisory), min_age))
         .max()
         .map_or(draft.earliest, |at| at.max(draft.earliest))
 }

@@ -7,6 +7,7 @@ use super::calendar::{self, Calendars};
 use super::carry::{Covers, Member, name_of, place};
 use super::compatible;
 use super::context::Context;
+use super::debian_kernel::{is_metapackage, is_release};
 use super::reversible::reversibility;
 use super::targets::Standing;
 use super::{Binding, Refusal};
@@ -59,6 +60,7 @@ impl Screen<'_, '_> {
         let mut refusals = Vec::new();
         self.render_targets(member, class, &mut refusals);
         self.reboot_only(member, standing, &mut refusals);
+        self.another_package(member, standing, &mut refusals);
         self.installable(member, standing, &mut refusals);
         if let Some((targets, detail)) = compatible::incompatible(self.ctx, member, self.targets) {
             let fixes =
@@ -228,6 +230,36 @@ impl Screen<'_, '_> {
         }
     }
 
+    /// A kernel with its release in the name has its fix under another name; only a metapackage on the asset brings it.
+    fn another_package(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
+        let facts = self.ctx.asset(member.asset).map(|a| &a.facts);
+        let installed = standing.of(member.asset, facts.and_then(|f| f.packages));
+        let available = facts.and_then(|f| f.available);
+        for (index, before) in &member.targets {
+            let Some(target) = self.targets.get(*index) else {
+                continue;
+            };
+            let level = installed.iter().find(|l| l.target == *index).map(|l| l.order);
+            let refused = if is_release(target) {
+                let offered = available.is_some_and(|set| standing.offers(member.asset, set).contains(index));
+                !offered && level.is_none_or(std::cmp::Ordering::is_lt)
+            } else {
+                is_metapackage(target) && level.is_none()
+            };
+            if refused {
+                let detail = format!(
+                    "not installable: the fix is another package: a kernel {} has another name than the one that runs \
+                     (now {before}), and no metapackage here brings it",
+                    target.version
+                );
+                let fix = "install the metapackage of its kernel (linux-image-<flavour>), or the fixed kernel by hand; \
+                           where it is installed already, reboot";
+                let refusal = self.refusal(member.asset, "not-installable", detail, vec![fix.to_owned()]);
+                refusals.push((vec![*index], refusal));
+            }
+        }
+    }
+
     /// A list of available packages that lacks the target is a refusal; no list at all is not.
     fn installable(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
         let Some(available) = self.ctx.asset(member.asset).and_then(|a| a.facts.available) else {
@@ -238,7 +270,8 @@ impl Screen<'_, '_> {
             member.asset,
             self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
         );
-        for (index, before) in &member.targets {
+        let said: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
+        for (index, before) in member.targets.iter().filter(|(t, _)| !said.contains(t)) {
             // What is installed already and only waits for its reboot needs no repository.
             let there = installed.iter().any(|l| l.target == *index && l.order.is_ge());
             if there || offered.contains(index) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Refusal;
 use super::carry::{Member, name_of, place};
 use super::context::Context;
+use super::debian_kernel::carrier;
 use super::graph::WaveGraph;
 use super::targets::Standing;
 use crate::history::Target;
@@ -160,7 +161,7 @@ impl<'a> Rule<'_, 'a> {
                 .ctx
                 .judgement(row.judgement)
                 .is_some_and(|j| j.status == crate::assess::Status::PendingReboot);
-            waits && self.ctx.hit(row.hit).is_some_and(|h| h.package == target.name)
+            waits && self.ctx.hit(row.hit).is_some_and(|h| carrier(h) == target.name)
         })
     }
 

@@ -205,7 +205,7 @@ fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String
         for finding in assessment.of(observation, index) {
             let fixed_by = asset.targets.iter().find(|t| {
                 rollout.targets.get(**t).is_some_and(|t| {
-                    t.name == finding.hit.package
+                    t.name == crate::plan::carrier(finding.hit)
                         && finding.hit.fixed.as_deref().is_some_and(|f| compare(t.scheme, f, &t.version).is_le())
                 })
             });

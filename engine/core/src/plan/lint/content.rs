@@ -10,7 +10,7 @@ use crate::canonical;
 use crate::history::{Target, WaveState};
 use crate::load::wire::{Lane, Mode, Reversibility, Untested};
 use crate::observe::{Asset, PackageState};
-use crate::plan::{BatchAsset, Plan, Rollout, Wave};
+use crate::plan::{BatchAsset, Plan, Rollout, Wave, carrier};
 use crate::time::Boundary;
 use crate::version::compare;
 
@@ -21,7 +21,7 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
         name(estate, rollout, faults);
         for target in &rollout.targets {
             let open = estate.open(rollout).is_some_and(|o| o.targets.contains(target));
-            if !open && !known.contains(&(target.name.as_ref(), target.version.as_ref())) {
+            if !open && !known.contains(&(Arc::clone(&target.name), target.version.as_ref())) {
                 faults.add(
                     "target",
                     &rollout.name,
@@ -100,13 +100,13 @@ fn name(estate: &Estate<'_>, rollout: &Rollout, faults: &mut Faults) {
 }
 
 /// Every (package, version) that an advisory fixes at or an asset can reach.
-fn known_versions<'a>(estate: &Estate<'a>) -> BTreeSet<(&'a str, &'a str)> {
+fn known_versions<'a>(estate: &Estate<'a>) -> BTreeSet<(Arc<str>, &'a str)> {
     let hits = estate.assessment.hits.iter();
-    let mut known: BTreeSet<(&str, &str)> = hits
-        .filter_map(|h| Some((h.package.as_ref(), h.fixed.as_deref()?)))
+    let mut known: BTreeSet<(Arc<str>, &str)> = hits
+        .filter_map(|h| Some((carrier(h), h.fixed.as_deref()?)))
         .collect();
     let fixes = estate.observation.advisories.iter().flat_map(|a| &a.fixes);
-    known.extend(fixes.filter_map(|f| Some((f.package.as_ref(), f.fixed.as_deref()?))));
+    known.extend(fixes.filter_map(|f| Some((Arc::clone(&f.package), f.fixed.as_deref()?))));
     let tables = &estate.observation.tables;
     let sets: BTreeSet<_> = estate
         .observation
@@ -116,7 +116,7 @@ fn known_versions<'a>(estate: &Estate<'a>) -> BTreeSet<(&'a str, &'a str)> {
         .collect();
     for id in sets.into_iter().flat_map(|s| tables.set(s)) {
         let package = tables.package(*id);
-        known.insert((tables.text(package.name), tables.text(package.version)));
+        known.insert((tables.text(package.name).into(), tables.text(package.version)));
     }
     known
 }
@@ -409,7 +409,7 @@ fn covers(_: &Plan, carried: &Carried<'_>, finding: &Finding<'_>) -> bool {
         .flatten()
         .any(|(rollout, targets)| {
             targets.iter().filter_map(|t| rollout.targets.get(*t)).any(|t| {
-                t.name == hit.package
+                t.name == carrier(hit)
                     && t.arch == hit.arch
                     && t.os_id == hit.os_id
                     && t.os_major == hit.os_major
@@ -444,7 +444,7 @@ fn wanted(estate: &Estate<'_>, rollout: &Rollout, planned: &BatchAsset, faults: 
     };
     for target in planned.targets.iter().filter_map(|t| rollout.targets.get(*t)) {
         let closed_by_it = |f: &Finding<'_>| {
-            let same = f.hit.package == target.name && f.hit.arch == target.arch && f.hit.module == target.module;
+            let same = carrier(f.hit) == target.name && f.hit.arch == target.arch && f.hit.module == target.module;
             same && f
                 .hit
                 .fixed
