@@ -393,9 +393,16 @@ fn batch<'m>(
     blocked: Option<Binding>,
     duration_seconds: i64,
 ) -> Batch {
-    let assets = members.map(|m| asset(ctx, m)).collect();
+    let members: Vec<&Member> = members.collect();
+    let assets = members.iter().map(|m| asset(ctx, m)).collect();
     let (window, start, finish, overruns) = match slot {
-        None => (BatchWindow::default(), None, None, false),
+        // Without a start it still has windows: its artifacts name them, and a later run may find an opening.
+        None => {
+            let names: BTreeSet<String> =
+                members.iter().filter_map(|m| super::calendar::window_of(ctx, m.asset)).collect();
+            let name = names.into_iter().collect::<Vec<_>>().join("+").into();
+            (BatchWindow { name, ..BatchWindow::default() }, None, None, false)
+        }
         Some(Slot {
             window,
             opening,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::judge::{AssetVerdict, BatchVerdict};
+use super::judge::{AssetVerdict, BatchVerdict, failure_limit};
 use crate::history::{FrozenWave, WaveProgress};
 use crate::load::wire::PromoteOf;
 use crate::name::Rounding;
@@ -66,12 +66,20 @@ pub fn judge_wave(wave: &FrozenWave, progress: &WaveProgress, verdicts: &[BatchV
     let unreleased = progress.batches.iter().zip(verdicts).any(|(batch, verdict)| {
         batch.released_at.is_none() && !verdict.values().all(|v| matches!(v, AssetVerdict::OutOfBand { .. }))
     });
+    // A batch whose opening lasts may still be at work on the assets that show nothing new: it is not over before they
+    // do, or before their time is up.
+    let at_work = progress.batches.iter().zip(verdicts).any(|(batch, verdict)| {
+        let open = batch.released_at.is_some_and(|released| now < failure_limit(released, batch.opening_end));
+        open && verdict.iter().any(|(asset, v)| {
+            matches!(v, AssetVerdict::Waiting(_)) && batch.waived.get(asset).is_none_or(|until| *until <= now)
+        })
+    });
     WaveVerdict {
         passed,
         needed,
         counted,
         too_many_failures: failed > wave.max_failures.of(total, Rounding::Down),
-        verified: passed >= needed && !unreleased,
+        verified: passed >= needed && !unreleased && !at_work,
         since,
         behind,
     }
