@@ -63,8 +63,11 @@ impl Elsewhere<'_> {
         }
     }
 
-    /// Findings and deadline of what the member still takes.
-    fn count(&self, ctx: &Context<'_>, targets: &[Target], covers: &Covers, member: &mut Member) {
+    /// Findings and deadline of what the member takes, without the deadlines that others meet.
+    pub(super) fn count(&self, ctx: &Context<'_>, targets: &[Target], covers: &Covers, member: &mut Member) {
+        if self.0.is_empty() {
+            return;
+        }
         let target_of = |hit: u32| covers.get(hit as usize).copied().flatten();
         let taken: BTreeSet<usize> = member.targets.iter().map(|(t, _)| *t).collect();
         member
