@@ -70,9 +70,13 @@ impl Elsewhere<'_> {
         }
         let target_of = |hit: u32| covers.get(hit as usize).copied().flatten();
         let taken: BTreeSet<usize> = member.targets.iter().map(|(t, _)| *t).collect();
-        member
-            .hits
-            .retain(|h| target_of(*h).is_some_and(|t| taken.contains(&t)));
+        // What is refused here counts on; only what another rollout brings is its business.
+        let asset = member.asset;
+        member.hits.retain(|h| {
+            let left = target_of(*h).filter(|t| !taken.contains(t));
+            let left = left.and_then(|t| targets.get(t));
+            !left.is_some_and(|t| self.brings(asset, t, &t.version))
+        });
         member.deadline = None;
         for row in ctx.assessment.rows(member.asset as usize) {
             let target = target_of(row.hit).and_then(|t| targets.get(t));
