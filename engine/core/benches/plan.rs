@@ -57,7 +57,7 @@ fn world(assets: usize) -> World {
             let service = format!("s{}", next(services));
             let mut machine = machine(&format!("m{n:07}"), &[("env", env), ("service", &service)]);
             let shape = next(40);
-            machine.packages = (0..300)
+            machine.packages = (0..60)
                 .map(|p| (format!("p{p}"), format!("{}-1", 1 + (p * shape) % 3), format!("p{p}")))
                 .collect();
             machine
@@ -69,7 +69,7 @@ fn world(assets: usize) -> World {
                 &format!("A-{n:02}"),
                 Severity::High,
                 "2026-11-18T00:00:00Z",
-                &[(&format!("p{}", n * 7), "3-1")],
+                &[(&format!("p{}", n * 2), "3-1")],
             )
         })
         .collect();
