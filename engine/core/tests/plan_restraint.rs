@@ -144,7 +144,7 @@ fn a_package_nobody_can_judge_is_left() {
                 .tables
                 .set(set)
                 .iter()
-                .map(|id| o.tables.package(*id).clone())
+                .map(|id| o.tables.package(*id))
                 .collect();
             let module = o.tables.intern("nodejs:18");
             let ids = packages
@@ -380,4 +380,22 @@ fn a_debian_kernel_comes_by_its_metapackage_or_not_at_all() {
     );
     assert_eq!(refusals(&plan), [("not-installable", "t2")]);
     assert!(plan.refusals[0].detail.contains("the fix is another package"));
+}
+
+#[test]
+fn an_order_holds_through_a_service_without_members() {
+    let services = "  services:\n    - {name: web, members: {matchLabels: {tier: web}}, dependsOn: [cache]}\n    - {name: cache, members: {matchLabels: {tier: cache}}, dependsOn: [db]}\n    - {name: db, members: {matchLabels: {tier: db}}}\n";
+    let machines = [
+        machine("a", &[("env", "test"), ("tier", "web")]),
+        machine("b", &[("env", "test"), ("tier", "db")]),
+    ];
+    let plan = plan_with(&[("  services: []\n", services)], &machines, &[openssl()], |_| {});
+    assert_eq!(batches(&plan.rollouts[0].waves[0]), [["b"], ["a"]]);
+}
+
+#[test]
+fn what_falls_into_a_pause_is_cut_at_its_end() {
+    let paused = "  rollout: standard\n  cadence: {rrule: FREQ=DAILY, start: '06:00', timezone: UTC}\n  pause: {until: '2026-11-22T10:00:00Z', reason: x, by: y}\n";
+    let plan = plan_with(&[("  rollout: standard\n", paused)], &one_each(), &[openssl()], |_| {});
+    assert_eq!(plan.waiting[0].cut, at("2026-11-22T10:00:00Z"));
 }

@@ -43,7 +43,7 @@ pub fn write(template: &Path, assets: u64, out: &Path) -> io::Result<bool> {
     let mut line = String::new();
     for index in 0..assets {
         let set = (random.next() % SETS) as usize;
-        let own = (random.next() % 4 == 0).then(|| own_packages(sets.get(set), index));
+        let own = random.next().is_multiple_of(4).then(|| own_packages(sets.get(set), index));
         let list = own.as_deref().or(texts.get(set).map(String::as_str)).unwrap_or("[]");
         let env = ["test", "staging", "prod", "prod", "prod", "prod", "prod", "prod", "prod", "prod"];
         let env = env.get((index % 10) as usize).unwrap_or(&"prod");
@@ -62,7 +62,7 @@ pub fn write(template: &Path, assets: u64, out: &Path) -> io::Result<bool> {
 /// The template's packages with some of them missing, so that sets differ.
 fn aged(packages: &[Value], seed: u64) -> Vec<Value> {
     let mut random = Random(seed + 7);
-    packages.iter().filter(|_| random.next() % 8 != 0).cloned().collect()
+    packages.iter().filter(|_| !random.next().is_multiple_of(8)).cloned().collect()
 }
 
 /// A set with three packages of the asset's own.

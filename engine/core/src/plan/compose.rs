@@ -243,7 +243,7 @@ impl<'a> Composer<'a, '_> {
             Cycle::Paused(until) => {
                 self.said
                     .note(&policy.name, format!("paused until {until}: nothing new is cut"));
-                cut::next_cut(self.ctx.catalog, policy, until)
+                cut::after_pause(self.ctx, policy, until)
             }
             Cycle::Cuts(instant) => {
                 self.join(policy, &free, Lane::Routine, false);

@@ -215,6 +215,8 @@ pub(super) struct Services<'a> {
     /// Groups of each asset, ascending.
     of_asset: FxHashMap<u32, Vec<u32>>,
     by_name: BTreeMap<(&'a str, &'a str, &'a str), u32>,
+    /// Every service of every fleet, with members or without.
+    specs: BTreeMap<(&'a str, &'a str), &'a Service>,
 }
 
 impl<'a> Services<'a> {
@@ -248,7 +250,14 @@ impl<'a> Services<'a> {
                     .push(index);
             }
         }
-        let mut services = Self::default();
+        let all = |fleet: &'a str, list: &'a [Service]| list.iter().map(move |s| ((fleet, s.name.as_str()), s));
+        let fleets = catalog.fleets.iter();
+        let mut services = Self {
+            specs: fleets
+                .flat_map(|(name, f)| all(name.as_ref(), &f.spec.services))
+                .collect(),
+            ..Self::default()
+        };
         for ((fleet, name, environment), members) in members {
             let Some(spec) = specs.get(&(fleet, name)) else {
                 continue;
@@ -276,13 +285,24 @@ impl<'a> Services<'a> {
         self.groups.get(id as usize)
     }
 
-    /// The groups that `id` depends on directly, in its own environment and fleet.
+    /// The groups that `id` depends on directly, in its own environment and fleet; a service without members there stands
+    /// for what it depends on itself.
     pub(super) fn depends_on(&self, id: u32) -> impl Iterator<Item = u32> + '_ {
-        let group = self.group(id);
-        group.into_iter().flat_map(move |g| {
-            let ids = g.spec.depends_on.iter();
-            ids.filter_map(move |name| self.by_name.get(&(g.fleet, name.as_str(), g.environment)).copied())
-        })
+        let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        if let Some(group) = self.group(id) {
+            let mut open: Vec<&str> = group.spec.depends_on.iter().map(String::as_str).collect();
+            while let Some(name) = open.pop() {
+                if !seen.insert(name) {
+                    continue;
+                }
+                if let Some(there) = self.by_name.get(&(group.fleet, name, group.environment)) {
+                    found.insert(*there);
+                } else if let Some(spec) = self.specs.get(&(group.fleet, name)) {
+                    open.extend(spec.depends_on.iter().map(String::as_str));
+                }
+            }
+        }
+        found.into_iter()
     }
 }
 

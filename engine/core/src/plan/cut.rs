@@ -45,16 +45,36 @@ pub(super) fn cycle(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>) -> Cy
     let Some(cadence) = cadence(ctx.catalog, policy) else {
         return Cycle::Cuts(ctx.now);
     };
-    let newest = if cadence.starts_from(ctx.now).next() == Some(ctx.now) {
-        Some(ctx.now)
+    let due = due(ctx, policy, &cadence, ctx.now);
+    due.map_or_else(|| Cycle::Waits(cadence.next_after(ctx.now)), Cycle::Cuts)
+}
+
+/// The newest cadence instant up to `at` that is still to be cut.
+fn due(
+    ctx: &Context<'_>,
+    policy: &Resource<PatchPolicySpec>,
+    cadence: &Recurrence,
+    at: Timestamp,
+) -> Option<Timestamp> {
+    let newest = if cadence.starts_from(at).next() == Some(at) {
+        Some(at)
     } else {
-        cadence.last_before(ctx.now)
+        cadence.last_before(at)
     };
     // Instants before the first run there ever was are not made up for; without a ledger this is that run.
     let first_run = ctx.history.memory.first_run.unwrap_or(ctx.now);
     let made = ctx.history.memory.cuts.get(&policy.name).copied();
-    let due = newest.filter(|at| *at >= first_run && made.is_none_or(|made| made < *at));
-    due.map_or_else(|| Cycle::Waits(cadence.next_after(ctx.now)), Cycle::Cuts)
+    newest.filter(|at| *at >= first_run && made.is_none_or(|made| made < *at))
+}
+
+/// When a policy cuts that is paused until then: at once, if an instant fell into the pause.
+pub(super) fn after_pause(
+    ctx: &Context<'_>,
+    policy: &Resource<PatchPolicySpec>,
+    until: Timestamp,
+) -> Option<Timestamp> {
+    let missed = cadence(ctx.catalog, policy).and_then(|c| due(ctx, policy, &c, until));
+    missed.map_or_else(|| next_cut(ctx.catalog, policy, until), |_| Some(until))
 }
 
 /// The next instant after `at` at which the policy cuts; `at` itself for a policy without cadence.

@@ -63,13 +63,20 @@ impl Elsewhere<'_> {
         }
     }
 
-    /// Findings and deadline of what the member still takes.
-    fn count(&self, ctx: &Context<'_>, targets: &[Target], covers: &Covers, member: &mut Member) {
+    /// Findings and deadline of what the member takes, without the deadlines that others meet.
+    pub(super) fn count(&self, ctx: &Context<'_>, targets: &[Target], covers: &Covers, member: &mut Member) {
+        if self.0.is_empty() {
+            return;
+        }
         let target_of = |hit: u32| covers.get(hit as usize).copied().flatten();
         let taken: BTreeSet<usize> = member.targets.iter().map(|(t, _)| *t).collect();
-        member
-            .hits
-            .retain(|h| target_of(*h).is_some_and(|t| taken.contains(&t)));
+        // What is refused here counts on; only what another rollout brings is its business.
+        let asset = member.asset;
+        member.hits.retain(|h| {
+            let left = target_of(*h).filter(|t| !taken.contains(t));
+            let left = left.and_then(|t| targets.get(t));
+            !left.is_some_and(|t| self.brings(asset, t, &t.version))
+        });
         member.deadline = None;
         for row in ctx.assessment.rows(member.asset as usize) {
             let target = target_of(row.hit).and_then(|t| targets.get(t));

@@ -121,7 +121,9 @@ pub(super) fn prepare<'a>(
     let scope = ctx.in_scope(&draft.policy.name);
     let found = carry::members(ctx, &draft.policy.name, &draft.targets, &mut standing, &covers);
     let mut refused = Refused::default();
-    let fixed = frozen(ctx, &draft, &found, &mut standing);
+    let mut fixed = frozen(ctx, &draft, &found, &mut standing);
+    let kept = fixed.values_mut().flatten().flat_map(|(_, members)| members);
+    kept.for_each(|m| elsewhere.count(ctx, &draft.targets, &covers, m));
     let placed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
     let mut waves: Vec<Vec<Member>> = vec![Vec::new(); specs.len()];
     let screen = Screen {

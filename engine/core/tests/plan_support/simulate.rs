@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use patchwave_core::history::{BatchProgress, History, OpenRollout, WaveProgress, WaveState};
 use patchwave_core::plan::{Plan, Rollout, Wave};
+
 use patchwave_core::version::compare;
 
 use super::Machine;
@@ -90,12 +91,12 @@ pub fn patched(machines: &[Machine], plan: &Plan) -> Vec<Machine> {
     for rollout in &plan.rollouts {
         for asset in rollout.waves.iter().flat_map(|w| &w.batches).flat_map(|b| &b.assets) {
             for target in asset.targets.iter().filter_map(|t| rollout.targets.get(*t)) {
-                // Two rollouts may bring one package to two versions; nothing goes back.
-                let version = versions
+                // Two rollouts may take one package different distances; nothing ever goes back.
+                let reached = versions
                     .entry((asset.name.to_string(), target.name.to_string()))
                     .or_default();
-                if version.is_empty() || compare(target.scheme, version, &target.version).is_lt() {
-                    *version = target.version.to_string();
+                if compare(target.scheme, reached, &target.version).is_lt() {
+                    *reached = target.version.to_string();
                 }
             }
         }

@@ -333,7 +333,7 @@ pub fn world() -> World {
             cut: at("2026-11-20T12:00:00Z"),
             expedited: true,
             restarts: 0,
-            digest: patchset_digest(&targets).into(),
+            digest: patchset_digest(&targets),
             targets,
             reproducible: false,
             installability_unknown: true,
