@@ -1,5 +1,8 @@
 //! Black-box tests of the binary: played scenarios and the command line. `tests/scenarios/README.md` says how to add one.
-#![expect(clippy::disallowed_methods, reason = "a sandbox is made of files, and the binary is a program")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a sandbox is made of files, and the binary is a program"
+)]
 
 #[cfg(test)]
 mod support;

@@ -6,10 +6,20 @@ use crate::support::{Sandbox, pw};
 #[test]
 fn a_wrong_command_line_is_usage() {
     let sandbox = Sandbox::empty();
-    for arguments in [&["nonsense"][..], &[], &["plan", "--format", "klingon"], &["--now", "yesterday", "plan"], &["permit", "a"]] {
+    for arguments in [
+        &["nonsense"][..],
+        &[],
+        &["plan", "--format", "klingon"],
+        &["--now", "yesterday", "plan"],
+        &["permit", "a"],
+    ] {
         let said = pw(sandbox.path(), arguments, "", &[]);
         assert_eq!(said.code, 64, "{arguments:?}: {}", said.err);
-        assert!(said.out.is_empty(), "{arguments:?} wrote to standard output: {}", said.out);
+        assert!(
+            said.out.is_empty(),
+            "{arguments:?} wrote to standard output: {}",
+            said.out
+        );
         assert!(!said.err.is_empty());
     }
 }
@@ -20,7 +30,11 @@ fn a_folder_without_a_repository_is_an_error_with_advice() {
     for command in ["plan", "assess", "status", "reconcile", "validate"] {
         let said = sandbox.run(&[command]);
         assert_eq!(said.code, 1, "{command}: {}\n{}", said.out, said.err);
-        assert!(format!("{}{}", said.err, said.out).contains("patchwave.yaml"), "{command}: {}", said.err);
+        assert!(
+            format!("{}{}", said.err, said.out).contains("patchwave.yaml"),
+            "{command}: {}",
+            said.err
+        );
     }
 }
 
@@ -52,7 +66,10 @@ fn json_is_all_that_stands_on_standard_output() {
         estate.run(command).exits(0).json();
     }
     // Also where the answer is no.
-    let no = estate.run(&["permit", ROLLOUT, "staging", "01", "--format", "json"]).exits(1).json();
+    let no = estate
+        .run(&["permit", ROLLOUT, "staging", "01", "--format", "json"])
+        .exits(1)
+        .json();
     assert_eq!(no["permitted"], false);
 }
 
@@ -62,8 +79,25 @@ fn ndjson_findings_have_the_fields_that_scripts_rely_on() {
     let said = estate.run(&["assess", "--format", "ndjson"]).exits(0);
     assert_eq!(said.out.lines().count(), 7);
     let fields = [
-        "asset", "advisory", "aliases", "ecosystem", "package", "arch", "installed", "fixed", "severity", "exploited",
-        "decision", "status", "timeliness", "clockStart", "deadline", "lane", "policy", "sla", "rule",
+        "asset",
+        "advisory",
+        "aliases",
+        "ecosystem",
+        "package",
+        "arch",
+        "installed",
+        "fixed",
+        "severity",
+        "exploited",
+        "decision",
+        "status",
+        "timeliness",
+        "clockStart",
+        "deadline",
+        "lane",
+        "policy",
+        "sla",
+        "rule",
     ];
     for line in said.out.lines() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -88,7 +122,11 @@ fn no_colour_where_nobody_asked_for_it() {
     sandbox.edit("policies/linux.yaml", "sla: standard", "sla: standart");
     let plain = pw(sandbox.path(), &["plan"], "", &[]);
     assert!(plain.code == 1 && !plain.err.contains('\u{1b}'), "{}", plain.err);
-    assert!(plain.err.contains("standart") && plain.err.contains("policies/linux.yaml:"), "{}", plain.err);
+    assert!(
+        plain.err.contains("standart") && plain.err.contains("policies/linux.yaml:"),
+        "{}",
+        plain.err
+    );
     let asked = pw(sandbox.path(), &["--color", "always", "plan"], "", &[]);
     assert!(asked.err.contains('\u{1b}'));
     let unwanted = pw(sandbox.path(), &["plan"], "", &[("NO_COLOR", "1"), ("TERM", "xterm")]);
@@ -103,13 +141,19 @@ fn a_scaffolded_repository_works_at_once() {
     let said = sandbox.does(&["plan", "--detailed-exitcode"]).exits(2);
     assert!(!said.out.is_empty());
     sandbox.does(&["render", "--out", "out"]).exits(0);
-    assert!(sandbox.path().join("out").read_dir().unwrap().next().is_some(), "artifacts were written");
+    assert!(
+        sandbox.path().join("out").read_dir().unwrap().next().is_some(),
+        "artifacts were written"
+    );
     sandbox.reconcile().did("opened or updated pull request #1");
     sandbox.reconcile().quiet();
     // Never overwrites.
     std::fs::write(sandbox.path().join("policies/linux.yaml"), "# mine\n").unwrap();
     sandbox.does(&["init"]).exits(0);
-    assert_eq!(std::fs::read_to_string(sandbox.path().join("policies/linux.yaml")).unwrap(), "# mine\n");
+    assert_eq!(
+        std::fs::read_to_string(sandbox.path().join("policies/linux.yaml")).unwrap(),
+        "# mine\n"
+    );
 }
 
 #[test]
@@ -147,7 +191,9 @@ fn names_that_are_not_there_are_named_with_what_is() {
 #[test]
 fn a_tampered_ledger_is_found_and_stops_everything() {
     let estate = test_released();
-    let bytes = estate.forge_file("refs/heads/patchwave/ledger", &format!("{ROLLOUT}.ndjson")).unwrap();
+    let bytes = estate
+        .forge_file("refs/heads/patchwave/ledger", &format!("{ROLLOUT}.ndjson"))
+        .unwrap();
     let text = String::from_utf8(bytes).unwrap().replace("local-1", "local-2");
     estate.push("patchwave/ledger", "mallory", &[(&format!("{ROLLOUT}.ndjson"), &text)]);
     estate.run(&["audit", "verify"]).exits(1);

@@ -21,10 +21,13 @@ fn one_silent_asset_keeps_the_next_wave_closed_and_is_named() {
     world.patch(&estate.frozen(ROLLOUT), &["t1"]);
     world.observe_only(&["t1", "s1", "s2", "p1", "p2", "p3"], "2026-11-20T13:00:00Z");
     let run = estate.at("2026-11-20T13:05:00Z").reconcile();
-    run.did_not("verified").waits_for("t2: not observed since its release at 2026-11-20T12:10:00Z");
+    run.did_not("verified")
+        .waits_for("t2: not observed since its release at 2026-11-20T12:10:00Z");
     world.observe_only(&["t1", "s1", "s2", "p1", "p2", "p3"], "2026-11-22T13:00:00Z");
     let run = estate.at("2026-11-22T13:05:00Z").reconcile();
-    run.did_not("verified").did_not("staging").waits_for("t2: its newest observation, of 2026-11-20T06:00:00Z, is stale");
+    run.did_not("verified")
+        .did_not("staging")
+        .waits_for("t2: its newest observation, of 2026-11-20T06:00:00Z, is stale");
 }
 
 #[test]
@@ -55,7 +58,11 @@ fn a_feed_that_is_gone_closes_nothing() {
 fn withdraw(estate: &Sandbox) {
     let file = estate.path().join("fleets/advisories/ALSA-2026-7001.json");
     let text = std::fs::read_to_string(&file).unwrap();
-    let withdrawn = text.replacen("\"published\"", "\"withdrawn\": \"2026-11-20T12:30:00Z\",\n  \"published\"", 1);
+    let withdrawn = text.replacen(
+        "\"published\"",
+        "\"withdrawn\": \"2026-11-20T12:30:00Z\",\n  \"published\"",
+        1,
+    );
     std::fs::write(&file, withdrawn).unwrap();
 }
 
@@ -64,9 +71,13 @@ fn an_advisory_withdrawn_before_the_merge_closes_the_pull_request() {
     let mut estate = proposed();
     withdraw(&estate);
     let run = estate.at("2026-11-20T13:00:00Z").reconcile();
-    run.did("closed pull request #1: obsolete: no open finding is left").did("superseded");
+    run.did("closed pull request #1: obsolete: no open finding is left")
+        .did("superseded");
     let closed = estate.pull_request("test");
-    assert_eq!((&closed["state"], &closed["endedBy"]), (&"closed".into(), &"patchwave".into()));
+    assert_eq!(
+        (&closed["state"], &closed["endedBy"]),
+        (&"closed".into(), &"patchwave".into())
+    );
     estate.reconcile().quiet();
     let status = estate.run(&["status"]).exits(0);
     assert!(status.out.starts_with("no rollout is open"), "{}", status.out);
@@ -78,7 +89,9 @@ fn an_advisory_withdrawn_in_the_middle_ends_the_rollout_after_what_runs() {
     let mut estate = staging_proposed();
     withdraw(&estate);
     let run = estate.at("2026-11-21T01:10:00Z").reconcile();
-    run.did("closed pull request #2: obsolete").did("wave staging superseded").did("wave critical superseded");
+    run.did("closed pull request #2: obsolete")
+        .did("wave staging superseded")
+        .did("wave critical superseded");
     assert_eq!(estate.released(ROLLOUT), ["test/01"]);
     estate.reconcile().quiet();
     estate.audited();
@@ -119,7 +132,9 @@ fn an_asset_that_waits_for_its_reboot_does_not_pass() {
     estate.world().pending_reboot("t2", true);
     patched(&estate, &["t1", "t2"], "2026-11-20T13:00:00Z");
     let run = estate.at("2026-11-20T13:05:00Z").reconcile();
-    run.did("1 passed").did_not("verified").waits_for("t2: it waits for a reboot");
+    run.did("1 passed")
+        .did_not("verified")
+        .waits_for("t2: it waits for a reboot");
     estate.world().pending_reboot("t2", false);
     estate.world().observe("2026-11-20T13:30:00Z");
     estate.at("2026-11-20T13:35:00Z").reconcile().did("wave test verified");
@@ -131,7 +146,8 @@ fn an_asset_that_falls_back_breaks_the_soak() {
     estate.world().set_version("t1", "openssl-libs", "1:3.0.7-24.el9");
     estate.world().observe("2026-11-21T13:00:00Z");
     let run = estate.at("2026-11-21T13:05:00Z").reconcile();
-    run.did_not("promoted").did("t1: failed: openssl-libs is still 1:3.0.7-24.el9");
+    run.did_not("promoted")
+        .did("t1: failed: openssl-libs is still 1:3.0.7-24.el9");
     assert!(!estate.moves(ROLLOUT).contains(&"test:promoted".to_owned()));
 }
 
@@ -142,8 +158,9 @@ fn an_observation_from_before_the_release_proves_nothing() {
     patched(&estate, &["t1", "t2"], "2026-11-20T12:10:00Z");
     let run = estate.at("2026-11-20T12:15:00Z").reconcile();
     let lines = estate.ledger(ROLLOUT);
-    let passed_as_ours =
-        lines.iter().any(|l| l["event"] == "checked" && l["data"]["outOfBand"].as_array().is_none_or(Vec::is_empty));
+    let passed_as_ours = lines
+        .iter()
+        .any(|l| l["event"] == "checked" && l["data"]["outOfBand"].as_array().is_none_or(Vec::is_empty));
     assert!(!passed_as_ours, "{run:#?}");
 }
 
@@ -162,15 +179,28 @@ fn an_executors_word_alone_is_no_pass() {
     std::fs::create_dir(estate.path().join("results")).unwrap();
     std::fs::write(estate.path().join("results/t1.json"), result("t1", "ok")).unwrap();
     std::fs::write(estate.path().join("results/t2.json"), result("t2", "ok")).unwrap();
-    let said = estate.at("2026-11-20T12:30:00Z").does(&["evidence", "add", ROLLOUT, "test", "results"]).exits(0);
+    let said = estate
+        .at("2026-11-20T12:30:00Z")
+        .does(&["evidence", "add", ROLLOUT, "test", "results"])
+        .exits(0);
     assert!(said.out.contains("recorded 2 of 2"), "{}", said.out);
     let run = estate.reconcile();
-    run.did("wave test started").did_not("verified").waits_for("t1: not observed since its release");
+    run.did("wave test started")
+        .did_not("verified")
+        .waits_for("t1: not observed since its release");
     // The machines show the old version after the executor said it was done: that is a failure, at once.
     estate.world().observe("2026-11-20T12:40:00Z");
-    estate.at("2026-11-20T12:45:00Z").reconcile().did("2 failed").did("wave test halted");
+    estate
+        .at("2026-11-20T12:45:00Z")
+        .reconcile()
+        .did("2 failed")
+        .did("wave test halted");
     // A result of another rollout is refused.
-    std::fs::write(estate.path().join("results/t1.json"), result("t1", "ok").replace(ROLLOUT, "other")).unwrap();
+    std::fs::write(
+        estate.path().join("results/t1.json"),
+        result("t1", "ok").replace(ROLLOUT, "other"),
+    )
+    .unwrap();
     let said = estate.does(&["evidence", "add", ROLLOUT, "test", "results"]).exits(1);
     assert!(said.err.contains("nothing was recorded"), "{}", said.err);
     estate.audited();

@@ -10,7 +10,9 @@ fn commands(sandbox: &Sandbox, path: &[&str]) -> Vec<Vec<String>> {
     let mut found = vec![path.iter().map(|p| (*p).to_owned()).collect()];
     let list = help.split_once("Commands:\n").map(|(_, rest)| rest).unwrap_or_default();
     let lines = list.lines().take_while(|l| !l.is_empty());
-    let names = lines.filter(|l| l.starts_with("  ") && !l.starts_with("   ")).filter_map(|l| l.split_whitespace().next());
+    let names = lines
+        .filter(|l| l.starts_with("  ") && !l.starts_with("   "))
+        .filter_map(|l| l.split_whitespace().next());
     for name in names.filter(|n| *n != "help") {
         let below: Vec<&str> = path.iter().copied().chain([name]).collect();
         found.extend(commands(sandbox, &below));
@@ -31,7 +33,10 @@ fn the_help_of_every_command_is_the_page() {
         let arguments: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
         let help = pw(sandbox.path(), &arguments, "", &[]).exits(0);
         assert!(help.err.is_empty(), "{path:?}: {}", help.err);
-        let title = std::iter::once("patchwave").chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+        let title = std::iter::once("patchwave")
+            .chain(path.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join(" ");
         let text: Vec<&str> = help.out.lines().map(str::trim_end).collect();
         page.push_str(&format!("\n## {title}\n\n```\n{}\n```\n", text.join("\n").trim_end()));
     }
@@ -42,5 +47,8 @@ fn the_help_of_every_command_is_the_page() {
         return;
     }
     let written = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == page, "docs/cli.md is not what the binary says: run this test with PATCHWAVE_UPDATE=1");
+    assert!(
+        written == page,
+        "docs/cli.md is not what the binary says: run this test with PATCHWAVE_UPDATE=1"
+    );
 }

@@ -9,7 +9,11 @@ fn a_pull_request_closed_by_a_person_means_not_now() {
     estate.does(&["forge", "close", "1", "--as", "anna"]).exits(0);
     let run = estate.at("2026-11-20T13:00:00Z").reconcile();
     run.did_not("opened").waits_for("closed by anna ('not now')");
-    assert_eq!(estate.pull_requests().len(), 1, "it is not asked again under another name");
+    assert_eq!(
+        estate.pull_requests().len(),
+        1,
+        "it is not asked again under another name"
+    );
     estate.reconcile().quiet();
     // At three quarters of the fourteen days it is asked again, and says so.
     estate.world().observe("2026-11-29T00:00:00Z");
@@ -23,7 +27,8 @@ fn a_later_wave_closed_by_a_person_means_not_now() {
     let mut estate = staging_proposed();
     estate.does(&["forge", "close", "2", "--as", "anna"]).exits(0);
     let run = estate.at("2026-11-21T01:10:00Z").reconcile();
-    run.did_not("opened").waits_for("closed by anna ('not now'); asked again when an SLA is at risk");
+    run.did_not("opened")
+        .waits_for("closed by anna ('not now'); asked again when an SLA is at risk");
     estate.reconcile().quiet();
     estate.world().observe("2026-11-29T00:00:00Z");
     let run = estate.at("2026-11-29T00:05:00Z").reconcile();
@@ -42,7 +47,8 @@ fn a_persons_commit_is_never_overwritten() {
     // The plan changes: another advisory joins while the first wave is not approved.
     estate.write("fleets/advisories/ALSA-2026-7002.json", &second_advisory());
     let run = estate.at("2026-11-20T13:00:00Z").reconcile();
-    run.waits_for("carries a person's commit").did("commented on pull request #1");
+    run.waits_for("carries a person's commit")
+        .did("commented on pull request #1");
     assert_eq!(estate.refs()[&format!("refs/heads/{branch}")], before);
     estate.reconcile().quiet();
     let comments = estate.pull_request("test")["comments"].as_array().unwrap().len();
@@ -66,7 +72,10 @@ fn a_newcomer_joins_while_the_first_wave_is_not_approved() {
     run.did("opened or updated pull request #1");
     let plan: serde_json::Value = serde_json::from_slice(
         &estate
-            .forge_file(&format!("refs/heads/patchwave/{ROLLOUT}/test"), &format!("rollouts/{ROLLOUT}/plan.json"))
+            .forge_file(
+                &format!("refs/heads/patchwave/{ROLLOUT}/test"),
+                &format!("rollouts/{ROLLOUT}/plan.json"),
+            )
             .unwrap(),
     )
     .unwrap();
@@ -86,9 +95,13 @@ fn approved_by_nobody_is_merged_by_the_engine_where_the_strategy_says_so() {
         "soak: 12h\n      approval: automatic",
     );
     let run = estate.at("2026-11-20T12:00:00Z").reconcile();
-    run.did("merged pull request #1 (approval: automatic)").did("released wave test batch 01");
+    run.did("merged pull request #1 (approval: automatic)")
+        .did("released wave test batch 01");
     let pull_request = estate.pull_request("test");
-    assert_eq!((&pull_request["state"], &pull_request["endedBy"]), (&"merged".into(), &"patchwave".into()));
+    assert_eq!(
+        (&pull_request["state"], &pull_request["endedBy"]),
+        (&"merged".into(), &"patchwave".into())
+    );
     estate.reconcile().quiet();
 }
 

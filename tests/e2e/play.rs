@@ -16,7 +16,10 @@ pub fn proposed() -> Sandbox {
 
 fn proposed_anew() -> Sandbox {
     let mut estate = Sandbox::estate();
-    estate.at("2026-11-20T12:00:00Z").reconcile().did("opened or updated pull request #1");
+    estate
+        .at("2026-11-20T12:00:00Z")
+        .reconcile()
+        .did("opened or updated pull request #1");
     estate
 }
 
@@ -30,7 +33,10 @@ pub fn test_released() -> Sandbox {
 pub fn test_released_anew() -> Sandbox {
     let mut estate = proposed_anew();
     estate.merge("test");
-    estate.at("2026-11-20T12:10:00Z").reconcile().did("released wave test batch 01");
+    estate
+        .at("2026-11-20T12:10:00Z")
+        .reconcile()
+        .did("released wave test batch 01");
     estate
 }
 
@@ -56,7 +62,11 @@ pub fn staging_proposed() -> Sandbox {
 fn staging_proposed_anew() -> Sandbox {
     let mut estate = test_soaking();
     estate.world().observe("2026-11-21T01:00:00Z");
-    estate.at("2026-11-21T01:05:00Z").reconcile().did("wave test promoted").did("wave staging proposed");
+    estate
+        .at("2026-11-21T01:05:00Z")
+        .reconcile()
+        .did("wave test promoted")
+        .did("wave staging proposed");
     estate
 }
 
@@ -69,7 +79,10 @@ pub fn staging_released() -> Sandbox {
 fn staging_released_anew() -> Sandbox {
     let mut estate = staging_proposed();
     estate.merge("staging");
-    estate.at("2026-11-21T01:10:00Z").reconcile().did("released wave staging batch 01");
+    estate
+        .at("2026-11-21T01:10:00Z")
+        .reconcile()
+        .did("released wave staging batch 01");
     estate
 }
 
@@ -82,11 +95,21 @@ pub fn critical_proposed() -> Sandbox {
 fn critical_proposed_anew() -> Sandbox {
     let mut estate = staging_released();
     patched(&estate, &["s1"], "2026-11-21T01:30:00Z");
-    estate.at("2026-11-21T01:35:00Z").reconcile().did("released wave staging batch 02");
+    estate
+        .at("2026-11-21T01:35:00Z")
+        .reconcile()
+        .did("released wave staging batch 02");
     patched(&estate, &["s2"], "2026-11-21T02:00:00Z");
-    estate.at("2026-11-21T02:05:00Z").reconcile().did("wave staging verified");
+    estate
+        .at("2026-11-21T02:05:00Z")
+        .reconcile()
+        .did("wave staging verified");
     estate.world().observe("2026-11-22T02:00:00Z");
-    estate.at("2026-11-22T02:05:00Z").reconcile().did("wave staging promoted").did("wave critical proposed");
+    estate
+        .at("2026-11-22T02:05:00Z")
+        .reconcile()
+        .did("wave staging promoted")
+        .did("wave critical proposed");
     estate
 }
 

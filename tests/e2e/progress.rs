@@ -8,13 +8,24 @@ fn a_rollout_goes_to_its_last_wave() {
     let mut estate = critical_proposed();
     estate.merge("critical");
     // 02:05 lies in the opening of 22:00 to 04:00.
-    estate.reconcile().did("released wave critical batch 01 until 2026-11-22T04:00:00Z");
+    estate
+        .reconcile()
+        .did("released wave critical batch 01 until 2026-11-22T04:00:00Z");
     patched(&estate, &["p1"], "2026-11-22T02:30:00Z");
-    estate.at("2026-11-22T02:35:00Z").reconcile().did("released wave critical batch 02");
+    estate
+        .at("2026-11-22T02:35:00Z")
+        .reconcile()
+        .did("released wave critical batch 02");
     patched(&estate, &["p2", "p3"], "2026-11-22T03:00:00Z");
-    estate.at("2026-11-22T03:05:00Z").reconcile().did("wave critical verified");
+    estate
+        .at("2026-11-22T03:05:00Z")
+        .reconcile()
+        .did("wave critical verified");
     estate.world().observe("2026-11-23T03:00:00Z");
-    estate.at("2026-11-23T03:05:00Z").reconcile().did("wave critical promoted");
+    estate
+        .at("2026-11-23T03:05:00Z")
+        .reconcile()
+        .did("wave critical promoted");
     estate.reconcile().quiet();
     assert_eq!(
         estate.released(ROLLOUT),
@@ -40,12 +51,18 @@ fn the_shipped_example_goes_to_its_last_wave() {
         let mut at = start + jiff::SignedDuration::from_hours(6 * step);
         example.at(&at.to_string());
         for open in example.pull_requests().iter().filter(|p| p["state"] == "open") {
-            example.does(&["-q", "forge", "merge", &open["number"].to_string()]).exits(0);
+            example
+                .does(&["-q", "forge", "merge", &open["number"].to_string()])
+                .exits(0);
         }
-        example.world().observe(&(at - jiff::SignedDuration::from_secs(60)).to_string());
+        example
+            .world()
+            .observe(&(at - jiff::SignedDuration::from_secs(60)).to_string());
         let mut run = example.reconcile();
         while patch_released(&example, &run.done) {
-            example.world().observe(&(at + jiff::SignedDuration::from_mins(17)).to_string());
+            example
+                .world()
+                .observe(&(at + jiff::SignedDuration::from_mins(17)).to_string());
             at += jiff::SignedDuration::from_mins(18);
             run = example.at(&at.to_string()).reconcile();
         }
@@ -57,7 +74,10 @@ fn the_shipped_example_goes_to_its_last_wave() {
     for name in names {
         let moves = example.moves(&name);
         assert!(moves.contains(&"critical:promoted".to_owned()), "{name}: {moves:?}");
-        assert!(!moves.iter().any(|m| m.ends_with(":failed") || m.ends_with(":halted")), "{name}: {moves:?}");
+        assert!(
+            !moves.iter().any(|m| m.ends_with(":failed") || m.ends_with(":halted")),
+            "{name}: {moves:?}"
+        );
     }
     example.audited();
 }
@@ -65,14 +85,21 @@ fn the_shipped_example_goes_to_its_last_wave() {
 /// The names of the open rollouts.
 fn rollouts(sandbox: &Sandbox) -> Vec<String> {
     let status = sandbox.run(&["-q", "status", "--format", "json"]).exits(0).json();
-    status["rollouts"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap().to_owned()).collect()
+    status["rollouts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Executors patch every batch that was just released and has its permit; whether there was one.
 fn patch_released(sandbox: &Sandbox, done: &[String]) -> bool {
     let mut any = false;
     for line in done {
-        let Some((rollout, rest)) = line.split_once(": released wave ") else { continue };
+        let Some((rollout, rest)) = line.split_once(": released wave ") else {
+            continue;
+        };
         let mut words = rest.split_whitespace();
         let (wave, batch) = (words.next().unwrap(), words.nth(1).unwrap());
         sandbox.run(&["-q", "permit", rollout, wave, batch]).exits(0);
@@ -112,7 +139,11 @@ fn the_same_input_gives_the_same_bytes() {
         patched(estate, &["t1", "t2"], "2026-11-20T13:00:00Z");
         estate.at("2026-11-20T13:05:00Z").reconcile();
     }
-    assert_eq!(one.refs(), other.refs(), "commits, ledger and pull requests of two clones");
+    assert_eq!(
+        one.refs(),
+        other.refs(),
+        "commits, ledger and pull requests of two clones"
+    );
     let plan = |estate: &Sandbox| estate.run(&["-q", "plan", "--format", "json"]).exits(0).out;
     assert_eq!(plan(&one), plan(&other));
     assert_eq!(one.transcript(), other.transcript());
@@ -121,7 +152,9 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn a_dry_run_writes_nothing_and_says_what_it_would_do() {
     let estate = Sandbox::estate();
-    let said = estate.run(&["reconcile", "--once", "--dry-run", "--detailed-exitcode"]).exits(2);
+    let said = estate
+        .run(&["reconcile", "--once", "--dry-run", "--detailed-exitcode"])
+        .exits(2);
     assert!(said.out.contains("would do"), "{}", said.out);
     assert!(!estate.path().join(".patchwave").exists(), "a dry run makes no forge");
 }

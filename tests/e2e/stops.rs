@@ -8,8 +8,14 @@ fn a_failed_asset_halts_its_wave_and_names_it() {
     // s1 was tried: a day later it still shows the old version.
     estate.world().observe("2026-11-22T02:00:00Z");
     let run = estate.at("2026-11-22T02:05:00Z").reconcile();
-    run.did("wave staging failed").did("wave staging halted").did("s1: failed: openssl-libs is still 1:3.0.7-24.el9");
-    assert_eq!(estate.released(ROLLOUT), ["test/01", "staging/01"], "the rest is untouched");
+    run.did("wave staging failed")
+        .did("wave staging halted")
+        .did("s1: failed: openssl-libs is still 1:3.0.7-24.el9");
+    assert_eq!(
+        estate.released(ROLLOUT),
+        ["test/01", "staging/01"],
+        "the rest is untouched"
+    );
     let said = estate.run(&["permit", ROLLOUT, "staging", "01"]).exits(1);
     assert!(said.out.contains("halted"), "{}", said.out);
     estate.reconcile().quiet();
@@ -20,7 +26,11 @@ fn a_failed_asset_halts_its_wave_and_names_it() {
     estate.merge("resume");
     estate.reconcile().did("resumed").did("released wave staging batch 01");
     patched(&estate, &["s1"], "2026-11-22T03:00:00Z");
-    estate.at("2026-11-22T03:05:00Z").reconcile().did("1 passed").did("released wave staging batch 02");
+    estate
+        .at("2026-11-22T03:05:00Z")
+        .reconcile()
+        .did("1 passed")
+        .did("released wave staging batch 02");
     estate.audited();
 }
 
@@ -32,7 +42,8 @@ fn a_wave_goes_on_only_when_every_asset_is_there() {
     run.did_not("verified").waits_for("1 of 2 needed assets pass; t2:");
     estate.world().observe("2026-11-21T11:00:00Z");
     let run = estate.at("2026-11-21T11:05:00Z").reconcile();
-    run.did_not("staging").waits_for("t2: openssl-libs is still 1:3.0.7-24.el9");
+    run.did_not("staging")
+        .waits_for("t2: openssl-libs is still 1:3.0.7-24.el9");
     assert!(!estate.moves(ROLLOUT).iter().any(|m| m.starts_with("staging:")));
 }
 
@@ -41,34 +52,65 @@ fn a_straggler_that_is_let_go_is_counted() {
     let mut estate = test_released();
     patched(&estate, &["t1"], "2026-11-20T13:00:00Z");
     estate.at("2026-11-20T13:05:00Z").reconcile().did_not("verified");
-    let waive =
-        ["evidence", "waive", ROLLOUT, "test", "t2", "--reason", "in repair", "--until", "2026-12-24", "--as", "anna"];
+    let waive = [
+        "evidence",
+        "waive",
+        ROLLOUT,
+        "test",
+        "t2",
+        "--reason",
+        "in repair",
+        "--until",
+        "2026-12-24",
+        "--as",
+        "anna",
+    ];
     let said = estate.does(&waive).exits(0);
     assert!(said.out.contains("t2 is let go"), "{}", said.out);
     estate.reconcile().did("wave test verified");
-    let line = estate.ledger(ROLLOUT).into_iter().find(|l| l["event"] == "waived").unwrap();
-    assert_eq!((&line["actor"], &line["data"]["reason"]), (&"anna".into(), &"in repair".into()));
+    let line = estate
+        .ledger(ROLLOUT)
+        .into_iter()
+        .find(|l| l["event"] == "waived")
+        .unwrap();
+    assert_eq!(
+        (&line["actor"], &line["data"]["reason"]),
+        (&"anna".into(), &"in repair".into())
+    );
 }
 
 #[test]
 fn a_halt_stops_before_the_next_asset_and_needs_an_approval_to_end() {
     let mut estate = staging_released();
     estate.run(&["permit", ROLLOUT, "staging", "01", "s1"]).exits(0);
-    estate.does(&["halt", ROLLOUT, "--reason", "the shop is slow", "--as", "anna"]).exits(0);
+    estate
+        .does(&["halt", ROLLOUT, "--reason", "the shop is slow", "--as", "anna"])
+        .exits(0);
     let said = estate.run(&["permit", ROLLOUT, "staging", "01", "s1"]).exits(1);
-    assert!(said.out.contains("halted by anna") && said.out.contains("the shop is slow"), "{}", said.out);
+    assert!(
+        said.out.contains("halted by anna") && said.out.contains("the shop is slow"),
+        "{}",
+        said.out
+    );
     // What was under way is still looked at; nothing new starts.
     patched(&estate, &["s1"], "2026-11-21T01:30:00Z");
     let run = estate.at("2026-11-21T01:35:00Z").reconcile();
     run.did("1 passed").did_not("released").waits_for("halted by anna");
     let status = estate.run(&["status"]).exits(0);
-    assert!(status.out.contains("HALTED by anna: the shop is slow"), "{}", status.out);
+    assert!(
+        status.out.contains("HALTED by anna: the shop is slow"),
+        "{}",
+        status.out
+    );
 
     estate.does(&["resume", ROLLOUT]).exits(0);
     // Merged by somebody without an approval: that is not enough.
     let number = estate.pull_request("resume")["number"].to_string();
     estate.does(&["forge", "merge", &number, "--as", "anna"]).exits(0);
-    estate.reconcile().did_not("resumed").waits_for("resume is merged with 0 of");
+    estate
+        .reconcile()
+        .did_not("resumed")
+        .waits_for("resume is merged with 0 of");
     estate.audited();
 }
 
@@ -76,14 +118,19 @@ fn a_halt_stops_before_the_next_asset_and_needs_an_approval_to_end() {
 fn a_rollout_can_be_halted_and_resumed_twice() {
     let mut estate = staging_released();
     for round in 1..=2 {
-        estate.does(&["halt", ROLLOUT, "--reason", &format!("stop {round}")]).exits(0);
+        estate
+            .does(&["halt", ROLLOUT, "--reason", &format!("stop {round}")])
+            .exits(0);
         estate.reconcile().did_not("resumed");
         estate.does(&["resume", ROLLOUT]).exits(0);
         estate.merge("resume");
         estate.reconcile().did("resumed");
     }
     patched(&estate, &["s1"], "2026-11-21T01:30:00Z");
-    estate.at("2026-11-21T01:35:00Z").reconcile().did("released wave staging batch 02");
+    estate
+        .at("2026-11-21T01:35:00Z")
+        .reconcile()
+        .did("released wave staging batch 02");
     estate.audited();
 }
 
@@ -103,7 +150,11 @@ fn what_is_not_halted_cannot_be_resumed() {
 #[test]
 fn a_halted_rollout_proposes_and_merges_nothing() {
     let mut estate = super::play::test_soaking();
-    estate.edit("fleets/strategies.yaml", "soak: 24h\n      approval: {pullRequest: {reviewers: 1}}", "soak: 24h\n      approval: automatic");
+    estate.edit(
+        "fleets/strategies.yaml",
+        "soak: 24h\n      approval: {pullRequest: {reviewers: 1}}",
+        "soak: 24h\n      approval: automatic",
+    );
     estate.does(&["halt", ROLLOUT, "--reason", "wait"]).exits(0);
     estate.world().observe("2026-11-21T01:00:00Z");
     let run = estate.at("2026-11-21T01:05:00Z").reconcile();
@@ -122,13 +173,15 @@ fn the_edited_set_of_the_first_wave_becomes_the_frozen_one() {
     estate.push(&branch, "berta", &[(&path, &edited)]);
     estate.merge("test");
     let run = estate.at("2026-11-20T12:10:00Z").reconcile();
-    run.did("wave test approved: edited by a person before the merge").did("released wave test batch 01");
+    run.did("wave test approved: edited by a person before the merge")
+        .did("released wave test batch 01");
     // The edited set is what has to be shown now: the old target is not enough.
     estate.world().set_version("t1", "openssl-libs", "1:3.0.7-29.el9_4");
     estate.world().set_version("t2", "openssl-libs", "1:3.0.7-30.el9_4");
     estate.world().observe("2026-11-20T13:00:00Z");
     let run = estate.at("2026-11-20T13:05:00Z").reconcile();
-    run.did("1 passed").waits_for("t1: openssl-libs is still 1:3.0.7-29.el9_4, not 1:3.0.7-30.el9_4");
+    run.did("1 passed")
+        .waits_for("t1: openssl-libs is still 1:3.0.7-29.el9_4, not 1:3.0.7-30.el9_4");
 }
 
 #[test]
@@ -170,12 +223,17 @@ fn files_edited_after_the_approval_halt_the_wave_as_well() {
     run.did("released wave staging batch 01");
     let path = format!("rollouts/{ROLLOUT}/plan.json");
     let plan = String::from_utf8(estate.forge_file("refs/heads/main", &path).unwrap()).unwrap();
-    estate.push("main", "berta", &[(&path, &plan.replace("1:3.0.7-29.el9_4", "1:3.0.7-30.el9_4"))]);
+    estate.push(
+        "main",
+        "berta",
+        &[(&path, &plan.replace("1:3.0.7-29.el9_4", "1:3.0.7-30.el9_4"))],
+    );
     let said = estate.run(&["permit", ROLLOUT, "staging", "01"]).exits(1);
     assert!(said.out.contains("edited"), "{}", said.out);
     patched(&estate, &["s1"], "2026-11-21T01:30:00Z");
     let run = estate.at("2026-11-21T01:35:00Z").reconcile();
-    run.did_not("released wave staging batch 02").did("wave staging halted: edited");
+    run.did_not("released wave staging batch 02")
+        .did("wave staging halted: edited");
     // Reverted, and resumed with an approval, it goes on.
     estate.push("main", "berta", &[(&path, &plan)]);
     estate.does(&["resume", ROLLOUT]).exits(0);
@@ -190,7 +248,11 @@ fn an_artifact_deleted_before_the_merge_is_never_released() {
     let branch = format!("patchwave/{ROLLOUT}/test");
     let folder = format!("rollouts/{ROLLOUT}/waves/01-test/");
     let forge = estate.forge();
-    let tree = forge.find_reference(&format!("refs/heads/{branch}")).unwrap().peel_to_tree().unwrap();
+    let tree = forge
+        .find_reference(&format!("refs/heads/{branch}"))
+        .unwrap()
+        .peel_to_tree()
+        .unwrap();
     let mut artifact = None;
     tree.walk(git2::TreeWalkMode::PreOrder, |at, entry| {
         let path = format!("{at}{}", entry.name().unwrap());
@@ -207,8 +269,17 @@ fn an_artifact_deleted_before_the_merge_is_never_released() {
     // The edited set of a first wave is what runs; it has its own digest, and it says so.
     run.did("edited by a person before the merge");
     let lines = estate.ledger(ROLLOUT);
-    let digest_of = |moved: &str| lines.iter().find(|l| l["data"]["moved"] == moved).map(|l| l["data"]["digest"].clone());
-    assert_ne!(digest_of("proposed"), digest_of("approved"), "the approval is of what was merged");
+    let digest_of = |moved: &str| {
+        lines
+            .iter()
+            .find(|l| l["data"]["moved"] == moved)
+            .map(|l| l["data"]["digest"].clone())
+    };
+    assert_ne!(
+        digest_of("proposed"),
+        digest_of("approved"),
+        "the approval is of what was merged"
+    );
 }
 
 #[test]
@@ -220,7 +291,11 @@ fn a_batch_that_others_finished_holds_nobody_up() {
     patched(&estate, &["s1"], "2026-11-22T02:30:00Z");
     estate.at("2026-11-22T02:35:00Z").does(&["resume", ROLLOUT]).exits(0);
     estate.merge("resume");
-    estate.reconcile().did("resumed").did("1 passed").did("released wave staging batch 02");
+    estate
+        .reconcile()
+        .did("resumed")
+        .did("1 passed")
+        .did("released wave staging batch 02");
 }
 
 #[test]
@@ -243,20 +318,41 @@ fn a_halted_last_wave_leaves_what_passed_alone() {
     estate.merge("critical");
     estate.reconcile().did("released wave critical batch 01");
     patched(&estate, &["p1"], "2026-11-22T02:30:00Z");
-    estate.at("2026-11-22T02:35:00Z").reconcile().did("released wave critical batch 02");
+    estate
+        .at("2026-11-22T02:35:00Z")
+        .reconcile()
+        .did("released wave critical batch 02");
     // p2 is patched, p3 is not, and the opening ends.
     patched(&estate, &["p2"], "2026-11-22T04:10:00Z");
     let run = estate.at("2026-11-22T04:15:00Z").reconcile();
-    run.did("1 passed, 1 failed").did("wave critical halted").did("p3: failed");
+    run.did("1 passed, 1 failed")
+        .did("wave critical halted")
+        .did("p3: failed");
     estate.does(&["resume", ROLLOUT]).exits(0);
     estate.merge("resume");
-    estate.reconcile().did("resumed").waits_for("wave critical batch 02 waits for nights at 2026-11-22T22:00:00Z");
+    estate
+        .reconcile()
+        .did("resumed")
+        .waits_for("wave critical batch 02 waits for nights at 2026-11-22T22:00:00Z");
     estate.world().observe("2026-11-22T22:00:00Z");
-    estate.at("2026-11-22T22:05:00Z").reconcile().did("released wave critical batch 02");
-    let permit = estate.run(&["permit", ROLLOUT, "critical", "02", "--format", "json"]).exits(0).json();
-    assert_eq!(permit["permit"]["assets"], serde_json::json!(["p3"]), "what has passed is not touched again");
+    estate
+        .at("2026-11-22T22:05:00Z")
+        .reconcile()
+        .did("released wave critical batch 02");
+    let permit = estate
+        .run(&["permit", ROLLOUT, "critical", "02", "--format", "json"])
+        .exits(0)
+        .json();
+    assert_eq!(
+        permit["permit"]["assets"],
+        serde_json::json!(["p3"]),
+        "what has passed is not touched again"
+    );
     estate.run(&["permit", ROLLOUT, "critical", "02", "p2"]).exits(1);
     patched(&estate, &["p3"], "2026-11-22T22:30:00Z");
-    estate.at("2026-11-22T22:35:00Z").reconcile().did("wave critical verified");
+    estate
+        .at("2026-11-22T22:35:00Z")
+        .reconcile()
+        .did("wave critical verified");
     estate.audited();
 }

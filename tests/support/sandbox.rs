@@ -91,7 +91,11 @@ impl Saved {
         for (path, bytes) in &self.files {
             std::fs::write(folder.path().join(path), bytes).unwrap();
         }
-        Sandbox { folder, now: self.now.clone(), transcript: self.transcript.clone() }
+        Sandbox {
+            folder,
+            now: self.now.clone(),
+            transcript: self.transcript.clone(),
+        }
     }
 }
 
@@ -125,28 +129,40 @@ impl Run {
     /// One of the things done contains `text`.
     #[track_caller]
     pub fn did(&self, text: &str) -> &Self {
-        assert!(self.done.iter().any(|l| l.contains(text)), "nothing done says `{text}`: {self:#?}");
+        assert!(
+            self.done.iter().any(|l| l.contains(text)),
+            "nothing done says `{text}`: {self:#?}"
+        );
         self
     }
 
     /// None of the things done contains `text`.
     #[track_caller]
     pub fn did_not(&self, text: &str) -> &Self {
-        assert!(!self.done.iter().any(|l| l.contains(text)), "`{text}` was done: {self:#?}");
+        assert!(
+            !self.done.iter().any(|l| l.contains(text)),
+            "`{text}` was done: {self:#?}"
+        );
         self
     }
 
     /// One of the reasons to wait contains `text`.
     #[track_caller]
     pub fn waits_for(&self, text: &str) -> &Self {
-        assert!(self.waits.iter().any(|l| l.contains(text)), "nothing waits for `{text}`: {self:#?}");
+        assert!(
+            self.waits.iter().any(|l| l.contains(text)),
+            "nothing waits for `{text}`: {self:#?}"
+        );
         self
     }
 
     /// Nothing was done and nothing written.
     #[track_caller]
     pub fn quiet(&self) -> &Self {
-        assert!(self.done.is_empty() && self.writes == 0, "there was something to do: {self:#?}");
+        assert!(
+            self.done.is_empty() && self.writes == 0,
+            "there was something to do: {self:#?}"
+        );
         self
     }
 }
@@ -154,7 +170,10 @@ impl Run {
 impl Sandbox {
     /// The small estate of the scenarios: tests, staging and production of seven machines with one open advisory.
     pub fn estate() -> Self {
-        Self::copy_of(&home().join("tests/scenarios/estate"), &["patchwave.yaml", "policies", "fleets"])
+        Self::copy_of(
+            &home().join("tests/scenarios/estate"),
+            &["patchwave.yaml", "policies", "fleets"],
+        )
     }
 
     /// The example that ships with patchwave.
@@ -173,7 +192,11 @@ impl Sandbox {
 
     /// Keeps everything as it is now.
     pub fn save(&self) -> Saved {
-        let mut saved = Saved { now: self.now.clone(), transcript: self.transcript.clone(), ..Saved::default() };
+        let mut saved = Saved {
+            now: self.now.clone(),
+            transcript: self.transcript.clone(),
+            ..Saved::default()
+        };
         gather(self.path(), Path::new(""), &mut saved);
         saved
     }
@@ -216,7 +239,8 @@ impl Sandbox {
     /// Runs a command that a person types, and keeps it in the transcript.
     pub fn does(&mut self, arguments: &[&str]) -> Said {
         let said = self.run(arguments);
-        self.transcript.push_str(&format!("{} $ patchwave {}\n", self.now, arguments.join(" ")));
+        self.transcript
+            .push_str(&format!("{} $ patchwave {}\n", self.now, arguments.join(" ")));
         for line in said.out.lines() {
             self.transcript.push_str(&format!("  {line}\n"));
         }
@@ -237,15 +261,27 @@ impl Sandbox {
     pub fn reconcile_exits(&mut self, code: i32) -> Run {
         let said = self.run(&["reconcile", "--once", "--format", "json"]).exits(code);
         let value = said.json();
-        let lines = |v: &Value| v.as_array().unwrap().iter().map(|l| l.as_str().unwrap().to_owned()).collect();
+        let lines = |v: &Value| {
+            v.as_array()
+                .unwrap()
+                .iter()
+                .map(|l| l.as_str().unwrap().to_owned())
+                .collect()
+        };
         let waits: Vec<String> = value["waits"]
             .as_array()
             .unwrap()
             .iter()
             .map(|w| format!("{}: {}", w["subject"].as_str().unwrap(), w["message"].as_str().unwrap()))
             .collect();
-        let run = Run { done: lines(&value["done"]), waits, writes: value["writes"].as_u64().unwrap(), err: said.err };
-        self.transcript.push_str(&format!("{} $ patchwave reconcile --once\n", self.now));
+        let run = Run {
+            done: lines(&value["done"]),
+            waits,
+            writes: value["writes"].as_u64().unwrap(),
+            err: said.err,
+        };
+        self.transcript
+            .push_str(&format!("{} $ patchwave reconcile --once\n", self.now));
         for line in &run.done {
             self.transcript.push_str(&format!("  did    {line}\n"));
         }
@@ -262,15 +298,25 @@ impl Sandbox {
 
     /// The pull requests.
     pub fn pull_requests(&self) -> Vec<Value> {
-        self.run(&["-q", "forge", "list", "--format", "json"]).exits(0).json().as_array().unwrap().clone()
+        self.run(&["-q", "forge", "list", "--format", "json"])
+            .exits(0)
+            .json()
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     /// The newest pull request of a wave (or of `resume`).
     #[track_caller]
     pub fn pull_request(&self, wave: &str) -> Value {
         let all = self.pull_requests();
-        let found = all.iter().rev().find(|p| p["branch"].as_str().unwrap().ends_with(&format!("/{wave}")));
-        found.cloned().unwrap_or_else(|| panic!("no pull request of {wave}: {all:#?}"))
+        let found = all
+            .iter()
+            .rev()
+            .find(|p| p["branch"].as_str().unwrap().ends_with(&format!("/{wave}")));
+        found
+            .cloned()
+            .unwrap_or_else(|| panic!("no pull request of {wave}: {all:#?}"))
     }
 
     /// Merges the newest pull request of a wave, with the approvals it needs.
@@ -283,7 +329,10 @@ impl Sandbox {
     /// The rollout there is; there must be one.
     #[track_caller]
     pub fn rollout(&self) -> String {
-        let branch = self.pull_requests().first().expect("a pull request")["branch"].as_str().unwrap().to_owned();
+        let branch = self.pull_requests().first().expect("a pull request")["branch"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         branch.split('/').nth(1).unwrap().to_owned()
     }
 
@@ -292,10 +341,16 @@ impl Sandbox {
     pub fn frozen(&self, rollout: &str) -> Value {
         let path = format!("rollouts/{rollout}/plan.json");
         let branches = self.pull_requests();
-        let proposed = branches.iter().rev().map(|p| format!("refs/heads/{}", p["branch"].as_str().unwrap()));
+        let proposed = branches
+            .iter()
+            .rev()
+            .map(|p| format!("refs/heads/{}", p["branch"].as_str().unwrap()));
         let mut places = vec!["refs/heads/main".to_owned()];
         places.extend(proposed);
-        let bytes = places.iter().find_map(|r| self.forge_file(r, &path)).expect("plan.json");
+        let bytes = places
+            .iter()
+            .find_map(|r| self.forge_file(r, &path))
+            .expect("plan.json");
         serde_json::from_slice(&bytes).unwrap()
     }
 
@@ -317,27 +372,56 @@ impl Sandbox {
     pub fn refs(&self) -> BTreeMap<String, String> {
         let forge = self.forge();
         let references = forge.references().unwrap().map(|r| r.unwrap());
-        references.map(|r| (r.name().unwrap().to_owned(), r.target().map_or_else(String::new, |t| t.to_string()))).collect()
+        references
+            .map(|r| {
+                (
+                    r.name().unwrap().to_owned(),
+                    r.target().map_or_else(String::new, |t| t.to_string()),
+                )
+            })
+            .collect()
     }
 
     /// The ledger lines of a file (without `.ndjson`).
     pub fn ledger(&self, file: &str) -> Vec<Value> {
-        let bytes = self.forge_file("refs/heads/patchwave/ledger", &format!("{file}.ndjson")).unwrap_or_default();
-        String::from_utf8(bytes).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+        let bytes = self
+            .forge_file("refs/heads/patchwave/ledger", &format!("{file}.ndjson"))
+            .unwrap_or_default();
+        String::from_utf8(bytes)
+            .unwrap()
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect()
     }
 
     /// The batches that were ever released, as `wave/batch`, in order.
     pub fn released(&self, rollout: &str) -> Vec<String> {
         let lines = self.ledger(rollout);
         let released = lines.iter().filter(|l| l["event"] == "released");
-        released.map(|l| format!("{}/{}", l["data"]["wave"].as_str().unwrap(), l["data"]["batch"].as_str().unwrap())).collect()
+        released
+            .map(|l| {
+                format!(
+                    "{}/{}",
+                    l["data"]["wave"].as_str().unwrap(),
+                    l["data"]["batch"].as_str().unwrap()
+                )
+            })
+            .collect()
     }
 
     /// The moves of the waves, as `wave:moved`, in order.
     pub fn moves(&self, rollout: &str) -> Vec<String> {
         let lines = self.ledger(rollout);
         let moved = lines.iter().filter(|l| l["event"] == "wave");
-        moved.map(|l| format!("{}:{}", l["data"]["wave"].as_str().unwrap(), l["data"]["moved"].as_str().unwrap())).collect()
+        moved
+            .map(|l| {
+                format!(
+                    "{}:{}",
+                    l["data"]["wave"].as_str().unwrap(),
+                    l["data"]["moved"].as_str().unwrap()
+                )
+            })
+            .collect()
     }
 
     /// The ledger and all that was merged can be believed.
@@ -359,7 +443,16 @@ impl Sandbox {
         }
         let tree = forge.find_tree(index.write_tree_to(&forge).unwrap()).unwrap();
         let person = Signature::new(by, &format!("{by}@example.invalid"), &Time::new(1_795_000_000, 0)).unwrap();
-        forge.commit(Some(&reference), &person, &person, "Change it by hand", &tree, &[&parent]).unwrap();
+        forge
+            .commit(
+                Some(&reference),
+                &person,
+                &person,
+                "Change it by hand",
+                &tree,
+                &[&parent],
+            )
+            .unwrap();
     }
 
     /// Replaces text in a file of the work tree and commits it.
@@ -384,14 +477,22 @@ impl Sandbox {
     pub fn commit(&self, message: &str) {
         let repository = Repository::init(self.path()).unwrap();
         let mut index = repository.index().unwrap();
-        index.add_all(["patchwave.yaml", "policies", "fleets", "templates"], IndexAddOption::DEFAULT, None).unwrap();
+        index
+            .add_all(
+                ["patchwave.yaml", "policies", "fleets", "templates"],
+                IndexAddOption::DEFAULT,
+                None,
+            )
+            .unwrap();
         index.update_all(["*"], None).unwrap();
         let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
         index.write().unwrap();
         let user = Signature::new("user", "user@example.invalid", &Time::new(1_794_000_000, 0)).unwrap();
         let parent = repository.head().ok().and_then(|h| h.peel_to_commit().ok());
         let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
-        repository.commit(Some("HEAD"), &user, &user, message, &tree, &parents).unwrap();
+        repository
+            .commit(Some("HEAD"), &user, &user, message, &tree, &parents)
+            .unwrap();
     }
 }
 

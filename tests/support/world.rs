@@ -17,13 +17,17 @@ pub struct World {
 impl World {
     /// The machines whose observations lie in `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self {
+            folder: folder.to_owned(),
+        }
     }
 
     /// Changes the observation of every asset; `None` = the asset stays as it was last seen.
     fn change(&self, mut f: impl FnMut(&str, &mut Value)) {
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&self.folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         files.sort();
         for file in files {
             let text = std::fs::read_to_string(&file).unwrap();
@@ -61,7 +65,11 @@ impl World {
                 return;
             }
             for target in targets.get(name).into_iter().flatten() {
-                set_version(asset, target["name"].as_str().unwrap(), target["version"].as_str().unwrap());
+                set_version(
+                    asset,
+                    target["name"].as_str().unwrap(),
+                    target["version"].as_str().unwrap(),
+                );
             }
         });
     }
@@ -105,7 +113,10 @@ pub fn targets_of(plan: &Value) -> BTreeMap<String, Vec<Value>> {
             for asset in batch["assets"].as_array().unwrap() {
                 for index in asset["targets"].as_array().unwrap() {
                     let target = plan["patchset"]["targets"][index.as_u64().unwrap() as usize].clone();
-                    found.entry(asset["name"].as_str().unwrap().to_owned()).or_default().push(target);
+                    found
+                        .entry(asset["name"].as_str().unwrap().to_owned())
+                        .or_default()
+                        .push(target);
                 }
             }
         }
@@ -116,8 +127,19 @@ pub fn targets_of(plan: &Value) -> BTreeMap<String, Vec<Value>> {
 /// The assets of one batch of a frozen `plan.json`.
 pub fn batch_assets(plan: &Value, wave: &str, batch: &str) -> Vec<String> {
     let waves = plan["waves"].as_array().unwrap();
-    let wave = waves.iter().find(|w| w["name"] == wave).unwrap_or_else(|| panic!("no wave {wave}"));
+    let wave = waves
+        .iter()
+        .find(|w| w["name"] == wave)
+        .unwrap_or_else(|| panic!("no wave {wave}"));
     let batches = wave["batches"].as_array().unwrap();
-    let batch = batches.iter().find(|b| b["id"] == batch).unwrap_or_else(|| panic!("no batch {batch}"));
-    batch["assets"].as_array().unwrap().iter().map(|a| a["name"].as_str().unwrap().to_owned()).collect()
+    let batch = batches
+        .iter()
+        .find(|b| b["id"] == batch)
+        .unwrap_or_else(|| panic!("no batch {batch}"));
+    batch["assets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["name"].as_str().unwrap().to_owned())
+        .collect()
 }

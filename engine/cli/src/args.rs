@@ -490,7 +490,9 @@ fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
     pairs
         .map(|pair| match pair.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
-            _ => Err(format!("`{pair}` is not KEY=VALUE; write for example env=prod,tier=web")),
+            _ => Err(format!(
+                "`{pair}` is not KEY=VALUE; write for example env=prod,tier=web"
+            )),
         })
         .collect()
 }

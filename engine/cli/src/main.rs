@@ -26,11 +26,18 @@ fn main() -> ExitCode {
         Err(error) => {
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+            return if asked {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(USAGE)
+            };
         }
     };
     start_logging(&cli);
-    let output = Output { quiet: cli.global.quiet, colour: colour(cli.global.color) };
+    let output = Output {
+        quiet: cli.global.quiet,
+        colour: colour(cli.global.color),
+    };
     match commands::run(&cli, &output) {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -56,7 +63,9 @@ fn start_logging(cli: &Cli) {
         _ => "debug",
     };
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("patchwave={level},patchwave_runner={level},patchwave_adapters={level}")))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(format!(
+            "patchwave={level},patchwave_runner={level},patchwave_adapters={level}"
+        )))
         .with_writer(std::io::stderr)
         .with_target(false);
     match cli.global.log_format {

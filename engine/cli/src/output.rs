@@ -28,7 +28,11 @@ impl Output {
     /// A line of result text.
     pub fn text(&self, text: &str) -> Result<(), Failure> {
         self.result(text.as_bytes())?;
-        if text.is_empty() || text.ends_with('\n') { Ok(()) } else { self.result(b"\n") }
+        if text.is_empty() || text.ends_with('\n') {
+            Ok(())
+        } else {
+            self.result(b"\n")
+        }
     }
 
     /// A JSON document as a result.
@@ -52,7 +56,11 @@ impl Output {
 
     /// A failure, to standard error.
     pub fn failure(&self, failure: &Failure) {
-        let (on, off) = if self.colour { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+        let (on, off) = if self.colour {
+            ("\u{1b}[1;31m", "\u{1b}[0m")
+        } else {
+            ("", "")
+        };
         let _ = writeln!(io::stderr(), "{on}error{off}: {}", failure.message);
         if let Some(help) = &failure.help {
             let _ = writeln!(io::stderr(), "  help: {help}");

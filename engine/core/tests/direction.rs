@@ -12,8 +12,21 @@ use std::path::{Path, PathBuf};
 
 /// Foundations, in order; then stages, in order. A module may use what stands before it, and itself.
 const ORDER: [&str; 15] = [
-    "canonical", "source", "diag", "time", "name", "version", // foundations
-    "load", "observe", "history", "assess", "plan", "render", "propose", "verify", "decide",
+    "canonical",
+    "source",
+    "diag",
+    "time",
+    "name",
+    "version", // foundations
+    "load",
+    "observe",
+    "history",
+    "assess",
+    "plan",
+    "render",
+    "propose",
+    "verify",
+    "decide",
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -34,7 +47,9 @@ fn used(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]").next().unwrap();
     let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
     let names = lines.flat_map(|l| l.match_indices("crate::").map(move |(at, _)| &l[at + 7..]));
-    names.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
+    names
+        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+        .collect()
 }
 
 #[test]
@@ -44,7 +59,14 @@ fn a_stage_uses_only_what_stands_before_it() {
     let mut faults = Vec::new();
     for file in rust_files(&root) {
         let relative = file.strip_prefix(&root).unwrap();
-        let module = relative.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        let module = relative
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs");
         if module == "lib" || relative.to_str().unwrap().contains("test") {
             continue;
         }
@@ -66,21 +88,45 @@ fn a_stage_uses_only_what_stands_before_it() {
 fn every_module_has_its_place_in_the_map() {
     let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     for module in ORDER {
-        assert!(map.contains(&format!("pub mod {module};")), "lib.rs declares no {module}");
-        assert!(map.contains(&format!("[`{module}`]")), "the map in lib.rs says nothing of {module}");
+        assert!(
+            map.contains(&format!("pub mod {module};")),
+            "lib.rs declares no {module}"
+        );
+        assert!(
+            map.contains(&format!("[`{module}`]")),
+            "the map in lib.rs says nothing of {module}"
+        );
     }
 }
 
 #[test]
 fn core_knows_no_runtime_no_http_and_no_git() {
     let output = std::process::Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "-p", "patchwave-core", "-e", "normal", "--prefix", "none"])
+        .args([
+            "tree",
+            "--offline",
+            "-p",
+            "patchwave-core",
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+        ])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let tree = String::from_utf8(output.stdout).unwrap();
     assert!(tree.lines().count() > 20, "cargo tree said nothing");
-    for banned in ["tokio", "hyper", "reqwest", "octocrab", "git2", "libgit2-sys", "ureq", "async-std"] {
+    for banned in [
+        "tokio",
+        "hyper",
+        "reqwest",
+        "octocrab",
+        "git2",
+        "libgit2-sys",
+        "ureq",
+        "async-std",
+    ] {
         let named = tree.lines().any(|l| l.split(' ').next() == Some(banned));
         assert!(!named, "patchwave-core depends on {banned}");
     }

@@ -20,9 +20,14 @@ fn taken(plan: &Plan) -> Vec<String> {
         .flat_map(|r| {
             let assets = r.waves.iter().flat_map(|w| &w.batches).flat_map(|b| &b.assets);
             assets.flat_map(|a| {
-                a.targets
-                    .iter()
-                    .map(|t| format!("{} {} {}", a.name, r.targets[*t].name, r.targets[*t].version))
+                a.targets.iter().map(|t| {
+                    format!(
+                        "{} {} {}",
+                        a.name,
+                        r.targets.get(*t).unwrap().name,
+                        r.targets.get(*t).unwrap().version
+                    )
+                })
             })
         })
         .collect();
@@ -140,12 +145,7 @@ fn a_package_nobody_can_judge_is_left() {
     let label = |o: &mut Observation| {
         for asset in &mut o.assets {
             let set = asset.facts.packages.unwrap();
-            let packages: Vec<Package> = o
-                .tables
-                .set(set)
-                .iter()
-                .map(|id| o.tables.package(*id))
-                .collect();
+            let packages: Vec<Package> = o.tables.set(set).iter().map(|id| o.tables.package(*id)).collect();
             let module = o.tables.intern("nodejs:18");
             let ids = packages
                 .into_iter()

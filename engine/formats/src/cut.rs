@@ -174,8 +174,7 @@ impl<'a> Cutter<'a> {
         }
         while !rest.is_empty() {
             let tail = rest.get(CHUNK_BYTES..).unwrap_or_default();
-            let end = memchr::memchr(b'\n', tail)
-                .map_or(rest.len(), |at| CHUNK_BYTES + at + 1);
+            let end = memchr::memchr(b'\n', tail).map_or(rest.len(), |at| CHUNK_BYTES + at + 1);
             let (chunk, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             let newlines = memchr::memchr_iter(b'\n', chunk).count();
             self.push(&file, Shape::Lines(chunk.into(), line));

@@ -218,11 +218,7 @@ mod tests {
         for (name, bytes) in [("a.ndjson", text.as_bytes()), ("a.ndjson.zst", packed.as_slice())] {
             let out = echo(&[(name, bytes)]);
             assert_eq!(out.len(), 5000, "{name}");
-            assert!(
-                out[4999].starts_with(&format!("{name}:5000 \"xx")),
-                "{}",
-                out[4999]
-            );
+            assert!(out[4999].starts_with(&format!("{name}:5000 \"xx")), "{}", out[4999]);
         }
     }
 }

@@ -11,8 +11,8 @@ use patchwave_core::observe::Observation;
 use patchwave_core::plan::{BatchTimes, Rollout, Wave, openings_of};
 use patchwave_core::propose::{ForgeView, PullRequestState, WaveFiles};
 use patchwave_core::render::wire::{BatchOpening, BatchOpenings, FrozenRollout, read_plan_json};
-use patchwave_core::time::Opening;
 use patchwave_core::render::{Bundle, Packs, RenderInput, openings_until, render, wave_digest};
+use patchwave_core::time::Opening;
 
 use crate::RunError;
 use crate::repository::Repository;
@@ -38,13 +38,21 @@ pub fn artifacts(repository: &Repository) -> Result<Artifacts, RunError> {
         let found = read_source(&repository.root, folder, &[".yaml", ".yml", ".hbs"], TEMPLATE_BYTES_MAX)
             .map_err(|e| RunError::new(e.to_string(), "templates must be small readable text files"))?;
         for file in found.files {
-            let path = file.path.strip_prefix(folder.as_str()).unwrap_or(&file.path).trim_start_matches('/').to_owned();
+            let path = file
+                .path
+                .strip_prefix(folder.as_str())
+                .unwrap_or(&file.path)
+                .trim_start_matches('/')
+                .to_owned();
             own.insert(path, String::from_utf8_lossy(&file.bytes).into_owned());
         }
     }
     let packs = Packs::read(&own).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        RunError::new(format!("render targets cannot be used:\n  {}", lines.join("\n  ")), "correct the files named")
+        RunError::new(
+            format!("render targets cannot be used:\n  {}", lines.join("\n  ")),
+            "correct the files named",
+        )
     })?;
     Ok(Artifacts { packs })
 }
@@ -54,12 +62,7 @@ impl Artifacts {
     ///
     /// # Errors
     /// Every value that cannot be rendered, with where it came from.
-    pub fn wave_files(
-        &self,
-        world: &Scene<'_>,
-        rollout: &Rollout,
-        wave: &Wave,
-    ) -> Result<WaveFiles, Vec<String>> {
+    pub fn wave_files(&self, world: &Scene<'_>, rollout: &Rollout, wave: &Wave) -> Result<WaveFiles, Vec<String>> {
         let names = [Arc::clone(&wave.name)];
         let bundle = self.bundle(world, rollout, &names)?;
         let digest = bundle.digests.get(wave.name.as_ref()).cloned().unwrap_or_default();
@@ -72,7 +75,12 @@ impl Artifacts {
             .filter(|(path, _)| path.starts_with(&format!("{prefix}waves/")))
             .map(|(path, bytes)| (path.clone(), bytes.clone()))
             .collect();
-        files.extend(bundle.files.into_iter().map(|(path, bytes)| (format!("{prefix}{path}"), bytes)));
+        files.extend(
+            bundle
+                .files
+                .into_iter()
+                .map(|(path, bytes)| (format!("{prefix}{path}"), bytes)),
+        );
         Ok(WaveFiles { files, digest })
     }
 
@@ -80,11 +88,19 @@ impl Artifacts {
     ///
     /// # Errors
     /// As [`Artifacts::wave_files`].
-    pub fn rollout_files(&self, world: &Scene<'_>, rollout: &Rollout) -> Result<BTreeMap<String, Vec<u8>>, Vec<String>> {
+    pub fn rollout_files(
+        &self,
+        world: &Scene<'_>,
+        rollout: &Rollout,
+    ) -> Result<BTreeMap<String, Vec<u8>>, Vec<String>> {
         let names: Vec<Arc<str>> = rollout.waves.iter().map(|w| Arc::clone(&w.name)).collect();
         let prefix = world.folder(&rollout.name);
         let bundle = self.bundle(world, rollout, &names)?;
-        Ok(bundle.files.into_iter().map(|(path, bytes)| (format!("{prefix}{path}"), bytes)).collect())
+        Ok(bundle
+            .files
+            .into_iter()
+            .map(|(path, bytes)| (format!("{prefix}{path}"), bytes))
+            .collect())
     }
 
     fn bundle(&self, world: &Scene<'_>, rollout: &Rollout, waves: &[Arc<str>]) -> Result<Bundle, Vec<String>> {
@@ -97,12 +113,29 @@ impl Artifacts {
             .collect();
         let frozen = world.frozen(&rollout.name);
         let until = |wave: &str| {
-            let held = frozen.as_ref().and_then(|f| f.waves.iter().find(|w| w.name == wave)).map(|w| w.deadline);
-            let planned = rollout.waves.iter().find(|w| w.name.as_ref() == wave).and_then(|w| w.deadline);
+            let held = frozen
+                .as_ref()
+                .and_then(|f| f.waves.iter().find(|w| w.name == wave))
+                .map(|w| w.deadline);
+            let planned = rollout
+                .waves
+                .iter()
+                .find(|w| w.name.as_ref() == wave)
+                .and_then(|w| w.deadline);
             openings_until(rollout.cut, held.unwrap_or(planned))
         };
-        let times = openings_of(world.catalog, world.observation, world.assessment, rollout, waves, until);
-        let openings = times.into_iter().map(|(key, times)| (key, batch_openings(times))).collect();
+        let times = openings_of(
+            world.catalog,
+            world.observation,
+            world.assessment,
+            rollout,
+            waves,
+            until,
+        );
+        let openings = times
+            .into_iter()
+            .map(|(key, times)| (key, batch_openings(times)))
+            .collect();
         let input = RenderInput {
             rollout,
             waves,
@@ -126,7 +159,10 @@ fn batch_openings(times: BatchTimes) -> BatchOpenings {
         openings: times
             .openings
             .into_iter()
-            .map(|opening| BatchOpening { start_before: late(&opening), opening })
+            .map(|opening| BatchOpening {
+                start_before: late(&opening),
+                opening,
+            })
             .collect(),
     }
 }
@@ -153,7 +189,11 @@ impl Scene<'_> {
     /// `plan.json` as merged or, before any merge, as proposed.
     fn frozen(&self, rollout: &str) -> Option<FrozenRollout> {
         let path = format!("{}plan.json", self.folder(rollout));
-        let unmerged = self.view.pull_requests.iter().filter(|p| p.state != PullRequestState::Merged);
+        let unmerged = self
+            .view
+            .pull_requests
+            .iter()
+            .filter(|p| p.state != PullRequestState::Merged);
         let own = unmerged.filter(|p| branch_rollout(&p.branch) == Some(rollout));
         let proposed = own.max_by_key(|p| p.number).and_then(|p| p.files.get(&path));
         let bytes = self.view.merged_files.get(&path).or(proposed)?;

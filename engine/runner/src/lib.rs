@@ -32,12 +32,18 @@ pub struct RunError {
 impl RunError {
     /// An error with advice.
     pub fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { what: what.into(), help: help.into() }
+        Self {
+            what: what.into(),
+            help: help.into(),
+        }
     }
 }
 
 impl From<patchwave_adapters::forge::ForgeError> for RunError {
     fn from(error: patchwave_adapters::forge::ForgeError) -> Self {
-        Self { what: error.what, help: error.help }
+        Self {
+            what: error.what,
+            help: error.help,
+        }
     }
 }

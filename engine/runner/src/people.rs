@@ -15,20 +15,38 @@ use crate::reconcile::record;
 use crate::survey::Survey;
 
 fn open<'a>(survey: &'a Survey, rollout: &str) -> Result<&'a OpenRollout, RunError> {
-    survey.history.open.iter().find(|r| r.name.as_ref() == rollout).ok_or_else(|| {
-        let names: Vec<&str> = survey.history.open.iter().map(|r| r.name.as_ref()).collect();
-        let help = if names.is_empty() { "no rollout is open".into() } else { format!("open: {}", names.join(", ")) };
-        RunError::new(format!("there is no open rollout `{rollout}`"), help)
-    })
+    survey
+        .history
+        .open
+        .iter()
+        .find(|r| r.name.as_ref() == rollout)
+        .ok_or_else(|| {
+            let names: Vec<&str> = survey.history.open.iter().map(|r| r.name.as_ref()).collect();
+            let help = if names.is_empty() {
+                "no rollout is open".into()
+            } else {
+                format!("open: {}", names.join(", "))
+            };
+            RunError::new(format!("there is no open rollout `{rollout}`"), help)
+        })
 }
 
 /// Stops a rollout before its next asset. Needs no review.
 ///
 /// # Errors
 /// [`RunError`] if there is no such open rollout, or the ledger cannot be written.
-pub fn halt(survey: &Survey, forge: &dyn Forge, rollout: &str, reason: &str, by: &str, now: Timestamp) -> Result<(), RunError> {
+pub fn halt(
+    survey: &Survey,
+    forge: &dyn Forge,
+    rollout: &str,
+    reason: &str,
+    by: &str,
+    now: Timestamp,
+) -> Result<(), RunError> {
     let rollout = open(survey, rollout)?;
-    let event = Event::Halt { reason: reason.to_owned() };
+    let event = Event::Halt {
+        reason: reason.to_owned(),
+    };
     record(forge, &survey.view, &[(ledger_file(&rollout.name), event)], by, now)
 }
 
@@ -45,17 +63,33 @@ pub fn resume(
 ) -> Result<Option<u64>, RunError> {
     let rollout = open(survey, rollout)?;
     let stopped = rollout.halted.is_some()
-        || rollout.waves.iter().any(|w| matches!(w.state, WaveState::Halted | WaveState::Failed));
-    let stop = survey.view.ledger.get(&ledger_file(&rollout.name)).and_then(|bytes| last_stop(bytes));
+        || rollout
+            .waves
+            .iter()
+            .any(|w| matches!(w.state, WaveState::Halted | WaveState::Failed));
+    let stop = survey
+        .view
+        .ledger
+        .get(&ledger_file(&rollout.name))
+        .and_then(|bytes| last_stop(bytes));
     let Some(stop) = stop.filter(|_| stopped) else {
-        return Err(RunError::new(format!("rollout {} is not halted", rollout.name), "there is nothing to resume"));
+        return Err(RunError::new(
+            format!("rollout {} is not halted", rollout.name),
+            "there is nothing to resume",
+        ));
     };
     let branch = branch_of(&rollout.name, RESUME);
     let short = stop.get(..12).unwrap_or(&stop).to_owned();
     let path = format!("{rollouts_folder}/{}/resume-{short}.yaml", rollout.name);
-    let why = rollout.halted.as_ref().map_or_else(String::new, |h| format!("{} by {} at {}", h.reason, h.by, h.at));
+    let why = rollout
+        .halted
+        .as_ref()
+        .map_or_else(String::new, |h| format!("{} by {} at {}", h.reason, h.by, h.at));
     let text = format!("formatVersion: \"1.0\"\nrollout: {}\nanswers: {stop}\n", rollout.name);
-    let message = format!("{}: resume\n\nPatchwave-Rollout: {}\nPatchwave-Stop: {stop}\n", rollout.name, rollout.name);
+    let message = format!(
+        "{}: resume\n\nPatchwave-Rollout: {}\nPatchwave-Stop: {stop}\n",
+        rollout.name, rollout.name
+    );
     let put = ForgeOp::PutBranch {
         branch: branch.clone(),
         files: BTreeMap::from([(path, text.into_bytes())]),
@@ -179,7 +213,11 @@ pub fn waive(
             "`patchwave status` lists who is in which batch",
         ));
     }
-    let event =
-        Event::Waived { wave: wave.into(), asset: asset.into(), reason: reason.to_owned(), until };
+    let event = Event::Waived {
+        wave: wave.into(),
+        asset: asset.into(),
+        reason: reason.to_owned(),
+        until,
+    };
     record(forge, &survey.view, &[(ledger_file(rollout), event)], by, now)
 }

@@ -61,18 +61,37 @@ pub fn reconcile(
     for _ in 0..STEPS_MAX {
         let survey = survey(repository, observed, Some(forge), looked.take(), now)?;
         let allowed = |action: &Action| within(extent, action);
-        let Decision { actions: wanted, remarks } =
-            survey.decide(repository, observed, now, |world, now| decide_within(world, now, &allowed))?;
+        let Decision {
+            actions: wanted,
+            remarks,
+        } = survey.decide(repository, observed, now, |world, now| {
+            decide_within(world, now, &allowed)
+        })?;
         if wanted.is_empty() || extent == Extent::Nothing {
-            return Ok(Run { survey, done, remarks, wanted, writes: forge.writes() });
+            return Ok(Run {
+                survey,
+                done,
+                remarks,
+                wanted,
+                writes: forge.writes(),
+            });
         }
         let outcome = execute(forge, &survey.view, &wanted, now)?;
         if outcome.lines.is_empty() {
             // Nothing was written, and nothing changes by looking again at the same world: say so and stop.
             let mut remarks = remarks;
-            remarks.extend(outcome.refused.iter().map(|what| Remark { subject: "forge".into(), message: what.clone() }));
+            remarks.extend(outcome.refused.iter().map(|what| Remark {
+                subject: "forge".into(),
+                message: what.clone(),
+            }));
             if refused_before.as_ref() == Some(&outcome.refused) || outcome.refused.is_empty() {
-                return Ok(Run { survey, done, remarks, wanted: Vec::new(), writes: forge.writes() });
+                return Ok(Run {
+                    survey,
+                    done,
+                    remarks,
+                    wanted: Vec::new(),
+                    writes: forge.writes(),
+                });
             }
             refused_before = Some(outcome.refused);
         }
@@ -111,15 +130,22 @@ struct Outcome {
 }
 
 fn execute(forge: &dyn Forge, view: &ForgeView, actions: &[Action], now: Timestamp) -> Result<Outcome, RunError> {
-    let mut outcome = Outcome { lines: Vec::new(), refused: Vec::new() };
+    let mut outcome = Outcome {
+        lines: Vec::new(),
+        refused: Vec::new(),
+    };
     for action in actions {
         match action {
             Action::Record(events) => {
                 record(forge, view, events, ENGINE, now)?;
-                outcome.lines.extend(events.iter().filter_map(|(file, event)| recorded_line(file, event)));
+                outcome
+                    .lines
+                    .extend(events.iter().filter_map(|(file, event)| recorded_line(file, event)));
                 // Later actions were decided on the ledger as it was: look again.
                 if outcome.lines.is_empty() {
-                    outcome.lines.push("recorded what was seen for the first time".to_owned());
+                    outcome
+                        .lines
+                        .push("recorded what was seen for the first time".to_owned());
                 }
                 break;
             }
@@ -146,7 +172,9 @@ pub fn record(
 ) -> Result<(), RunError> {
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for (file, event) in events {
-        let content = files.entry(file.clone()).or_insert_with(|| view.ledger.get(file).cloned().unwrap_or_default());
+        let content = files
+            .entry(file.clone())
+            .or_insert_with(|| view.ledger.get(file).cloned().unwrap_or_default());
         let (name, data) = event.to_parts();
         let line = append(content, now, actor, &name, data)
             .map_err(|e| RunError::new(format!("ledger {file}: {e}"), "run `patchwave audit verify`"))?;
@@ -168,16 +196,33 @@ pub fn record(
 fn recorded_line(file: &str, event: &Event) -> Option<String> {
     let rollout = file.trim_end_matches(".ndjson");
     match event {
-        Event::Wave { wave, moved, reason, .. } => {
-            let word = serde_json::to_value(moved).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        Event::Wave {
+            wave, moved, reason, ..
+        } => {
+            let word = serde_json::to_value(moved)
+                .ok()
+                .and_then(|v| v.as_str().map(str::to_owned))
+                .unwrap_or_default();
             let why = reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
             Some(format!("{rollout}: wave {wave} {word}{why}"))
         }
-        Event::Released { wave, batch, opening_end, .. } => {
+        Event::Released {
+            wave,
+            batch,
+            opening_end,
+            ..
+        } => {
             let until = opening_end.map(|e| format!(" until {e}")).unwrap_or_default();
             Some(format!("{rollout}: released wave {wave} batch {batch}{until}"))
         }
-        Event::Checked { wave, batch, passed, failed, not_attempted, .. } => Some(format!(
+        Event::Checked {
+            wave,
+            batch,
+            passed,
+            failed,
+            not_attempted,
+            ..
+        } => Some(format!(
             "{rollout}: wave {wave} batch {batch}: {} passed, {} failed, {} not attempted",
             passed.len(),
             failed.len(),
@@ -185,7 +230,11 @@ fn recorded_line(file: &str, event: &Event) -> Option<String> {
         )),
         Event::Resume { .. } => Some(format!("{rollout}: resumed")),
         Event::Cut { policy, instant } => Some(format!("{policy}: the cut of {instant} is done")),
-        Event::Seen { advisories, assets, exploited } => Some(format!(
+        Event::Seen {
+            advisories,
+            assets,
+            exploited,
+        } => Some(format!(
             "seen for the first time: {} assets, {} advisories, {} exploited vulnerabilities",
             assets.len(),
             advisories.len(),

@@ -40,16 +40,26 @@ pub fn open(root: &Path, now: Timestamp) -> Repository {
     }
     for fault in files.faults {
         let what = fault.what.strip_prefix("it ").unwrap_or(&fault.what);
-        set.files.push(SourceFile::unreadable(fault.path, format!("{what}; {}", fault.help)));
+        set.files
+            .push(SourceFile::unreadable(fault.path, format!("{what}; {}", fault.help)));
     }
     for path in missing {
         let fault = "does not exist; make the folder, or correct `spec.paths` in patchwave.yaml";
         set.files.push(SourceFile::unreadable(path, fault));
     }
     let template_files = templates.resources.into_iter().map(|f| f.path).chain(templates.others);
-    set.present = files.others.into_iter().chain(template_files).collect::<BTreeSet<String>>();
+    set.present = files
+        .others
+        .into_iter()
+        .chain(template_files)
+        .collect::<BTreeSet<String>>();
     let (catalog, diagnostics) = load(&set, now);
-    Repository { root: root.to_owned(), set, catalog, diagnostics }
+    Repository {
+        root: root.to_owned(),
+        set,
+        catalog,
+        diagnostics,
+    }
 }
 
 /// Whether a path is one below the root. Any other is a problem of the Project, and is not read.
@@ -62,13 +72,25 @@ fn is_inside(path: &str) -> bool {
 fn missing_roots(root: &Path, paths: &Paths) -> Vec<String> {
     let default = Paths::default();
     let roots = [(&paths.policies, &default.policies), (&paths.fleets, &default.fleets)];
-    let named = roots.into_iter().filter(|(path, default)| path != default).map(|(path, _)| path);
-    named.filter(|path| is_inside(path) && !root.join(path).exists()).cloned().collect()
+    let named = roots
+        .into_iter()
+        .filter(|(path, default)| path != default)
+        .map(|(path, _)| path);
+    named
+        .filter(|path| is_inside(path) && !root.join(path).exists())
+        .cloned()
+        .collect()
 }
 
 /// The folders the Project names; the defaults when it cannot be read (its problems are reported by the full load).
 fn project_paths(files: Vec<FileText>, now: Timestamp) -> Paths {
-    let files = files.into_iter().map(|f| SourceFile::from_bytes(f.path, f.bytes)).collect();
-    let set = SourceSet { files, ..SourceSet::default() };
+    let files = files
+        .into_iter()
+        .map(|f| SourceFile::from_bytes(f.path, f.bytes))
+        .collect();
+    let set = SourceSet {
+        files,
+        ..SourceSet::default()
+    };
     load(&set, now).0.project.paths
 }

@@ -24,7 +24,10 @@ pub struct Observed {
 impl Observed {
     /// Sources that could not be read, with the reason.
     pub fn failures(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.observation.sources.iter().filter_map(|s| s.failure.as_deref().map(|f| (s.name.as_ref(), f)))
+        self.observation
+            .sources
+            .iter()
+            .filter_map(|s| s.failure.as_deref().map(|f| (s.name.as_ref(), f)))
     }
 }
 
@@ -53,12 +56,27 @@ pub fn observe(repository: &Repository, now: Timestamp) -> Observed {
         .map(|a| {
             let place = catalog.locate(a.doc, "/spec");
             let (file, line) = place.map_or_else(Default::default, |p| (p.file, p.line));
-            (a.name.as_ref(), &a.spec, Provenance { source: "repository".into(), file, record: line })
+            (
+                a.name.as_ref(),
+                &a.spec,
+                Provenance {
+                    source: "repository".into(),
+                    file,
+                    record: line,
+                },
+            )
         })
         .collect();
-    let input =
-        MergeInput { fleets: &fleets, sources: &sources, advisories: &advisories, zone: &catalog.zone.0 };
-    Observed { observation: merge(&input, batches, now), warnings }
+    let input = MergeInput {
+        fleets: &fleets,
+        sources: &sources,
+        advisories: &advisories,
+        zone: &catalog.zone.0,
+    };
+    Observed {
+        observation: merge(&input, batches, now),
+        warnings,
+    }
 }
 
 fn read_one(
@@ -86,21 +104,38 @@ fn read_one(
         Ok(found) => found,
         Err(failure) => return failed(failure.to_string()),
     };
-    let SourceFiles { files, passed_over, warnings: said } = found;
-    warnings.extend(said.into_iter().map(|w| format!("source {name}: {}: {}; {}", w.path, w.what, w.help)));
+    let SourceFiles {
+        files,
+        passed_over,
+        warnings: said,
+    } = found;
+    warnings.extend(
+        said.into_iter()
+            .map(|w| format!("source {name}: {}: {}; {}", w.path, w.what, w.help)),
+    );
     if !passed_over.is_empty() {
         let count = passed_over.len();
         let first = passed_over.first().map_or("", String::as_str);
-        warnings.push(format!("source {name}: {count} files passed over by their extension, the first {first}"));
+        warnings.push(format!(
+            "source {name}: {count} files passed over by their extension, the first {first}"
+        ));
     }
     let mut digests = String::new();
     let inputs: Vec<InputFile<'_>> = files
         .iter()
         .map(|file| {
             digests.push_str(&sha256_hex(&file.bytes));
-            InputFile { path: file.path.as_str().into(), bytes: Cow::Borrowed(&file.bytes) }
+            InputFile {
+                path: file.path.as_str().into(),
+                bytes: Cow::Borrowed(&file.bytes),
+            }
         })
         .collect();
     let outcome = patchwave_formats::read(&spec.format, name, &inputs, now).map_err(|e| e.to_string());
-    SourceBatch { name: Arc::clone(name), digest: sha256_hex(digests.as_bytes()), fetched_at: None, outcome }
+    SourceBatch {
+        name: Arc::clone(name),
+        digest: sha256_hex(digests.as_bytes()),
+        fetched_at: None,
+        outcome,
+    }
 }

@@ -47,8 +47,14 @@ pub fn survey(
         Some(before) if same_for_assessment(&before.history.memory, &history.memory) => {
             (before.assessment, before.artifacts)
         }
-        Some(before) => (assess(catalog, &observed.observation, &history.memory, now), before.artifacts),
-        None => (assess(catalog, &observed.observation, &history.memory, now), artifacts(repository)?),
+        Some(before) => (
+            assess(catalog, &observed.observation, &history.memory, now),
+            before.artifacts,
+        ),
+        None => (
+            assess(catalog, &observed.observation, &history.memory, now),
+            artifacts(repository)?,
+        ),
     };
     let plan = plan(catalog, &observed.observation, &assessment, &history, now);
     let faults = lint(&plan, catalog, &observed.observation, &assessment, &history);
@@ -59,7 +65,13 @@ pub fn survey(
             "nothing was proposed or released; this is a fault of patchwave, please report it with your repository",
         ));
     }
-    Ok(Survey { view, history, assessment, plan, artifacts })
+    Ok(Survey {
+        view,
+        history,
+        assessment,
+        plan,
+        artifacts,
+    })
 }
 
 /// What has happened so far.
@@ -68,7 +80,10 @@ fn past(repository: &Repository, forge: Option<&dyn Forge>) -> Result<(ForgeView
     let history = fold(&view, &repository.catalog.project.paths.rollouts).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.file, f.message)).collect();
         RunError::new(
-            format!("the forge or its ledger cannot be believed, so nothing is decided:\n  {}", lines.join("\n  ")),
+            format!(
+                "the forge or its ledger cannot be believed, so nothing is decided:\n  {}",
+                lines.join("\n  ")
+            ),
             "`patchwave audit verify` names every broken line; restore the ledger branch from a clone that has it",
         )
     })?;
@@ -88,7 +103,13 @@ pub fn findings(
     let (view, history) = past(repository, forge)?;
     let assessment = assess(&repository.catalog, &observed.observation, &history.memory, now);
     let plan = Plan { now, ..Plan::default() };
-    Ok(Survey { view, history, assessment, plan, artifacts: Artifacts::default() })
+    Ok(Survey {
+        view,
+        history,
+        assessment,
+        plan,
+        artifacts: Artifacts::default(),
+    })
 }
 
 /// Cuts do not change what is found.

@@ -18,7 +18,10 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 }
@@ -28,7 +31,11 @@ impl Random {
 pub fn write(template: &Path, assets: u64, out: &Path) -> io::Result<bool> {
     let text = fs::read_to_string(template)?;
     let host: Value = serde_json::from_str(text.lines().next().unwrap_or_default())?;
-    let packages = host.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
+    let packages = host
+        .get("packages")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     fs::create_dir_all(out.join("fleets/observed"))?;
     fs::create_dir_all(out.join("fleets/advisories"))?;
     fs::create_dir_all(out.join("policies"))?;
@@ -43,9 +50,14 @@ pub fn write(template: &Path, assets: u64, out: &Path) -> io::Result<bool> {
     let mut line = String::new();
     for index in 0..assets {
         let set = (random.next() % SETS) as usize;
-        let own = random.next().is_multiple_of(4).then(|| own_packages(sets.get(set), index));
+        let own = random
+            .next()
+            .is_multiple_of(4)
+            .then(|| own_packages(sets.get(set), index));
         let list = own.as_deref().or(texts.get(set).map(String::as_str)).unwrap_or("[]");
-        let env = ["test", "staging", "prod", "prod", "prod", "prod", "prod", "prod", "prod", "prod"];
+        let env = [
+            "test", "staging", "prod", "prod", "prod", "prod", "prod", "prod", "prod", "prod",
+        ];
         let env = env.get((index % 10) as usize).unwrap_or(&"prod");
         line.clear();
         let _ = writeln!(
@@ -62,7 +74,11 @@ pub fn write(template: &Path, assets: u64, out: &Path) -> io::Result<bool> {
 /// The template's packages with some of them missing, so that sets differ.
 fn aged(packages: &[Value], seed: u64) -> Vec<Value> {
     let mut random = Random(seed + 7);
-    packages.iter().filter(|_| !random.next().is_multiple_of(8)).cloned().collect()
+    packages
+        .iter()
+        .filter(|_| !random.next().is_multiple_of(8))
+        .cloned()
+        .collect()
 }
 
 /// A set with three packages of the asset's own.
@@ -194,7 +210,11 @@ pub fn floor(file: &Path, output_bytes: usize) -> io::Result<bool> {
     while reader.read_line(&mut line)? > 0 {
         let parsed: Line<'_> = serde_json::from_str(&line)?;
         rows += parsed.packages.len() as u64;
-        bytes += parsed.packages.iter().map(|p| (p.name.len() + p.version.len()) as u64).sum::<u64>();
+        bytes += parsed
+            .packages
+            .iter()
+            .map(|p| (p.name.len() + p.version.len()) as u64)
+            .sum::<u64>();
         line.clear();
     }
     let block = vec![b'x'; 256 * 1024];

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use patchwave_core::assess::{Finding, Status};
 use patchwave_core::assess::rows::{csv_header, csv_row, ndjson_row};
+use patchwave_core::assess::{Finding, Status};
 use patchwave_core::observe::Observation;
 use serde_json::{Value, json};
 
@@ -30,7 +30,9 @@ pub fn run(context: &Context, all: bool, format: AssessFormat) -> Result<Exit, F
     }
     let remarks = look.survey.assessment.remarks.iter();
     for remark in remarks {
-        context.output.say(&format!("{}: {}: {}", remark.asset, remark.status, remark.detail));
+        context
+            .output
+            .say(&format!("{}: {}: {}", remark.asset, remark.status, remark.detail));
     }
     Ok(context.exit(&look.observed, &look.survey.assessment))
 }
@@ -69,8 +71,12 @@ fn json_document(context: &Context, look: &Look, all: bool) -> Result<(), Failur
         .enumerate()
         .map(|(index, (asset, class))| {
             let remarks = assessment.remarks_of(&asset.name).iter();
-            let remarks: Vec<Value> = remarks.map(|r| json!({"status": r.status, "detail": r.detail})).collect();
-            let status = assessment.asset_status(observation, index).filter(|s| all || *s != Status::Compliant);
+            let remarks: Vec<Value> = remarks
+                .map(|r| json!({"status": r.status, "detail": r.detail}))
+                .collect();
+            let status = assessment
+                .asset_status(observation, index)
+                .filter(|s| all || *s != Status::Compliant);
             json!({
                 "asset": asset.name,
                 "fleet": asset.fleet,
@@ -83,14 +89,27 @@ fn json_document(context: &Context, look: &Look, all: bool) -> Result<(), Failur
             })
         })
         .collect();
-    context.output.json(&json!({"now": context.now.to_string(), "findings": rows, "assets": assets}))
+    context
+        .output
+        .json(&json!({"now": context.now.to_string(), "findings": rows, "assets": assets}))
 }
 
 fn table(context: &Context, look: &Look, all: bool) -> Result<(), Failure> {
     let observation = &look.observed.observation;
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["ASSET", "ADVISORY", "PACKAGE", "INSTALLED", "FIXED", "SEVERITY", "STATUS", "DEADLINE", "LANE", "RULE"]);
+    table.set_header([
+        "ASSET",
+        "ADVISORY",
+        "PACKAGE",
+        "INSTALLED",
+        "FIXED",
+        "SEVERITY",
+        "STATUS",
+        "DEADLINE",
+        "LANE",
+        "RULE",
+    ]);
     let mut rows = 0;
     for (index, asset) in observation.assets.iter().enumerate() {
         let mut any = false;
@@ -113,7 +132,9 @@ fn table(context: &Context, look: &Look, all: bool) -> Result<(), Failure> {
 fn whole(look: &Look, index: usize) -> String {
     let (observation, assessment) = (&look.observed.observation, &look.survey.assessment);
     let status = assessment.asset_status(observation, index);
-    let Some(asset) = observation.assets.get(index) else { return String::new() };
+    let Some(asset) = observation.assets.get(index) else {
+        return String::new();
+    };
     let remarks = assessment.remarks_of(&asset.name).iter();
     let reason = |word: &str| remarks.clone().find(|r| *r.status == *word).map(|r| r.detail.as_str());
     match status {

@@ -29,9 +29,18 @@ pub fn run(context: &Context, what: &AuditCommand) -> Result<Exit, Failure> {
             for fault in &report.faults {
                 out.push_str(&format!("{}: {}\n", fault.file, fault.message));
             }
-            out.push_str(&format!("{} ledger files, {} lines, {} faults\n", report.files, report.lines, report.faults.len()));
+            out.push_str(&format!(
+                "{} ledger files, {} lines, {} faults\n",
+                report.files,
+                report.lines,
+                report.faults.len()
+            ));
             context.output.text(&out)?;
         }
     }
-    Ok(if report.faults.is_empty() { Exit::Done } else { Exit::Error })
+    Ok(if report.faults.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Error
+    })
 }

@@ -23,14 +23,31 @@ pub fn run(context: &Context, what: &EvidenceCommand) -> Result<Exit, Failure> {
             let files: Vec<(String, Vec<u8>)> = found.files.into_iter().map(|f| (f.path, f.bytes)).collect();
             let count =
                 people::add_evidence(&look.survey, &forge, (rollout, wave), &files, context.now).map_err(said)?;
-            context.output.text(&format!("recorded {count} of {} result files", files.len()))?;
+            context
+                .output
+                .text(&format!("recorded {count} of {} result files", files.len()))?;
         }
-        EvidenceCommand::Waive { rollout, wave, asset, reason, until, by } => {
+        EvidenceCommand::Waive {
+            rollout,
+            wave,
+            asset,
+            reason,
+            until,
+            by,
+        } => {
             let when: When = until.parse()?;
             let until = when.resolve(Boundary::End, &look.repository.catalog.zone.0);
-            people::waive(&look.survey, &forge, (rollout, wave, asset), (reason, until, by), context.now)
-                .map_err(said)?;
-            context.output.text(&format!("{asset} is let go in wave {wave} of {rollout} until {until}; it stays counted"))?;
+            people::waive(
+                &look.survey,
+                &forge,
+                (rollout, wave, asset),
+                (reason, until, by),
+                context.now,
+            )
+            .map_err(said)?;
+            context.output.text(&format!(
+                "{asset} is let go in wave {wave} of {rollout} until {until}; it stays counted"
+            ))?;
         }
     }
     Ok(Exit::Done)

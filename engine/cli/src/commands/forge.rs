@@ -22,12 +22,16 @@ pub fn run(context: &Context, what: &ForgeCommand) -> Result<Exit, Failure> {
     };
     match what {
         ForgeCommand::List { format } => list(context, &forge, *format),
-        ForgeCommand::Approve { number, by } => {
-            applied(context, forge.approve(*number, by, context.now).map_err(failed)?, &format!("approved #{number} as {by}"))
-        }
-        ForgeCommand::Close { number, by } => {
-            applied(context, forge.close(*number, by, context.now).map_err(failed)?, &format!("closed #{number} as {by}"))
-        }
+        ForgeCommand::Approve { number, by } => applied(
+            context,
+            forge.approve(*number, by, context.now).map_err(failed)?,
+            &format!("approved #{number} as {by}"),
+        ),
+        ForgeCommand::Close { number, by } => applied(
+            context,
+            forge.close(*number, by, context.now).map_err(failed)?,
+            &format!("closed #{number} as {by}"),
+        ),
         ForgeCommand::Merge { number, by } => merge(context, &repository, &forge, *number, by.as_deref()),
     }
 }
@@ -64,8 +68,15 @@ fn list(context: &Context, forge: &LocalForge, format: TextJson) -> Result<Exit,
             .filter(|a| a.head == pull_request.head)
             .map(|a| a.by.as_str())
             .collect();
-        let approved = if approvals.is_empty() { String::new() } else { format!(" approved by {}", approvals.join(", ")) };
-        out.push_str(&format!("#{} {state} {} ({}){approved}\n", pull_request.number, pull_request.title, pull_request.branch));
+        let approved = if approvals.is_empty() {
+            String::new()
+        } else {
+            format!(" approved by {}", approvals.join(", "))
+        };
+        out.push_str(&format!(
+            "#{} {state} {} ({}){approved}\n",
+            pull_request.number, pull_request.title, pull_request.branch
+        ));
     }
     if out.is_empty() {
         out.push_str("no pull requests\n");
@@ -84,7 +95,10 @@ fn merge(
 ) -> Result<Exit, Failure> {
     let view = forge.view().map_err(failed)?;
     let Some(pull_request) = view.pull_requests.iter().find(|p| p.number == number) else {
-        return Err(Failure::with_help(format!("there is no pull request #{number}"), "`patchwave forge list` lists them"));
+        return Err(Failure::with_help(
+            format!("there is no pull request #{number}"),
+            "`patchwave forge list` lists them",
+        ));
     };
     if by.is_none() && pull_request.state == PullRequestState::Open {
         let missing = missing_approvals(repository, &view, pull_request);
@@ -94,13 +108,20 @@ fn merge(
                 break;
             }
             let name = format!("local-{index}");
-            if !pull_request.approvals.iter().any(|a| a.by == name && a.head == pull_request.head) {
+            if !pull_request
+                .approvals
+                .iter()
+                .any(|a| a.by == name && a.head == pull_request.head)
+            {
                 forge.approve(number, &name, context.now).map_err(failed)?;
                 names.push(name);
             }
         }
         if !names.is_empty() {
-            context.output.text(&format!("recorded the missing approvals of #{number} as {}", names.join(", ")))?;
+            context.output.text(&format!(
+                "recorded the missing approvals of #{number} as {}",
+                names.join(", ")
+            ))?;
         }
     }
     let name = by.unwrap_or("local");
@@ -125,7 +146,13 @@ fn missing_approvals(
     let needed = match wave {
         Some(wave) => needs(&wave.approval),
         // A request to resume needs the strictest approval of any wave.
-        None => frozen.waves.iter().map(|w| needs(&w.approval)).max().unwrap_or(1).max(1),
+        None => frozen
+            .waves
+            .iter()
+            .map(|w| needs(&w.approval))
+            .max()
+            .unwrap_or(1)
+            .max(1),
     };
     let policy = catalog.policies.get(frozen.rollout.policy.as_str());
     let given = policy.map_or(0, |p| approvals_of(pull_request, &p.spec, &|_, _| true).len());

@@ -12,11 +12,20 @@ pub fn run(context: &Context, rollout: Option<&str>, format: GraphFormat) -> Res
     let plan = &look.survey.plan;
     if let Some(name) = rollout.filter(|name| !plan.rollouts.iter().any(|r| r.name.as_ref() == *name)) {
         let names: Vec<&str> = plan.rollouts.iter().map(|r| r.name.as_ref()).collect();
-        return Err(Failure::with_help(format!("the plan has no rollout `{name}`"), format!("it has: {}", names.join(", "))));
+        return Err(Failure::with_help(
+            format!("the plan has no rollout `{name}`"),
+            format!("it has: {}", names.join(", ")),
+        ));
     }
-    let chosen = plan.rollouts.iter().map(|r| r.name.as_ref()).filter(|name| rollout.is_none_or(|r| r == *name));
+    let chosen = plan
+        .rollouts
+        .iter()
+        .map(|r| r.name.as_ref())
+        .filter(|name| rollout.is_none_or(|r| r == *name));
     match format {
-        GraphFormat::Dot => context.output.text(&chosen.filter_map(|name| dot(plan, name)).collect::<String>())?,
+        GraphFormat::Dot => context
+            .output
+            .text(&chosen.filter_map(|name| dot(plan, name)).collect::<String>())?,
         GraphFormat::Mermaid => {
             let graphs: Vec<String> = chosen.filter_map(|name| mermaid(plan, name)).collect();
             context.output.text(&graphs.join("\n"))?;

@@ -17,8 +17,14 @@ const SAMPLES: &[(&str, &str)] = &[
     ("policies/windows.yaml", include_str!("../init/policies/windows.yaml")),
     ("fleets/classes.yaml", include_str!("../init/fleets/classes.yaml")),
     ("fleets/servers.yaml", include_str!("../init/fleets/servers.yaml")),
-    ("fleets/observed/sample.ndjson", include_str!("../init/fleets/observed/sample.ndjson")),
-    ("fleets/advisories/SAMPLE-2026-0001.json", include_str!("../init/fleets/advisories/SAMPLE-2026-0001.json")),
+    (
+        "fleets/observed/sample.ndjson",
+        include_str!("../init/fleets/observed/sample.ndjson"),
+    ),
+    (
+        "fleets/advisories/SAMPLE-2026-0001.json",
+        include_str!("../init/fleets/advisories/SAMPLE-2026-0001.json"),
+    ),
     (".gitignore", "/.patchwave\n"),
     (".vscode/settings.json", include_str!("../init/vscode-settings.json")),
 ];
@@ -26,8 +32,10 @@ const SAMPLES: &[(&str, &str)] = &[
 /// Scaffolds a repository in `dir`.
 pub fn run(context: &Context, dir: Option<&Path>) -> Result<Exit, Failure> {
     let folder: PathBuf = dir.map_or_else(|| context.root.clone(), |d| context.place(d));
-    let mut files: BTreeMap<String, Vec<u8>> =
-        SAMPLES.iter().map(|(path, text)| ((*path).to_owned(), stamped(text, context.now).into_bytes())).collect();
+    let mut files: BTreeMap<String, Vec<u8>> = SAMPLES
+        .iter()
+        .map(|(path, text)| ((*path).to_owned(), stamped(text, context.now).into_bytes()))
+        .collect();
     for (name, text) in schema::files() {
         files.insert(format!("schemas/v1/{name}"), text.into_bytes());
     }
@@ -35,8 +43,14 @@ pub fn run(context: &Context, dir: Option<&Path>) -> Result<Exit, Failure> {
     for kept in &written.kept {
         context.output.say(&format!("kept {kept}: it was there already"));
     }
-    context.output.text(&format!("{} files written to {}", written.written.len(), folder.display()))?;
-    context.output.say("next: git init, git commit, then `patchwave validate`, `patchwave plan`, `patchwave reconcile --once`");
+    context.output.text(&format!(
+        "{} files written to {}",
+        written.written.len(),
+        folder.display()
+    ))?;
+    context
+        .output
+        .say("next: git init, git commit, then `patchwave validate`, `patchwave plan`, `patchwave reconcile --once`");
     Ok(Exit::Done)
 }
 
@@ -46,7 +60,9 @@ fn stamped(text: &str, now: Timestamp) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("@-") {
         out.push_str(before);
-        let stamp = after.split_once("h@").and_then(|(hours, tail)| hours.parse::<i64>().ok().map(|h| (h, tail)));
+        let stamp = after
+            .split_once("h@")
+            .and_then(|(hours, tail)| hours.parse::<i64>().ok().map(|h| (h, tail)));
         match stamp {
             Some((hours, tail)) => {
                 let at = now.checked_sub(SignedDuration::from_hours(hours)).unwrap_or(now);

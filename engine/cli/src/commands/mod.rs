@@ -48,8 +48,15 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     let at = &context;
     if !matches!(cli.command, Command::Init { .. }) && !context.root.is_dir() {
         let root = context.root.display();
-        let what = if context.root.exists() { "is not a folder" } else { "does not exist" };
-        return Err(Failure::with_help(format!("{root} {what}"), "`-C` names the root of a repository"));
+        let what = if context.root.exists() {
+            "is not a folder"
+        } else {
+            "does not exist"
+        };
+        return Err(Failure::with_help(
+            format!("{root} {what}"),
+            "`-C` names the root of a repository",
+        ));
     }
     match &cli.command {
         Command::Init { dir } => init::run(at, dir.as_deref()),
@@ -58,21 +65,35 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Observe { format } => observe::run(at, observe::Subject::Inventory, *format),
         Command::Feeds { format } => observe::run(at, observe::Subject::Advisories, *format),
         Command::Assess { all, format } => assess::run(at, *all, *format),
-        Command::Plan { format, out, detailed_exitcode } => plan::run(at, *format, out.as_deref(), *detailed_exitcode),
+        Command::Plan {
+            format,
+            out,
+            detailed_exitcode,
+        } => plan::run(at, *format, out.as_deref(), *detailed_exitcode),
         Command::Graph { rollout, format } => graph::run(at, rollout.as_deref(), *format),
-        Command::Windows { name, count, selector, format } => {
-            windows::run(at, name.as_deref(), *count, selector.as_ref(), *format)
-        }
+        Command::Windows {
+            name,
+            count,
+            selector,
+            format,
+        } => windows::run(at, name.as_deref(), *count, selector.as_ref(), *format),
         Command::Explain { subject } => explain::run(at, subject),
         Command::Render { out } => render::run(at, out.as_deref()),
         Command::Propose { format } => reconcile::run_part(at, Extent::Propose, *format),
         Command::Verify { format } => reconcile::run_part(at, Extent::Verify, *format),
-        Command::Reconcile { once: _, dry_run, detailed_exitcode, format } => {
-            reconcile::run(at, *dry_run, *detailed_exitcode, *format)
-        }
-        Command::Permit { rollout, wave, batch, asset, format } => {
-            permit::run(at, (rollout, wave, batch), asset.as_deref(), *format)
-        }
+        Command::Reconcile {
+            once: _,
+            dry_run,
+            detailed_exitcode,
+            format,
+        } => reconcile::run(at, *dry_run, *detailed_exitcode, *format),
+        Command::Permit {
+            rollout,
+            wave,
+            batch,
+            asset,
+            format,
+        } => permit::run(at, (rollout, wave, batch), asset.as_deref(), *format),
         Command::Halt { rollout, reason, by } => status::halt(at, rollout, reason, by),
         Command::Resume { rollout } => status::resume(at, rollout),
         Command::Status { format } => status::run(at, *format),
@@ -125,7 +146,11 @@ impl Context {
         self.diagnostics(&repository.diagnostics, &repository.set);
         if repository.diagnostics.has_errors() {
             let count = repository.diagnostics.count(Severity::Error);
-            let what = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
+            let what = if count == 1 {
+                "1 error".to_owned()
+            } else {
+                format!("{count} errors")
+            };
             return Err(Failure::with_help(
                 format!("the repository at {} has {what}", self.root.display()),
                 "`patchwave validate` lists all problems",
@@ -138,11 +163,15 @@ impl Context {
     pub fn diagnostics(&self, diagnostics: &Diagnostics, set: &SourceSet) {
         let mut seen = diagnostics.clone();
         seen.retain(|d| d.severity == Severity::Error || !self.output.quiet);
-        self.output.warn(&diag_render::text::document(&seen, set, self.output.colour));
+        self.output
+            .warn(&diag_render::text::document(&seen, set, self.output.colour));
         if !self.root.join(PROJECT_FILE).exists()
             && let Some(above) = self.root.canonicalize().ok().as_deref().and_then(project_above)
         {
-            self.output.say(&format!("note: {} is a patchwave repository: run with `-C {0}`", above.display()));
+            self.output.say(&format!(
+                "note: {} is a patchwave repository: run with `-C {0}`",
+                above.display()
+            ));
         }
     }
 
@@ -156,7 +185,8 @@ impl Context {
         for note in &observed.observation.notes {
             if note.error || !self.output.quiet {
                 let word = if note.error { "error" } else { "note" };
-                self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
+                self.output
+                    .warn(&format!("{word}: {}: {}\n", note.subject, note.message));
             }
         }
         for source in &observed.observation.sources {
@@ -181,7 +211,11 @@ impl Context {
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let survey = survey(&repository, &observed, forge, None, self.now).map_err(said)?;
         self.assessed(&survey);
-        Ok(Look { repository, observed, survey })
+        Ok(Look {
+            repository,
+            observed,
+            survey,
+        })
     }
 
     /// A look that plans nothing: what is found, and why.
@@ -191,14 +225,24 @@ impl Context {
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let survey = findings(&repository, &observed, forge, self.now).map_err(said)?;
         self.assessed(&survey);
-        Ok(Look { repository, observed, survey })
+        Ok(Look {
+            repository,
+            observed,
+            survey,
+        })
     }
 
     /// What the assessment has to say, to standard error; only errors when quiet.
     pub fn assessed(&self, survey: &Survey) {
-        for note in survey.assessment.diagnostics.iter().filter(|note| note.error || !self.output.quiet) {
+        for note in survey
+            .assessment
+            .diagnostics
+            .iter()
+            .filter(|note| note.error || !self.output.quiet)
+        {
             let word = if note.error { "error" } else { "warning" };
-            self.output.warn(&format!("{word}: {}: {}\n", note.subject, note.message));
+            self.output
+                .warn(&format!("{word}: {}: {}\n", note.subject, note.message));
         }
     }
 
@@ -231,13 +275,20 @@ impl Context {
 
     /// A path as given on the command line, relative to where the command works.
     pub fn place(&self, path: &Path) -> PathBuf {
-        if path.is_absolute() { path.to_owned() } else { self.root.join(path) }
+        if path.is_absolute() {
+            path.to_owned()
+        } else {
+            self.root.join(path)
+        }
     }
 }
 
 /// The nearest folder above that holds a Project.
 fn project_above(folder: &Path) -> Option<&Path> {
-    folder.ancestors().skip(1).find(|above| above.join(PROJECT_FILE).is_file())
+    folder
+        .ancestors()
+        .skip(1)
+        .find(|above| above.join(PROJECT_FILE).is_file())
 }
 
 fn only_local(repository: &Repository) -> Result<(), Failure> {

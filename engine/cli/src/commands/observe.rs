@@ -57,7 +57,10 @@ fn store(context: &Context, path: &Option<String>, subject: Subject, document: &
 
 fn source_json(source: &SourceStatus) -> Value {
     let list = |items: &[Skipped]| -> Vec<Value> {
-        items.iter().map(|s| json!({"file": s.file, "record": s.record, "reason": s.reason})).collect()
+        items
+            .iter()
+            .map(|s| json!({"file": s.file, "record": s.record, "reason": s.reason}))
+            .collect()
     };
     json!({
         "name": source.name,
@@ -85,16 +88,25 @@ fn text(sources: &[&SourceStatus], observation: &patchwave_core::observe::Observ
             account.read,
             account.total,
             account.skipped.len(),
-            source.failure.as_deref().map(|f| format!("; FAILED: {f}")).unwrap_or_default()
+            source
+                .failure
+                .as_deref()
+                .map(|f| format!("; FAILED: {f}"))
+                .unwrap_or_default()
         ));
-        for (word, list) in
-            [("skipped", &account.skipped), ("field dropped", &account.dropped_fields), ("note", &account.notes)]
-        {
+        for (word, list) in [
+            ("skipped", &account.skipped),
+            ("field dropped", &account.dropped_fields),
+            ("note", &account.notes),
+        ] {
             for item in list.iter().take(SHOWN_MAX) {
                 out.push_str(&format!("  {word}: {}:{}: {}\n", item.file, item.record, item.reason));
             }
             if list.len() > SHOWN_MAX {
-                out.push_str(&format!("  {word}: and {} more (--format json lists all)\n", list.len() - SHOWN_MAX));
+                out.push_str(&format!(
+                    "  {word}: and {} more (--format json lists all)\n",
+                    list.len() - SHOWN_MAX
+                ));
             }
         }
     }
@@ -110,7 +122,10 @@ fn text(sources: &[&SourceStatus], observation: &patchwave_core::observe::Observ
         }
         Subject::Advisories => {
             let exploited = observation.advisories.iter().filter(|a| a.exploited.is_some()).count();
-            out.push_str(&format!("{} advisories, {exploited} exploited\n", observation.advisories.len()));
+            out.push_str(&format!(
+                "{} advisories, {exploited} exploited\n",
+                observation.advisories.len()
+            ));
         }
     }
     out

@@ -12,7 +12,13 @@ use crate::exit::{Exit, Failure};
 pub fn run(context: &Context, format: PlanFormat, out: Option<&Path>, detailed: bool) -> Result<Exit, Failure> {
     let look = context.look()?;
     let plan = &look.survey.plan;
-    let inputs = look.observed.observation.sources.iter().map(|s| (s.name.to_string(), s.digest.clone())).collect();
+    let inputs = look
+        .observed
+        .observation
+        .sources
+        .iter()
+        .map(|s| (s.name.to_string(), s.digest.clone()))
+        .collect();
     let document = json(plan, &inputs)?;
     if let Some(file) = out {
         std::fs::write(file, &document).map_err(|e| Failure::new(format!("{}: {e}", file.display())))?;

@@ -30,13 +30,19 @@ pub fn run_part(context: &Context, extent: Extent, format: TextJson) -> Result<E
 
 fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat) -> Result<Exit, Failure> {
     let (repository, observed) = context.facts()?;
-    let forge = if extent == Extent::Nothing { context.forge_if_any(&repository)? } else { Some(context.forge(&repository)?) };
+    let forge = if extent == Extent::Nothing {
+        context.forge_if_any(&repository)?
+    } else {
+        Some(context.forge(&repository)?)
+    };
     // A dry run without a forge decides on an empty one, in memory.
     let empty = patchwave_adapters::forge::FakeForge::new(&repository.catalog.project.paths.rollouts);
     let forge: &dyn Forge = match &forge {
         Some(forge) => forge,
         None => {
-            empty.take_in(context.now).map_err(|e| Failure::with_help(e.what, e.help))?;
+            empty
+                .take_in(context.now)
+                .map_err(|e| Failure::with_help(e.what, e.help))?;
             &empty
         }
     };
@@ -67,17 +73,33 @@ fn read_lines(observed: &Observed) -> Vec<String> {
     let mut lines: Vec<String> = observation
         .sources
         .iter()
-        .map(|s| format!("{}: {} of {} records, {} skipped", s.name, s.account.read, s.account.total, s.account.skipped.len()))
+        .map(|s| {
+            format!(
+                "{}: {} of {} records, {} skipped",
+                s.name,
+                s.account.read,
+                s.account.total,
+                s.account.skipped.len()
+            )
+        })
         .collect();
     let never = observation.assets.iter().filter(|a| a.observed_at.is_none()).count();
-    lines.push(format!("{} assets ({never} never observed), {} advisories", observation.assets.len(), observation.advisories.len()));
+    lines.push(format!(
+        "{} assets ({never} never observed), {} advisories",
+        observation.assets.len(),
+        observation.advisories.len()
+    ));
     lines
 }
 
 fn found_line(run: &Run, observed: &Observed) -> String {
     let counts = counts(run, observed);
     let words: Vec<String> = counts.iter().map(|(status, n)| format!("{n} {status}")).collect();
-    if words.is_empty() { "no open findings".into() } else { words.join(", ") }
+    if words.is_empty() {
+        "no open findings".into()
+    } else {
+        words.join(", ")
+    }
 }
 
 fn text(run: &Run, observed: &Observed) -> String {
@@ -102,11 +124,20 @@ fn text(run: &Run, observed: &Observed) -> String {
             out.push_str(&format!("  {line}\n"));
         }
     }
-    let open: Vec<_> = run.survey.view.pull_requests.iter().filter(|p| p.state == PullRequestState::Open).collect();
+    let open: Vec<_> = run
+        .survey
+        .view
+        .pull_requests
+        .iter()
+        .filter(|p| p.state == PullRequestState::Open)
+        .collect();
     if !open.is_empty() {
         out.push_str("open pull requests\n");
         for pull_request in open {
-            out.push_str(&format!("  #{} {} ({})\n", pull_request.number, pull_request.title, pull_request.branch));
+            out.push_str(&format!(
+                "  #{} {} ({})\n",
+                pull_request.number, pull_request.title, pull_request.branch
+            ));
         }
     }
     if !run.remarks.is_empty() {
@@ -119,7 +150,15 @@ fn text(run: &Run, observed: &Observed) -> String {
 }
 
 fn indent(text: &str) -> String {
-    text.lines().map(|l| if l.is_empty() { "\n".to_owned() } else { format!("  {l}\n") }).collect()
+    text.lines()
+        .map(|l| {
+            if l.is_empty() {
+                "\n".to_owned()
+            } else {
+                format!("  {l}\n")
+            }
+        })
+        .collect()
 }
 
 fn action_line(action: &patchwave_core::decide::Action) -> String {
@@ -127,10 +166,14 @@ fn action_line(action: &patchwave_core::decide::Action) -> String {
     use patchwave_core::propose::ForgeOp;
     match action {
         Action::Record(events) => format!("record {} events in the ledger", events.len()),
-        Action::Forge(ForgeOp::PutBranch { branch, files, .. }) => format!("write branch {branch} ({} files)", files.len()),
+        Action::Forge(ForgeOp::PutBranch { branch, files, .. }) => {
+            format!("write branch {branch} ({} files)", files.len())
+        }
         Action::Forge(ForgeOp::PutPullRequest { title, .. }) => format!("open or update pull request: {title}"),
         Action::Forge(ForgeOp::PutComment { number, .. }) => format!("comment on pull request #{number}"),
-        Action::Forge(ForgeOp::ClosePullRequest { number, reason }) => format!("close pull request #{number}: {reason}"),
+        Action::Forge(ForgeOp::ClosePullRequest { number, reason }) => {
+            format!("close pull request #{number}: {reason}")
+        }
         Action::Forge(ForgeOp::MergePullRequest { number, .. }) => format!("merge pull request #{number}"),
         Action::Forge(ForgeOp::PutDashboard { .. }) => "bring the dashboard in line".to_owned(),
     }

@@ -14,7 +14,11 @@ pub fn run(context: &Context, out: Option<&Path>) -> Result<Exit, Failure> {
     let mut files = BTreeMap::new();
     let mut faults = Vec::new();
     for rollout in &look.survey.plan.rollouts {
-        match look.survey.artifacts.rollout_files(&look.survey.scene(&look.repository, &look.observed), rollout) {
+        match look
+            .survey
+            .artifacts
+            .rollout_files(&look.survey.scene(&look.repository, &look.observed), rollout)
+        {
             Ok(found) => files.extend(found),
             Err(found) => faults.extend(found),
         }

@@ -12,7 +12,10 @@ use crate::exit::{Exit, Failure};
 /// Shows where every open rollout is.
 pub fn run(context: &Context, format: TextJson) -> Result<Exit, Failure> {
     let look = context.look()?;
-    let decision = look.survey.decide(&look.repository, &look.observed, context.now, decide).map_err(said)?;
+    let decision = look
+        .survey
+        .decide(&look.repository, &look.observed, context.now, decide)
+        .map_err(said)?;
     match format {
         TextJson::Json => context.output.json(&document(&look, &decision.remarks))?,
         TextJson::Text => context.output.text(&text(&look, &decision.remarks))?,
@@ -65,8 +68,17 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
 fn text(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> String {
     let mut out = String::new();
     for rollout in &look.survey.history.open {
-        let halted = rollout.halted.as_ref().map(|h| format!("  HALTED by {}: {}", h.by, h.reason)).unwrap_or_default();
-        out.push_str(&format!("{} ({}, revision {}){halted}\n", rollout.name, rollout.lane.as_str(), rollout.revision));
+        let halted = rollout
+            .halted
+            .as_ref()
+            .map(|h| format!("  HALTED by {}: {}", h.by, h.reason))
+            .unwrap_or_default();
+        out.push_str(&format!(
+            "{} ({}, revision {}){halted}\n",
+            rollout.name,
+            rollout.lane.as_str(),
+            rollout.revision
+        ));
         for wave in &rollout.waves {
             let total: usize = wave.batches.iter().map(|b| b.assets.len()).sum();
             let passed: usize = wave.batches.iter().map(|b| b.passed.len()).sum();
@@ -76,10 +88,18 @@ fn text(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> String {
                 _ => format!(", {passed} of {total} passed, {failed} failed"),
             };
             out.push_str(&format!("  {:<12} {}{progress}\n", wave.name, wave.state));
-            for batch in wave.batches.iter().filter(|b| b.released_at.is_some() && b.passed.len() < b.assets.len()) {
+            for batch in wave
+                .batches
+                .iter()
+                .filter(|b| b.released_at.is_some() && b.passed.len() < b.assets.len())
+            {
                 let names: Vec<&str> = batch.disrupted().map(|a| a.as_ref()).take(8).collect();
                 let until = batch.opening_end.map(|e| format!(" until {e}")).unwrap_or_default();
-                out.push_str(&format!("    batch {} released{until}: not done: {}\n", batch.id, names.join(", ")));
+                out.push_str(&format!(
+                    "    batch {} released{until}: not done: {}\n",
+                    batch.id,
+                    names.join(", ")
+                ));
             }
         }
         let call = look
@@ -90,7 +110,10 @@ fn text(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> String {
             .map(|p| p.spec.roles.responsible.join(", "))
             .filter(|c| !c.is_empty())
             .unwrap_or_else(|| "roles.responsible of the policy is empty".into());
-        out.push_str(&format!("  stop it: patchwave halt {} --reason …   call: {call}\n", rollout.name));
+        out.push_str(&format!(
+            "  stop it: patchwave halt {} --reason …   call: {call}\n",
+            rollout.name
+        ));
     }
     if out.is_empty() {
         out.push_str("no rollout is open\n");
@@ -106,7 +129,9 @@ pub fn halt(context: &Context, rollout: &str, reason: &str, by: &str) -> Result<
     let look = context.look()?;
     let forge = context.forge(&look.repository)?;
     people::halt(&look.survey, &forge, rollout, reason, by, context.now).map_err(said)?;
-    context.output.text(&format!("halted {rollout}: nothing of it starts any more; `patchwave resume {rollout}` asks to go on"))?;
+    context.output.text(&format!(
+        "halted {rollout}: nothing of it starts any more; `patchwave resume {rollout}` asks to go on"
+    ))?;
     Ok(Exit::Done)
 }
 
@@ -117,6 +142,8 @@ pub fn resume(context: &Context, rollout: &str) -> Result<Exit, Failure> {
     let folder = &look.repository.catalog.project.paths.rollouts;
     let number = people::resume(&look.survey, &forge, folder, rollout, context.now).map_err(said)?;
     let which = number.map_or_else(|| "the open pull request".to_owned(), |n| format!("pull request #{n}"));
-    context.output.text(&format!("{which} asks to resume {rollout}; it goes on after its merge with the normal approval"))?;
+    context.output.text(&format!(
+        "{which} asks to resume {rollout}; it goes on after its merge with the normal approval"
+    ))?;
     Ok(Exit::Done)
 }

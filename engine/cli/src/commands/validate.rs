@@ -22,37 +22,59 @@ pub fn run(context: &Context, paths: &[PathBuf], format: ValidateFormat) -> Resu
     }
     if !wanted.is_empty() && !wanted.iter().any(String::is_empty) {
         diagnostics.retain(|d| {
-            d.location.as_ref().is_some_and(|l| wanted.iter().any(|w| Path::new(l.file.as_ref()).starts_with(w)))
+            d.location
+                .as_ref()
+                .is_some_and(|l| wanted.iter().any(|w| Path::new(l.file.as_ref()).starts_with(w)))
         });
     }
     match format {
         ValidateFormat::Json => context.output.json(&render::json::document(&diagnostics))?,
         ValidateFormat::Sarif => {
-            context.output.json(&render::sarif::document(&diagnostics, env!("CARGO_PKG_VERSION")))?;
+            context
+                .output
+                .json(&render::sarif::document(&diagnostics, env!("CARGO_PKG_VERSION")))?;
         }
-        ValidateFormat::Junit => context.output.text(&render::junit::document(&diagnostics, &repository.set))?,
+        ValidateFormat::Junit => context
+            .output
+            .text(&render::junit::document(&diagnostics, &repository.set))?,
         ValidateFormat::Github => context.output.text(&render::github::document(&diagnostics))?,
         ValidateFormat::Text => {
             context.diagnostics(&diagnostics, &repository.set);
-            context.output.text(&verdict(&diagnostics, repository.set.files.len()))?;
+            context
+                .output
+                .text(&verdict(&diagnostics, repository.set.files.len()))?;
         }
     }
-    Ok(if diagnostics.has_errors() { Exit::Error } else { Exit::Done })
+    Ok(if diagnostics.has_errors() {
+        Exit::Error
+    } else {
+        Exit::Done
+    })
 }
 
 fn relative(root: &Path, path: &Path) -> String {
     let inside = match (path.canonicalize(), root.canonicalize()) {
-        (Ok(path), Ok(root)) if !root.join("x").starts_with(&path) => path.strip_prefix(&root).ok().map(Path::to_path_buf),
+        (Ok(path), Ok(root)) if !root.join("x").starts_with(&path) => {
+            path.strip_prefix(&root).ok().map(Path::to_path_buf)
+        }
         (Ok(path), Ok(root)) if path == root => Some(PathBuf::new()),
         _ => None,
     };
     let chosen = inside.unwrap_or_else(|| path.to_owned());
-    chosen.to_string_lossy().trim_start_matches("./").trim_end_matches('/').to_owned()
+    chosen
+        .to_string_lossy()
+        .trim_start_matches("./")
+        .trim_end_matches('/')
+        .to_owned()
 }
 
 /// The result in one line; the problems themselves stand on standard error.
 fn verdict(diagnostics: &Diagnostics, files: usize) -> String {
-    let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    let files = if files == 1 {
+        "1 file".to_owned()
+    } else {
+        format!("{files} files")
+    };
     let word = if diagnostics.has_errors() { "not valid" } else { "valid" };
     format!("{word}: {files} read")
 }

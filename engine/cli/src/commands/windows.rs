@@ -26,20 +26,30 @@ pub fn run(
     let catalog = &repository.catalog;
     if let Some(name) = name.filter(|n| !catalog.windows.contains_key(*n)) {
         let help = nearest_or_list(name, catalog.windows.keys().map(|k| k.as_ref()));
-        return Err(Failure { message: format!("there is no MaintenanceWindow `{name}`"), help });
+        return Err(Failure {
+            message: format!("there is no MaintenanceWindow `{name}`"),
+            help,
+        });
     }
     let freezes = labels.map_or(FreezeSet::EMPTY, |labels| freezes_of(context, catalog, labels));
     let mut windows: Vec<(Window, Vec<Opening>)> = Vec::new();
-    for resource in catalog.windows.values().filter(|w| name.is_none_or(|n| n == w.name.as_ref())) {
-        let window = window(resource, catalog)
-            .map_err(|_| Failure::new(format!("window {} cannot be read", resource.name)))?;
+    for resource in catalog
+        .windows
+        .values()
+        .filter(|w| name.is_none_or(|n| n == w.name.as_ref()))
+    {
+        let window =
+            window(resource, catalog).map_err(|_| Failure::new(format!("window {} cannot be read", resource.name)))?;
         let openings = window.openings(context.now, &freezes).take(count).collect();
         windows.push((window, openings));
     }
     let zone = &catalog.zone.0;
     match format {
         WindowsFormat::Json => {
-            let all: Vec<Value> = windows.iter().map(|(w, o)| document(w, o, &freezes, context.now, zone)).collect();
+            let all: Vec<Value> = windows
+                .iter()
+                .map(|(w, o)| document(w, o, &freezes, context.now, zone))
+                .collect();
             context.output.json(&all)?;
         }
         WindowsFormat::Text => context.output.text(&text(&windows, &freezes, context.now, zone))?,
@@ -55,11 +65,16 @@ pub fn run(
 /// one that holds, and is said.
 fn freezes_of(context: &Context, catalog: &Catalog, labels: &BTreeMap<String, String>) -> FreezeSet {
     let get = |key: &str| labels.get(key).map(String::as_str);
-    let selected = catalog.freezes.values().filter(|f| f.spec.selector.as_ref().is_none_or(|s| s.matches(get)));
+    let selected = catalog
+        .freezes
+        .values()
+        .filter(|f| f.spec.selector.as_ref().is_none_or(|s| s.matches(get)));
     let freezes = selected.map(|f| {
         if f.spec.when.is_some() {
             let name = &f.name;
-            context.output.say(&format!("note: labels do not tell whether `when` of the freeze {name} holds; it is taken to hold"));
+            context.output.say(&format!(
+                "note: labels do not tell whether `when` of the freeze {name} holds; it is taken to hold"
+            ));
         }
         freeze(catalog, &f.name, &f.spec)
     });
@@ -77,7 +92,16 @@ fn document(window: &Window, openings: &[Opening], freezes: &FreezeSet, now: Tim
     let mut out = Map::new();
     out.insert("name".into(), json!(window.name));
     out.insert("closed".into(), json!(status.closed));
-    out.insert("reason".into(), json!(status.reason.as_ref().map(ToString::to_string).unwrap_or_else(|| "open".into())));
+    out.insert(
+        "reason".into(),
+        json!(
+            status
+                .reason
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_else(|| "open".into())
+        ),
+    );
     if let Some(next) = status.next_open {
         out.insert("nextOpen".into(), json!(local(next, zone)));
     }
@@ -107,7 +131,11 @@ fn text(windows: &[(Window, Vec<Opening>)], freezes: &FreezeSet, now: Timestamp,
         out.push_str(&format!("{} ({state})\n", window.name));
         for opening in openings {
             let edge = |at: Option<Timestamp>, open: &str| at.map_or_else(|| open.to_owned(), |t| local(t, zone));
-            out.push_str(&format!("  {} → {}\n", edge(opening.start, "always"), edge(opening.end, "no end")));
+            out.push_str(&format!(
+                "  {} → {}\n",
+                edge(opening.start, "always"),
+                edge(opening.end, "no end")
+            ));
         }
         if openings.is_empty() {
             out.push_str("  no opening within 50 years\n");

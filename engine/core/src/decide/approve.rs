@@ -35,6 +35,10 @@ pub const fn approvals_needed(approval: &Approval) -> usize {
 
 /// `1 of 2 approvals (alice)`.
 pub fn approvals_text(given: &[String], needed: usize) -> String {
-    let names = if given.is_empty() { String::new() } else { format!(" ({})", given.join(", ")) };
+    let names = if given.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", given.join(", "))
+    };
     format!("{} of {needed} approvals{names}", given.len())
 }

@@ -44,11 +44,19 @@ fn rollouts(out: &mut String, world: &World<'_>) {
             rollout.revision,
             count(rollout.targets.len(), "target"),
         );
-        let halted = world.history.open.iter().find(|r| r.name == rollout.name).and_then(|r| r.halted.as_ref());
+        let halted = world
+            .history
+            .open
+            .iter()
+            .find(|r| r.name == rollout.name)
+            .and_then(|r| r.halted.as_ref());
         if let Some(halted) = halted {
             let _ = writeln!(out, "**Halted** by {} at {}: {}\n", halted.by, halted.at, halted.reason);
         }
-        let _ = writeln!(out, "| wave | state | batches | assets | deadline | pull request |\n| --- | --- | --- | --- | --- | --- |");
+        let _ = writeln!(
+            out,
+            "| wave | state | batches | assets | deadline | pull request |\n| --- | --- | --- | --- | --- | --- |"
+        );
         for wave in &rollout.waves {
             let branch = crate::propose::branch_of(&rollout.name, &wave.name);
             let pull_request = crate::propose::newest(world.view, &branch).map_or_else(String::new, |p| {
@@ -79,7 +87,13 @@ fn waiting(out: &mut String, world: &World<'_>) {
     }
     out.push_str("## Waiting for a cut\n\n");
     for waiting in &world.plan.waiting {
-        let _ = writeln!(out, "- {}: {} at {}", waiting.policy, count(waiting.findings, "finding"), waiting.cut);
+        let _ = writeln!(
+            out,
+            "- {}: {} at {}",
+            waiting.policy,
+            count(waiting.findings, "finding"),
+            waiting.cut
+        );
     }
     out.push('\n');
 }
@@ -87,7 +101,10 @@ fn waiting(out: &mut String, world: &World<'_>) {
 fn refusals(out: &mut String, world: &World<'_>) {
     let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for refusal in &world.plan.refusals {
-        by_reason.entry(&refusal.reason).or_default().push(format!("{}: {}", refusal.asset, refusal.detail));
+        by_reason
+            .entry(&refusal.reason)
+            .or_default()
+            .push(format!("{}: {}", refusal.asset, refusal.detail));
     }
     if by_reason.is_empty() {
         return;

@@ -21,8 +21,13 @@ pub fn remember(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
         .filter(|id| !memory.advisories.contains_key(*id))
         .cloned()
         .collect();
-    let assets: Vec<Arc<str>> =
-        observation.assets.iter().map(|a| &a.name).filter(|n| !memory.assets.contains_key(*n)).cloned().collect();
+    let assets: Vec<Arc<str>> = observation
+        .assets
+        .iter()
+        .map(|a| &a.name)
+        .filter(|n| !memory.assets.contains_key(*n))
+        .cloned()
+        .collect();
     let mut exploited: Vec<Arc<str>> = observation
         .advisories
         .iter()
@@ -36,7 +41,14 @@ pub fn remember(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
         list.dedup();
     }
     if !(advisories.is_empty() && assets.is_empty() && exploited.is_empty()) {
-        decision.record(MEMORY_FILE.into(), Event::Seen { advisories, assets, exploited });
+        decision.record(
+            MEMORY_FILE.into(),
+            Event::Seen {
+                advisories,
+                assets,
+                exploited,
+            },
+        );
     }
 }
 
@@ -44,8 +56,20 @@ pub fn remember(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
 /// the cut, and the open rollout that carries the findings makes that harmless.
 pub fn remember_cuts(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
     for (policy, instant) in &world.plan.cuts {
-        if world.history.memory.cuts.get(policy).is_none_or(|newest| newest < instant) {
-            decision.record(MEMORY_FILE.into(), Event::Cut { policy: Arc::clone(policy), instant: *instant });
+        if world
+            .history
+            .memory
+            .cuts
+            .get(policy)
+            .is_none_or(|newest| newest < instant)
+        {
+            decision.record(
+                MEMORY_FILE.into(),
+                Event::Cut {
+                    policy: Arc::clone(policy),
+                    instant: *instant,
+                },
+            );
         }
     }
 }

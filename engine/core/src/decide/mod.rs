@@ -88,7 +88,10 @@ pub struct Remark {
 
 impl Decision {
     fn say(&mut self, subject: &Arc<str>, message: impl Into<String>) {
-        self.remarks.push(Remark { subject: Arc::clone(subject), message: message.into() });
+        self.remarks.push(Remark {
+            subject: Arc::clone(subject),
+            message: message.into(),
+        });
     }
 
     fn record(&mut self, file: String, event: Event) {

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::approve::{approvals_needed, approvals_of, approvals_text};
 use super::{Action, Decision, ENGINE, World};
-use crate::history::{Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, ledger_file};
+use crate::history::{
+    Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, ledger_file,
+};
 use crate::load::wire::Approval;
 use crate::propose::{ForgeOp, PullRequest, PullRequestState, branch_of, marked_digest, newest};
 
@@ -16,7 +18,9 @@ pub const RESUME: &str = "resume";
 /// Records what the forge shows of every open rollout, and merges what is to be merged automatically.
 pub fn follow_forge(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
     for rollout in &world.history.open {
-        let Some(frozen) = world.history.frozen.get(&rollout.name) else { continue };
+        let Some(frozen) = world.history.frozen.get(&rollout.name) else {
+            continue;
+        };
         follow_resume(world, rollout, decision);
         for (wave, frozen_wave) in rollout.waves.iter().zip(&frozen.waves) {
             let branch = branch_of(&rollout.name, &wave.name);
@@ -48,7 +52,9 @@ fn follow(
         reason,
     };
     match (wave.state, pull_request.state) {
-        (WaveState::Pending | WaveState::Proposed, PullRequestState::Open) if marked.is_some() && wave.digest != marked => {
+        (WaveState::Pending | WaveState::Proposed, PullRequestState::Open)
+            if marked.is_some() && wave.digest != marked =>
+        {
             decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
         }
         (WaveState::Proposed, PullRequestState::Open)
@@ -64,14 +70,20 @@ fn follow(
             let first = frozen_wave.needs.is_empty();
             let edited = merged.as_deref() != wave.digest.as_deref();
             if merged.is_none() {
-                let why = format!("wave {}: its merged plan.json does not hold it: nothing runs", wave.name);
+                let why = format!(
+                    "wave {}: its merged plan.json does not hold it: nothing runs",
+                    wave.name
+                );
                 decision.say(&rollout.name, why);
                 return;
             }
             if edited && !first {
                 let reason = "the merged files are not what was proposed: a person edited them, and an earlier wave has \
                               proved something else; close or revert the edit, or let a new rollout carry it";
-                decision.record(file, moved(WaveEvent::Edited, merged.map(Into::into), vec![], Some(reason.into())));
+                decision.record(
+                    file,
+                    moved(WaveEvent::Edited, merged.map(Into::into), vec![], Some(reason.into())),
+                );
                 return;
             }
             let given = world
@@ -101,7 +113,8 @@ fn follow(
             WaveState::Approved | WaveState::Released | WaveState::Running | WaveState::Verifying | WaveState::Soaking,
             PullRequestState::Merged,
         ) if edited_since(world, &rollout.name, wave) => {
-            let reason = "edited: the merged files are not those that were approved; revert the edit, then ask to resume";
+            let reason =
+                "edited: the merged files are not those that were approved; revert the edit, then ask to resume";
             decision.record(file, moved(WaveEvent::Halted, None, vec![], Some(reason.into())));
         }
         _ => {}
@@ -134,18 +147,29 @@ fn merge_automatically(wave: &WaveProgress, frozen: &FrozenWave, pull_request: &
 }
 
 fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decision) {
-    let stopped =
-        rollout.halted.is_some() || rollout.waves.iter().any(|w| matches!(w.state, WaveState::Halted | WaveState::Failed));
+    let stopped = rollout.halted.is_some()
+        || rollout
+            .waves
+            .iter()
+            .any(|w| matches!(w.state, WaveState::Halted | WaveState::Failed));
     let asked = newest(world.view, &branch_of(&rollout.name, RESUME));
-    let Some(asked) = asked.filter(|p| stopped && p.state == PullRequestState::Merged) else { return };
+    let Some(asked) = asked.filter(|p| stopped && p.state == PullRequestState::Merged) else {
+        return;
+    };
     // A resume answers one stop: its marker names the ledger line of that stop, so an old one resumes nothing new.
-    let answered = world.view.ledger.get(&ledger_file(&rollout.name)).and_then(|bytes| last_stop(bytes));
+    let answered = world
+        .view
+        .ledger
+        .get(&ledger_file(&rollout.name))
+        .and_then(|bytes| last_stop(bytes));
     let marked = marked_digest(&asked.body);
     if marked.is_none() || marked != answered.as_deref() {
         return;
     }
     let policy = world.catalog.policies.get(&rollout.policy);
-    let given = policy.map(|p| approvals_of(asked, &p.spec, &|_, _| true)).unwrap_or_default();
+    let given = policy
+        .map(|p| approvals_of(asked, &p.spec, &|_, _| true))
+        .unwrap_or_default();
     let frozen = world.history.frozen.get(&rollout.name);
     // The strictest approval of any wave that is not done: resuming needs the normal approval.
     let needed = frozen
@@ -157,11 +181,17 @@ fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decisi
         .unwrap_or(1)
         .max(1);
     if given.len() < needed {
-        decision.say(&rollout.name, format!("resume is merged with {}", approvals_text(&given, needed)));
+        decision.say(
+            &rollout.name,
+            format!("resume is merged with {}", approvals_text(&given, needed)),
+        );
         return;
     }
     decision.record(
         ledger_file(&rollout.name),
-        Event::Resume { pull_request: Some(asked.number), approvals: given },
+        Event::Resume {
+            pull_request: Some(asked.number),
+            approvals: given,
+        },
     );
 }

@@ -44,13 +44,22 @@ pub fn propose(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
 
 /// A source that could not be read. What it would have said is unknown, and unknown closes and changes nothing.
 fn failed_source<'a>(world: &World<'a>) -> Option<&'a Arc<str>> {
-    world.observation.sources.iter().find(|s| s.failure.is_some()).map(|s| &s.name)
+    world
+        .observation
+        .sources
+        .iter()
+        .find(|s| s.failure.is_some())
+        .map(|s| &s.name)
 }
 
 /// Not merged yet, and every wave it needs is promoted.
 fn is_next(rollout: &Rollout, wave: &Wave) -> bool {
     let promoted = |name: &Arc<str>| {
-        rollout.waves.iter().find(|w| w.name == *name).is_none_or(|w| w.state == WaveState::Promoted)
+        rollout
+            .waves
+            .iter()
+            .find(|w| w.name == *name)
+            .is_none_or(|w| w.state == WaveState::Promoted)
     };
     matches!(wave.state, WaveState::Pending | WaveState::Proposed) && wave.needs.iter().all(promoted)
 }
@@ -82,7 +91,10 @@ fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, decision: &mu
             return;
         }
         if let Some(source) = failed_source(world).filter(|_| existing.state == PullRequestState::Open) {
-            let why = format!("pull request {} stays as it is while source {source} cannot be read", existing.number);
+            let why = format!(
+                "pull request {} stays as it is while source {source} cannot be read",
+                existing.number
+            );
             decision.say(&rollout.name, why);
             return;
         }
@@ -91,8 +103,11 @@ fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, decision: &mu
             return;
         }
     }
-    let ledger_head =
-        world.view.ledger.get(&ledger_file(&rollout.name)).map_or_else(|| GENESIS.to_owned(), |bytes| head(bytes));
+    let ledger_head = world
+        .view
+        .ledger
+        .get(&ledger_file(&rollout.name))
+        .map_or_else(|| GENESIS.to_owned(), |bytes| head(bytes));
     let subject = Subject {
         catalog: world.catalog,
         observation: world.observation,
@@ -117,7 +132,10 @@ fn carries_merged(world: &World<'_>, open: &PullRequest, rollout: &Rollout) -> b
 fn waits_for_people(rollout: &Rollout, wave: &Wave, pull_request: &PullRequest, decision: &mut Decision) {
     decision.say(
         &rollout.name,
-        format!("wave {} waits for the merge of pull request {}", wave.name, pull_request.number),
+        format!(
+            "wave {} waits for the merge of pull request {}",
+            wave.name, pull_request.number
+        ),
     );
 }
 
@@ -136,23 +154,39 @@ fn may_ask_again(
     let urgent = wave.batches.iter().flat_map(|b| &b.assets).any(|asset| {
         let index = world.observation.assets.binary_search_by(|a| a.name.cmp(&asset.name));
         index.is_ok_and(|i| {
-            world.assessment.of(world.observation, i).any(|f| f.judgement.timeliness != Timeliness::OnTime)
+            world
+                .assessment
+                .of(world.observation, i)
+                .any(|f| f.judgement.timeliness != Timeliness::OnTime)
         })
     });
-    let state = if urgent { "an SLA is at risk, so it is asked again" } else { "asked again when an SLA is at risk" };
+    let state = if urgent {
+        "an SLA is at risk, so it is asked again"
+    } else {
+        "asked again when an SLA is at risk"
+    };
     decision.say(
         &rollout.name,
-        format!("wave {}: pull request {} was closed by {by} ('not now'); {state}", wave.name, closed.number),
+        format!(
+            "wave {}: pull request {} was closed by {by} ('not now'); {state}",
+            wave.name, closed.number
+        ),
     );
     urgent
 }
 
 fn stop_at_persons_commit(pull_request: &PullRequest, rollout: &Rollout, decision: &mut Decision) {
     let marker = "<!-- patchwave person-commit -->";
-    let said = pull_request.comments.iter().any(|c| c.by == ENGINE && c.body.contains(marker));
+    let said = pull_request
+        .comments
+        .iter()
+        .any(|c| c.by == ENGINE && c.body.contains(marker));
     decision.say(
         &rollout.name,
-        format!("pull request {} carries a person's commit: the engine leaves it alone", pull_request.number),
+        format!(
+            "pull request {} carries a person's commit: the engine leaves it alone",
+            pull_request.number
+        ),
     );
     if !said {
         decision.actions.push(Action::Forge(ForgeOp::PutComment {
@@ -170,28 +204,43 @@ fn stop_at_persons_commit(pull_request: &PullRequest, rollout: &Rollout, decisio
 fn is_obsolete(world: &World<'_>, rollout: &OpenRollout) -> bool {
     let waiting = |s: WaveState| matches!(s, WaveState::Pending | WaveState::Proposed);
     let mut open = rollout.waves.iter().filter(|w| !w.state.is_final());
-    let Some(frozen) = world.history.frozen.get(&rollout.name) else { return false };
+    let Some(frozen) = world.history.frozen.get(&rollout.name) else {
+        return false;
+    };
     let none_under_way = open.all(|w| waiting(w.state));
     none_under_way
-        && !frozen.waves.iter().zip(&rollout.waves).filter(|(_, p)| waiting(p.state)).any(|(wave, _)| {
-            wave.batches.iter().flat_map(|b| &b.assets).any(|asset| {
-                let index = world.observation.assets.binary_search_by(|a| a.name.as_ref().cmp(&asset.name));
-                index.is_ok_and(|i| {
-                    // What was never observed may still lack everything.
-                    if world.observation.assets.get(i).is_none_or(|a| a.facts.packages.is_none()) {
-                        return true;
-                    }
-                    let names: Vec<&str> = asset
-                        .targets
-                        .iter()
-                        .filter_map(|t| rollout.targets.get(*t))
-                        .map(|t| t.name.as_ref())
-                        .collect();
-                    let mut findings = world.assessment.of(world.observation, i);
-                    findings.any(|f| is_open(f.judgement) && names.contains(&crate::plan::carrier(f.hit).as_ref()))
+        && !frozen
+            .waves
+            .iter()
+            .zip(&rollout.waves)
+            .filter(|(_, p)| waiting(p.state))
+            .any(|(wave, _)| {
+                wave.batches.iter().flat_map(|b| &b.assets).any(|asset| {
+                    let index = world
+                        .observation
+                        .assets
+                        .binary_search_by(|a| a.name.as_ref().cmp(&asset.name));
+                    index.is_ok_and(|i| {
+                        // What was never observed may still lack everything.
+                        if world
+                            .observation
+                            .assets
+                            .get(i)
+                            .is_none_or(|a| a.facts.packages.is_none())
+                        {
+                            return true;
+                        }
+                        let names: Vec<&str> = asset
+                            .targets
+                            .iter()
+                            .filter_map(|t| rollout.targets.get(*t))
+                            .map(|t| t.name.as_ref())
+                            .collect();
+                        let mut findings = world.assessment.of(world.observation, i);
+                        findings.any(|f| is_open(f.judgement) && names.contains(&crate::plan::carrier(f.hit).as_ref()))
+                    })
                 })
             })
-        })
 }
 
 /// Still to be fixed, or not known to be fixed.
@@ -207,9 +256,10 @@ fn close_obsolete(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decis
         let branch = branch_of(&rollout.name, &wave.name);
         if let Some(open) = newest(world.view, &branch).filter(|p| p.state == PullRequestState::Open) {
             closing = true;
-            decision
-                .actions
-                .push(Action::Forge(ForgeOp::ClosePullRequest { number: open.number, reason: reason.into() }));
+            decision.actions.push(Action::Forge(ForgeOp::ClosePullRequest {
+                number: open.number,
+                reason: reason.into(),
+            }));
         }
     }
     if closing {

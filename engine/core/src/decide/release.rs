@@ -6,14 +6,17 @@ use jiff::Timestamp;
 
 use super::{Decision, World};
 use crate::history::{BatchProgress, Event, OpenRollout, WaveProgress, WaveState, ledger_file};
-use crate::time::Boundary;
 use crate::plan::Batch;
+use crate::time::Boundary;
 
 /// Gives the next batch of every approved wave its permit when everything still holds.
 pub fn release(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
     for rollout in &world.history.open {
         if let Some(halted) = &rollout.halted {
-            decision.say(&rollout.name, format!("halted by {} at {}: {}", halted.by, halted.at, halted.reason));
+            decision.say(
+                &rollout.name,
+                format!("halted by {} at {}: {}", halted.by, halted.at, halted.reason),
+            );
             continue;
         }
         if let Some(paused) = paused(world, rollout, now) {
@@ -33,7 +36,11 @@ fn paused(world: &World<'_>, rollout: &OpenRollout, now: Timestamp) -> Option<St
     let until = pause.until.resolve(Boundary::End, &world.catalog.zone.0);
     let why = pause.reason.as_deref().unwrap_or("no reason given");
     (now < until).then(|| {
-        format!("policy {} is paused until {until} ({why}, {})", rollout.policy, world.catalog.at(policy.doc, "/spec/pause"))
+        format!(
+            "policy {} is paused until {until} ({why}, {})",
+            rollout.policy,
+            world.catalog.at(policy.doc, "/spec/pause")
+        )
     })
 }
 
@@ -48,16 +55,24 @@ fn release_wave(
         decision.say(&rollout.name, format!("wave {} is {reason}", wave.name));
         return;
     }
-    if !matches!(wave.state, WaveState::Approved | WaveState::Released | WaveState::Running) {
+    if !matches!(
+        wave.state,
+        WaveState::Approved | WaveState::Released | WaveState::Running
+    ) {
         return;
     }
     // Batches go one after the other: the first one that is not settled is the one to look at.
-    let Some(next) = wave.batches.iter().find(|b| !settled(b)) else { return };
+    let Some(next) = wave.batches.iter().find(|b| !settled(b)) else {
+        return;
+    };
     if next.released_at.is_some() {
         return;
     }
     let Some(planned) = planned_batch(world, rollout, wave, next) else {
-        decision.say(&rollout.name, format!("wave {} batch {}: not in the plan any more", wave.name, next.id));
+        decision.say(
+            &rollout.name,
+            format!("wave {} batch {}: not in the plan any more", wave.name, next.id),
+        );
         return;
     };
     match planned.start {
@@ -76,10 +91,16 @@ fn release_wave(
         }
         Some(start) => {
             let window = &planned.window.name;
-            decision.say(&rollout.name, format!("wave {} batch {} waits for {window} at {start}", wave.name, next.id));
+            decision.say(
+                &rollout.name,
+                format!("wave {} batch {} waits for {window} at {start}", wave.name, next.id),
+            );
         }
         None => {
-            decision.say(&rollout.name, format!("wave {} batch {}: no opening fits", wave.name, next.id));
+            decision.say(
+                &rollout.name,
+                format!("wave {} batch {}: no opening fits", wave.name, next.id),
+            );
         }
     }
 }
@@ -152,7 +173,9 @@ pub fn may_run(
         return refuse(format!("rollout {rollout} has no wave `{wave}`"));
     };
     let Some(batch_progress) = progress.batches.iter().find(|b| b.id.as_ref() == batch) else {
-        return refuse(format!("wave {wave} of {rollout} has no batch `{batch}`, or is not proposed yet"));
+        return refuse(format!(
+            "wave {wave} of {rollout} has no batch `{batch}`, or is not proposed yet"
+        ));
     };
     if let Some(halted) = &open.halted {
         return refuse(format!("halted by {} at {}: {}", halted.by, halted.at, halted.reason));
@@ -160,20 +183,32 @@ pub fn may_run(
     if let Some(paused) = paused(world, open, now) {
         return refuse(paused);
     }
-    if !matches!(progress.state, WaveState::Released | WaveState::Running | WaveState::Verifying) {
-        return refuse(format!("wave {wave} is {}: its batches are not released", progress.state));
+    if !matches!(
+        progress.state,
+        WaveState::Released | WaveState::Running | WaveState::Verifying
+    ) {
+        return refuse(format!(
+            "wave {wave} is {}: its batches are not released",
+            progress.state
+        ));
     }
     let (Some(released_at), Some(digest)) = (batch_progress.released_at, progress.digest.clone()) else {
         return refuse(format!("batch {batch} is not released"));
     };
     if super::moves::edited_since(world, &open.name, progress) {
-        return refuse(format!("wave {wave} was edited: the merged files are not those that were approved"));
+        return refuse(format!(
+            "wave {wave} was edited: the merged files are not those that were approved"
+        ));
     }
     if now < released_at {
-        return refuse(format!("batch {batch} was released at {released_at}, which is after now"));
+        return refuse(format!(
+            "batch {batch} was released at {released_at}, which is after now"
+        ));
     }
     if let Some(end) = batch_progress.opening_end.filter(|end| now >= *end) {
-        return refuse(format!("the opening of batch {batch} ended at {end}: a missed window is missed"));
+        return refuse(format!(
+            "the opening of batch {batch} ended at {end}: a missed window is missed"
+        ));
     }
     if let Some(asset) = asset {
         if !batch_progress.assets.contains_key(asset) {
@@ -183,13 +218,21 @@ pub fn may_run(
             return refuse(format!("asset {asset} has passed already: nothing runs twice"));
         }
     }
-    let frozen = batch_progress.assets.keys().filter(|a| asset.is_none_or(|x| x == a.as_ref()));
+    let frozen = batch_progress
+        .assets
+        .keys()
+        .filter(|a| asset.is_none_or(|x| x == a.as_ref()));
     for name in frozen {
         if let Some(why) = crate::plan::closed_by(world.catalog, world.observation, world.assessment, name, now) {
             return refuse(format!("asset {name}: {why}"));
         }
     }
-    let assets = batch_progress.assets.keys().filter(|a| !batch_progress.passed.contains(*a)).cloned().collect();
+    let assets = batch_progress
+        .assets
+        .keys()
+        .filter(|a| !batch_progress.passed.contains(*a))
+        .cloned()
+        .collect();
     Ok(Permit {
         rollout: Arc::clone(&open.name),
         wave: Arc::clone(&progress.name),

@@ -14,7 +14,9 @@ use crate::verify::{AssetVerdict, BatchVerdict, WaveVerdict, judge_batch, judge_
 /// Looks at every wave under way.
 pub fn watch(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
     for rollout in &world.history.open {
-        let Some(frozen) = world.history.frozen.get(&rollout.name) else { continue };
+        let Some(frozen) = world.history.frozen.get(&rollout.name) else {
+            continue;
+        };
         for (wave, frozen_wave) in rollout.waves.iter().zip(&frozen.waves) {
             if under_way(wave.state) {
                 watch_wave(world, rollout, frozen, wave, frozen_wave, now, decision);
@@ -27,7 +29,10 @@ pub fn watch(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
 
 const fn under_way(state: WaveState) -> bool {
     use WaveState as S;
-    matches!(state, S::Approved | S::Released | S::Running | S::Verifying | S::Soaking)
+    matches!(
+        state,
+        S::Approved | S::Released | S::Running | S::Verifying | S::Soaking
+    )
 }
 
 /// The verdicts of a wave's batches, in order.
@@ -38,10 +43,16 @@ pub fn verdicts(
     frozen_wave: &FrozenWave,
 ) -> Vec<BatchVerdict> {
     let reboot = |class: &str| {
-        world.catalog.classes.get(class).map_or(RebootPolicy::IfNeeded, |c| c.spec.disruption.reboot)
+        world
+            .catalog
+            .classes
+            .get(class)
+            .map_or(RebootPolicy::IfNeeded, |c| c.spec.disruption.reboot)
     };
     let batches = frozen_wave.batches.iter().zip(&wave.batches);
-    batches.map(|(batch, progress)| judge_batch(frozen, batch, progress, world.observation, &reboot)).collect()
+    batches
+        .map(|(batch, progress)| judge_batch(frozen, batch, progress, world.observation, &reboot))
+        .collect()
 }
 
 fn watch_wave(
@@ -110,7 +121,14 @@ fn news(wave: &Arc<str>, progress: &crate::history::BatchProgress, verdict: &Bat
     }
     let nothing = passed.is_empty() && failed.is_empty() && not_attempted.is_empty();
     let batch = Arc::clone(&progress.id);
-    (!nothing).then(|| Event::Checked { wave: Arc::clone(wave), batch, passed, failed, not_attempted, out_of_band })
+    (!nothing).then(|| Event::Checked {
+        wave: Arc::clone(wave),
+        batch,
+        passed,
+        failed,
+        not_attempted,
+        out_of_band,
+    })
 }
 
 type Move = (WaveEvent, Option<Timestamp>, Option<String>);
@@ -118,15 +136,15 @@ type Move = (WaveEvent, Option<Timestamp>, Option<String>);
 fn next_move(wave: &WaveProgress, frozen: &FrozenWave, verdict: &WaveVerdict, now: Timestamp) -> Option<Move> {
     let fell_back = verdict.behind.values().any(|r| r.starts_with("failed: "));
     match wave.state {
-        WaveState::Soaking if fell_back => {
-            Some((WaveEvent::SoakBroken, None, Some(behind_text(verdict))))
-        }
+        WaveState::Soaking if fell_back => Some((WaveEvent::SoakBroken, None, Some(behind_text(verdict)))),
         _ if verdict.too_many_failures && wave.state != WaveState::Approved => {
             Some((WaveEvent::Failed, None, Some(behind_text(verdict))))
         }
         WaveState::Soaking => {
             let since = wave.soaking_since?;
-            let held = since.checked_add(DurationSeconds(frozen.soak_seconds).signed()).is_ok_and(|end| end <= now);
+            let held = since
+                .checked_add(DurationSeconds(frozen.soak_seconds).signed())
+                .is_ok_and(|end| end <= now);
             (held && verdict.verified && frozen.gates.is_empty()).then_some((WaveEvent::Promoted, None, None))
         }
         _ if verdict.verified => Some((WaveEvent::Verified, verdict.since, None)),
@@ -141,7 +159,9 @@ fn next_move(wave: &WaveProgress, frozen: &FrozenWave, verdict: &WaveVerdict, no
 /// Every batch was released, and its opening (or 24 h) is over.
 fn all_over(wave: &WaveProgress, now: Timestamp) -> bool {
     wave.batches.iter().all(|b| {
-        let day = b.released_at.and_then(|r| r.checked_add(DurationSeconds::hours(24).signed()).ok());
+        let day = b
+            .released_at
+            .and_then(|r| r.checked_add(DurationSeconds::hours(24).signed()).ok());
         day.is_some_and(|day| b.opening_end.map_or(day, |end| end.min(day)) <= now)
     })
 }
@@ -150,10 +170,18 @@ fn all_over(wave: &WaveProgress, now: Timestamp) -> bool {
 const NAMES_SHOWN_MAX: usize = 10;
 
 fn behind_text(verdict: &WaveVerdict) -> String {
-    let named: Vec<String> =
-        verdict.behind.iter().take(NAMES_SHOWN_MAX).map(|(asset, why)| format!("{asset}: {why}")).collect();
+    let named: Vec<String> = verdict
+        .behind
+        .iter()
+        .take(NAMES_SHOWN_MAX)
+        .map(|(asset, why)| format!("{asset}: {why}"))
+        .collect();
     let more = verdict.behind.len().saturating_sub(named.len());
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
     format!("{}{more}", named.join("; "))
 }
 
@@ -188,7 +216,10 @@ fn say(
         let held = if passed >= needed { "stragglers" } else { "is held back" };
         decision.say(
             &rollout.name,
-            format!("wave {name} {held}: {passed} of {needed} needed assets pass; {}", behind_text(verdict)),
+            format!(
+                "wave {name} {held}: {passed} of {needed} needed assets pass; {}",
+                behind_text(verdict)
+            ),
         );
     }
 }

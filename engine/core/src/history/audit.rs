@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::events::{Event, MEMORY_FILE};
 use super::fold::HistoryFault;
-use super::state::{WaveEvent, WaveState};
-use crate::canonical::sha256_hex;
 use super::forge::ForgeView;
 use super::ledger::LedgerLine;
 use super::ledger_chain::parse_chain;
+use super::state::{WaveEvent, WaveState};
+use crate::canonical::sha256_hex;
 
 /// What an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,10 +49,16 @@ fn moves(file: &str, lines: &[LedgerLine], faults: &mut Vec<HistoryFault>) {
     let mut states: BTreeMap<Arc<str>, WaveState> = BTreeMap::new();
     for (index, line) in lines.iter().enumerate() {
         let mut fault = |message: String| {
-            faults.push(HistoryFault { file: format!("ledger {file}"), message: format!("line {}: {message}", index + 1) });
+            faults.push(HistoryFault {
+                file: format!("ledger {file}"),
+                message: format!("line {}: {message}", index + 1),
+            });
         };
         match Event::from_parts(&line.event, &line.data) {
-            None => fault(format!("event `{}` is not one this engine knows; a newer engine wrote it", line.event)),
+            None => fault(format!(
+                "event `{}` is not one this engine knows; a newer engine wrote it",
+                line.event
+            )),
             Some(Event::Wave { wave, moved, .. }) => {
                 let state = states.entry(Arc::clone(&wave)).or_default();
                 match state.after(moved) {
@@ -68,7 +74,10 @@ fn moves(file: &str, lines: &[LedgerLine], faults: &mut Vec<HistoryFault>) {
                 }
             }
             Some(Event::Resume { .. }) => {
-                for state in states.values_mut().filter(|s| matches!(s, WaveState::Halted | WaveState::Failed)) {
+                for state in states
+                    .values_mut()
+                    .filter(|s| matches!(s, WaveState::Halted | WaveState::Failed))
+                {
                     *state = WaveState::Approved;
                 }
             }
@@ -80,10 +89,15 @@ fn moves(file: &str, lines: &[LedgerLine], faults: &mut Vec<HistoryFault>) {
 /// Every file of a merged rollout is in its `SHA256SUMS`, with the digest it has.
 fn sums(view: &ForgeView, folder: &str, faults: &mut Vec<HistoryFault>) {
     for (path, bytes) in &view.merged_files {
-        let Some(base) = path.strip_suffix("SHA256SUMS").filter(|b| b.starts_with(folder)) else { continue };
+        let Some(base) = path.strip_suffix("SHA256SUMS").filter(|b| b.starts_with(folder)) else {
+            continue;
+        };
         let listed: BTreeMap<String, String> = String::from_utf8_lossy(bytes)
             .lines()
-            .filter_map(|l| l.split_once("  ").map(|(sum, name)| (format!("{base}{name}"), sum.to_owned())))
+            .filter_map(|l| {
+                l.split_once("  ")
+                    .map(|(sum, name)| (format!("{base}{name}"), sum.to_owned()))
+            })
             .collect();
         for (file, sum) in &listed {
             let problem = match view.merged_files.get(file) {
@@ -92,7 +106,10 @@ fn sums(view: &ForgeView, folder: &str, faults: &mut Vec<HistoryFault>) {
                 Some(_) => None,
             };
             if let Some(message) = problem {
-                faults.push(HistoryFault { file: file.clone(), message });
+                faults.push(HistoryFault {
+                    file: file.clone(),
+                    message,
+                });
             }
         }
     }

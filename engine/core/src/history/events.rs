@@ -13,7 +13,12 @@ use super::state::WaveEvent;
 
 /// One recorded fact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", content = "data", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "event",
+    content = "data",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum Event {
     /// The first run there ever was (estate).
     FirstRun {},
@@ -149,7 +154,11 @@ impl Event {
     /// `event` and `data` of the ledger line.
     pub fn to_parts(&self) -> (String, serde_json::Value) {
         let mut value = serde_json::to_value(self).unwrap_or_default();
-        let event = value.get("event").and_then(|e| e.as_str()).unwrap_or_default().to_owned();
+        let event = value
+            .get("event")
+            .and_then(|e| e.as_str())
+            .unwrap_or_default()
+            .to_owned();
         let data = value.get_mut("data").map(serde_json::Value::take).unwrap_or_default();
         (event, data)
     }
@@ -177,7 +186,10 @@ mod tests {
         };
         let (name, data) = event.to_parts();
         assert_eq!(name, "wave");
-        assert_eq!(data, serde_json::json!({"wave": "test", "moved": "promoted", "digest": "ab"}));
+        assert_eq!(
+            data,
+            serde_json::json!({"wave": "test", "moved": "promoted", "digest": "ab"})
+        );
         assert_eq!(Event::from_parts(&name, &data), Some(event));
         assert_eq!(Event::from_parts("from-the-future", &data), None);
         assert_eq!(Event::FirstRun {}.to_parts().0, "first-run");

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::events::{Event, MEMORY_FILE, ledger_file};
-use super::wire::{FrozenRollout, read_plan_json};
-use super::rollout::{BatchProgress, OpenRollout, WaveProgress};
-use super::state::{WaveEvent, WaveState};
-use super::{Halted, History, Memory};
 use super::forge::{ForgeView, PullRequest, PullRequestState};
 use super::ledger::LedgerLine;
 use super::ledger_chain::parse_chain;
+use super::rollout::{BatchProgress, OpenRollout, WaveProgress};
+use super::state::{WaveEvent, WaveState};
+use super::wire::{FrozenRollout, read_plan_json};
+use super::{Halted, History, Memory};
 
 /// Something in the forge or the ledger that cannot be believed. A run that meets one decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +45,15 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
     let empty = Vec::new();
     let memory = fold_memory(chains.get(MEMORY_FILE).unwrap_or(&empty));
     let frozen = frozen_rollouts(view, rollouts_folder, &mut faults);
-    let mut history = History { memory, ..History::default() };
-    for file in chains.keys().filter_map(|f| f.strip_suffix(".ndjson")).filter(|f| *f != "memory") {
+    let mut history = History {
+        memory,
+        ..History::default()
+    };
+    for file in chains
+        .keys()
+        .filter_map(|f| f.strip_suffix(".ndjson"))
+        .filter(|f| *f != "memory")
+    {
         history.names.insert(file.into());
     }
     for (name, frozen) in frozen {
@@ -69,9 +76,18 @@ pub fn last_stop(ledger: &[u8]) -> Option<String> {
     let lines = ledger.split(|b| *b == b'\n').filter(|l| !l.is_empty());
     let mut stops = lines.filter(|line| {
         let event = serde_json::from_slice::<LedgerLine>(line).ok();
-        event.and_then(|l| Event::from_parts(&l.event, &l.data)).is_some_and(|e| {
-            matches!(e, Event::Halt { .. } | Event::Wave { moved: WaveEvent::Halted, .. })
-        })
+        event
+            .and_then(|l| Event::from_parts(&l.event, &l.data))
+            .is_some_and(|e| {
+                matches!(
+                    e,
+                    Event::Halt { .. }
+                        | Event::Wave {
+                            moved: WaveEvent::Halted,
+                            ..
+                        }
+                )
+            })
     });
     stops.next_back().map(crate::canonical::sha256_hex)
 }
@@ -81,7 +97,11 @@ fn fold_memory(lines: &[LedgerLine]) -> Memory {
     for line in lines {
         match Event::from_parts(&line.event, &line.data) {
             Some(Event::FirstRun {}) => memory.first_run = memory.first_run.or(Some(line.time)),
-            Some(Event::Seen { advisories, assets, exploited }) => {
+            Some(Event::Seen {
+                advisories,
+                assets,
+                exploited,
+            }) => {
                 remember(&mut memory.advisories, advisories, line.time);
                 remember(&mut memory.assets, assets, line.time);
                 remember(&mut memory.exploited, exploited, line.time);
@@ -111,7 +131,12 @@ fn frozen_rollouts(
     faults: &mut Vec<HistoryFault>,
 ) -> BTreeMap<Arc<str>, FrozenRollout> {
     let mut found = BTreeMap::new();
-    let with = |state| view.pull_requests.iter().filter(move |p| p.state == state).map(|p| (Some(p), &p.files));
+    let with = |state| {
+        view.pull_requests
+            .iter()
+            .filter(move |p| p.state == state)
+            .map(|p| (Some(p), &p.files))
+    };
     // Merged files win over closed pull requests (a later wave may have been closed), open ones over both.
     let trees = with(PullRequestState::Closed)
         .chain(std::iter::once((None, &view.merged_files)))
@@ -127,7 +152,10 @@ fn frozen_rollouts(
                 Ok(frozen) => {
                     found.insert(Arc::from(name), frozen);
                 }
-                Err(error) => faults.push(HistoryFault { file: place(pull_request, path), message: error.to_string() }),
+                Err(error) => faults.push(HistoryFault {
+                    file: place(pull_request, path),
+                    message: error.to_string(),
+                }),
             }
         }
     }
@@ -146,7 +174,10 @@ fn rollout_of<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
 
 /// The rollout of an engine branch `patchwave/<rollout>/<wave>`.
 pub fn branch_rollout(branch: &str) -> Option<&str> {
-    branch.strip_prefix("patchwave/")?.split_once('/').map(|(rollout, _)| rollout)
+    branch
+        .strip_prefix("patchwave/")?
+        .split_once('/')
+        .map(|(rollout, _)| rollout)
 }
 
 /// The wave of an engine branch `patchwave/<rollout>/<wave>`.
@@ -164,7 +195,11 @@ fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
             .iter()
             .map(|batch| BatchProgress {
                 id: batch.id.as_str().into(),
-                assets: batch.assets.iter().map(|a| (a.name.as_str().into(), a.targets.clone())).collect(),
+                assets: batch
+                    .assets
+                    .iter()
+                    .map(|a| (a.name.as_str().into(), a.targets.clone()))
+                    .collect(),
                 ..BatchProgress::default()
             })
             .collect(),
@@ -192,8 +227,12 @@ fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
             apply(&mut rollout, line, event);
         }
     }
-    rollout.frozen =
-        rollout.waves.iter().any(|w| !matches!(w.state, WaveState::Pending | WaveState::Proposed | WaveState::Superseded));
+    rollout.frozen = rollout.waves.iter().any(|w| {
+        !matches!(
+            w.state,
+            WaveState::Pending | WaveState::Proposed | WaveState::Superseded
+        )
+    });
     for wave in &mut rollout.waves {
         if wave.state == WaveState::Pending {
             wave.batches.clear();
@@ -204,12 +243,25 @@ fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
 
 fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
     match event {
-        Event::Wave { wave, moved, digest, since, reason, .. } => {
+        Event::Wave {
+            wave,
+            moved,
+            digest,
+            since,
+            reason,
+            ..
+        } => {
             if let Some(wave) = rollout.waves.iter_mut().find(|w| w.name == wave) {
                 move_wave(wave, moved, digest, since.unwrap_or(line.time), reason);
             }
         }
-        Event::Released { wave, batch, opening_end, opening_start, .. } => {
+        Event::Released {
+            wave,
+            batch,
+            opening_end,
+            opening_start,
+            ..
+        } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
                 batch.released_at = Some(line.time);
                 batch.opening_start = opening_start;
@@ -221,7 +273,14 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
                 move_wave(wave, WaveEvent::Released, None, line.time, None);
             }
         }
-        Event::Checked { wave, batch, passed, failed, not_attempted, out_of_band: _ } => {
+        Event::Checked {
+            wave,
+            batch,
+            passed,
+            failed,
+            not_attempted,
+            out_of_band: _,
+        } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
                 for asset in passed.keys() {
                     batch.failed.remove(asset);
@@ -232,20 +291,36 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
                 batch.not_attempted.extend(not_attempted);
             }
         }
-        Event::Evidence { wave, batch, asset, outcome, at, reason, .. } => {
+        Event::Evidence {
+            wave,
+            batch,
+            asset,
+            outcome,
+            at,
+            reason,
+            ..
+        } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
                 let said = super::rollout::Said { outcome, at, reason };
                 batch.evidence.insert(asset, said);
             }
         }
         Event::Waived { wave, asset, until, .. } => {
-            let batches = rollout.waves.iter_mut().filter(|w| w.name == wave).flat_map(|w| &mut w.batches);
+            let batches = rollout
+                .waves
+                .iter_mut()
+                .filter(|w| w.name == wave)
+                .flat_map(|w| &mut w.batches);
             for batch in batches.filter(|b| b.assets.contains_key(&asset)) {
                 batch.waived.insert(Arc::clone(&asset), until);
             }
         }
         Event::Halt { reason } => {
-            rollout.halted = Some(Halted { at: line.time, by: line.actor.clone(), reason });
+            rollout.halted = Some(Halted {
+                at: line.time,
+                by: line.actor.clone(),
+                reason,
+            });
         }
         Event::Resume { .. } => resume(rollout, line.time),
         Event::FirstRun {} | Event::Seen { .. } | Event::Cut { .. } => {}

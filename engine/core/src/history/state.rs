@@ -156,8 +156,18 @@ mod tests {
     fn the_straight_way_is_the_design() {
         use WaveEvent as E;
         let mut state = WaveState::Pending;
-        for event in [E::Proposed, E::Approved, E::Released, E::Started, E::Ran, E::Verified, E::Promoted] {
-            state = state.after(event).unwrap_or_else(|| panic!("{event:?} does not apply in {state}"));
+        for event in [
+            E::Proposed,
+            E::Approved,
+            E::Released,
+            E::Started,
+            E::Ran,
+            E::Verified,
+            E::Promoted,
+        ] {
+            state = state
+                .after(event)
+                .unwrap_or_else(|| panic!("{event:?} does not apply in {state}"));
         }
         assert!(state.is_final());
         assert_eq!(state.after(E::Halted), None, "what is promoted cannot be halted");
@@ -165,7 +175,13 @@ mod tests {
 
     #[test]
     fn nothing_runs_before_it_is_approved() {
-        for state in [WaveState::Pending, WaveState::Proposed, WaveState::Halted, WaveState::Edited, WaveState::Failed] {
+        for state in [
+            WaveState::Pending,
+            WaveState::Proposed,
+            WaveState::Halted,
+            WaveState::Edited,
+            WaveState::Failed,
+        ] {
             assert_eq!(state.after(WaveEvent::Released), None, "{state}");
         }
     }

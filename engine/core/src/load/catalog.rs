@@ -107,7 +107,8 @@ impl Catalog {
 
     /// `file:line` of the value at `pointer`, for traces.
     pub fn at(&self, doc: DocId, pointer: &str) -> String {
-        self.locate(doc, pointer).map_or_else(String::new, |l| format!("{}:{}", l.file, l.line))
+        self.locate(doc, pointer)
+            .map_or_else(String::new, |l| format!("{}:{}", l.file, l.line))
     }
 
     /// The compiled form of a condition of this catalog.

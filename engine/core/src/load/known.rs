@@ -39,7 +39,11 @@ pub const TARGETS: &[Known] = &[
 ];
 
 /// Decision tables that come with the engine (`table.pack`).
-pub const TABLE_PACKS: &[Known] = &[planned("cisa-bod-26-04"), planned("critical-24h"), planned("pci-dss-4.0.1")];
+pub const TABLE_PACKS: &[Known] = &[
+    planned("cisa-bod-26-04"),
+    planned("critical-24h"),
+    planned("pci-dss-4.0.1"),
+];
 
 /// Kinds of `protection.backup`.
 pub const BACKUPS: &[Known] = &[

@@ -152,7 +152,9 @@ pub fn freeze(catalog: &Catalog, name: &str, spec: &ChangeFreezeSpec) -> time::F
     let mut spans = Vec::new();
     if spec.from.is_some() || spec.to.is_some() {
         spans.push(FreezeSpan::Once {
-            from: spec.from.map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
+            from: spec
+                .from
+                .map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
             to: spec.to.map_or(Timestamp::MAX, |to| to.resolve(Boundary::End, zone)),
         });
     }

@@ -68,7 +68,11 @@ impl FromStr for Amount {
             return Err(fault());
         }
         let share: u32 = format!("{whole}{fraction:0<2}").parse().map_err(|_| fault())?;
-        if share <= 10_000 { Ok(Self::Share(share)) } else { Err(fault()) }
+        if share <= 10_000 {
+            Ok(Self::Share(share))
+        } else {
+            Err(fault())
+        }
     }
 }
 
@@ -100,7 +104,9 @@ impl<'de> Deserialize<'de> for Amount {
                 .map(Self::Count)
                 .ok_or_else(|| serde::de::Error::custom(format!("`{n}` is not a count of assets"))),
             serde_json::Value::String(text) => text.parse().map_err(serde::de::Error::custom),
-            other => Err(serde::de::Error::custom(format!("`{other}` is neither a count nor a share"))),
+            other => Err(serde::de::Error::custom(format!(
+                "`{other}` is neither a count nor a share"
+            ))),
         }
     }
 }
@@ -131,7 +137,10 @@ mod tests {
         let half: Amount = "50%".parse().unwrap();
         assert_eq!((half.of(3, Rounding::Down), half.of(3, Rounding::Up)), (1, 2));
         let small: Amount = "2%".parse().unwrap();
-        assert_eq!((small.of(4, Rounding::Down), small.of(4, Rounding::DownAtLeastOne)), (0, 1));
+        assert_eq!(
+            (small.of(4, Rounding::Down), small.of(4, Rounding::DownAtLeastOne)),
+            (0, 1)
+        );
         let zero: Amount = "0%".parse().unwrap();
         assert_eq!(zero.of(4, Rounding::DownAtLeastOne), 0, "a written 0 means 0");
         assert_eq!("98%".parse::<Amount>().unwrap().of(100, Rounding::Up), 98);

@@ -58,7 +58,10 @@ impl LabelSelector {
 
     /// Every label key the selector looks at, in order of writing.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.match_labels.keys().map(String::as_str).chain(self.match_expressions.iter().map(|r| r.key.as_str()))
+        self.match_labels
+            .keys()
+            .map(String::as_str)
+            .chain(self.match_expressions.iter().map(|r| r.key.as_str()))
     }
 }
 

@@ -50,10 +50,17 @@ impl FromStr for Severity {
 
     /// Reads our own words only; the words of vendors are each format's business.
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Unknown, Self::None, Self::Low, Self::Medium, Self::High, Self::Critical]
-            .into_iter()
-            .find(|s| s.as_str() == text)
-            .ok_or(())
+        [
+            Self::Unknown,
+            Self::None,
+            Self::Low,
+            Self::Medium,
+            Self::High,
+            Self::Critical,
+        ]
+        .into_iter()
+        .find(|s| s.as_str() == text)
+        .ok_or(())
     }
 }
 
@@ -143,7 +150,9 @@ mod tests {
     #[test]
     fn unknown_satisfies_every_floor() {
         let floor = SeverityMatch::AtLeast(Severity::Critical);
-        assert!(floor.matches(Severity::Unknown) && floor.matches(Severity::Critical) && !floor.matches(Severity::High));
+        assert!(
+            floor.matches(Severity::Unknown) && floor.matches(Severity::Critical) && !floor.matches(Severity::High)
+        );
         assert!(!SeverityMatch::OneOf(vec![Severity::High]).matches(Severity::Unknown));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use super::*;
 use crate::load::wire::{AdvisorySpec, FleetSpec, Lifecycle, SourceSpec};
 use crate::name::Severity;
 use crate::version::Scheme;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -516,10 +516,17 @@ fn advisories_are_kept_apart_joined_with_kev_and_claim_their_ecosystems() {
 fn parts_of_one_record_are_put_together() {
     let mut other = advisory("A", "s", &["CVE-2"], None);
     other.fixes[0].ecosystem.release = Some("8".into());
-    let copies = vec![advisory("A", "s", &["CVE-1"], None), other, advisory("A", "s", &["CVE-1"], None)];
+    let copies = vec![
+        advisory("A", "s", &["CVE-1"], None),
+        other,
+        advisory("A", "s", &["CVE-1"], None),
+    ];
     let mut notes = Vec::new();
     let whole = bulletin::newest(copies, &mut notes);
-    assert_eq!((whole.len(), whole[0].fixes.len(), whole[0].aliases.len(), notes.len()), (1, 2, 2, 0));
+    assert_eq!(
+        (whole.len(), whole[0].fixes.len(), whole[0].aliases.len(), notes.len()),
+        (1, 2, 2, 0)
+    );
 }
 
 #[test]

@@ -76,8 +76,14 @@ impl Calendars {
     pub(super) fn new(ctx: &Context<'_>) -> Self {
         let catalog = ctx.catalog;
         let windows = catalog.windows.iter();
-        let windows = windows.map(|(name, w)| (Arc::clone(name), readable(catalog, name, w))).collect();
-        let freezes: Vec<Freeze> = catalog.freezes.iter().map(|(name, f)| schedule::freeze(catalog, name, &f.spec)).collect();
+        let windows = windows
+            .map(|(name, w)| (Arc::clone(name), readable(catalog, name, w)))
+            .collect();
+        let freezes: Vec<Freeze> = catalog
+            .freezes
+            .iter()
+            .map(|(name, f)| schedule::freeze(catalog, name, &f.spec))
+            .collect();
         let mut calendars = Self {
             now: ctx.now,
             windows,
@@ -103,7 +109,10 @@ impl Calendars {
         for resource in &live {
             let spec = &resource.spec;
             let all = ctx.catalog.freezes.iter().enumerate();
-            let freezes = all.filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec)).map(|(i, _)| i).collect();
+            let freezes = all
+                .filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec))
+                .map(|(i, _)| i)
+                .collect();
             self.lifts.push(Lift {
                 subject: spec.what,
                 freezes,

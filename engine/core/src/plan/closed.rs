@@ -38,7 +38,8 @@ pub fn closed_by(
     catalog.freezes.iter().find_map(|(name, freeze)| {
         let spec = &freeze.spec;
         let selected = matching::matches(catalog, found, class, spec.selector.as_ref(), spec.when.as_deref());
-        let holds = selected.unwrap_or(true) && schedule::freeze(catalog, name, spec).covers(now) && !is_lifted(name, spec);
+        let holds =
+            selected.unwrap_or(true) && schedule::freeze(catalog, name, spec).covers(now) && !is_lifted(name, spec);
         holds.then(|| {
             let reason = spec.reason.as_deref().map_or_else(String::new, |r| format!(" ({r})"));
             format!("freeze {name}{reason} holds; an Override `what: freeze`, `freeze: {name}` would lift it")

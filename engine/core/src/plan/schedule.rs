@@ -337,12 +337,22 @@ fn fixed_batches(
         let longest = lanes.iter().map(|(_, l)| l.duration_seconds).max().unwrap_or(0);
         let done = !progress.assets.is_empty() && progress.assets.keys().all(|a| progress.passed.contains(a));
         let (slot, blocked) = match (progress.released_at, at) {
-            (Some(released), _) => (Some(released_slot(site.calendars, progress, lanes, released, longest)), None),
+            (Some(released), _) => (
+                Some(released_slot(site.calendars, progress, lanes, released, longest)),
+                None,
+            ),
             // Everybody in it shows the targets already, by somebody else's hand: it lies in the past like a released
             // one, and nobody waits for it.
-            (None, Some(at)) if done => {
-                (Some(released_slot(site.calendars, progress, lanes, later(at, -longest), longest)), None)
-            }
+            (None, Some(at)) if done => (
+                Some(released_slot(
+                    site.calendars,
+                    progress,
+                    lanes,
+                    later(at, -longest),
+                    longest,
+                )),
+                None,
+            ),
             (None, Some(at)) if runs => match slots::place_fixed(site, lanes, rules, at) {
                 Ok(slot) => (Some(slot), None),
                 Err(binding) => (None, Some(binding)),
@@ -350,7 +360,9 @@ fn fixed_batches(
             (None, _) => (None, Some(Binding::Predecessor)),
         };
         if let Some(slot) = slot.as_ref().filter(|_| progress.released_at.is_none() && !done) {
-            lanes.iter().for_each(|(asset, _)| site.bookings.book(site.budgets, *asset, slot.start, slot.finish));
+            lanes
+                .iter()
+                .for_each(|(asset, _)| site.bookings.book(site.budgets, *asset, slot.start, slot.finish));
         }
         at = slot.as_ref().map(|s| s.finish.max(ctx.now));
         let mut planned = batch(ctx, &progress.id, members.iter(), slot, blocked, longest);
@@ -398,10 +410,20 @@ fn batch<'m>(
     let (window, start, finish, overruns) = match slot {
         // Without a start it still has windows: its artifacts name them, and a later run may find an opening.
         None => {
-            let names: BTreeSet<String> =
-                members.iter().filter_map(|m| super::calendar::window_of(ctx, m.asset)).collect();
+            let names: BTreeSet<String> = members
+                .iter()
+                .filter_map(|m| super::calendar::window_of(ctx, m.asset))
+                .collect();
             let name = names.into_iter().collect::<Vec<_>>().join("+").into();
-            (BatchWindow { name, ..BatchWindow::default() }, None, None, false)
+            (
+                BatchWindow {
+                    name,
+                    ..BatchWindow::default()
+                },
+                None,
+                None,
+                false,
+            )
         }
         Some(Slot {
             window,

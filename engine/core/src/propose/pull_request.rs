@@ -34,12 +34,18 @@ pub fn marker(rollout: &str, wave: &str, digest: &str) -> String {
 /// The digest in a pull request's marker.
 pub fn marked_digest(body: &str) -> Option<&str> {
     let rest = body.rsplit_once("<!-- patchwave rollout=")?.1;
-    rest.split_once(" digest=")?.1.split_once(" -->").map(|(digest, _)| digest)
+    rest.split_once(" digest=")?
+        .1
+        .split_once(" -->")
+        .map(|(digest, _)| digest)
 }
 
 /// The newest pull request of a branch, whatever its state.
 pub fn newest<'a>(view: &'a ForgeView, branch: &str) -> Option<&'a PullRequest> {
-    view.pull_requests.iter().filter(|p| p.branch == branch).max_by_key(|p| p.number)
+    view.pull_requests
+        .iter()
+        .filter(|p| p.branch == branch)
+        .max_by_key(|p| p.number)
 }
 
 /// What a pull request is made from.
@@ -82,23 +88,47 @@ pub fn operations(subject: Subject<'_>, files: &WaveFiles, rollouts_folder: &str
 
 fn title(subject: Subject<'_>) -> String {
     let assets: usize = subject.wave.batches.iter().map(|b| b.assets.len()).sum();
-    let emergency = if subject.rollout.lane == Lane::Emergency { "[emergency] " } else { "" };
-    format!("{emergency}{}: wave {} ({})", subject.rollout.name, subject.wave.name, count(assets, "asset"))
+    let emergency = if subject.rollout.lane == Lane::Emergency {
+        "[emergency] "
+    } else {
+        ""
+    };
+    format!(
+        "{emergency}{}: wave {} ({})",
+        subject.rollout.name,
+        subject.wave.name,
+        count(assets, "asset")
+    )
 }
 
 fn labels(subject: Subject<'_>) -> Vec<String> {
-    let mut labels = BTreeSet::from(["patchwave".to_owned(), format!("lane/{}", subject.rollout.lane.as_str())]);
+    let mut labels = BTreeSet::from([
+        "patchwave".to_owned(),
+        format!("lane/{}", subject.rollout.lane.as_str()),
+    ]);
     labels.insert(format!("policy/{}", subject.rollout.policy));
     labels.insert(format!("wave/{}", subject.wave.name));
     labels.into_iter().collect()
 }
 
 fn reviewers(policy: &PatchPolicySpec) -> Vec<String> {
-    policy.roles.approvers.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    policy
+        .roles
+        .approvers
+        .iter()
+        .cloned()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 fn commit_message(subject: Subject<'_>, digest: &str) -> String {
-    let Subject { rollout, wave, ledger_head, .. } = subject;
+    let Subject {
+        rollout,
+        wave,
+        ledger_head,
+        ..
+    } = subject;
     format!(
         "{}: wave {}\n\nPatch set {} at revision {}.\n\nPatchwave-Rollout: {}\nPatchwave-Wave: {}\nPatchwave-Digest: {digest}\nPatchwave-Ledger: {ledger_head}\n",
         rollout.name, wave.name, rollout.digest, rollout.revision, rollout.name, wave.name,
@@ -107,11 +137,17 @@ fn commit_message(subject: Subject<'_>, digest: &str) -> String {
 
 /// `1 asset`, `2 assets`.
 pub fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    if n == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{n} {noun}s")
+    }
 }
 
 fn body(subject: Subject<'_>, digest: &str) -> String {
-    let Subject { catalog, rollout, wave, .. } = subject;
+    let Subject {
+        catalog, rollout, wave, ..
+    } = subject;
     let mut out = String::new();
     let policy = catalog.policies.get(&rollout.policy);
     let strategy = catalog.strategies.get(&rollout.strategy);
@@ -123,11 +159,17 @@ fn body(subject: Subject<'_>, digest: &str) -> String {
         wave.name,
         rollout.name,
         rollout.policy,
-        policy.map(|p| format!(" at {}", catalog.at(p.doc, "/spec"))).unwrap_or_default(),
+        policy
+            .map(|p| format!(" at {}", catalog.at(p.doc, "/spec")))
+            .unwrap_or_default(),
         rollout.lane.as_str(),
         rollout.revision,
         count(assets, "asset"),
-        if wave.batches.len() == 1 { "1 batch".to_owned() } else { format!("{} batches", wave.batches.len()) },
+        if wave.batches.len() == 1 {
+            "1 batch".to_owned()
+        } else {
+            format!("{} batches", wave.batches.len())
+        },
     );
     why(&mut out, subject);
     targets(&mut out, subject);
@@ -149,7 +191,10 @@ fn why(out: &mut String, subject: Subject<'_>) {
     };
     let _ = writeln!(out, "**Why now.** {reason}");
     if let Some(deadline) = wave.deadline {
-        let slack = wave.slack_seconds.map(|s| format!(", planned slack {}", slack_text(s))).unwrap_or_default();
+        let slack = wave
+            .slack_seconds
+            .map(|s| format!(", planned slack {}", slack_text(s)))
+            .unwrap_or_default();
         let _ = writeln!(out, "Earliest deadline in this wave: **{deadline}**{slack}.");
     }
     let _ = writeln!(out);
@@ -159,8 +204,16 @@ fn why(out: &mut String, subject: Subject<'_>) {
 pub fn slack_text(seconds: i64) -> String {
     let (sign, s) = if seconds < 0 { ("-", -seconds) } else { ("", seconds) };
     let parts = [(s / 86_400, 'd'), (s / 3600 % 24, 'h'), (s / 60 % 60, 'm')];
-    let words: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
-    if words.is_empty() { "0m".to_owned() } else { format!("{sign}{}", words.join(" ")) }
+    let words: Vec<String> = parts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, unit)| format!("{n}{unit}"))
+        .collect();
+    if words.is_empty() {
+        "0m".to_owned()
+    } else {
+        format!("{sign}{}", words.join(" "))
+    }
 }
 
 fn targets(out: &mut String, subject: Subject<'_>) {
@@ -168,13 +221,22 @@ fn targets(out: &mut String, subject: Subject<'_>) {
     let mut befores: BTreeMap<usize, BTreeMap<Arc<str>, usize>> = BTreeMap::new();
     for asset in wave.batches.iter().flat_map(|b| &b.assets) {
         for (target, before) in asset.targets.iter().zip(&asset.before) {
-            *befores.entry(*target).or_default().entry(Arc::clone(before)).or_default() += 1;
+            *befores
+                .entry(*target)
+                .or_default()
+                .entry(Arc::clone(before))
+                .or_default() += 1;
         }
     }
     let advisories = advisories_by_target(subject);
-    let _ = writeln!(out, "| package | from | to | advisories | exploited | assets |\n| --- | --- | --- | --- | --- | --- |");
+    let _ = writeln!(
+        out,
+        "| package | from | to | advisories | exploited | assets |\n| --- | --- | --- | --- | --- | --- |"
+    );
     for (index, from) in &befores {
-        let Some(target) = rollout.targets.get(*index) else { continue };
+        let Some(target) = rollout.targets.get(*index) else {
+            continue;
+        };
         let versions: Vec<String> = from.keys().map(|v| format!("`{v}`")).collect();
         let empty = BTreeMap::new();
         let found = advisories.get(index).unwrap_or(&empty);
@@ -189,7 +251,11 @@ fn targets(out: &mut String, subject: Subject<'_>) {
             target.arch,
             versions.join(", "),
             target.version,
-            if ids.is_empty() { "—".to_owned() } else { ids.join(", ") },
+            if ids.is_empty() {
+                "—".to_owned()
+            } else {
+                ids.join(", ")
+            },
             from.values().sum::<usize>(),
         );
     }
@@ -198,27 +264,46 @@ fn targets(out: &mut String, subject: Subject<'_>) {
 
 /// For each target of the wave: the advisories (id and CVEs) it fixes on the wave's assets, and whether exploited.
 fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String, bool>> {
-    let Subject { observation, assessment, rollout, wave, .. } = subject;
+    let Subject {
+        observation,
+        assessment,
+        rollout,
+        wave,
+        ..
+    } = subject;
     let mut found: BTreeMap<usize, BTreeMap<String, bool>> = BTreeMap::new();
     for asset in wave.batches.iter().flat_map(|b| &b.assets) {
-        let Ok(index) = observation.assets.binary_search_by(|a| a.name.cmp(&asset.name)) else { continue };
+        let Ok(index) = observation.assets.binary_search_by(|a| a.name.cmp(&asset.name)) else {
+            continue;
+        };
         for finding in assessment.of(observation, index) {
             let fixed_by = asset.targets.iter().find(|t| {
                 rollout.targets.get(**t).is_some_and(|t| {
                     t.name == crate::plan::carrier(finding.hit)
-                        && finding.hit.fixed.as_deref().is_some_and(|f| compare(t.scheme, f, &t.version).is_le())
+                        && finding
+                            .hit
+                            .fixed
+                            .as_deref()
+                            .is_some_and(|f| compare(t.scheme, f, &t.version).is_le())
                 })
             });
             let advisory = observation.advisories.get(finding.hit.advisory as usize);
             if let (Some(target), Some(advisory)) = (fixed_by, advisory) {
-                let cves: Vec<&str> =
-                    advisory.aliases.iter().map(|a| a.as_ref()).filter(|a| a.starts_with("CVE-")).collect();
+                let cves: Vec<&str> = advisory
+                    .aliases
+                    .iter()
+                    .map(|a| a.as_ref())
+                    .filter(|a| a.starts_with("CVE-"))
+                    .collect();
                 let text = if cves.is_empty() {
                     advisory.id.to_string()
                 } else {
                     format!("{} ({})", advisory.id, cves.join(", "))
                 };
-                found.entry(*target).or_default().insert(text, advisory.exploited.is_some());
+                found
+                    .entry(*target)
+                    .or_default()
+                    .insert(text, advisory.exploited.is_some());
             }
         }
     }
@@ -229,13 +314,31 @@ fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String
 const NAMES_SHOWN_MAX: usize = 40;
 
 fn batches(out: &mut String, subject: Subject<'_>) {
-    let _ = writeln!(out, "| batch | assets | window | first planned start |\n| --- | --- | --- | --- |");
+    let _ = writeln!(
+        out,
+        "| batch | assets | window | first planned start |\n| --- | --- | --- | --- |"
+    );
     for batch in &subject.wave.batches {
-        let names: Vec<&str> = batch.assets.iter().take(NAMES_SHOWN_MAX).map(|a| a.name.as_ref()).collect();
+        let names: Vec<&str> = batch
+            .assets
+            .iter()
+            .take(NAMES_SHOWN_MAX)
+            .map(|a| a.name.as_ref())
+            .collect();
         let more = batch.assets.len().saturating_sub(names.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
         let start = batch.start.map_or_else(|| "no opening".to_owned(), |s| s.to_string());
-        let _ = writeln!(out, "| {} | {}{more} | {} | {start} |", batch.id, names.join(", "), batch.window.name);
+        let _ = writeln!(
+            out,
+            "| {} | {}{more} | {} | {start} |",
+            batch.id,
+            names.join(", "),
+            batch.window.name
+        );
     }
     let _ = writeln!(out);
 }
@@ -243,13 +346,28 @@ fn batches(out: &mut String, subject: Subject<'_>) {
 fn risks(out: &mut String, subject: Subject<'_>, spec: Option<&WaveSpec>) {
     let Subject { rollout, wave, .. } = subject;
     let _ = writeln!(out, "**Risks and the way back.**");
-    let kinds: BTreeSet<&str> = wave.batches.iter().flat_map(|b| &b.assets).map(|a| a.rollback.as_str()).collect();
-    let _ = writeln!(out, "- Rollback: {} (under `rollback/`; covers the failing batch only).", join(&kinds));
+    let kinds: BTreeSet<&str> = wave
+        .batches
+        .iter()
+        .flat_map(|b| &b.assets)
+        .map(|a| a.rollback.as_str())
+        .collect();
+    let _ = writeln!(
+        out,
+        "- Rollback: {} (under `rollback/`; covers the failing batch only).",
+        join(&kinds)
+    );
     if !rollout.reproducible {
-        let _ = writeln!(out, "- Not reproducible: nothing freezes the package content between waves.");
+        let _ = writeln!(
+            out,
+            "- Not reproducible: nothing freezes the package content between waves."
+        );
     }
     if rollout.installability_unknown {
-        let _ = writeln!(out, "- Installability unknown: what the assets can reach was not observed for all of them.");
+        let _ = writeln!(
+            out,
+            "- Installability unknown: what the assets can reach was not observed for all of them."
+        );
     }
     if let Some(spec) = spec {
         let _ = writeln!(
@@ -275,12 +393,18 @@ fn checklist(out: &mut String, spec: Option<&WaveSpec>) {
     let approval = match spec.map(|s| &s.approval) {
         Some(Approval::Automatic) => "none: the engine merges this pull request itself".to_owned(),
         Some(Approval::PullRequest { reviewers }) => {
-            format!("{} by members of `roles.approvers`", count(*reviewers as usize, "approval"))
+            format!(
+                "{} by members of `roles.approvers`",
+                count(*reviewers as usize, "approval")
+            )
         }
         None => "as the strategy says".to_owned(),
     };
     let _ = writeln!(out, "**Before the merge** ({approval})");
     let _ = writeln!(out, "- [ ] The batches and windows suit the services behind them.");
     let _ = writeln!(out, "- [ ] Backups are where the runbook says.");
-    let _ = writeln!(out, "\nA merge authorises; it does not start anything: a batch runs in its window, with a permit.");
+    let _ = writeln!(
+        out,
+        "\nA merge authorises; it does not start anything: a batch runs in its window, with a permit."
+    );
 }

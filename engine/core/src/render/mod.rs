@@ -25,9 +25,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use crate::history::wire;
+pub use crate::plan::patchset_digest;
 pub use asset::{AssetView, CheckView, HaView, HookView, OsView, PackageView};
 pub use builtin::BUILTIN;
-pub use crate::plan::patchset_digest;
 pub use digest::{OPENINGS_FILE, SUMS_FILE, sums, wave_digest};
 pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
@@ -38,11 +38,13 @@ pub use pack::{
     TargetSpec, Way, read_pack,
 };
 
+use crate::history::wire::{
+    BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile,
+};
 use crate::load::Catalog;
 use crate::observe::Observation;
 use crate::plan::Rollout;
 use faults::Faults;
-use crate::history::wire::{BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile};
 
 /// Everything rendering depends on.
 #[derive(Clone, Copy, Debug)]

@@ -103,8 +103,16 @@ impl fmt::Display for DurationSeconds {
         if total == 0 {
             return f.write_str("0s");
         }
-        let parts = [(total / 86_400, 'd'), (total / 3600 % 24, 'h'), (total / 60 % 60, 'm'), (total % 60, 's')];
-        parts.iter().filter(|(n, _)| *n > 0).try_for_each(|(n, unit)| write!(f, "{n}{unit}"))
+        let parts = [
+            (total / 86_400, 'd'),
+            (total / 3600 % 24, 'h'),
+            (total / 60 % 60, 'm'),
+            (total % 60, 's'),
+        ];
+        parts
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .try_for_each(|(n, unit)| write!(f, "{n}{unit}"))
     }
 }
 
@@ -171,7 +179,19 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_fixed_length_or_no_unit() {
-        for text in ["", "P", "PT", "5", "h", "-5m", "P1M", "1.5h", "99999999999999999999d", "9999999d", "5m3"] {
+        for text in [
+            "",
+            "P",
+            "PT",
+            "5",
+            "h",
+            "-5m",
+            "P1M",
+            "1.5h",
+            "99999999999999999999d",
+            "9999999d",
+            "5m3",
+        ] {
             assert!(text.parse::<DurationSeconds>().is_err(), "{text}");
         }
     }

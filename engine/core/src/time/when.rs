@@ -43,7 +43,8 @@ impl When {
                     Boundary::Start => date,
                     Boundary::End => date.checked_add(1.day()).unwrap_or(date),
                 };
-                day.to_zoned(zone.clone()).map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+                day.to_zoned(zone.clone())
+                    .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
             }
         }
     }
@@ -55,7 +56,11 @@ impl FromStr for When {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let bare = text.len() == 10;
-        let parsed = if bare { text.parse().map(Self::Date).ok() } else { text.parse().map(Self::Instant).ok() };
+        let parsed = if bare {
+            text.parse().map(Self::Date).ok()
+        } else {
+            text.parse().map(Self::Instant).ok()
+        };
         parsed.ok_or_else(|| WhenError(text.to_owned()))
     }
 }
@@ -112,8 +117,14 @@ mod tests {
     #[test]
     fn an_instant_is_itself() {
         let at: When = "2026-11-20T12:00:00+01:00".parse().unwrap();
-        assert_eq!(at.resolve(Boundary::End, &TimeZone::UTC).to_string(), "2026-11-20T11:00:00Z");
-        assert!("2026-11-20T12:00:00".parse::<When>().is_err(), "an instant without offset is no instant");
+        assert_eq!(
+            at.resolve(Boundary::End, &TimeZone::UTC).to_string(),
+            "2026-11-20T11:00:00Z"
+        );
+        assert!(
+            "2026-11-20T12:00:00".parse::<When>().is_err(),
+            "an instant without offset is no instant"
+        );
         assert!("2026-13-01".parse::<When>().is_err());
     }
 }

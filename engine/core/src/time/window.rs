@@ -136,7 +136,11 @@ impl Window {
         let oldest = seconds_after(now, -ENDLESS_SECONDS);
         // History only tells when the current opening began; while the window is closed there is none. One second more
         // shows whether what starts 400 days ago only carries on what ends there.
-        let begin = if self.is_scheduled_at(now) { seconds_after(oldest, -1) } else { now };
+        let begin = if self.is_scheduled_at(now) {
+            seconds_after(oldest, -1)
+        } else {
+            now
+        };
         let end = years_after(now, SEARCH_YEARS);
         let open = subtract(self.scheduled(begin, end), freezes.spans_between(begin, end));
         let is_endless = move |span: Span| span.end > seconds_after(span.start.max(now), ENDLESS_SECONDS);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-
 use crate::history::{BatchProgress, FrozenAsset, FrozenBatch, FrozenRollout, Target};
 use crate::load::wire::RebootPolicy;
 use crate::observe::{Asset, Observation, PackageState};
@@ -69,7 +68,10 @@ fn judge_asset(
 ) -> AssetVerdict {
     let name = frozen.name.as_str();
     let released = progress.released_at;
-    let said = progress.evidence.get(name).filter(|s| released.is_some_and(|r| s.at >= r));
+    let said = progress
+        .evidence
+        .get(name)
+        .filter(|s| released.is_some_and(|r| s.at >= r));
     let untouched = said.filter(|s| s.outcome.as_ref() == "not-attempted");
     let found = observation.assets.binary_search_by(|a| a.name.as_ref().cmp(name));
     let Some(asset) = found.ok().and_then(|i| observation.assets.get(i)) else {
@@ -129,12 +131,18 @@ fn targets_shown(
     if asset.facts.pending_reboot == Some(true) && reboot != RebootPolicy::Never {
         faults.push("it waits for a reboot".into());
     }
-    if faults.is_empty() { Ok(newer) } else { Err(faults.join("; ")) }
+    if faults.is_empty() {
+        Ok(newer)
+    } else {
+        Err(faults.join("; "))
+    }
 }
 
 fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Result<bool, String> {
     let tables = &observation.tables;
-    let Some(set) = asset.facts.packages else { return Err("its packages were not observed".into()) };
+    let Some(set) = asset.facts.packages else {
+        return Err("its packages were not observed".into());
+    };
     let installed = tables.set(set).iter().map(|id| tables.package(*id)).filter(|p| {
         let arch = tables.text(p.arch);
         p.state != PackageState::ConfigFiles
@@ -153,12 +161,18 @@ fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Re
     }
     let waits = asset.facts.restart_needed.as_deref().unwrap_or_default();
     if let Some(process) = waits.iter().find(|r| r.packages.contains(&target.name)) {
-        return Err(format!("{} still runs the old code of {}", process.process, target.name));
+        return Err(format!(
+            "{} still runs the old code of {}",
+            process.process, target.name
+        ));
     }
     if let Some(running) = running_kernel(target, asset)
         && compare(target.scheme, &running, &target.version).is_lt()
     {
-        return Err(format!("{} {version} is installed, but {running} is running", target.name));
+        return Err(format!(
+            "{} {version} is installed, but {running} is running",
+            target.name
+        ));
     }
     Ok(compare(target.scheme, version, &target.version).is_gt())
 }

@@ -30,7 +30,12 @@ pub struct WaveVerdict {
 }
 
 /// Judges a wave by the verdicts of its batches, aligned with `wave.batches`.
-pub fn judge_wave(wave: &FrozenWave, progress: &WaveProgress, verdicts: &[BatchVerdict], now: Timestamp) -> WaveVerdict {
+pub fn judge_wave(
+    wave: &FrozenWave,
+    progress: &WaveProgress,
+    verdicts: &[BatchVerdict],
+    now: Timestamp,
+) -> WaveVerdict {
     let (mut passed, mut failed, mut away, mut total) = (0, 0, 0, 0);
     let mut since = None;
     let mut behind = BTreeMap::new();
@@ -62,14 +67,20 @@ pub fn judge_wave(wave: &FrozenWave, progress: &WaveProgress, verdicts: &[BatchV
         PromoteOf::Reachable => total - away,
         PromoteOf::All => total,
     };
-    let needed = wave.promote_at.patched.of(counted, Rounding::Up).max(wave.promote_at.min as usize);
+    let needed = wave
+        .promote_at
+        .patched
+        .of(counted, Rounding::Up)
+        .max(wave.promote_at.min as usize);
     let unreleased = progress.batches.iter().zip(verdicts).any(|(batch, verdict)| {
         batch.released_at.is_none() && !verdict.values().all(|v| matches!(v, AssetVerdict::OutOfBand { .. }))
     });
     // A batch whose opening lasts may still be at work on the assets that show nothing new: it is not over before they
     // do, or before their time is up.
     let at_work = progress.batches.iter().zip(verdicts).any(|(batch, verdict)| {
-        let open = batch.released_at.is_some_and(|released| now < failure_limit(released, batch.opening_end));
+        let open = batch
+            .released_at
+            .is_some_and(|released| now < failure_limit(released, batch.opening_end));
         open && verdict.iter().any(|(asset, v)| {
             matches!(v, AssetVerdict::Waiting(_)) && batch.waived.get(asset).is_none_or(|until| *until <= now)
         })

@@ -36,7 +36,11 @@ pub fn kernel_release_version(scheme: Scheme, package: &str, release: &str) -> O
     const ARCHES: [&str; 7] = ["x86_64", "aarch64", "ppc64le", "s390x", "i686", "riscv64", "noarch"];
     // SUSE: `5.14.21-150500.55.44-default` has a flavour instead of an architecture.
     let known = ARCHES.contains(&arch);
-    let version = if known { version } else { release.trim_end_matches("-default") };
+    let version = if known {
+        version
+    } else {
+        release.trim_end_matches("-default")
+    };
     Some(version.to_owned())
 }
 
@@ -47,10 +51,22 @@ mod tests {
     #[test]
     fn a_release_is_a_version_and_an_architecture() {
         let of = |package: &str, release: &str| kernel_release_version(Scheme::Rpm, package, release);
-        assert_eq!(of("kernel-core", "5.14.0-427.13.1.el9_4.x86_64").as_deref(), Some("5.14.0-427.13.1.el9_4"));
-        assert_eq!(of("kernel-core", "5.14.0-427.13.1.el9_4.x86_64+debug").as_deref(), Some("5.14.0-427.13.1.el9_4"));
-        assert_eq!(of("kernel-default", "5.14.21-150500.55.44-default").as_deref(), Some("5.14.21-150500.55.44"));
+        assert_eq!(
+            of("kernel-core", "5.14.0-427.13.1.el9_4.x86_64").as_deref(),
+            Some("5.14.0-427.13.1.el9_4")
+        );
+        assert_eq!(
+            of("kernel-core", "5.14.0-427.13.1.el9_4.x86_64+debug").as_deref(),
+            Some("5.14.0-427.13.1.el9_4")
+        );
+        assert_eq!(
+            of("kernel-default", "5.14.21-150500.55.44-default").as_deref(),
+            Some("5.14.21-150500.55.44")
+        );
         assert_eq!(of("openssl", "5.14.0-427.13.1.el9_4.x86_64"), None);
-        assert_eq!(kernel_release_version(Scheme::Deb, "linux-image-6.1.0-18-amd64", "6.1.0-18-amd64"), None);
+        assert_eq!(
+            kernel_release_version(Scheme::Deb, "linux-image-6.1.0-18-amd64", "6.1.0-18-amd64"),
+            None
+        );
     }
 }

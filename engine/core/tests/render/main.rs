@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fixture::{at, world};
+use patchwave_core::canonical::sha256_hex;
 use patchwave_core::render::wire::{
     ReadError, ResultFile, read_openings_json, read_patchset_yaml, read_plan_json, read_result, read_rollout_yaml,
 };
-use patchwave_core::canonical::sha256_hex;
 use patchwave_core::render::{BUILTIN, TargetSpec, patchset_digest, render, wave_digest};
 
 fn root() -> PathBuf {

@@ -63,7 +63,11 @@ fn play(last: u64) -> (ForgeView, u64) {
     let estate = Estate::new();
     let effects = AtomicU64::new(0);
     let run = |now: &str| {
-        let forge = Crashing { forge: &estate.forge, effects: &effects, last };
+        let forge = Crashing {
+            forge: &estate.forge,
+            effects: &effects,
+            last,
+        };
         if estate.reconcile_on(&forge, at(now)).is_err() {
             estate.reconcile_on(&forge, at(now)).unwrap();
         }
@@ -90,11 +94,17 @@ fn play(last: u64) -> (ForgeView, u64) {
 #[test]
 fn a_crash_before_any_effect_changes_nothing_in_the_end() {
     let (undisturbed, effects) = play(0);
-    assert!(effects > 15, "the play has too few effects to prove anything: {effects}");
+    assert!(
+        effects > 15,
+        "the play has too few effects to prove anything: {effects}"
+    );
     assert_eq!(audit(&undisturbed, ROLLOUTS).faults, []);
     (1..=effects).into_par_iter().for_each(|last| {
         let (found, _) = play(last);
-        assert_eq!(found.ledger, undisturbed.ledger, "the ledger after a crash before effect {last}");
+        assert_eq!(
+            found.ledger, undisturbed.ledger,
+            "the ledger after a crash before effect {last}"
+        );
         assert_eq!(found, undisturbed, "the forge after a crash before effect {last}");
     });
 }

@@ -41,7 +41,11 @@ impl Estate {
         assert!(!repository.diagnostics.has_errors());
         let forge = FakeForge::new(ROLLOUTS);
         forge.take_in(now).unwrap();
-        Self { folder, repository, forge }
+        Self {
+            folder,
+            repository,
+            forge,
+        }
     }
 
     /// The machines.
@@ -56,7 +60,13 @@ impl Estate {
 
     /// One run on another view of the forge.
     pub fn reconcile_on(&self, forge: &dyn Forge, now: Timestamp) -> Result<Run, RunError> {
-        reconcile(&self.repository, &observe(&self.repository, now), forge, Extent::Everything, now)
+        reconcile(
+            &self.repository,
+            &observe(&self.repository, now),
+            forge,
+            Extent::Everything,
+            now,
+        )
     }
 
     /// The resources.
@@ -76,7 +86,12 @@ impl Estate {
 
     /// Merges every open pull request, with the approvals of so many people.
     pub fn merge_all(&self, approvals: usize, now: Timestamp) -> Result<(), ForgeError> {
-        for pull in self.view().pull_requests.iter().filter(|p| p.state == PullRequestState::Open) {
+        for pull in self
+            .view()
+            .pull_requests
+            .iter()
+            .filter(|p| p.state == PullRequestState::Open)
+        {
             for person in 1..=approvals {
                 self.forge.approve(pull.number, &format!("person-{person}"), now)?;
             }

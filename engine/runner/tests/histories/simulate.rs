@@ -23,7 +23,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -75,7 +78,9 @@ fn happens(estate: &Estate, dice: &mut Dice, now: Timestamp) -> String {
         }
         3..=6 => {
             // Executors patch what is released; each may fail, each may be silent afterwards.
-            let Some(plan) = estate.plan() else { return "nothing to patch".into() };
+            let Some(plan) = estate.plan() else {
+                return "nothing to patch".into();
+            };
             let released: Vec<String> = released(&estate.view()).into_keys().collect();
             let mut patched = Vec::new();
             for batch in released {
@@ -122,7 +127,9 @@ fn happens(estate: &Estate, dice: &mut Dice, now: Timestamp) -> String {
 fn halt_or_resume(estate: &Estate, dice: &mut Dice, now: Timestamp) -> String {
     let observed = estate.observed(now);
     let survey = survey(estate.repository(), &observed, Some(&estate.forge), None, now).unwrap();
-    let Some(rollout) = survey.history.open.first().map(|r| r.name.clone()) else { return "no rollout".into() };
+    let Some(rollout) = survey.history.open.first().map(|r| r.name.clone()) else {
+        return "no rollout".into();
+    };
     if dice.roll(2) == 0 {
         people::halt(&survey, &estate.forge, &rollout, "a test", "person-7", now).unwrap();
         "halted".into()
@@ -147,7 +154,10 @@ fn events(view: &ForgeView) -> Vec<(String, Event)> {
     let mut found = Vec::new();
     for (file, bytes) in &view.ledger {
         for line in parse_chain(bytes).unwrap() {
-            found.push((file.trim_end_matches(".ndjson").to_owned(), Event::from_parts(&line.event, &line.data).unwrap()));
+            found.push((
+                file.trim_end_matches(".ndjson").to_owned(),
+                Event::from_parts(&line.event, &line.data).unwrap(),
+            ));
         }
     }
     found
@@ -156,14 +166,23 @@ fn events(view: &ForgeView) -> Vec<(String, Event)> {
 fn check(before: &ForgeView, view: &ForgeView, place: &str, done: &[String]) {
     let place = format!("{place}\n{done:#?}");
     for (file, bytes) in &before.ledger {
-        assert!(view.ledger.get(file).is_some_and(|now| now.starts_with(bytes)), "{place}: {file} lost a line");
+        assert!(
+            view.ledger.get(file).is_some_and(|now| now.starts_with(bytes)),
+            "{place}: {file} lost a line"
+        );
     }
     assert_eq!(audit(view, ROLLOUTS).faults, [], "{place}");
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
     let (mut promoted, mut passed, mut running) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     for (rollout, event) in events(view) {
         match event {
-            Event::Wave { wave, moved, digest, approvals, .. } => {
+            Event::Wave {
+                wave,
+                moved,
+                digest,
+                approvals,
+                ..
+            } => {
                 let key = format!("{rollout}/{wave}");
                 match moved {
                     patchwave_core::history::WaveEvent::Approved => {
@@ -186,9 +205,15 @@ fn check(before: &ForgeView, view: &ForgeView, place: &str, done: &[String]) {
                     _ => {}
                 }
             }
-            Event::Released { wave, batch, digest, .. } => {
+            Event::Released {
+                wave, batch, digest, ..
+            } => {
                 let key = format!("{rollout}/{wave}");
-                assert_eq!(digests.get(&key).map(String::as_str), Some(digest.as_ref()), "{place}: released unapproved");
+                assert_eq!(
+                    digests.get(&key).map(String::as_str),
+                    Some(digest.as_ref()),
+                    "{place}: released unapproved"
+                );
                 let needs = match wave.as_ref() {
                     "staging" => Some("test"),
                     "critical" => Some("staging"),
@@ -203,7 +228,9 @@ fn check(before: &ForgeView, view: &ForgeView, place: &str, done: &[String]) {
                 assert_eq!(*runs, 1, "{place}: {key}/{batch} released twice without a resume");
             }
             Event::Resume { .. } => running.clear(),
-            Event::Checked { wave, passed: shown, .. } => {
+            Event::Checked {
+                wave, passed: shown, ..
+            } => {
                 passed.extend(shown.keys().map(|asset| format!("{rollout}/{wave}/{asset}")));
             }
             _ => {}
@@ -216,15 +243,22 @@ fn check(before: &ForgeView, view: &ForgeView, place: &str, done: &[String]) {
 fn one_patch_set(view: &ForgeView, place: &str) {
     let names: BTreeSet<&str> = view.merged_files.keys().filter_map(|p| p.split('/').nth(1)).collect();
     for name in names {
-        let Some(plan) = view.merged_files.get(&format!("{ROLLOUTS}/{name}/plan.json")) else { continue };
+        let Some(plan) = view.merged_files.get(&format!("{ROLLOUTS}/{name}/plan.json")) else {
+            continue;
+        };
         let plan: serde_json::Value = serde_json::from_slice(plan).unwrap();
-        let open = view.pull_requests.iter().filter(|p| {
-            p.state == PullRequestState::Open && p.branch.starts_with(&format!("patchwave/{name}/"))
-        });
+        let open = view
+            .pull_requests
+            .iter()
+            .filter(|p| p.state == PullRequestState::Open && p.branch.starts_with(&format!("patchwave/{name}/")));
         for pull in open {
             if let Some(other) = pull.files.get(&format!("{ROLLOUTS}/{name}/plan.json")) {
                 let other: serde_json::Value = serde_json::from_slice(other).unwrap();
-                assert_eq!(other["patchset"], plan["patchset"], "{place}: {} carries something untested", pull.branch);
+                assert_eq!(
+                    other["patchset"], plan["patchset"],
+                    "{place}: {} carries something untested",
+                    pull.branch
+                );
             }
         }
     }

@@ -35,7 +35,10 @@ pub fn document(diagnostics: &Diagnostics, sources: &SourceSet, colour: bool) ->
         .collect();
     let no_texts = Texts::new();
     for item in diagnostics.iter() {
-        let hidden = item.location.as_ref().is_some_and(|l| secrets.contains(&(&*l.file, l.line)));
+        let hidden = item
+            .location
+            .as_ref()
+            .is_some_and(|l| secrets.contains(&(&*l.file, l.line)));
         out += &diagnostic(item, if hidden { &no_texts } else { &texts }, colour);
         out.push('\n');
     }

@@ -72,7 +72,12 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 word(&expected("status"), "status", &[], known::STATUSES);
                 word(&expected("timeliness"), "timeliness", &[], known::TIMELINESS);
             }
-            "Source" => word(&["spec", "authoritativeFor", "*"], "group of facts", &[], known::FACT_GROUPS),
+            "Source" => word(
+                &["spec", "authoritativeFor", "*"],
+                "group of facts",
+                &[],
+                known::FACT_GROUPS,
+            ),
             "SlaPolicy" => word(&["spec", "table", "pack"], "decision table", known::TABLE_PACKS, &[]),
             _ => {}
         }

@@ -186,19 +186,31 @@ const SCHEMES: &[&str] = &["http://", "https://", "s3://", "gs://", "az://"];
 fn source_place(f: &mut Faults<'_>, spec: &crate::load::wire::SourceSpec) {
     // Exports often land beside the repository, so this is only said; inside it, links may not leave.
     if let Some(path) = spec.path.as_deref().filter(|path| leaves_the_repository(path)) {
-        let message = format!("`{path}` lies outside the repository, so another machine reads something else or nothing");
+        let message =
+            format!("`{path}` lies outside the repository, so another machine reads something else or nothing");
         let diagnostic = f.context.at(Code::UnsafePath, f.doc, "/spec/path", message);
         f.found.push(Diagnostic {
             severity: Severity::Warning,
             ..diagnostic.help("write a path relative to the root of the repository")
         });
     }
-    if spec.url.as_deref().is_some_and(|url| !SCHEMES.iter().any(|s| url.starts_with(s))) {
+    if spec
+        .url
+        .as_deref()
+        .is_some_and(|url| !SCHEMES.iter().any(|s| url.starts_with(s)))
+    {
         // The address itself is not repeated, and one with `@` may hold a password: its line is not shown either.
         let doubtful = spec.url.as_deref().is_some_and(|url| url.contains('@'));
-        let code = if doubtful { Code::PlainTextSecret } else { Code::WrongValue };
-        let diagnostic = f.context.at(code, f.doc, "/spec/url", "this is no address that can be asked");
-        f.found.push(diagnostic.help("write for example `https://host.example/path`; files are named with `path`"));
+        let code = if doubtful {
+            Code::PlainTextSecret
+        } else {
+            Code::WrongValue
+        };
+        let diagnostic = f
+            .context
+            .at(code, f.doc, "/spec/url", "this is no address that can be asked");
+        f.found
+            .push(diagnostic.help("write for example `https://host.example/path`; files are named with `path`"));
     }
 }
 
@@ -272,8 +284,11 @@ fn policy(f: &mut Faults<'_>, spec: &crate::load::wire::PatchPolicySpec) {
         }
         if let Some(range) = hold.versions.as_deref().filter(|range| !is_range(range)) {
             let message = format!("`{range}` is no range of versions, so everything would be held");
-            let diagnostic = f.context.at(Code::WrongValue, f.doc, &format!("/spec/holds/{i}/versions"), message);
-            f.found.push(diagnostic.help("write for example `>= 16`, or `>= 16, < 17`"));
+            let diagnostic = f
+                .context
+                .at(Code::WrongValue, f.doc, &format!("/spec/holds/{i}/versions"), message);
+            f.found
+                .push(diagnostic.help("write for example `>= 16`, or `>= 16, < 17`"));
         }
     }
     for (i, e) in spec.exclude.iter().enumerate() {
@@ -295,7 +310,9 @@ fn is_range(text: &str) -> bool {
     let mut seen = false;
     while !rest.is_empty() {
         let (operator, after) = split_at(rest, |c| !matches!(c, '<' | '>' | '=' | '!'));
-        let (bound, after) = split_at(after.trim_start(), |c| c.is_whitespace() || matches!(c, ',' | '<' | '>' | '=' | '!'));
+        let (bound, after) = split_at(after.trim_start(), |c| {
+            c.is_whitespace() || matches!(c, ',' | '<' | '>' | '=' | '!')
+        });
         let known = matches!(operator, "" | "=" | "==" | "!=" | "<" | "<=" | ">" | ">=");
         // Every scheme has versions with a digit in them; a word without one is prose.
         if !known || !bound.contains(|c: char| c.is_ascii_digit()) {
@@ -309,12 +326,17 @@ fn is_range(text: &str) -> bool {
 }
 
 fn split_at(text: &str, stop: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at_checked(text.find(stop).unwrap_or(text.len())).unwrap_or((text, ""))
+    text.split_at_checked(text.find(stop).unwrap_or(text.len()))
+        .unwrap_or((text, ""))
 }
 
 fn sla(f: &mut Faults<'_>, spec: &crate::load::wire::SlaPolicySpec) {
     // An empty list is a list: `rules: []` says that the default is meant for everything.
-    let written = f.context.documents.get(f.doc).is_some_and(|d| d.value.pointer("/spec/rules").is_some());
+    let written = f
+        .context
+        .documents
+        .get(f.doc)
+        .is_some_and(|d| d.value.pointer("/spec/rules").is_some());
     let fields = [("rules", written), ("table", spec.table.is_some())];
     f.exactly_one("/spec", &fields, "an SlaPolicy");
     if let Some(table) = &spec.table {
@@ -361,7 +383,8 @@ fn strategy(f: &mut Faults<'_>, spec: &crate::load::wire::RolloutStrategySpec) {
             let pointer = format!("/spec/waves/{w}/batches/{b}");
             let message = "a batch of no asset never ends the wave";
             let diagnostic = f.context.at(Code::WrongValue, f.doc, &pointer, message);
-            f.found.push(diagnostic.help("write at least 1; a share rounds up to 1 by itself"));
+            f.found
+                .push(diagnostic.help("write at least 1; a share rounds up to 1 by itself"));
         }
         for (g, gate) in wave.gates.iter().enumerate() {
             let pointer = format!("/spec/waves/{w}/gates/{g}");
@@ -442,7 +465,8 @@ fn overriding(f: &mut Faults<'_>, spec: &crate::load::wire::OverrideSpec) {
         };
         let message = format!("this override names no `{field}`, so it lifts {everything}");
         let diagnostic = f.context.at_key(Code::OverrideTooBroad, f.doc, "/spec/what", message);
-        f.found.push(diagnostic.help(format!("add `{field}: NAME`, if one is meant")));
+        f.found
+            .push(diagnostic.help(format!("add `{field}: NAME`, if one is meant")));
     }
 }
 
@@ -483,7 +507,16 @@ mod tests {
 
     #[test]
     fn ranges_are_comparisons() {
-        for range in ["16", ">= 16", ">=16,<17", ">= 1:16-1.el9, < 1:17", ">=550.54.15 <560", "!= 9.14.1P6", "= 1.0~rc1", ">= 16,"] {
+        for range in [
+            "16",
+            ">= 16",
+            ">=16,<17",
+            ">= 1:16-1.el9, < 1:17",
+            ">=550.54.15 <560",
+            "!= 9.14.1P6",
+            "= 1.0~rc1",
+            ">= 16,",
+        ] {
             assert!(is_range(range), "{range}");
         }
         for text in ["", " ", "16 or so", ">> 16", "=> 550", ">=", "< ", "latest", ">= 16 <"] {

@@ -192,9 +192,11 @@ impl Serialize for WindowChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Name(name) => name.serialize(serializer),
-            Self::FromLabel { label, default } => {
-                WindowFromLabel { from_label: label.clone(), default: default.clone() }.serialize(serializer)
+            Self::FromLabel { label, default } => WindowFromLabel {
+                from_label: label.clone(),
+                default: default.clone(),
             }
+            .serialize(serializer),
         }
     }
 }
@@ -205,8 +207,10 @@ impl<'de> Deserialize<'de> for WindowChoice {
         if let serde_json::Value::String(name) = value {
             return Ok(Self::Name(name));
         }
-        let WindowFromLabel { from_label: label, default } =
-            WindowFromLabel::deserialize(&value).map_err(serde::de::Error::custom)?;
+        let WindowFromLabel {
+            from_label: label,
+            default,
+        } = WindowFromLabel::deserialize(&value).map_err(serde::de::Error::custom)?;
         Ok(Self::FromLabel { label, default })
     }
 }
@@ -239,7 +243,11 @@ pub struct Disruption {
 
 impl Default for Disruption {
     fn default() -> Self {
-        Self { max_unavailable: Amount::Count(1), per: "class".into(), reboot: RebootPolicy::IfNeeded }
+        Self {
+            max_unavailable: Amount::Count(1),
+            per: "class".into(),
+            reboot: RebootPolicy::IfNeeded,
+        }
     }
 }
 
@@ -285,7 +293,12 @@ pub struct Protection {
 
 impl Default for Protection {
     fn default() -> Self {
-        Self { backup: "none".into(), rollback: "none".into(), keep_for: None, max_age: None }
+        Self {
+            backup: "none".into(),
+            rollback: "none".into(),
+            keep_for: None,
+            max_age: None,
+        }
     }
 }
 

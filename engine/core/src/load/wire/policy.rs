@@ -208,7 +208,12 @@ pub struct Requires {
 
 impl Default for Requires {
     fn default() -> Self {
-        Self { tested: true, untested: Untested::Refuse, likeness: Vec::new(), reversible: Reversibility::None }
+        Self {
+            tested: true,
+            untested: Untested::Refuse,
+            likeness: Vec::new(),
+            reversible: Reversibility::None,
+        }
     }
 }
 

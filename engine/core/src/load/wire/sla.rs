@@ -197,9 +197,9 @@ impl<'de> Deserialize<'de> for SlaWithin {
         }
         match Written::deserialize(deserializer)? {
             Written::Word(Word::NextCycle) => Ok(Self::NextCycle),
-            Written::Duration(value) => {
-                DurationSeconds::deserialize(value).map(Self::For).map_err(serde::de::Error::custom)
-            }
+            Written::Duration(value) => DurationSeconds::deserialize(value)
+                .map(Self::For)
+                .map_err(serde::de::Error::custom),
         }
     }
 }

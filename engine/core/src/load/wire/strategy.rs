@@ -34,7 +34,10 @@ pub struct Estimate {
 impl Default for Estimate {
     /// Assumed until an estimate is written or history knows better; the plan marks it as assumed.
     fn default() -> Self {
-        Self { per_asset: DurationSeconds::minutes(15), reboot: DurationSeconds::minutes(10) }
+        Self {
+            per_asset: DurationSeconds::minutes(15),
+            reboot: DurationSeconds::minutes(10),
+        }
     }
 }
 
@@ -100,7 +103,11 @@ pub struct PromoteAt {
 
 impl Default for PromoteAt {
     fn default() -> Self {
-        Self { patched: Amount::ALL, of: PromoteOf::Reachable, min: 1 }
+        Self {
+            patched: Amount::ALL,
+            of: PromoteOf::Reachable,
+            min: 1,
+        }
     }
 }
 
@@ -217,9 +224,10 @@ impl Serialize for Approval {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match *self {
             Self::Automatic => serializer.serialize_str("automatic"),
-            Self::PullRequest { reviewers } => {
-                PullRequestApproval { pull_request: Reviewers { reviewers } }.serialize(serializer)
+            Self::PullRequest { reviewers } => PullRequestApproval {
+                pull_request: Reviewers { reviewers },
             }
+            .serialize(serializer),
         }
     }
 }
@@ -231,7 +239,9 @@ impl<'de> Deserialize<'de> for Approval {
             return Ok(Self::Automatic);
         }
         let approval = PullRequestApproval::deserialize(&value).map_err(serde::de::Error::custom)?;
-        Ok(Self::PullRequest { reviewers: approval.pull_request.reviewers })
+        Ok(Self::PullRequest {
+            reviewers: approval.pull_request.reviewers,
+        })
     }
 }
 

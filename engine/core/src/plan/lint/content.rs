@@ -102,9 +102,7 @@ fn name(estate: &Estate<'_>, rollout: &Rollout, faults: &mut Faults) {
 /// Every (package, version) that an advisory fixes at or an asset can reach.
 fn known_versions<'a>(estate: &Estate<'a>) -> BTreeSet<(Arc<str>, &'a str)> {
     let hits = estate.assessment.hits.iter();
-    let mut known: BTreeSet<(Arc<str>, &str)> = hits
-        .filter_map(|h| Some((carrier(h), h.fixed.as_deref()?)))
-        .collect();
+    let mut known: BTreeSet<(Arc<str>, &str)> = hits.filter_map(|h| Some((carrier(h), h.fixed.as_deref()?))).collect();
     let fixes = estate.observation.advisories.iter().flat_map(|a| &a.fixes);
     known.extend(fixes.filter_map(|f| Some((Arc::clone(&f.package), f.fixed.as_deref()?))));
     let tables = &estate.observation.tables;

@@ -89,9 +89,11 @@ fn at_start(
         estate.catalog.overrides.values().map(|o| &o.spec).any(|o| {
             let zone = &estate.catalog.zone.0;
             let this = match subject {
-                OverrideSubject::Freeze => {
-                    estate.catalog.freezes.get(named).is_some_and(|f| o.lifts_freeze(named, &f.spec))
-                }
+                OverrideSubject::Freeze => estate
+                    .catalog
+                    .freezes
+                    .get(named)
+                    .is_some_and(|f| o.lifts_freeze(named, &f.spec)),
                 _ => o.what == subject && o.window.as_deref().is_none_or(|window| window == named),
             };
             let runs = o.from.is_none_or(|f| f.resolve(Boundary::Start, zone) <= start)
