@@ -20,14 +20,10 @@ fn taken(plan: &Plan) -> Vec<String> {
         .flat_map(|r| {
             let assets = r.waves.iter().flat_map(|w| &w.batches).flat_map(|b| &b.assets);
             assets.flat_map(|a| {
-                a.targets.iter().map(|t| {
-                    format!(
-                        "{} {} {}",
-                        a.name,
-                        r.targets.get(*t).unwrap().name,
-                        r.targets.get(*t).unwrap().version
-                    )
-                })
+                a.targets
+                    .iter()
+                    .filter_map(|t| r.targets.get(*t))
+                    .map(|t| format!("{} {} {}", a.name, t.name, t.version))
             })
         })
         .collect();
