@@ -55,17 +55,6 @@ fn sizes_come_in_order_and_the_last_repeats() {
 }
 
 #[test]
-fn a_size_of_nothing_is_no_place() {
-    let wave = "environments: [prod], soak: 24h, batches: [0]}";
-    let plan = plan_of(&[(SIZES, wave)], &prod(&["a"], &[]));
-    assert_eq!(
-        (last_wave(&plan).batches[0].start, last_wave(&plan).binding),
-        (None, Some(Binding::Size))
-    );
-    assert_eq!(refusals(&plan), [("unscheduled", "")]);
-}
-
-#[test]
 fn a_budget_splits_a_batch_and_what_is_left_of_the_size_is_the_next() {
     let services = "  services:\n    - {name: web, members: {matchLabels: {tier: web}}, maxUnavailable: 2}";
     let wave = "environments: [prod], soak: 24h, batches: [3, 5]}";
