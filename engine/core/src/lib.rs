@@ -11,9 +11,9 @@
 //! | [`assess`] | catalog, observation, memory, now | [`assess::Assessment`]: findings with deadlines |
 //! | [`plan`] | catalog, observation, assessment, ledger, now | [`plan::Plan`]: rollouts, waves, batches, schedule |
 //! | [`render`] | one rollout of a plan, target packs | [`render::Bundle`]: path → bytes |
-//! | [`propose`] | plan, bundles, forge view | [`propose::Proposal`]: forge operations, maybe none |
-//! | [`verify`] | rollout, ledger, fresh observation | [`verify::Verdict`] and state moves |
-//! | [`decide`] | the world, now | the actions of one reconcile step |
+//! | [`propose`] | plan, bundles, forge view | [`propose::ForgeOp`]s, maybe none |
+//! | [`verify`] | rollout, ledger, fresh observation | [`verify::WaveVerdict`] and state moves |
+//! | [`decide`] | the world, now | [`decide::Action`]s of one reconcile step |
 //!
 //! Foundations below all stages: [`canonical`] (canonical JSON, digests), [`source`] (texts, spans), [`diag`] (diagnostics), [`name`] (names, globs,
 //! selectors), [`time`] (durations, dates, windows, freezes), [`version`] (version order of each ecosystem).

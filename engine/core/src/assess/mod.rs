@@ -1,7 +1,7 @@
 //! What must change on which asset by when, and why.
 //!
-//! Three steps, each done once for whatever is alike: [`found`] matches distinct packages and walks distinct package
-//! sets; an asset's [`case::Profile`] is everything of it that can change a judgement; `judged` judges each distinct
+//! Three steps, each done once for whatever is alike: `found` matches distinct packages and walks distinct package
+//! sets; an asset's `case::Profile` is everything of it that can change a judgement; `judged` judges each distinct
 //! (profile, subject) and puts together each distinct (profile, hit list). Nothing depends on the number of threads or on
 //! the order in which sources were read.
 

@@ -43,7 +43,7 @@ pub(super) struct Release<'o> {
     pub(super) hits: Vec<u32>,
 }
 
-/// Interns hits; ids are in order of first sight until [`Findings`] sorts them.
+/// Interns hits; ids are in order of first sight until `Findings` sorts them.
 #[derive(Default)]
 pub(super) struct Interner {
     pub(super) found: Vec<Found>,

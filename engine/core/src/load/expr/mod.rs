@@ -1,7 +1,7 @@
 //! Conditions in CEL (`when:`), checked before anything is judged by them.
 //!
 //! An [`Expression`] is compiled once and asked often: facts are looked up by path and only those it reads are built, so
-//! asking one is a matter of microseconds. The crate that evaluates knows no types, so [`check`] does: unknown facts,
+//! asking one is a matter of microseconds. The crate that evaluates knows no types, so `check` does: unknown facts,
 //! optional facts without `has(…)`, comparisons that could never hold are errors while loading, not surprises at night.
 
 mod check;
