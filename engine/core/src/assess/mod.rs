@@ -42,7 +42,6 @@ mod tests;
 pub(crate) use claims::Claims;
 pub use explain::{FindingTrace, Trace, explain};
 pub use finding::*;
-pub use rules::recurrence;
 pub use trace::Step;
 
 use std::collections::BTreeSet;

@@ -4,20 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::Time;
-use jiff::tz::TimeZone;
 
 use super::finding::Unplanned;
 use crate::history::Memory;
 use crate::load::expr::{ExprError, FactValue};
 use crate::load::wire::{
-    AssetClassSpec, Clock, Exclude, Include, Mode, PatchExceptionSpec, PatchPolicySpec, Schedule, SlaPolicySpec,
-    UnknownDate,
+    AssetClassSpec, Clock, Exclude, Include, Mode, PatchExceptionSpec, PatchPolicySpec, SlaPolicySpec, UnknownDate,
 };
-use crate::load::{Catalog, Resource};
+use crate::load::{Catalog, Resource, schedule};
 use crate::name::{LabelSelector, Severity};
 use crate::observe::Observation;
-use crate::time::{Boundary, Recurrence, RecurrenceSpec};
+use crate::time::{Boundary, Recurrence};
 
 /// A PatchPolicy with what it names.
 pub(super) struct Policy<'c> {
@@ -93,7 +90,7 @@ impl<'c> Rules<'c> {
                     .spec
                     .cadence
                     .as_ref()
-                    .and_then(|c| recurrence(c, &catalog.zone.0));
+                    .and_then(|c| schedule::recurrence(c, &catalog.zone.0).ok());
                 Policy {
                     resource,
                     sla,
@@ -167,30 +164,6 @@ impl<'c> Rules<'c> {
     pub(super) fn expiry(&self, exception: &PatchExceptionSpec) -> Timestamp {
         exception.expires.resolve(Boundary::End, &self.catalog.zone.0)
     }
-}
-
-/// The instants of a schedule without a duration (a cadence). None when the rule cannot be read, which loading reports.
-pub fn recurrence(schedule: &Schedule, zone: &TimeZone) -> Option<Recurrence> {
-    let zone = match &schedule.timezone {
-        Some(name) => TimeZone::get(name).ok()?,
-        None => zone.clone(),
-    };
-    let start = match &schedule.start {
-        Some(start) => start.parse().ok()?,
-        None => Time::midnight(),
-    };
-    let from = schedule
-        .from
-        .map(|when| when.resolve(Boundary::Start, &zone).to_zoned(zone.clone()).date());
-    let offset_days = schedule.offset.map_or(0, |o| o.seconds() / 86_400);
-    Recurrence::new(RecurrenceSpec {
-        rrule: schedule.rrule.clone(),
-        start,
-        zone,
-        offset_days,
-        from,
-    })
-    .ok()
 }
 
 /// Every fact read by a condition that is asked about a finding.

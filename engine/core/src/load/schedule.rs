@@ -5,7 +5,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use super::catalog::{Catalog, Resource};
-use super::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, Overrun, Schedule, WindowSchedule};
+use super::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, Schedule, WindowSchedule};
 use crate::time::{self, Boundary, FreezeSpan, Recurrence, RecurrenceError, RecurrenceSpec, When};
 
 /// Why a schedule cannot be read, and the field at fault.
@@ -138,10 +138,7 @@ pub fn window(
         name: resource.name.to_string(),
         schedules,
         cutoff_seconds: resource.spec.cutoff.seconds(),
-        overrun: match resource.spec.overrun {
-            Overrun::Finish => time::Overrun::Finish,
-            Overrun::Stop => time::Overrun::Stop,
-        },
+        overrun: resource.spec.overrun,
     })
 }
 

@@ -123,3 +123,38 @@ fn intersect(a: &[Opening], b: &[Opening]) -> Vec<Opening> {
     }
     shared
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_two_windows_share() {
+        let opening = |start: &str, end: &str| Opening {
+            start: (!start.is_empty()).then(|| at(start)),
+            end: (!end.is_empty()).then(|| at(end)),
+        };
+        let nights = [
+            opening("2026-11-20T22:00:00Z", "2026-11-21T04:00:00Z"),
+            opening("2026-11-21T22:00:00Z", "2026-11-22T04:00:00Z"),
+        ];
+        let weekend = [opening("2026-11-21T00:00:00Z", "2026-11-23T00:00:00Z")];
+        let expected = [
+            opening("2026-11-21T00:00:00Z", "2026-11-21T04:00:00Z"),
+            opening("2026-11-21T22:00:00Z", "2026-11-22T04:00:00Z"),
+        ];
+        assert_eq!(intersect(&nights, &weekend), expected);
+        assert_eq!(intersect(&nights, &[opening("", "")]), nights);
+        assert_eq!(
+            intersect(&weekend, &nights),
+            expected,
+            "the order of the two does not count"
+        );
+        assert_eq!(intersect(&[opening("", "")], &[opening("", "")]), [opening("", "")]);
+        assert!(intersect(&nights, &[]).is_empty());
+    }
+}

@@ -32,7 +32,7 @@ pub use digest::{OPENINGS_FILE, SUMS_FILE, sums, wave_digest};
 pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
 pub use helpers::Escape;
-pub use openings::{PAST_DEADLINE_DAYS, WITHOUT_DEADLINE_DAYS, batch_openings, openings_until};
+pub use openings::{PAST_DEADLINE_DAYS, WITHOUT_DEADLINE_DAYS, openings_until};
 pub use pack::{
     Capabilities, Control, DOCUMENTS, Ecosystem, FileSpec, LateClients, Pack, PackFault, Packs, Per, RebootControl,
     TargetSpec, Way, read_pack,
@@ -59,7 +59,7 @@ pub struct RenderInput<'a> {
     pub observation: &'a Observation,
     /// Render targets and hooks.
     pub packs: &'a Packs,
-    /// When each batch may start, by wave and batch id (see [`batch_openings`], [`openings_until`]).
+    /// When each batch may start, by wave and batch id (see [`crate::plan::openings_of`], [`openings_until`]).
     pub openings: &'a BTreeMap<(Arc<str>, Arc<str>), BatchOpenings>,
     /// `plan.json` as first proposed, for an open rollout: what held at the cut stays.
     pub frozen: Option<&'a FrozenRollout>,

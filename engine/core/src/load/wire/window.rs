@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::LabelSelector;
-use crate::time::{DurationSeconds, When};
+use crate::time::{DurationSeconds, Overrun, When};
 
 /// A recurring start: an RFC 5545 rule, its time of day and zone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,17 +60,6 @@ pub struct MaintenanceWindowSpec {
     /// What happens to work that crosses the end.
     #[serde(default)]
     pub overrun: Overrun,
-}
-
-/// What happens to work that crosses the end of a window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Overrun {
-    /// A batch that has started finishes.
-    #[default]
-    Finish,
-    /// No further asset is started.
-    Stop,
 }
 
 /// Kind `ChangeFreeze`: when nothing may start; beats every window, lane and target.
