@@ -9,16 +9,16 @@
     reason = "a benchmark that cannot be set up should fail"
 )]
 
-#[path = "../tests/plan_support/mod.rs"]
-mod plan_support;
+#[path = "../tests/plan/support/mod.rs"]
+mod support;
 
 use divan::Bencher;
 use patchwave_core::history::History;
 use patchwave_core::load::wire::Service;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{lint, plan};
-use plan_support::estate::{ESTATE, NOW};
-use plan_support::{World, advisory, at, catalog, machine, observation};
+use support::estate::{ESTATE, NOW};
+use support::{World, advisory, at, catalog, machine, observation};
 
 fn main() {
     divan::main();

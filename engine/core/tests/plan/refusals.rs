@@ -1,15 +1,13 @@
 //! What is not done, and the rest that goes on all the same.
 
-mod plan_support;
-
 use std::collections::BTreeMap;
 
+use crate::support::estate::*;
+use crate::support::simulate::*;
+use crate::support::*;
 use patchwave_core::load::wire::Reversibility;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{Plan, json, text};
-use plan_support::estate::*;
-use plan_support::simulate::*;
-use plan_support::*;
 
 fn plan_of(changes: &[(&str, &str)], machines: &[Machine]) -> Plan {
     world(changes, machines, &[openssl()]).plan(at(NOW))

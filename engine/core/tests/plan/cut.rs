@@ -1,15 +1,13 @@
 //! When a policy cuts, what it cuts, and what waits.
 
-mod plan_support;
-
+use crate::support::estate::*;
+use crate::support::simulate::*;
+use crate::support::*;
 use jiff::Timestamp;
 use patchwave_core::history::{History, Memory, WaveState};
 use patchwave_core::load::wire::Lane;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{Plan, Waiting};
-use plan_support::estate::*;
-use plan_support::simulate::*;
-use plan_support::*;
 
 const MONTHLY: (&str, &str) = (
     "  rollout: standard\n",

@@ -1,7 +1,6 @@
 //! Small estates for planning, from YAML resources and lists of machines.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
-#![expect(dead_code, reason = "each test binary uses its part of what is shared")]
 
 pub mod estate;
 pub mod simulate;

@@ -11,18 +11,16 @@
     reason = "a test that cannot be set up should fail"
 )]
 
-mod plan_support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::estate::*;
+use crate::support::*;
 use jiff::{SignedDuration, Timestamp};
 use patchwave_core::history::History;
 use patchwave_core::load::Catalog;
 use patchwave_core::load::wire::{Service, SlaWithin};
 use patchwave_core::name::{Amount, Severity};
 use patchwave_core::time::DurationSeconds;
-use plan_support::estate::*;
-use plan_support::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

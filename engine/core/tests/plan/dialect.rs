@@ -2,14 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
 
-mod plan_support;
-
+use crate::support::*;
 use jiff::Timestamp;
 use patchwave_core::history::History;
 use patchwave_core::load::wire::Lane;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::Plan;
-use plan_support::*;
 
 const NOW: &str = "2026-11-20T12:00:00Z";
 
@@ -43,7 +41,7 @@ fn world(now: Timestamp) -> World {
         now,
     );
     World::new(
-        catalog(include_str!("plan_data/dialect.yaml"), now),
+        catalog(include_str!("data/dialect.yaml"), now),
         observation,
         History::default(),
         now,

@@ -6,14 +6,12 @@
     reason = "a test that cannot be set up should fail"
 )]
 
-mod plan_support;
-
+use crate::support::estate::*;
+use crate::support::simulate::*;
+use crate::support::*;
 use patchwave_core::history::{History, WaveState};
 use patchwave_core::load::wire::Lifecycle;
 use patchwave_core::plan::{Binding, Plan, Wave, dot, graph, mermaid};
-use plan_support::estate::*;
-use plan_support::simulate::*;
-use plan_support::*;
 
 /// So many machines of one environment, `<prefix>1`, `<prefix>2`, …, beside one in test and staging each.
 fn prod(names: &[&str], labels: &[(&str, &str)]) -> Vec<Machine> {

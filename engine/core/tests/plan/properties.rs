@@ -6,10 +6,11 @@
     reason = "a test that cannot be set up should fail"
 )]
 
-mod plan_support;
-
 use std::collections::BTreeMap;
 
+use crate::support::estate::*;
+use crate::support::simulate::*;
+use crate::support::*;
 use jiff::{SignedDuration, Timestamp};
 use patchwave_core::history::{History, WaveState};
 use patchwave_core::load::Catalog;
@@ -17,9 +18,6 @@ use patchwave_core::load::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, Schedu
 use patchwave_core::name::{Amount, Severity};
 use patchwave_core::observe::AdvisoryRecord;
 use patchwave_core::plan::json;
-use plan_support::estate::*;
-use plan_support::simulate::*;
-use plan_support::*;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 

@@ -1,17 +1,15 @@
 //! What a rollout leaves alone: what is newer already, what a policy keeps back, what nobody can judge.
 
-mod plan_support;
-
 use std::sync::Arc;
 
+use crate::support::estate::*;
+use crate::support::simulate::*;
+use crate::support::*;
 use patchwave_core::history::{History, Memory, WaveState};
 use patchwave_core::load::wire::Lane;
 use patchwave_core::name::Severity;
 use patchwave_core::observe::{AdvisoryRecord, Kernel, Observation, Package, RestartNeeded};
 use patchwave_core::plan::Plan;
-use plan_support::estate::*;
-use plan_support::simulate::*;
-use plan_support::*;
 
 /// For each asset, `package version` of what it takes.
 fn taken(plan: &Plan) -> Vec<String> {
