@@ -8,6 +8,7 @@ mod assets;
 mod display;
 mod rollouts;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -248,32 +249,24 @@ pub(super) fn becomes_late(wave: &WaveChange) -> bool {
     wave.after.as_ref().is_some_and(late) && !wave.before.as_ref().is_some_and(late)
 }
 
-/// Refusals of `these` that `those` lack, by reason and words without the names of assets.
+/// Refusals of `these` that `those` lack; the same words about many assets are one entry.
 fn only_in(these: &[Refusal], those: &[Refusal]) -> Vec<RefusalChange> {
-    use std::collections::{BTreeMap, BTreeSet};
     let key = |r: &Refusal| (Arc::clone(&r.reason), Arc::clone(&r.asset), r.binding, spoken(r));
     let known: BTreeSet<_> = those.iter().map(key).collect();
-    let mut groups: BTreeMap<(Arc<str>, Option<Binding>, String), (Vec<Arc<str>>, String)> = BTreeMap::new();
+    let mut groups: BTreeMap<_, RefusalChange> = BTreeMap::new();
     for refusal in these.iter().filter(|r| !known.contains(&key(r))) {
-        let group = groups
-            .entry((Arc::clone(&refusal.reason), refusal.binding, spoken(refusal)))
-            .or_insert_with(|| (Vec::new(), refusal.detail.clone()));
-        if !refusal.asset.is_empty() {
-            group.0.push(Arc::clone(&refusal.asset));
+        let alike = (Arc::clone(&refusal.reason), refusal.binding, spoken(refusal));
+        let group = groups.entry(alike).or_insert_with(|| RefusalChange {
+            reason: Arc::clone(&refusal.reason),
+            assets: Vec::new(),
+            detail: refusal.detail.clone(),
+            binding: refusal.binding,
+        });
+        if !refusal.asset.is_empty() && group.assets.last() != Some(&refusal.asset) {
+            group.assets.push(Arc::clone(&refusal.asset));
         }
     }
-    let change = |((reason, binding, _), (mut assets, detail)): ((Arc<str>, Option<Binding>, String), _)| {
-        let assets: &mut Vec<Arc<str>> = &mut assets;
-        assets.sort();
-        assets.dedup();
-        RefusalChange {
-            reason,
-            assets: std::mem::take(assets),
-            detail,
-            binding,
-        }
-    };
-    groups.into_iter().map(change).collect()
+    groups.into_values().collect()
 }
 
 /// The words of a refusal with its asset's name left out, so that the same words about many assets are one group.
