@@ -1,12 +1,5 @@
 //! What an edit changes: alike changes together, counted, and nothing where nothing changes.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that cannot be set up should fail"
-)]
-
 use jiff::Timestamp;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{Aspect, Change, Comparison, Plan, RolloutChangeKind, Side, compare, comparison_text};
