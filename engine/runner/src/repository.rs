@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
-use patchwave_adapters::files::{FileText, read_repository};
+use patchwave_adapters::files::read_repository;
 use patchwave_core::diag::Diagnostics;
 use patchwave_core::load::wire::Paths;
 use patchwave_core::load::{Catalog, PROJECT_FILE, load};
@@ -23,16 +23,45 @@ pub struct Repository {
     pub diagnostics: Diagnostics,
 }
 
+/// The files of a repository, read and not yet loaded.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The texts.
+    pub set: SourceSet,
+    /// The folders its Project names.
+    pub paths: Paths,
+}
+
 /// Reads and loads the repository at `root`. Problems stand in the diagnostics; the catalog is usable only without
 /// errors.
 pub fn open(root: &Path, now: Timestamp) -> Repository {
-    let project = read_repository(root, &[PROJECT_FILE.to_owned()], &[]);
-    let paths = project_paths(project.resources, now);
+    let set = read(root, None, now).set;
+    let (catalog, diagnostics) = load(&set, now);
+    Repository {
+        root: root.to_owned(),
+        set,
+        catalog,
+        diagnostics,
+    }
+}
+
+/// Reads the repository at `root`. `project` stands in the place of the Project on disk: an editor has a newer one.
+pub fn read(root: &Path, project: Option<&SourceFile>, now: Timestamp) -> Files {
+    let paths = match project {
+        Some(project) => project_paths(vec![project.clone()], now),
+        None => {
+            let found = read_repository(root, &[PROJECT_FILE.to_owned()], &[])
+                .resources
+                .into_iter();
+            project_paths(found.map(|f| SourceFile::from_bytes(f.path, f.bytes)).collect(), now)
+        }
+    };
     let missing = missing_roots(root, &paths);
-    let inside = |path: &String| is_inside(path);
-    let roots: Vec<String> = [paths.policies, paths.fleets].into_iter().filter(inside).collect();
-    let files = read_repository(root, &[PROJECT_FILE.to_owned()], &roots);
-    let templates: Vec<String> = Some(paths.templates).into_iter().filter(inside).collect();
+    let files = read_repository(root, &[PROJECT_FILE.to_owned()], &resource_roots(&paths));
+    let templates: Vec<String> = Some(paths.templates.clone())
+        .into_iter()
+        .filter(|path| is_inside(path))
+        .collect();
     let templates = read_repository(root, &[], &templates);
     let mut set = SourceSet::default();
     for file in files.resources {
@@ -53,13 +82,13 @@ pub fn open(root: &Path, now: Timestamp) -> Repository {
         .into_iter()
         .chain(template_files)
         .collect::<BTreeSet<String>>();
-    let (catalog, diagnostics) = load(&set, now);
-    Repository {
-        root: root.to_owned(),
-        set,
-        catalog,
-        diagnostics,
-    }
+    Files { set, paths }
+}
+
+/// The folders that hold resources, relative to the root; those outside it left out.
+pub fn resource_roots(paths: &Paths) -> Vec<String> {
+    let roots = [&paths.policies, &paths.fleets].into_iter();
+    roots.filter(|path| is_inside(path)).cloned().collect()
 }
 
 /// Whether a path is one below the root. Any other is a problem of the Project, and is not read.
@@ -83,11 +112,7 @@ fn missing_roots(root: &Path, paths: &Paths) -> Vec<String> {
 }
 
 /// The folders the Project names; the defaults when it cannot be read (its problems are reported by the full load).
-fn project_paths(files: Vec<FileText>, now: Timestamp) -> Paths {
-    let files = files
-        .into_iter()
-        .map(|f| SourceFile::from_bytes(f.path, f.bytes))
-        .collect();
+fn project_paths(files: Vec<SourceFile>, now: Timestamp) -> Paths {
     let set = SourceSet {
         files,
         ..SourceSet::default()
