@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use super::schedule::later;
-use crate::load::wire::{MaintenanceWindowSpec, OverrideSubject, WindowChoice};
+use crate::load::wire::{MaintenanceWindowSpec, OverrideSpec, OverrideSubject, WindowChoice};
 use crate::load::{Catalog, Resource, schedule};
 use crate::time::{Boundary, ENDLESS_DAYS, Freeze, FreezeSet, Opening, Overrun, Window};
 
@@ -43,6 +43,7 @@ pub(super) enum Reading {
     Open,
 }
 
+#[derive(Clone)]
 struct Spec {
     window: Arc<str>,
     freezes: Vec<usize>,
@@ -53,6 +54,7 @@ struct Spec {
 type Key = (Arc<str>, Vec<usize>, Vec<usize>);
 
 /// An override that can still matter.
+#[derive(Clone)]
 struct Lift {
     subject: OverrideSubject,
     freezes: Vec<usize>,
@@ -62,6 +64,7 @@ struct Lift {
 }
 
 /// Windows, freezes and overrides of a catalog, and which of them each asset has.
+#[derive(Clone)]
 pub(super) struct Calendars {
     now: Timestamp,
     windows: BTreeMap<Arc<str>, Window>,
@@ -74,6 +77,11 @@ pub(super) struct Calendars {
 
 impl Calendars {
     pub(super) fn new(ctx: &Context<'_>) -> Self {
+        Self::with(ctx, &[])
+    }
+
+    /// As [`Self::new`], as if the catalog had the overrides `more` too.
+    pub(super) fn with(ctx: &Context<'_>, more: &[&OverrideSpec]) -> Self {
         let catalog = ctx.catalog;
         let windows = catalog.windows.iter();
         let windows = windows
@@ -93,21 +101,27 @@ impl Calendars {
             of_asset: Vec::new(),
             openings: FxHashMap::default(),
         };
-        calendars.assign(ctx);
+        calendars.assign(ctx, more);
         calendars
     }
 
+    /// Lets a window open otherwise.
+    pub(super) fn replace(&mut self, name: &Arc<str>, window: Window) {
+        self.windows.insert(Arc::clone(name), window);
+        let specs = &self.specs;
+        let other = |id: &CalendarId| specs.get(id.0 as usize).is_none_or(|s| s.window != *name);
+        self.openings.retain(|(id, _), _| other(id));
+    }
+
     /// Groups the assets by what decides their calendar.
-    fn assign(&mut self, ctx: &Context<'_>) {
+    fn assign(&mut self, ctx: &Context<'_>, more: &[&OverrideSpec]) {
         let zone = &ctx.catalog.zone.0;
-        let live: Vec<_> = ctx
-            .catalog
-            .overrides
-            .values()
-            .filter(|o| o.spec.what != OverrideSubject::Limit && o.spec.until.resolve(Boundary::End, zone) > ctx.now)
+        let written = ctx.catalog.overrides.values().map(|o| &o.spec);
+        let live: Vec<&OverrideSpec> = written
+            .chain(more.iter().copied())
+            .filter(|o| o.what != OverrideSubject::Limit && o.until.resolve(Boundary::End, zone) > ctx.now)
             .collect();
-        for resource in &live {
-            let spec = &resource.spec;
+        for spec in &live {
             let all = ctx.catalog.freezes.iter().enumerate();
             let freezes = all
                 .filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec))
@@ -139,7 +153,7 @@ impl Calendars {
                 .collect();
             let overrides = live.iter().enumerate();
             let overrides: Vec<usize> = overrides
-                .filter(|(_, o)| selected(o.spec.selector.as_ref(), o.spec.when.as_deref(), false))
+                .filter(|(_, o)| selected(o.selector.as_ref(), o.when.as_deref(), false))
                 .map(|(i, _)| i)
                 .filter(|i| self.lifts.get(*i).is_some_and(|l| l.concerns(&window, &freezes)))
                 .collect();
@@ -173,15 +187,12 @@ impl Calendars {
         self.specs.get(id.0 as usize).map(|s| &s.window)
     }
 
-    /// Names of the freezes of a calendar that end after `at`, with their end if it is known.
-    pub(super) fn freezes_after(&self, id: CalendarId, at: Timestamp) -> Vec<&str> {
+    /// Names of the freezes that keep a calendar closed at some instant from now until `by`.
+    pub(super) fn freezes_before(&self, id: CalendarId, by: Timestamp) -> impl Iterator<Item = &str> {
         let ids = self.specs.get(id.0 as usize).map_or(&[][..], |s| &s.freezes);
-        let later = later(at, ENDLESS_DAYS * 86_400);
         let freezes = ids.iter().filter_map(|i| self.freezes.get(*i));
-        freezes
-            .filter(|f| !FreezeSet::new(vec![(*f).clone()]).intervals(at, later).is_empty())
-            .map(|f| f.name.as_str())
-            .collect()
+        let holds = move |f: &&Freeze| !FreezeSet::new(vec![(*f).clone()]).intervals(self.now, by).is_empty();
+        freezes.filter(holds).map(|f| f.name.as_str())
     }
 
     /// The openings that end after `from`, as far ahead as `reach` says, perhaps further.
