@@ -20,6 +20,7 @@ mod judge;
 mod judged;
 mod kernel;
 mod matching;
+mod parts;
 mod release;
 mod remarks;
 pub mod rows;
@@ -79,7 +80,7 @@ pub fn assess(catalog: &Catalog, observation: &Observation, memory: &Memory, now
     let rules = Rules::new(catalog, observation, memory, now);
     let scoped = scopes(&rules, observation);
     let index = matching::FixIndex::new(observation, now);
-    let findings = found::find(observation, &index, None);
+    let findings = parts::with_parts(observation, &index, None, found::find(observation, &index, None));
     let judged = judged::judge_all(&rules, observation, &findings, &scoped);
     let (remarks, mut diagnostics) = remarks::say(&rules, observation, &findings, &scoped);
     diagnostics.extend(judged.notes);

@@ -1,15 +1,15 @@
 //! What is no finding but must be said: assets nobody can judge, and rules that have no answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::found::Findings;
 use super::rules::Rules;
 use super::scope::{Answer, ClassChoice};
 use super::{Remark, Scoped, coverage};
-use crate::load::wire::Lifecycle;
+use crate::load::wire::{ComponentKind, Lifecycle};
 use crate::name::Severity;
-use crate::observe::{Asset, Note, Observation};
+use crate::observe::{Asset, Note, Observation, Part, parts_of};
 
 /// Remarks of every asset, sorted, and notes about rules, each once with the first asset it concerns.
 pub(super) fn say(
@@ -19,6 +19,7 @@ pub(super) fn say(
     scoped: &Scoped,
 ) -> (Vec<Remark>, Vec<Note>) {
     let mut remarks = Vec::new();
+    let spoken = spoken_of(observation);
     let mut rule_notes: BTreeMap<(bool, String), (Arc<str>, usize)> = BTreeMap::new();
     for (index, asset) in observation.assets.iter().enumerate() {
         if asset.lifecycle == Lifecycle::Retired {
@@ -90,7 +91,7 @@ pub(super) fn say(
                 note(false, words);
             }
         }
-        facts_remark(observation, asset, &mut say);
+        facts_remark(observation, asset, &spoken, &mut say);
         if let Some(broken) = findings.broken.get(&index) {
             let mut names: Vec<&str> = broken
                 .iter()
@@ -162,7 +163,7 @@ fn class_remark(
 }
 
 /// What of the asset is missing so that it can never count as compliant.
-fn facts_remark(observation: &Observation, asset: &Asset, say: &mut impl FnMut(&str, String)) {
+fn facts_remark(observation: &Observation, asset: &Asset, spoken: &Spoken<'_>, say: &mut impl FnMut(&str, String)) {
     if asset.stale {
         let at = asset.observed_at.map_or_else(String::new, |at| format!(" of {at}"));
         say(
@@ -178,10 +179,7 @@ fn facts_remark(observation: &Observation, asset: &Asset, say: &mut impl FnMut(&
         .as_ref()
         .filter(|os| !os.id.is_empty() && !os.version.is_empty())
     else {
-        say(
-            "unknown",
-            "its operating system was not observed, so no advisory can be matched".into(),
-        );
+        appliance_remark(asset, spoken, say);
         return;
     };
     if facts.packages.is_none() && facts.kbs.is_none() && facts.components.is_none() {
@@ -201,6 +199,49 @@ fn facts_remark(observation: &Observation, asset: &Asset, say: &mut impl FnMut(&
             ),
         };
         say("unknown", format!("no advisory coverage of {release}: {why}"));
+    }
+}
+
+/// What advisories speak of besides packages: kind, vendor (none = any), product (empty = any).
+type Spoken<'o> = BTreeSet<(&'o str, Option<&'o str>, &'o str)>;
+
+fn spoken_of(observation: &Observation) -> Spoken<'_> {
+    let fixes = observation.advisories.iter().flat_map(|a| &a.fixes);
+    let fixes = fixes.filter(|f| ComponentKind::parse(&f.ecosystem.os_id).is_some());
+    fixes
+        .map(|f| {
+            (
+                f.ecosystem.os_id.as_ref(),
+                f.ecosystem.release.as_deref(),
+                f.package.as_ref(),
+            )
+        })
+        .collect()
+}
+
+/// An asset without an operating system is judged by its parts: one no advisory has ever spoken of is not known to be
+/// well, nobody looks at it.
+fn appliance_remark(asset: &Asset, spoken: &Spoken<'_>, say: &mut impl FnMut(&str, String)) {
+    let parts = parts_of(asset);
+    if parts.is_empty() {
+        say(
+            "unknown",
+            "its operating system was not observed, so no advisory can be matched".into(),
+        );
+    }
+    let is_spoken_of = |part: &Part| {
+        let (kind, vendor, product) = (part.kind.as_str(), part.vendor.as_str(), part.product.as_str());
+        let names = [Some(vendor), None]
+            .into_iter()
+            .flat_map(|v| [(kind, v, product), (kind, v, "")]);
+        names.into_iter().any(|name| spoken.contains(&name))
+    };
+    for part in parts.iter().filter(|part| !is_spoken_of(part)) {
+        let name = format!("{} {} {}", part.kind.as_str(), part.vendor, part.product);
+        say(
+            "unknown",
+            format!("no advisory coverage of {name}: write an Advisory for it, or what is missing is never known"),
+        );
     }
 }
 

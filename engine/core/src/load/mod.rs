@@ -41,6 +41,7 @@ pub fn load(set: &SourceSet, now: Timestamp) -> (Catalog, Diagnostics) {
         names,
         project,
     } = read::catalog(set, &mut diagnostics);
+    catalog.target_folders = rules::target_folders(&catalog.project.paths.templates, set);
     catalog.expressions = sites::compile(&documents, &mut diagnostics);
     let context = rules::Context {
         catalog: &catalog,

@@ -34,7 +34,9 @@ mod ready;
 mod reversible;
 mod schedule;
 mod screen;
+mod skew;
 mod slots;
+mod steps;
 mod targets;
 mod tested;
 
@@ -48,7 +50,7 @@ pub use lint::{Fault, lint};
 pub use nouns::*;
 pub use openings::{BatchTimes, openings_of};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -106,6 +108,7 @@ pub fn plan(
             ));
         }
         said.refusals.extend(prepared.refusals.iter().cloned());
+        say_steps(&ctx, prepared, &mut said);
         rollouts.push(rollout(&ctx, prepared, waves));
     }
     refuse_unknown(&ctx, &mut said);
@@ -118,6 +121,27 @@ pub fn plan(
         refusals: said.refusals.into_iter().collect(),
         cuts: composition.cuts,
         notes: said.notes.into_iter().collect(),
+    }
+}
+
+/// Says of targets that are only a step on the way what comes after.
+fn say_steps(ctx: &Context<'_>, prepared: &Prepared<'_>, said: &mut Said) {
+    let members = prepared.waves.iter().flat_map(prepare::PreparedWave::everyone);
+    let hits: BTreeSet<u32> = members
+        .flat_map(|m| m.hits.iter().copied())
+        .filter(|h| ctx.is_step(*h))
+        .collect();
+    for hit in hits {
+        let (Some(facts), Some(goal)) = (ctx.hit(hit), ctx.goal(hit)) else {
+            continue;
+        };
+        let fixed = facts.fixed.as_deref().unwrap_or_default();
+        let message = format!(
+            "{} {goal} is a step on the way from {} to {fixed}: Kubernetes goes one minor release at a time, another \
+             step follows",
+            facts.package, facts.installed
+        );
+        said.note(&prepared.draft.name, message);
     }
 }
 

@@ -1,5 +1,6 @@
 //! One batch: what each of its assets shows.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::history::{BatchProgress, FrozenAsset, FrozenBatch, FrozenRollout, Target};
 use crate::load::wire::RebootPolicy;
-use crate::observe::{Asset, Observation, PackageState};
-use crate::version::{compare, kernel_release_version};
+use crate::observe::{Asset, Observation, PackageState, Part, parts_of};
+use crate::version::{compare, kernel_release_version, order};
 
 /// What one asset shows of its targets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,6 +140,9 @@ fn targets_shown(
 }
 
 fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Result<bool, String> {
+    if target.kind().is_some() {
+        return part_shown(target, asset);
+    }
     let tables = &observation.tables;
     let Some(set) = asset.facts.packages else {
         return Err("its packages were not observed".into());
@@ -175,6 +179,31 @@ fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Re
         ));
     }
     Ok(compare(target.scheme, version, &target.version).is_gt())
+}
+
+/// A component, kubelet, driver or build shows its target where every instance runs it, or newer. One that is not
+/// observed any more shows nothing: unlike a package, nobody takes a storage system's firmware away.
+fn part_shown(target: &Target, asset: &Asset) -> Result<bool, String> {
+    let parts = parts_of(asset).into_iter();
+    let parts: Vec<Part> = parts.filter(|p| target.is_for(p)).collect();
+    if parts.is_empty() {
+        return Err(format!("its {} {} was not observed", target.os_id, target.name));
+    }
+    let mut newer = false;
+    for part in &parts {
+        let runs = part.running.as_ref().unwrap_or(&part.version);
+        match order(target.scheme, runs, &target.version) {
+            None => {
+                return Err(format!(
+                    "{} {runs} cannot be compared with {}",
+                    target.name, target.version
+                ));
+            }
+            Some(Ordering::Less) => return Err(format!("{} is still {runs}, not {}", target.name, target.version)),
+            Some(order) => newer |= order.is_gt(),
+        }
+    }
+    Ok(newer)
 }
 
 /// The running version of a kernel package, if `target` is one and the running kernel was observed.
