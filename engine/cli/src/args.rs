@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use patchwave_core::time::When;
 use patchwave_core::version::Scheme;
 
 /// Declarative GitOps patch management: what must be patched on which machine by when, in which order, and why.
@@ -206,8 +207,15 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: AssessFormat,
     },
-    /// Rollouts, waves, batches, schedule, waiting, refusals.
+    /// Rollouts, waves, batches, schedule, waiting, refusals; with --base, what an edit changes.
     Plan {
+        /// Compare with the resources at this Git reference: who is moved by the edit, and how. Both are judged by the
+        /// facts of the work tree.
+        #[arg(long, value_name = "REF")]
+        base: Option<String>,
+        /// What the plan would be at this instant or on this day, if nothing else happened until then.
+        #[arg(long, value_name = "DATE", conflicts_with = "base", value_parser = when)]
+        at: Option<When>,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: PlanFormat,
@@ -329,7 +337,7 @@ pub enum Command {
     },
     /// Compare versions: prints `<`, `=` or `>`; without A and B reads `A<TAB>B` lines, one verdict a line.
     Vercmp {
-        /// rpm, deb, apk, semver, windows or nvidia.
+        /// rpm, deb, apk, semver, windows, nvidia or dotted.
         #[arg(value_parser = parse_scheme)]
         ecosystem: Scheme,
         /// First version.
@@ -373,6 +381,10 @@ fn parse_scheme(text: &str) -> Result<Scheme, String> {
     })
 }
 
+fn when(text: &str) -> Result<When, String> {
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|e| e.to_string())
+}
+
 /// What `explain` explains.
 #[derive(Debug, Subcommand)]
 pub enum ExplainSubject {
@@ -390,6 +402,32 @@ pub enum ExplainSubject {
         asset: String,
         /// Advisory id or alias.
         advisory: String,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// A rollout: why it was cut, what it carries, and what places each wave in time.
+    Rollout {
+        /// Its name.
+        name: String,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// A window: its rules, who uses it, what closes it.
+    Window {
+        /// Its name.
+        name: String,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// Everything that is refused of an asset, a rollout or a policy.
+    Refusal {
+        /// The asset, rollout or policy.
+        name: String,
+        /// Only this reason, for example `untested`.
+        reason: Option<String>,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: TextJson,
