@@ -8,7 +8,6 @@ use super::asset::Provenance;
 use super::ecosystem::OsvEcosystem;
 use super::estate::Note;
 use super::merge::{MergeInput, note};
-use super::part::default_scheme;
 use crate::load::wire::{AdvisoryFix, AdvisorySpec, AdvisoryType, ComponentKind, ComponentMatch, VersionScheme};
 use crate::name::Severity;
 use crate::time::Boundary;
@@ -147,7 +146,7 @@ fn component_fix(fix: &AdvisoryFix, component: &ComponentMatch) -> Fix {
     let one_vendor = matches!(component.kind, ComponentKind::Kubernetes | ComponentKind::Os);
     let scheme = component
         .scheme
-        .map_or_else(|| default_scheme(component.kind), VersionScheme::scheme);
+        .map_or_else(|| component.kind.scheme(), VersionScheme::scheme);
     let ecosystem = Ecosystem {
         scheme,
         os_id: component.kind.as_str().into(),

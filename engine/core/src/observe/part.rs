@@ -6,7 +6,6 @@
 use super::asset::Facts;
 use super::estate::Asset;
 use crate::load::wire::ComponentKind;
-use crate::version::Scheme;
 
 /// A part of an asset.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,17 +36,6 @@ impl Part {
                 | ComponentKind::Image
                 | ComponentKind::Os
         )
-    }
-}
-
-/// How versions of a kind of component are ordered where the advisory does not say: as Kubernetes, NVIDIA and Microsoft
-/// define theirs, and everything else as dotted numbers with suffixes, which answers only where it can tell.
-pub const fn default_scheme(kind: ComponentKind) -> Scheme {
-    match kind {
-        ComponentKind::Kubernetes => Scheme::Semver,
-        ComponentKind::Gpu => Scheme::Nvidia,
-        ComponentKind::Os => Scheme::Windows,
-        _ => Scheme::Dotted,
     }
 }
 

@@ -22,6 +22,7 @@ mod digest;
 mod display;
 mod elsewhere;
 mod explain;
+mod gpu_family;
 mod graph;
 mod graph_display;
 mod json;

@@ -17,6 +17,7 @@ mod deb;
 mod digits;
 mod dotted;
 mod kernel;
+mod range;
 mod rank;
 mod rpm;
 mod semver;
@@ -28,6 +29,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use kernel::{is_kernel_package, kernel_release_version};
+pub use range::Range;
 pub use rank::{Ranks, ranks};
 pub use rpm::{is_modular, rpm_evr};
 

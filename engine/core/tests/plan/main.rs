@@ -1,6 +1,7 @@
 //! What a plan must be: its cuts, order, refusals and restraint, properties of all of them, and a brute-force oracle.
 
 mod compare;
+mod compatible;
 mod cut;
 mod dialect;
 mod kinds;

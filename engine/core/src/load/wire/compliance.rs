@@ -389,6 +389,17 @@ impl ComponentKind {
         }
     }
 
+    /// How its versions are ordered where an advisory does not say: as Kubernetes, NVIDIA and Microsoft define theirs, and
+    /// everything else as dotted numbers with suffixes, which answers only where it can tell.
+    pub const fn scheme(self) -> Scheme {
+        match self {
+            Self::Kubernetes => Scheme::Semver,
+            Self::Gpu => Scheme::Nvidia,
+            Self::Os => Scheme::Windows,
+            _ => Scheme::Dotted,
+        }
+    }
+
     /// The kind of that word, as observations spell it.
     pub fn parse(word: &str) -> Option<Self> {
         const ALL: [ComponentKind; 11] = [
