@@ -158,7 +158,16 @@ fn service_limit(ctx: &Context<'_>, spec: &crate::load::wire::Service, members: 
                 format!("class {} maxUnavailable {amount} per service", c.name),
             )
         });
-    of_service.into_iter().chain(kept_up).chain(of_classes).min()
+    let strictest = of_service.into_iter().chain(kept_up).chain(of_classes).min();
+    // The members keep each other up, and the role of each is only known when it is touched: one at a time.
+    let of_ha = spec
+        .ha
+        .as_ref()
+        .map(|ha| (1, format!("service {} ha {}", spec.name, ha.kind)));
+    match (strictest, of_ha) {
+        (Some(strictest), Some(of_ha)) if of_ha.0 < strictest.0 => Some(of_ha),
+        (strictest, of_ha) => strictest.or(of_ha),
+    }
 }
 
 /// What is planned to be disrupted when, and which assets are busy.

@@ -122,12 +122,18 @@ fn hosts(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, faults: &mut Fault
         .iter()
         .flat_map(|b| b.assets.iter().map(move |a| (a.name.as_ref(), b)))
         .collect();
-    for listed in estate.catalog.fleets.values().flat_map(|f| &f.spec.assets) {
-        let host = listed.runs_on.as_deref().filter(|h| *h != listed.name);
-        let pair = host.and_then(|h| place.get(h)).zip(place.get(listed.name.as_str()));
-        let Some((host, guest)) = pair else { continue };
+    let listed = estate.catalog.fleets.values().flat_map(|f| &f.spec.assets);
+    let runs_on: BTreeMap<&str, &str> = listed
+        .filter_map(|a| Some((a.name.as_str(), a.runs_on.as_deref()?)))
+        .collect();
+    for (name, guest) in &place {
+        let label = || estate.asset(name).and_then(|a| a.label("runs-on"));
+        let host = runs_on.get(name).copied().or_else(label).filter(|h| h != name);
+        let Some(host) = host.and_then(|h| place.get(h)) else {
+            continue;
+        };
         if guest.start.is_some_and(|s| host.finish.is_none_or(|f| s < f)) {
-            let message = format!("{} starts before the host it runs on is done", listed.name);
+            let message = format!("{name} starts before the host it runs on is done");
             faults.add("host", &rollout.name, message);
         }
     }
