@@ -191,7 +191,7 @@ fn platform_of_all(
         here.is_some_and(|(a, c)| *a.fleet == *spec.fleet && c.spec.environment == spec.environment)
             && !is_platform(asset)
     };
-    let first = before(graph, done);
+    let first = reached(graph, done, Direction::Incoming);
     let mut served: Vec<NodeIndex> = node_of
         .iter()
         .filter(|(a, _)| is_served(**a))
@@ -203,13 +203,11 @@ fn platform_of_all(
     }
 }
 
-/// Everything that comes before a node.
-fn before(graph: &Precedence, node: NodeIndex) -> BTreeSet<NodeIndex> {
+/// Everything that comes before a node, or after it.
+fn reached(graph: &Precedence, node: NodeIndex, way: Direction) -> BTreeSet<NodeIndex> {
     let (mut found, mut open) = (BTreeSet::new(), vec![node]);
     while let Some(next) = open.pop() {
-        let new = graph
-            .neighbors_directed(next, Direction::Incoming)
-            .filter(|n| found.insert(*n));
+        let new = graph.neighbors_directed(next, way).filter(|n| found.insert(*n));
         open.extend(new.collect::<Vec<_>>());
     }
     found
@@ -225,6 +223,53 @@ fn member_order(service: &Service) -> Option<(&str, Vec<&str>)> {
     let role = service.ha.as_ref()?.role.as_deref();
     role.filter(|role| *role != "observed")
         .map(|label| (label, LEADERS.to_vec()))
+}
+
+/// For each of some batches that stand in order: the earlier ones whose opening it must not share, because they hold a
+/// platform it is served by.
+pub(super) fn apart(ctx: &Context<'_>, batches: &[Vec<u32>]) -> Vec<Vec<usize>> {
+    let mut assets: Vec<u32> = batches.iter().flatten().copied().collect();
+    assets.sort_unstable();
+    let mut apart = vec![Vec::new(); batches.len()];
+    if !assets
+        .iter()
+        .flat_map(|a| ctx.services.of(*a))
+        .any(|s| ctx.services.group(*s).is_some_and(|g| g.spec.platform))
+    {
+        return apart;
+    }
+    let graph = precedence(ctx, &assets);
+    let batch_of: FxHashMap<u32, usize> = batches
+        .iter()
+        .enumerate()
+        .flat_map(|(i, batch)| batch.iter().map(move |a| (*a, i)))
+        .collect();
+    let batch = |node: NodeIndex| match graph.node_weight(node) {
+        Some(Step::Asset(position)) => batch_of.get(assets.get(*position)?).copied(),
+        _ => None,
+    };
+    for barrier in graph.node_indices() {
+        if !matches!(
+            graph.node_weight(barrier),
+            Some(Step::Barrier { next_opening: true, .. })
+        ) {
+            continue;
+        }
+        let platform: BTreeSet<usize> = graph
+            .neighbors_directed(barrier, Direction::Incoming)
+            .filter_map(batch)
+            .collect();
+        let served: BTreeSet<usize> = reached(&graph, barrier, Direction::Outgoing)
+            .into_iter()
+            .filter_map(batch)
+            .collect();
+        for later in served {
+            if let Some(list) = apart.get_mut(later) {
+                list.extend(platform.iter().copied().filter(|earlier| *earlier < later));
+            }
+        }
+    }
+    apart
 }
 
 /// Services with a member among `assets`, and all they depend on, ascending.

@@ -10,6 +10,7 @@ use super::budget::{Bookings, Budgets};
 use super::calendar::{CalendarId, Calendars, Reading};
 use super::carry::{Member, earlier, name_of};
 use super::context::Context;
+use super::graph;
 use super::prepare::{Prepared, PreparedWave};
 use super::ready::Lane;
 use super::slots::{self, Rules, Site, Slot};
@@ -332,8 +333,19 @@ fn fixed_batches(
             | WaveState::Edited
     );
     let mut at = start;
-    let mut batches = Vec::new();
-    for ((progress, members), lanes) in wave.fixed.iter().zip(lanes) {
+    let mut batches: Vec<Batch> = Vec::new();
+    let assets: Vec<Vec<u32>> = lanes
+        .iter()
+        .map(|l| l.iter().map(|(asset, _)| *asset).collect())
+        .collect();
+    let apart = if rules.order {
+        graph::apart(ctx, &assets)
+    } else {
+        vec![Vec::new(); assets.len()]
+    };
+    for (((progress, members), lanes), apart) in wave.fixed.iter().zip(lanes).zip(apart) {
+        let openings = apart.iter().filter_map(|earlier| batches.get(*earlier)?.window.end);
+        at = at.map(|at| openings.fold(at, Timestamp::max));
         let longest = lanes.iter().map(|(_, l)| l.duration_seconds).max().unwrap_or(0);
         let done = !progress.assets.is_empty() && progress.assets.keys().all(|a| progress.passed.contains(a));
         let (slot, blocked) = match (progress.released_at, at) {
