@@ -5,6 +5,7 @@
 //! (profile, subject) and puts together each distinct (profile, hit list). Nothing depends on the number of threads or on
 //! the order in which sources were read.
 
+mod absence;
 mod case;
 mod claim;
 mod claims;
@@ -40,6 +41,7 @@ mod rules_tests;
 #[cfg(test)]
 mod tests;
 
+pub use absence::{may_be_away, retire_gone};
 pub(crate) use claims::Claims;
 pub use explain::{FindingTrace, Trace, explain};
 pub use finding::*;

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::found::Findings;
 use super::rules::Rules;
 use super::scope::{Answer, ClassChoice};
-use super::{Remark, Scoped, coverage};
-use crate::load::wire::{ComponentKind, Lifecycle};
+use super::{Remark, Scoped, coverage, may_be_away, scope};
+use crate::load::wire::{AssetClassSpec, ComponentKind, Lifecycle};
 use crate::name::Severity;
 use crate::observe::{Asset, Note, Observation, Part, parts_of};
 
@@ -91,6 +93,11 @@ pub(super) fn say(
                 note(false, words);
             }
         }
+        let class = scoped.class_of.get(index).and_then(ClassChoice::index);
+        let class = scope::chosen(rules, class).map(|c| &c.spec);
+        if asset.stale {
+            stale_remark(asset, class, rules.now, &mut say);
+        }
         facts_remark(observation, asset, &spoken, &mut say);
         if let Some(broken) = findings.broken.get(&index) {
             let mut names: Vec<&str> = broken
@@ -162,17 +169,32 @@ fn class_remark(
     }
 }
 
-/// What of the asset is missing so that it can never count as compliant.
-fn facts_remark(observation: &Observation, asset: &Asset, spoken: &Spoken<'_>, say: &mut impl FnMut(&str, String)) {
-    if asset.stale {
-        let at = asset.observed_at.map_or_else(String::new, |at| format!(" of {at}"));
+/// An asset that was not seen for too long: away where its class allows that for a while, else unknown.
+fn stale_remark(asset: &Asset, class: Option<&AssetClassSpec>, now: Timestamp, say: &mut impl FnMut(&str, String)) {
+    let away = asset
+        .observed_at
+        .zip(class)
+        .filter(|(seen, class)| may_be_away(class, *seen, now));
+    if let Some((seen, absence)) = away.and_then(|(seen, class)| Some((seen, class.absence.as_ref()?))) {
+        let allowed = absence.allowed.map_or_else(String::new, |a| format!(" for {a}"));
+        let why = absence.reason.as_ref().map_or_else(String::new, |r| format!(" ({r})"));
         say(
-            "unknown",
+            "away",
             format!(
-                "its observation{at} is stale: older than its source allows; findings are planned from it and marked"
+                "last seen {seen}; its class allows it to be away{allowed}{why}: findings are planned from that and marked"
             ),
         );
+        return;
     }
+    let at = asset.observed_at.map_or_else(String::new, |at| format!(" of {at}"));
+    say(
+        "unknown",
+        format!("its observation{at} is stale: older than its source allows; findings are planned from it and marked"),
+    );
+}
+
+/// What of the asset is missing so that it can never count as compliant.
+fn facts_remark(observation: &Observation, asset: &Asset, spoken: &Spoken<'_>, say: &mut impl FnMut(&str, String)) {
     let facts = &asset.facts;
     let Some(os) = facts
         .os

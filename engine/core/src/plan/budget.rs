@@ -78,7 +78,9 @@ fn groups_of<'a>(ctx: &Context<'a>, index: u32) -> Vec<Group<'a>> {
     let Some(class) = ctx.class(index) else {
         return Vec::new();
     };
-    let services = ctx.services.of(index);
+    // A cold standby serves nobody: it is neither what a service has nor what it can spare, and goes by its class.
+    let standby = ctx.asset(index).is_some_and(|a| a.lifecycle == Lifecycle::Standby);
+    let services = if standby { &[][..] } else { ctx.services.of(index) };
     let mut groups: Vec<Group<'a>> = services.iter().map(|s| Group::Service(*s)).collect();
     let own = Group::Class(class.name.as_ref());
     match class.spec.disruption.per.as_str() {

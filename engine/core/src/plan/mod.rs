@@ -34,6 +34,7 @@ mod nouns;
 mod openings;
 mod prepare;
 mod ready;
+mod report;
 mod reversible;
 mod schedule;
 mod screen;
@@ -118,6 +119,7 @@ pub fn plan(
     }
     refuse_unknown(&ctx, &mut said);
     refuse_conflicts(&ctx, &mut said);
+    report::say(&ctx, &mut said);
     rollouts.sort_by(|a, b| a.name.cmp(&b.name));
     Plan {
         now,

@@ -16,7 +16,7 @@ use super::ready::Lane;
 use super::slots::{self, Rules, Site, Slot};
 use super::{Batch, BatchAsset, BatchWindow, Binding, Wave};
 use crate::history::{BatchProgress, OpenRollout, WaveState};
-use crate::load::wire::{self, Estimate, RebootPolicy};
+use crate::load::wire::{self, Estimate, Lifecycle, RebootPolicy};
 use crate::time::Opening;
 
 /// A limit that is left out to see whether it is the one that binds.
@@ -39,6 +39,11 @@ pub(super) fn later(at: Timestamp, seconds: i64) -> Timestamp {
 /// Books what is disrupted already: assets released and not yet passed. One that failed, or that is silent for longer
 /// than it was to take, keeps its place in every budget until somebody hears of it.
 pub(super) fn book_running(ctx: &Context<'_>, budgets: &Budgets, bookings: &mut Bookings) {
+    // What somebody works on is down already, and nobody knows until when.
+    let assets = (0_u32..).zip(&ctx.observation.assets);
+    for (asset, _) in assets.filter(|(_, a)| a.lifecycle == Lifecycle::Maintenance) {
+        bookings.book(budgets, asset, ctx.now, Timestamp::MAX);
+    }
     for open in &ctx.history.open {
         for batch in open.waves.iter().flat_map(|w| &w.batches) {
             let Some(released) = batch.released_at else { continue };

@@ -14,7 +14,7 @@ use super::{Binding, Refusal};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::known::{self, Known};
-use crate::load::wire::{AdvisoryType, AssetClassSpec, Content, PatchPolicySpec, Remedy};
+use crate::load::wire::{AdvisoryType, AssetClassSpec, Content, Lifecycle, PatchPolicySpec, Remedy};
 
 /// Whether a word is one this version knows but cannot do. A word it does not know is a folder of the user's own, or an
 /// error when resources are loaded.
@@ -86,6 +86,16 @@ impl Screen<'_, '_> {
     fn whole_asset(&self, member: &Member, class: &Resource<AssetClassSpec>) -> Option<Refusal> {
         let asset = member.asset;
         let (name, protection) = (&class.name, &class.spec.protection);
+        if self
+            .ctx
+            .asset(asset)
+            .is_some_and(|a| a.lifecycle == Lifecycle::Maintenance)
+        {
+            let detail =
+                "its lifecycle is `maintenance`: somebody works on it, and it counts as down meanwhile".to_owned();
+            let fix = "set its lifecycle to `active` when the work is done".to_owned();
+            return Some(self.refusal(asset, "maintenance", detail, vec![fix]));
+        }
         let not_built = |what: String, pointer: &str| {
             let at = self.ctx.catalog.at(class.doc, pointer);
             let detail = format!("{what} of class {name} ({at}) is a known name, but this version cannot do it yet");

@@ -9,5 +9,6 @@ mod oracle;
 mod order;
 mod properties;
 mod refusals;
+mod report;
 mod restraint;
 mod support;

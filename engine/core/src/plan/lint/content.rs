@@ -367,7 +367,8 @@ fn coverage(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
         let Some(resource) = estate.catalog.policies.get(&policy) else {
             continue;
         };
-        let noted = plan.notes.iter().any(|n| n.subject == policy);
+        let speaks = |m: &str| m.starts_with("paused") || m.contains("finding(s)");
+        let noted = plan.notes.iter().any(|n| n.subject == policy && speaks(&n.message));
         let zone = &estate.catalog.zone.0;
         let paused = resource
             .spec
