@@ -82,6 +82,8 @@ pub enum GraphFormat {
     Dot,
     /// Mermaid.
     Mermaid,
+    /// A picture that stands on its own.
+    Svg,
     /// Nodes and edges.
     Json,
 }
