@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
-use patchwave_adapters::files::read_repository;
+use patchwave_adapters::files::{FileText, read_repository};
 use patchwave_core::diag::Diagnostics;
 use patchwave_core::load::wire::Paths;
 use patchwave_core::load::{Catalog, PROJECT_FILE, load};
@@ -35,7 +35,7 @@ pub struct Files {
 /// Reads and loads the repository at `root`. Problems stand in the diagnostics; the catalog is usable only without
 /// errors.
 pub fn open(root: &Path, now: Timestamp) -> Repository {
-    let set = read(root, None, now).set;
+    let set = read(root, now).set;
     let (catalog, diagnostics) = load(&set, now);
     Repository {
         root: root.to_owned(),
@@ -45,17 +45,10 @@ pub fn open(root: &Path, now: Timestamp) -> Repository {
     }
 }
 
-/// Reads the repository at `root`. `project` stands in the place of the Project on disk: an editor has a newer one.
-pub fn read(root: &Path, project: Option<&SourceFile>, now: Timestamp) -> Files {
-    let paths = match project {
-        Some(project) => project_paths(vec![project.clone()], now),
-        None => {
-            let found = read_repository(root, &[PROJECT_FILE.to_owned()], &[])
-                .resources
-                .into_iter();
-            project_paths(found.map(|f| SourceFile::from_bytes(f.path, f.bytes)).collect(), now)
-        }
-    };
+/// Reads the repository at `root`; `now` decides nothing but is needed to read its Project.
+pub fn read(root: &Path, now: Timestamp) -> Files {
+    let project = read_repository(root, &[PROJECT_FILE.to_owned()], &[]);
+    let paths = project_paths(project.resources, now);
     let missing = missing_roots(root, &paths);
     let files = read_repository(root, &[PROJECT_FILE.to_owned()], &resource_roots(&paths));
     let templates: Vec<String> = Some(paths.templates.clone())
@@ -112,7 +105,11 @@ fn missing_roots(root: &Path, paths: &Paths) -> Vec<String> {
 }
 
 /// The folders the Project names; the defaults when it cannot be read (its problems are reported by the full load).
-fn project_paths(files: Vec<SourceFile>, now: Timestamp) -> Paths {
+fn project_paths(files: Vec<FileText>, now: Timestamp) -> Paths {
+    let files = files
+        .into_iter()
+        .map(|f| SourceFile::from_bytes(f.path, f.bytes))
+        .collect();
     let set = SourceSet {
         files,
         ..SourceSet::default()
