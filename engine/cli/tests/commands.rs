@@ -282,3 +282,29 @@ fn fmt_refuses_a_file_it_would_change_the_meaning_of() {
     );
     assert_eq!(fs::read_to_string(folder.path().join("fleets/a.yaml")).unwrap(), keep);
 }
+
+#[test]
+fn lsp_speaks_over_standard_input_and_output() {
+    let folder = repository(&[("policies/a.yaml", "apiVersion: patchwave.dev/v1\nkind: PatchPolcy\n")]);
+    let messages = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{}}}"#,
+        r#"{"jsonrpc":"2.0","method":"initialized","params":{}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"shutdown"}"#,
+        r#"{"jsonrpc":"2.0","method":"exit"}"#,
+    ];
+    let framed: String = messages
+        .iter()
+        .map(|m| format!("Content-Length: {}\r\n\r\n{m}", m.len()))
+        .collect();
+    let mut child = command(folder.path(), &["lsp", "--stdio"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(framed.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).starts_with("Content-Length: "), "{}", out(&output));
+    assert!(out(&output).contains("\"PW0105\"") && out(&output).contains("did you mean `PatchPolicy`?"));
+}

@@ -65,7 +65,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Init { dir } => init::run(at, dir.as_deref()),
         Command::Validate { paths, format } => validate::run(at, paths, *format),
         Command::Fmt { paths, check } => fmt::run(at, paths, *check),
-        Command::Lsp { stdio: _ } => lsp::run(at),
+        Command::Lsp { stdio: _ } => lsp::run(at, cli.global.now),
         Command::Schema { kind, write } => schema::run(kind.as_deref(), write.as_deref(), output),
         Command::Observe { format } => observe::run(at, observe::Subject::Inventory, *format),
         Command::Feeds { format } => observe::run(at, observe::Subject::Advisories, *format),

@@ -25,7 +25,7 @@ pub use catalog::*;
 pub use documents::{Doc, Documents};
 pub use memo::Memo;
 pub use read::Names;
-pub use rules::references::{Reference, references};
+pub use rules::references::{Reference, references, target_of};
 
 use crate::diag::Diagnostics;
 use crate::source::{SourceFile, SourceSet};
