@@ -13,7 +13,7 @@ pub struct Doc {
     /// Index into [`Documents::texts`].
     pub(super) text: usize,
     /// What it says.
-    pub value: Value,
+    pub value: Arc<Value>,
     /// Where it says it.
     pub(super) spans: Arc<SpanTree>,
     /// A part could not be read.

@@ -191,6 +191,20 @@ pub enum Binding {
     Budget,
 }
 
+impl Binding {
+    /// The word used in outputs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Window => "window",
+            Self::Soak => "soak",
+            Self::Size => "size",
+            Self::Freeze => "freeze",
+            Self::Predecessor => "predecessor",
+            Self::Budget => "budget",
+        }
+    }
+}
+
 /// What the plan says besides.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]

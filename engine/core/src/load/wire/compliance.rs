@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AdvisoryType, Exposure, Lane, Lifecycle};
+use super::{AdvisoryType, Exposure};
 use crate::name::{Amount, Glob, LabelSelector, Severity, SeverityMatch};
 use crate::time::{DurationSeconds, When};
 
@@ -336,97 +336,4 @@ pub struct ComponentMatch {
     /// Product.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
-}
-
-/// Kind `PolicyTest`: a unit test of the policies in this repository.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PolicyTestSpec {
-    /// The instant of the test.
-    pub now: When,
-    /// Assets, as native observations with `name` for the asset and optional `labels` and `observedAt`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub assets: Vec<serde_json::Map<String, serde_json::Value>>,
-    /// Advisories.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub advisories: Vec<TestAdvisory>,
-    /// What must come out.
-    pub expect: Expectations,
-}
-
-/// An advisory of a test.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TestAdvisory {
-    /// Its id.
-    pub id: String,
-    /// CVEs and other names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
-    /// What it is about; default security.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub types: Vec<AdvisoryType>,
-    /// How bad.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<Severity>,
-    /// When it was published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub published: Option<When>,
-    /// Whether it is exploited.
-    #[serde(default)]
-    pub exploited: bool,
-    /// Since when exploitation is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exploited_since: Option<When>,
-    /// What fixes it.
-    pub fixes: Vec<AdvisoryFix>,
-}
-
-/// What a test expects; only what is written is compared.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Expectations {
-    /// Findings, each found by asset and advisory.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<ExpectedFinding>,
-    /// Rollouts by policy.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rollouts: Vec<serde_json::Map<String, serde_json::Value>>,
-    /// Refusals by asset or reason.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub refusals: Vec<serde_json::Map<String, serde_json::Value>>,
-}
-
-/// One expected finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ExpectedFinding {
-    /// The asset.
-    pub asset: String,
-    /// The advisory.
-    pub advisory: String,
-    /// The package.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub package: Option<String>,
-    /// Its deadline.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<When>,
-    /// Its lane.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lane: Option<Lane>,
-    /// The SLA rule that decided.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
-    /// Its status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// Its timeliness.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeliness: Option<String>,
-    /// The asset's lifecycle in the test.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lifecycle: Option<Lifecycle>,
-    /// True when the finding must not exist.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub absent: bool,
 }
