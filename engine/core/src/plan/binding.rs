@@ -103,7 +103,7 @@ pub(super) struct Explained {
 /// What helped a wave of the same strategy, lane and name is tried first: misses that are alike get the same words.
 pub(super) fn explain(situation: &Situation<'_, '_>, bookings: &Bookings, marks: &[usize]) -> Explained {
     let mut explained = Explained::default();
-    let mut effort = Effort::default();
+    let mut effort = Effort::new(situation.calendars);
     let mut known: BTreeMap<(Arc<str>, Lane, Arc<str>), Vec<Vec<Edit>>> = BTreeMap::new();
     let rollouts = situation.prepared.iter().zip(situation.placed).zip(marks).enumerate();
     for (index, ((prepared, waves), mark)) in rollouts {
