@@ -23,16 +23,19 @@ pub struct Repository {
     pub diagnostics: Diagnostics,
 }
 
+/// The files of a repository, read and not yet loaded.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The texts.
+    pub set: SourceSet,
+    /// The folders its Project names.
+    pub paths: Paths,
+}
+
 /// Reads and loads the repository at `root`. Problems stand in the diagnostics; the catalog is usable only without
 /// errors.
 pub fn open(root: &Path, now: Timestamp) -> Repository {
-    let read =
-        |files: &[String], folders: &[String]| Ok::<_, std::convert::Infallible>(read_repository(root, files, folders));
-    let missing = |paths: &Paths| missing_roots(root, paths);
-    match assemble(root, now, read, missing) {
-        Ok(repository) => repository,
-        Err(never) => match never {},
-    }
+    loaded(root, read(root, now).set, now)
 }
 
 /// The resources of the repository at `root` as they were at `git_ref` (a branch, a tag, a commit, `origin/main`, …), read
@@ -43,23 +46,45 @@ pub fn open(root: &Path, now: Timestamp) -> Repository {
 /// A [`FileFault`] if there is no such reference.
 pub fn open_at(root: &Path, git_ref: &str, now: Timestamp) -> Result<Repository, FileFault> {
     let read = |files: &[String], folders: &[String]| read_ref_tree(root, git_ref, files, folders);
-    assemble(root, now, read, |_| Vec::new())
+    let files = assemble(now, read, |_| Vec::new())?;
+    Ok(loaded(root, files.set, now))
 }
 
-/// Puts a repository together from what `read` gives of files and folders; `missing` names the roots that are not there.
+fn loaded(root: &Path, set: SourceSet, now: Timestamp) -> Repository {
+    let (catalog, diagnostics) = load(&set, now);
+    Repository {
+        root: root.to_owned(),
+        set,
+        catalog,
+        diagnostics,
+    }
+}
+
+/// Reads the repository at `root`; `now` decides nothing but is needed to read its Project.
+pub fn read(root: &Path, now: Timestamp) -> Files {
+    let read =
+        |files: &[String], folders: &[String]| Ok::<_, std::convert::Infallible>(read_repository(root, files, folders));
+    match assemble(now, read, |paths| missing_roots(root, paths)) {
+        Ok(files) => files,
+        Err(never) => match never {},
+    }
+}
+
+/// Puts the files of a repository together from what `read` gives of files and folders; `missing` names the roots that are
+/// not there.
 fn assemble<E>(
-    root: &Path,
     now: Timestamp,
     read: impl Fn(&[String], &[String]) -> Result<RepositoryFiles, E>,
     missing: impl Fn(&Paths) -> Vec<String>,
-) -> Result<Repository, E> {
+) -> Result<Files, E> {
     let project = read(&[PROJECT_FILE.to_owned()], &[])?;
     let paths = project_paths(project.resources, now);
     let missing = missing(&paths);
-    let inside = |path: &String| is_inside(path);
-    let roots: Vec<String> = [paths.policies, paths.fleets].into_iter().filter(inside).collect();
-    let files = read(&[PROJECT_FILE.to_owned()], &roots)?;
-    let templates: Vec<String> = Some(paths.templates).into_iter().filter(inside).collect();
+    let files = read(&[PROJECT_FILE.to_owned()], &resource_roots(&paths))?;
+    let templates: Vec<String> = Some(paths.templates.clone())
+        .into_iter()
+        .filter(|path| is_inside(path))
+        .collect();
     let templates = read(&[], &templates)?;
     let mut set = SourceSet::default();
     for file in files.resources {
@@ -80,13 +105,13 @@ fn assemble<E>(
         .into_iter()
         .chain(template_files)
         .collect::<BTreeSet<String>>();
-    let (catalog, diagnostics) = load(&set, now);
-    Ok(Repository {
-        root: root.to_owned(),
-        set,
-        catalog,
-        diagnostics,
-    })
+    Ok(Files { set, paths })
+}
+
+/// The folders that hold resources, relative to the root; those outside it left out.
+pub fn resource_roots(paths: &Paths) -> Vec<String> {
+    let roots = [&paths.policies, &paths.fleets].into_iter();
+    roots.filter(|path| is_inside(path)).cloned().collect()
 }
 
 /// Whether a path is one below the root. Any other is a problem of the Project, and is not read.

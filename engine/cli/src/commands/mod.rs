@@ -4,6 +4,7 @@ mod assess;
 mod audit;
 mod evidence;
 mod explain;
+mod fmt;
 mod forge;
 mod graph;
 mod init;
@@ -37,6 +38,7 @@ use patchwave_runner::survey::{Survey, findings, survey};
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
+use crate::lsp;
 use crate::output::Output;
 
 /// Runs the command of a command line.
@@ -62,6 +64,8 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Init { dir } => init::run(at, dir.as_deref()),
         Command::Validate { paths, format } => validate::run(at, paths, *format),
+        Command::Fmt { paths, check } => fmt::run(at, paths, *check),
+        Command::Lsp { stdio: _ } => lsp::run(at, cli.global.now),
         Command::Schema { kind, write } => schema::run(kind.as_deref(), write.as_deref(), output),
         Command::Observe { format } => observe::run(at, observe::Subject::Inventory, *format),
         Command::Feeds { format } => observe::run(at, observe::Subject::Advisories, *format),

@@ -15,7 +15,7 @@ mod over;
 mod override_allowed;
 mod passed_over;
 mod periods;
-mod references;
+pub(super) mod references;
 mod release_time;
 mod required;
 mod secrets;
