@@ -20,7 +20,9 @@ pub use ledger::*;
 pub use ledger_chain::{AppendError, ChainFault, append, head, holds_head, parse_chain};
 pub use rollout::*;
 pub use state::*;
-pub use wire::{FrozenAsset, FrozenBatch, FrozenRollout, FrozenWave, ResultStatus, read_plan_json, read_result};
+pub use wire::{
+    FrozenAsset, FrozenBatch, FrozenImage, FrozenRollout, FrozenWave, ResultStatus, read_plan_json, read_result,
+};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

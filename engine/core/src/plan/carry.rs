@@ -25,6 +25,8 @@ pub(super) struct Member {
     pub(super) stale: bool,
     pub(super) rollback: Reversibility,
     pub(super) render_target: Arc<str>,
+    /// The tool of each target, where it is known.
+    pub(super) tools: BTreeMap<usize, Arc<str>>,
 }
 
 /// For each hit: the index of the target that fixes it, if one does.
@@ -149,6 +151,7 @@ fn member(
         stale,
         rollback: Reversibility::None,
         render_target: "".into(),
+        tools: BTreeMap::new(),
     })
 }
 

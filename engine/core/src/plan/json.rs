@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Batch, BatchAsset, Binding, Plan, PlanNote, Refusal, Rollout, Waiting, Wave};
+use super::{Batch, BatchAsset, Binding, Image, Plan, PlanNote, Refusal, Rollout, Waiting, Wave};
 use crate::history::{Target, WaveState};
 use crate::load::wire::{Lane, Reversibility};
 
@@ -167,6 +167,10 @@ struct DetailJson<'p> {
     before: &'p [Arc<str>],
     class: &'p str,
     target: &'p str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tools: &'p [Arc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'p Image>,
     rollback: Reversibility,
     deadline: Option<Timestamp>,
     stale: bool,
@@ -291,6 +295,8 @@ fn detail(asset: &BatchAsset) -> DetailJson<'_> {
         rollback,
         class,
         target,
+        tools,
+        image,
         deadline,
         stale,
     } = asset;
@@ -299,6 +305,8 @@ fn detail(asset: &BatchAsset) -> DetailJson<'_> {
         before,
         class,
         target,
+        tools,
+        image: image.as_ref(),
         rollback: *rollback,
         deadline: *deadline,
         stale: *stale,

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::edit::Edit;
 use crate::history::{Target, WaveState};
-use crate::load::wire::{Lane, Reversibility};
+use crate::load::wire::{ComponentKind, Lane, Reversibility};
+use crate::version::Scheme;
 
 /// Everything that is to be done, as of `now`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -138,12 +139,54 @@ pub struct BatchAsset {
     pub rollback: Reversibility,
     /// Its class.
     pub class: Arc<str>,
-    /// The render target.
+    /// The render target; the first, where several update it.
     pub target: Arc<str>,
+    /// The render target of each target, in their order; empty where `target` takes all.
+    pub tools: Vec<Arc<str>>,
+    /// The image it is replaced by, where its class replaces instead of patching.
+    pub image: Option<Image>,
     /// Earliest deadline of its findings in this rollout.
     pub deadline: Option<Timestamp>,
     /// Planned from a stale observation.
     pub stale: bool,
+}
+
+/// An image that is built anew for the assets that run it, and rolled out in their place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// Its name: the product of the observed component of kind `image`.
+    pub name: Arc<str>,
+    /// The version the asset runs now.
+    pub from: Arc<str>,
+    /// What it must hold, as a name: the first twelve digits of the SHA-256 of the targets for its release. The same
+    /// content has the same id, in every wave.
+    pub id: Arc<str>,
+}
+
+impl BatchAsset {
+    /// The asset once for each tool and system its targets are of, firmware first: what else needs it comes after. One
+    /// part with everything where one tool takes all of one system.
+    pub fn by_tool(&self, targets: &[Target]) -> Vec<Self> {
+        type Key<'t> = (bool, &'t str, Option<(Scheme, &'t str, &'t str)>);
+        let mut parts: BTreeMap<Key<'_>, Self> = BTreeMap::new();
+        for (place, (index, before)) in self.targets.iter().zip(&self.before).enumerate() {
+            let tool = self.tools.get(place).unwrap_or(&self.target);
+            let target = targets.get(*index);
+            let firmware = target.is_some_and(|t| t.kind() == Some(ComponentKind::Firmware));
+            let system = target.map(|t| (t.scheme, t.os_id.as_ref(), t.os_major.as_ref()));
+            let part = parts.entry((!firmware, tool.as_ref(), system)).or_insert_with(|| Self {
+                targets: Vec::new(),
+                before: Vec::new(),
+                target: Arc::clone(tool),
+                tools: Vec::new(),
+                ..self.clone()
+            });
+            part.targets.push(*index);
+            part.before.push(Arc::clone(before));
+        }
+        parts.into_values().collect()
+    }
 }
 
 /// Findings that wait for a future cut.

@@ -135,6 +135,8 @@ pub(super) fn prepare<'a>(
         targets: &draft.targets,
         types: screen::types_of(ctx, &draft.targets, &covers),
     };
+    let kept = fixed.values_mut().flatten().flat_map(|(_, members)| members);
+    kept.for_each(|m| screen.assign_tools(m));
     for mut member in found.into_iter().filter(|m| !placed.contains(&m.asset)) {
         let all: Vec<usize> = member.targets.iter().map(|(t, _)| *t).collect();
         match membership(ctx, specs, member.asset) {
@@ -414,6 +416,7 @@ fn kept(
         stale: ctx.asset(asset).is_some_and(|a| a.stale),
         rollback: class.map_or_else(Default::default, |c| super::reversible::reversibility(&c.spec)),
         render_target: class.map_or_else(|| Arc::from(""), |c| first_tool(&c.spec)),
+        tools: BTreeMap::new(),
     })
 }
 

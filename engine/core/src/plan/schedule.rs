@@ -13,10 +13,12 @@ use super::context::Context;
 use super::graph;
 use super::prepare::{Prepared, PreparedWave};
 use super::ready::Lane;
+use super::screen::image_of;
 use super::slots::{self, Rules, Site, Slot};
-use super::{Batch, BatchAsset, BatchWindow, Binding, Wave};
+use super::{Batch, BatchAsset, BatchWindow, Binding, Image, Wave, patchset_digest};
+use crate::history::Target;
 use crate::history::{BatchProgress, OpenRollout, WaveState};
-use crate::load::wire::{self, Estimate, Lifecycle, RebootPolicy};
+use crate::load::wire::{self, Estimate, Lifecycle, RebootPolicy, Remedy};
 use crate::time::Opening;
 
 /// Limits that are left out, to see which of them bind.
@@ -291,7 +293,14 @@ fn wave_batches(
             .iter()
             .map(|(_, m)| m.iter().map(|m| (m.asset, lane(m.asset))).collect())
             .collect();
-        return fixed_batches(ctx, site, wave, &lanes, rules(prepared, terms), start);
+        return fixed_batches(
+            ctx,
+            site,
+            (wave, &prepared.draft.targets),
+            &lanes,
+            rules(prepared, terms),
+            start,
+        );
     }
     let assets: Vec<u32> = wave.members.iter().map(|m| m.asset).collect();
     let lanes: Vec<Lane> = assets.iter().map(|a| lane(*a)).collect();
@@ -322,6 +331,7 @@ fn wave_batches(
                 .max();
             batch(
                 ctx,
+                &prepared.draft.targets,
                 &format!("{number:02}"),
                 members,
                 slot,
@@ -356,7 +366,7 @@ fn site_calendar(calendars: &Calendars, asset: u32) -> CalendarId {
 fn fixed_batches(
     ctx: &Context<'_>,
     site: &mut Site<'_>,
-    wave: &PreparedWave<'_>,
+    (wave, targets): (&PreparedWave<'_>, &[Target]),
     lanes: &[Vec<(u32, Lane)>],
     rules: Rules,
     start: Option<Timestamp>,
@@ -416,7 +426,7 @@ fn fixed_batches(
                 .for_each(|(asset, _)| site.bookings.book(site.budgets, *asset, slot.start, slot.finish));
         }
         at = slot.as_ref().map(|s| s.finish.max(ctx.now));
-        let mut planned = batch(ctx, &progress.id, members.iter(), slot, blocked, longest);
+        let mut planned = batch(ctx, targets, &progress.id, members.iter(), slot, blocked, longest);
         planned.released = progress.released_at.is_some() || done;
         batches.push(planned);
     }
@@ -450,6 +460,7 @@ fn released_slot(
 
 fn batch<'m>(
     ctx: &Context<'_>,
+    targets: &[Target],
     id: &str,
     members: impl Iterator<Item = &'m Member>,
     slot: Option<Slot>,
@@ -457,7 +468,7 @@ fn batch<'m>(
     duration_seconds: i64,
 ) -> Batch {
     let members: Vec<&Member> = members.collect();
-    let assets = members.iter().map(|m| asset(ctx, m)).collect();
+    let assets = members.iter().map(|m| asset(ctx, targets, m)).collect();
     let (window, start, finish, overruns) = match slot {
         // Without a start it still has windows: its artifacts name them, and a later run may find an opening.
         None => {
@@ -504,7 +515,10 @@ fn batch<'m>(
     }
 }
 
-fn asset(ctx: &Context<'_>, member: &Member) -> BatchAsset {
+fn asset(ctx: &Context<'_>, targets: &[Target], member: &Member) -> BatchAsset {
+    let tool = |index: &usize| Arc::clone(member.tools.get(index).unwrap_or(&member.render_target));
+    let tools: Vec<Arc<str>> = member.targets.iter().map(|(t, _)| tool(t)).collect();
+    let several = tools.iter().any(|tool| *tool != member.render_target);
     BatchAsset {
         name: name_of(ctx, member.asset),
         targets: member.targets.iter().map(|(t, _)| *t).collect(),
@@ -514,7 +528,29 @@ fn asset(ctx: &Context<'_>, member: &Member) -> BatchAsset {
             .class(member.asset)
             .map_or_else(|| Arc::from(""), |c| Arc::clone(&c.name)),
         target: Arc::clone(&member.render_target),
+        tools: if several { tools } else { Vec::new() },
+        image: image(ctx, targets, member),
         deadline: member.deadline,
         stale: member.stale,
     }
+}
+
+/// The image a member of a class that replaces its assets is replaced by.
+fn image(ctx: &Context<'_>, targets: &[Target], member: &Member) -> Option<Image> {
+    let (asset, class) = (ctx.asset(member.asset)?, ctx.class(member.asset)?);
+    let runs = (class.spec.remedy == Remedy::Replace)
+        .then(|| image_of(asset))
+        .flatten()?;
+    // What the rollout carries for the release: an image is built once for all assets that run it, whatever each lacks.
+    let os = asset.facts.os.as_ref()?;
+    let content = targets
+        .iter()
+        .filter(|t| t.os_id == os.id && *t.os_major == *os.major());
+    let content: Vec<Target> = content.cloned().collect();
+    let digest = patchset_digest(&content);
+    Some(Image {
+        name: runs.product.into(),
+        from: runs.version.into(),
+        id: digest.get(..12).unwrap_or(&digest).into(),
+    })
 }

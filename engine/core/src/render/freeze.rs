@@ -6,6 +6,7 @@ use super::RenderInput;
 use super::faults::Faults;
 use super::grammar::Grammar;
 use super::wire::{FORMAT_VERSION, FrozenAsset, FrozenBatch, FrozenRollout, FrozenWave, Patchset, RolloutHead};
+use crate::history::FrozenImage;
 use crate::load::wire::WaveSpec;
 use crate::plan::{Batch, BatchAsset, Wave};
 
@@ -178,6 +179,12 @@ fn freeze_asset(asset: &BatchAsset) -> FrozenAsset {
         name: asset.name.to_string(),
         class: asset.class.to_string(),
         target: asset.target.to_string(),
+        tools: asset.tools.iter().map(ToString::to_string).collect(),
+        image: asset.image.as_ref().map(|image| FrozenImage {
+            name: image.name.to_string(),
+            from: image.from.to_string(),
+            id: image.id.to_string(),
+        }),
         targets: asset.targets.clone(),
         before: asset.before.iter().map(ToString::to_string).collect(),
         rollback: asset.rollback,

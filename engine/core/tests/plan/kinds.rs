@@ -254,3 +254,111 @@ fn a_driver_that_only_waits_to_be_loaded_is_carried_for_its_reboot() {
     assert!(plan.rollouts.is_empty());
     assert_eq!(refusals(&plan)[0].0, "needs a reboot only");
 }
+
+const REPLACE: (&str, &str) = (
+    "criticality: high\n  exposure: internal\n  target: ansible",
+    "criticality: high\n  exposure: internal\n  target: image\n  remedy: replace",
+);
+
+fn image(asset: &mut Asset) {
+    asset.facts.components = Some(Arc::from([Component {
+        kind: "image".into(),
+        vendor: "us".into(),
+        product: "web-base".into(),
+        version: "2026.10.1".into(),
+        instance: None,
+    }]));
+}
+
+#[test]
+fn a_class_that_replaces_rebuilds_one_image_for_all_that_run_it() {
+    let mut machines = one_each();
+    machines.push(machine("p2", &[("env", "prod")]));
+    let plan = world_with(&[REPLACE], &machines, &[openssl()], image).plan(at(NOW));
+    assert_eq!(refusals(&plan), []);
+    let wave = plan.rollouts[0].waves.last().unwrap();
+    let assets: Vec<_> = wave.batches.iter().flat_map(|b| &b.assets).collect();
+    let images: Vec<_> = assets.iter().map(|a| a.image.as_ref().unwrap()).collect();
+    assert_eq!((assets.len(), &*assets[0].target), (2, "image"));
+    assert_eq!((&*images[0].name, &*images[0].from), ("web-base", "2026.10.1"));
+    assert_eq!(images[0].id.len(), 12);
+    assert_eq!(images[0], images[1], "one content, one image");
+    // The earlier waves patch in place: their classes do not replace.
+    assert!(plan.rollouts[0].waves[0].batches[0].assets[0].image.is_none());
+    // Without a pipeline, and without an image, it says which is missing.
+    let in_place = (
+        REPLACE.0,
+        "criticality: high\n  exposure: internal\n  target: ansible\n  remedy: replace",
+    );
+    let plan = world_with(&[in_place], &one_each(), &[openssl()], image).plan(at(NOW));
+    assert_eq!(refusals(&plan), [("target", "p1")]);
+    assert!(
+        plan.refusals[0].detail.contains("patches in place"),
+        "{:?}",
+        plan.refusals
+    );
+    let plan = world_with(&[REPLACE], &one_each(), &[openssl()], |_| {}).plan(at(NOW));
+    assert_eq!(refusals(&plan), [("no-image", "p1")]);
+}
+
+#[test]
+fn one_asset_may_take_two_tools_and_firmware_goes_first() {
+    let tools = (
+        "criticality: high\n  exposure: internal\n  target: ansible",
+        "criticality: high\n  exposure: internal\n  targets: [{for: {types: [firmware]}, use: appliance}, {use: ansible}]",
+    );
+    let requires = (
+        "  rollout: standard\n",
+        "  rollout: standard\n  requires: {tested: false}\n",
+    );
+    let include = ("    - types: [security]", "    - types: [security, firmware]");
+    let component = serde_json::json!({"kind": "firmware", "vendor": "acme", "product": "bios"});
+    let firmware = AdvisoryRecord {
+        types: vec![patchwave_core::load::wire::AdvisoryType::Firmware],
+        ..bulletin("FW-1", &[serde_json::json!({"component": component, "fixed": "7.1"})])
+    };
+    let machines = [machine("p1", &[("env", "prod")])];
+    let world = world_with(
+        &[tools, requires, include],
+        &machines,
+        &[firmware, openssl()],
+        |asset| {
+            asset.facts.components = Some(Arc::from([Component {
+                kind: "firmware".into(),
+                vendor: "acme".into(),
+                product: "bios".into(),
+                version: "7.0".into(),
+                instance: None,
+            }]));
+        },
+    );
+    let plan = world.plan(at(NOW));
+    assert_eq!(refusals(&plan), []);
+    let rollout = &plan.rollouts[0];
+    let asset = &rollout.waves[0].batches[0].assets[0];
+    let named = |index: &usize| rollout.targets[*index].name.to_string();
+    let of: Vec<(String, String)> = asset
+        .targets
+        .iter()
+        .map(named)
+        .zip(asset.tools.iter().map(ToString::to_string))
+        .collect();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(of, [pair("openssl-libs", "ansible"), pair("bios", "appliance")]);
+    let parts = asset.by_tool(&rollout.targets);
+    let parts: Vec<(&str, Vec<String>)> = parts
+        .iter()
+        .map(|p| (&*p.target, p.targets.iter().map(named).collect()))
+        .collect();
+    assert_eq!(
+        parts,
+        [
+            ("appliance", vec!["bios".to_owned()]),
+            ("ansible", vec!["openssl-libs".to_owned()])
+        ]
+    );
+    // The same once the wave is approved and stands.
+    let history = opened(&plan, &[WaveState::Approved]);
+    let again = World::new(world.catalog.clone(), world.observation.clone(), history, at(NOW)).plan(at(NOW));
+    assert_eq!(again.rollouts[0].waves[0].batches[0].assets[0].tools, asset.tools);
+}

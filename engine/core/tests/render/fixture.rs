@@ -132,6 +132,8 @@ fn planned(name: &str, targets: &[(usize, &str)], class: &str, rollback: Reversi
         rollback,
         class: class.into(),
         target: "ansible".into(),
+        tools: Vec::new(),
+        image: None,
         deadline: None,
         stale: false,
     }
