@@ -60,6 +60,9 @@ struct Likeness<'a> {
     labels: Vec<Option<&'a str>>,
 }
 
+/// Wave, likeness, class.
+type Group<'a> = (usize, Likeness<'a>, &'a Arc<str>);
+
 /// Groups in waves that need others, and no asset like them in any of those: what they take can never be tested before.
 fn twins(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, said: &mut Said) {
     let requires = &policy.spec.requires;
@@ -70,7 +73,7 @@ fn twins(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, said: &mut Said)
         return;
     }
     let waves = &strategy.spec.waves;
-    let mut groups: BTreeMap<(usize, Likeness<'_>, &Arc<str>), (usize, &Arc<str>)> = BTreeMap::new();
+    let mut groups: BTreeMap<Group<'_>, (usize, &Arc<str>)> = BTreeMap::new();
     let mut wave_of_class: BTreeMap<&Arc<str>, Option<usize>> = BTreeMap::new();
     let selects = waves.iter().any(|w| w.selector.is_some());
     for index in ctx.in_scope(&policy.name) {
@@ -162,9 +165,12 @@ fn objective(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, said: &mut S
     }
 }
 
+/// How long is allowed, who is away within that, and who for longer.
+type Away<'a> = (DurationSeconds, Vec<&'a Asset>, Vec<&'a Asset>);
+
 /// Assets whose class lets them be away, and those that are away longer than that.
 fn away(ctx: &Context<'_>, said: &mut Said) {
-    let mut by_class: BTreeMap<&Arc<str>, (DurationSeconds, Vec<&Asset>, Vec<&Asset>)> = BTreeMap::new();
+    let mut by_class: BTreeMap<&Arc<str>, Away<'_>> = BTreeMap::new();
     if !ctx.catalog.classes.values().any(|c| c.spec.absence.is_some()) {
         return;
     }
