@@ -4,6 +4,7 @@ mod compare;
 mod cut;
 mod dialect;
 mod oracle;
+mod oracle_model;
 mod order;
 mod properties;
 mod refusals;
