@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use patchwave_adapters::files::{FileText, read_repository};
 use patchwave_core::diag::Diagnostics;
 use patchwave_core::load::wire::Paths;
-use patchwave_core::load::{Catalog, PROJECT_FILE, load};
+use patchwave_core::load::{Catalog, PROJECT_FILE, load, table};
 use patchwave_core::source::{SourceFile, SourceSet};
 
 /// A repository as read at one instant.
@@ -53,12 +53,46 @@ pub fn open(root: &Path, now: Timestamp) -> Repository {
         .into_iter()
         .chain(template_files)
         .collect::<BTreeSet<String>>();
-    let (catalog, diagnostics) = load(&set, now);
+    let (mut catalog, mut diagnostics) = load(&set, now);
+    // Which files are decision tables is known only once the resources are read; few repositories have any.
+    let tables = table::files(&catalog.slas);
+    if !tables.is_empty() {
+        add_tables(root, tables, &mut set);
+        (catalog, diagnostics) = load(&set, now);
+    }
     Repository {
         root: root.to_owned(),
         set,
         catalog,
         diagnostics,
+    }
+}
+
+/// Reads the decision tables that SlaPolicies name, as far as they lie inside the repository.
+fn add_tables(root: &Path, tables: Vec<String>, set: &mut SourceSet) {
+    for file in tables {
+        if !is_inside(&file) {
+            let why = "a table is a file of the repository; its path must not leave it";
+            set.unread.insert(file, why.to_owned());
+            continue;
+        }
+        let read = read_repository(root, std::slice::from_ref(&file), &[]);
+        let text = read.resources.into_iter().next().map(|f| String::from_utf8(f.bytes));
+        let fault = read.faults.into_iter().next();
+        match (text, fault) {
+            (Some(Ok(text)), _) => {
+                set.blobs.insert(file, text);
+            }
+            (Some(Err(_)), _) => {
+                set.unread.insert(file, "it is not UTF-8".to_owned());
+            }
+            (None, Some(fault)) => {
+                set.unread.insert(file, fault.what);
+            }
+            (None, None) => {
+                set.unread.insert(file, "there is no such file".to_owned());
+            }
+        }
     }
 }
 

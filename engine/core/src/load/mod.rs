@@ -16,6 +16,7 @@ pub mod rules;
 pub mod schedule;
 pub mod schema;
 mod sites;
+pub mod table;
 pub mod wire;
 
 use jiff::Timestamp;
@@ -41,6 +42,7 @@ pub fn load(set: &SourceSet, now: Timestamp) -> (Catalog, Diagnostics) {
         names,
         project,
     } = read::catalog(set, &mut diagnostics);
+    catalog.tables = table::tables(&catalog.slas, set);
     catalog.expressions = sites::compile(&documents, &mut diagnostics);
     let context = rules::Context {
         catalog: &catalog,

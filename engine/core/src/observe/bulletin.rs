@@ -102,6 +102,7 @@ fn record(name: &str, spec: &AdvisorySpec, at: &Provenance, zone: &TimeZone, not
         fixes,
         reboot: None,
         exploited,
+        cves: Vec::new(),
         provenance: at.clone(),
     }
 }
@@ -158,7 +159,7 @@ pub(super) fn join_exploited(advisories: &mut [AdvisoryRecord], exploited: &[Exp
 }
 
 /// The earlier of two; an unknown beginning is later than any. Use by ransomware of either counts.
-fn join(one: Option<Exploited>, other: &Exploited) -> Option<Exploited> {
+pub(super) fn join(one: Option<Exploited>, other: &Exploited) -> Option<Exploited> {
     let Some(one) = one else { return Some(other.clone()) };
     let rank = |e: &Exploited| (e.since.is_none(), e.since, e.provenance.clone());
     let ransomware = one.ransomware.max(other.ransomware);
