@@ -39,6 +39,8 @@ mod oracle_tests;
 #[cfg(test)]
 mod rules_tests;
 #[cfg(test)]
+pub(crate) mod sla_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use claims::Claims;

@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
 }
 
-fn resource<T: DeserializeOwned>(name: &str, spec: Value) -> Resource<T> {
+pub(crate) fn resource<T: DeserializeOwned>(name: &str, spec: Value) -> Resource<T> {
     Resource {
         name: name.into(),
         labels: BTreeMap::new(),
