@@ -48,7 +48,7 @@ impl Ruling {
 
 /// The SLA's word. `restart` is the end of an exception after which the clock starts anew.
 pub(super) fn ruling(policy: &Policy<'_>, case: &Case<'_>, restart: Option<Timestamp>, steps: &mut Steps) -> Ruling {
-    let timeline = Timeline::of(case);
+    let timeline = Timeline::of(case, policy.table.is_some());
     let quiet = || Steps::default();
     let Some((_, last)) = timeline.later.last() else {
         return clocked(policy, case, &timeline.first, restart, steps);

@@ -239,8 +239,8 @@ pub(super) struct CveView {
 }
 
 impl View {
-    /// The facts at `at`; before every change with none.
-    fn at(case: &Case<'_>, at: Option<Timestamp>) -> Self {
+    /// The facts at `at`; before every change with none. Those of single CVEs are for decision tables only.
+    fn at(case: &Case<'_>, at: Option<Timestamp>, of_cves: bool) -> Self {
         let past = case.past();
         let since = |since: Timestamp| at.is_some_and(|at| since <= at);
         let cve = |cve: &CvePast| CveView {
@@ -257,16 +257,13 @@ impl View {
             severity: past.severity.at(at),
             exposure: case.profile.exposure.as_ref().map(|e| e.at(at)),
             epss: past.epss.at(at),
-            cves: past.cves.iter().map(cve).collect(),
+            cves: past.cves.iter().filter(|_| of_cves).map(cve).collect(),
         }
     }
 
-    /// The facts now.
+    /// The facts now, without those of single CVEs. A date in the future is a date: what is in a catalogue is known.
     pub(super) fn now(case: &Case<'_>) -> Self {
-        Self {
-            // A date in the future is a date: what is in the catalogue is known.
-            ..Self::at(case, Some(Timestamp::MAX))
-        }
+        Self::at(case, Some(Timestamp::MAX), false)
     }
 
     /// What became stricter between `before` and `self`, in words.
@@ -306,23 +303,24 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn of(case: &Case<'_>) -> Self {
+    /// `of_cves`: a decision table is asked, so the facts of each CVE matter.
+    pub(super) fn of(case: &Case<'_>, of_cves: bool) -> Self {
         let past = case.past();
         let mut times: BTreeSet<Timestamp> = BTreeSet::new();
         times.extend(past.exploited);
         times.extend(past.severity.times());
         times.extend(past.epss.times());
         times.extend(case.profile.exposure.iter().flat_map(Series::times));
-        for cve in &past.cves {
+        for cve in past.cves.iter().filter(|_| of_cves) {
             times.extend(cve.ssvc.times());
             if let Kev::Since(since) = cve.kev {
                 times.insert(since);
             }
         }
-        let first = View::at(case, None);
+        let first = View::at(case, None, of_cves);
         let mut later: Vec<(Timestamp, View)> = Vec::new();
         for at in times {
-            let view = View::at(case, Some(at));
+            let view = View::at(case, Some(at), of_cves);
             if later.last().map_or(&first, |(_, last)| last) != &view {
                 later.push((at, view));
             }

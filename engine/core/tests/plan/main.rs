@@ -2,6 +2,7 @@
 
 mod cut;
 mod dialect;
+mod forensics;
 mod oracle;
 mod order;
 mod properties;
