@@ -39,11 +39,7 @@ pub const TARGETS: &[Known] = &[
 ];
 
 /// Decision tables that come with the engine (`table.pack`).
-pub const TABLE_PACKS: &[Known] = &[
-    planned("cisa-bod-26-04"),
-    planned("critical-24h"),
-    planned("pci-dss-4.0.1"),
-];
+pub const TABLE_PACKS: &[Known] = &[built("cisa-bod-26-04"), built("critical-24h"), built("pci-dss-4.0.1")];
 
 /// Kinds of `protection.backup`.
 pub const BACKUPS: &[Known] = &[
@@ -98,7 +94,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("csaf", &[Advisories], false),
     source("csv", &[Inventory], false),
     source("cyclonedx", &[Inventory], false),
-    source("epss", &[Advisories], false),
+    source("epss", &[Advisories], true),
     source("grype", &[Scanner], false),
     source("http", &[Monitor], false),
     source("icinga2", &[Monitor], false),
@@ -130,7 +126,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("updateinfo", &[Advisories], false),
     source("uyuni", &[Inventory], false),
     source("vcenter", &[Inventory], false),
-    source("vulnrichment", &[Advisories], false),
+    source("vulnrichment", &[Advisories], true),
     source("wsus", &[Inventory], false),
 ];
 

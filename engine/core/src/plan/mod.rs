@@ -231,6 +231,7 @@ fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Roll
         reproducible: everyone().all(frozen),
         installability_unknown: prepared.installability_unknown,
         advisories: carry::advisories(ctx, everyone()),
+        forensics: carry::forensics(ctx, everyone()),
         waves,
     }
 }

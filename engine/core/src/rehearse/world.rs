@@ -278,5 +278,6 @@ fn memory(catalog: &Catalog, given: Option<&TestMemory>) -> Memory {
         assets: times(assets),
         exploited: times(exploited),
         cuts: times(cuts),
+        changes: crate::history::Changes::default(),
     }
 }

@@ -23,6 +23,7 @@ mod services;
 mod shadowed;
 mod snapshot_revert;
 mod soak;
+mod tables;
 mod uncovered;
 mod unique;
 mod unused;
@@ -96,6 +97,7 @@ pub static RULES: &[&Rule] = &[
     &shadowed::RULE,
     &snapshot_revert::RULE,
     &soak::RULE,
+    &tables::RULE,
     &uncovered::RULE,
     &unique::RULE,
     &unused::RULE,

@@ -36,6 +36,19 @@ pub struct SlaPolicySpec {
     pub at_risk: Amount,
 }
 
+impl SlaPolicySpec {
+    /// Every clock it names, that of its default included.
+    pub fn clocks(&self) -> Vec<Clock> {
+        let rules = self.rules.iter().filter_map(|r| r.clock);
+        let outcomes = self.outcomes.values().filter_map(|o| o.clock);
+        rules
+            .chain(outcomes)
+            .chain(self.default.clock)
+            .chain([self.clock])
+            .collect()
+    }
+}
+
 fn high() -> Severity {
     Severity::High
 }
