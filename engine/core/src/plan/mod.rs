@@ -38,7 +38,7 @@ mod slots;
 mod targets;
 mod tested;
 
-pub use closed::closed_by;
+pub use closed::{closed_by, freezes_of};
 pub(crate) use debian_kernel::carrier;
 pub use digest::patchset_digest;
 pub use display::{markdown, text};

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use patchwave_core::diag::{Diagnostic, Diagnostics};
 use patchwave_core::load::load;
 use patchwave_core::observe::Batch;
-use patchwave_core::rehearse::{Given, world};
+use patchwave_core::rehearse::{Given, rehearse, text as report_text, world};
 use patchwave_formats::InputFile;
 use similar::TextDiff;
 
@@ -93,12 +93,18 @@ fn section(pages: &BTreeMap<String, Page>, page: &Page, index: usize, result: &m
         assets: &case.given.assets,
         advisories: &case.given.advisories,
         memory: case.given.memory.as_ref(),
+        doc: None,
     };
     let world = world(&catalog, &given, case.now, &read_native);
     result
         .failures
         .extend(world.faults.iter().map(|fault| format!("{place}\n  {fault}\n")));
     for block in tables() {
+        if block.language == "tests" {
+            let report = rehearse(&catalog, |_| true, &read_native);
+            compare(page, section, block, report_text(&report), result);
+            continue;
+        }
         match shows::table(block, &catalog, &world) {
             Ok(text) => compare(page, section, block, text, result),
             Err(why) => {

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use patchwave_core::assess::Finding;
 use patchwave_core::assess::rows::ndjson_row;
 use patchwave_core::load::Catalog;
-use patchwave_core::load::schedule::{freeze, window};
+use patchwave_core::load::schedule::window;
 use patchwave_core::load::wire::Lane;
 use patchwave_core::plan::{Batch, Rollout, Wave};
 use patchwave_core::rehearse::World;
@@ -94,7 +94,7 @@ const PLAN: &[&str] = &[
 
 /// Whether a block of this language is compared with what comes out.
 pub fn is_shown(language: &str) -> bool {
-    language == "diagnostics" || TABLES.iter().any(|(name, ..)| *name == language)
+    matches!(language, "diagnostics" | "tests") || TABLES.iter().any(|(name, ..)| *name == language)
 }
 
 /// What a block must read: the table it names, with the columns its first line names.
@@ -418,14 +418,12 @@ fn openings(block: &Block, catalog: &Catalog, world: &World) -> Result<Vec<Row>,
 }
 
 fn freezes_of(name: &str, catalog: &Catalog, world: &World) -> Result<FreezeSet, String> {
-    let asset = world.observation.assets.iter().find(|a| a.name.as_ref() == name);
-    let asset = asset.ok_or_else(|| format!("there is no asset `{name}`"))?;
-    let label = |key: &str| asset.labels.get(key).map(AsRef::as_ref);
-    let selected = catalog
-        .freezes
-        .values()
-        .filter(|f| f.spec.selector.as_ref().is_none_or(|s| s.matches(label)));
-    Ok(FreezeSet::new(
-        selected.map(|f| freeze(catalog, &f.name, &f.spec)).collect(),
+    let index = world.observation.assets.iter().position(|a| a.name.as_ref() == name);
+    let index = index.ok_or_else(|| format!("there is no asset `{name}`"))?;
+    Ok(patchwave_core::plan::freezes_of(
+        catalog,
+        &world.observation,
+        &world.assessment,
+        index,
     ))
 }
