@@ -45,7 +45,7 @@ mod targets;
 mod tested;
 mod trial;
 
-pub use closed::closed_by;
+pub use closed::{closed_by, freezes_of};
 pub use compare::*;
 pub(crate) use debian_kernel::carrier;
 pub use digest::patchset_digest;
