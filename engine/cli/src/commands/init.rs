@@ -28,6 +28,10 @@ const SAMPLES: &[(&str, &str)] = &[
     ),
     (".gitignore", "/.patchwave\n"),
     (".vscode/settings.json", include_str!("../init/vscode-settings.json")),
+    (
+        ".vscode/extensions.json",
+        include_str!("../init/vscode-extensions.json"),
+    ),
 ];
 
 /// Scaffolds a repository in `dir`.
