@@ -261,7 +261,7 @@ pub enum Command {
     },
     /// Compare versions: prints `<`, `=` or `>`; without A and B reads `A<TAB>B` lines, one verdict a line.
     Vercmp {
-        /// rpm, deb, apk, semver, windows or nvidia.
+        /// rpm, deb, apk, semver, windows, nvidia or dotted.
         #[arg(value_parser = parse_scheme)]
         ecosystem: Scheme,
         /// First version.

@@ -5,6 +5,7 @@
 //! (profile, subject) and puts together each distinct (profile, hit list). Nothing depends on the number of threads or on
 //! the order in which sources were read.
 
+mod absence;
 mod case;
 mod claim;
 mod claims;
@@ -20,6 +21,7 @@ mod judge;
 mod judged;
 mod kernel;
 mod matching;
+mod parts;
 mod release;
 mod remarks;
 pub mod rows;
@@ -43,6 +45,7 @@ pub(crate) mod sla_tests;
 #[cfg(test)]
 mod tests;
 
+pub use absence::{may_be_away, retire_gone};
 pub(crate) use claims::Claims;
 pub use explain::{FindingTrace, Trace, explain};
 pub use finding::*;
@@ -83,7 +86,7 @@ pub fn assess(catalog: &Catalog, observation: &Observation, memory: &Memory, now
     let rules = Rules::new(catalog, observation, memory, now);
     let scoped = scopes(&rules, observation);
     let index = matching::FixIndex::new(observation, now);
-    let findings = found::find(observation, &index, None);
+    let findings = parts::with_parts(observation, &index, None, found::find(observation, &index, None));
     let judged = judged::judge_all(&rules, observation, &findings, &scoped);
     let (remarks, mut diagnostics) = remarks::say(&rules, observation, &findings, &scoped);
     diagnostics.extend(judged.notes);

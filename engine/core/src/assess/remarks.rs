@@ -1,16 +1,18 @@
 //! What is no finding but must be said: assets nobody can judge, and rules that have no answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use super::found::Findings;
 use super::rules::Rules;
 use super::scope::{Answer, ClassChoice};
-use super::{Remark, Scoped, coverage};
+use super::{Remark, Scoped, coverage, may_be_away, scope};
 use crate::load::table::DecisionTable;
-use crate::load::wire::Lifecycle;
+use crate::load::wire::{AssetClassSpec, ComponentKind, Lifecycle};
 use crate::name::Severity;
-use crate::observe::{Asset, Note, Observation};
+use crate::observe::{Asset, Note, Observation, Part, parts_of};
 
 /// Remarks of every asset, sorted, and notes about rules, each once with the first asset it concerns.
 pub(super) fn say(
@@ -20,6 +22,7 @@ pub(super) fn say(
     scoped: &Scoped,
 ) -> (Vec<Remark>, Vec<Note>) {
     let mut remarks = Vec::new();
+    let spoken = spoken_of(observation);
     let mut rule_notes: BTreeMap<(bool, String), (Arc<str>, usize)> = BTreeMap::new();
     for (index, asset) in observation.assets.iter().enumerate() {
         if asset.lifecycle == Lifecycle::Retired {
@@ -91,7 +94,12 @@ pub(super) fn say(
                 note(false, words);
             }
         }
-        facts_remark(observation, asset, &mut say);
+        let class = scoped.class_of.get(index).and_then(ClassChoice::index);
+        let class = scope::chosen(rules, class).map(|c| &c.spec);
+        if asset.stale {
+            stale_remark(asset, class, rules.now, &mut say);
+        }
+        facts_remark(observation, asset, &spoken, &mut say);
         if let Some(broken) = findings.broken.get(&index) {
             let mut names: Vec<&str> = broken
                 .iter()
@@ -163,27 +171,39 @@ fn class_remark(
     }
 }
 
-/// What of the asset is missing so that it can never count as compliant.
-fn facts_remark(observation: &Observation, asset: &Asset, say: &mut impl FnMut(&str, String)) {
-    if asset.stale {
-        let at = asset.observed_at.map_or_else(String::new, |at| format!(" of {at}"));
+/// An asset that was not seen for too long: away where its class allows that for a while, else unknown.
+fn stale_remark(asset: &Asset, class: Option<&AssetClassSpec>, now: Timestamp, say: &mut impl FnMut(&str, String)) {
+    let away = asset
+        .observed_at
+        .zip(class)
+        .filter(|(seen, class)| may_be_away(class, *seen, now));
+    if let Some((seen, absence)) = away.and_then(|(seen, class)| Some((seen, class.absence.as_ref()?))) {
+        let allowed = absence.allowed.map_or_else(String::new, |a| format!(" for {a}"));
+        let why = absence.reason.as_ref().map_or_else(String::new, |r| format!(" ({r})"));
         say(
-            "unknown",
+            "away",
             format!(
-                "its observation{at} is stale: older than its source allows; findings are planned from it and marked"
+                "last seen {seen}; its class allows it to be away{allowed}{why}: findings are planned from that and marked"
             ),
         );
+        return;
     }
+    let at = asset.observed_at.map_or_else(String::new, |at| format!(" of {at}"));
+    say(
+        "unknown",
+        format!("its observation{at} is stale: older than its source allows; findings are planned from it and marked"),
+    );
+}
+
+/// What of the asset is missing so that it can never count as compliant.
+fn facts_remark(observation: &Observation, asset: &Asset, spoken: &Spoken<'_>, say: &mut impl FnMut(&str, String)) {
     let facts = &asset.facts;
     let Some(os) = facts
         .os
         .as_ref()
         .filter(|os| !os.id.is_empty() && !os.version.is_empty())
     else {
-        say(
-            "unknown",
-            "its operating system was not observed, so no advisory can be matched".into(),
-        );
+        appliance_remark(asset, spoken, say);
         return;
     };
     if facts.packages.is_none() && facts.kbs.is_none() && facts.components.is_none() {
@@ -203,6 +223,49 @@ fn facts_remark(observation: &Observation, asset: &Asset, say: &mut impl FnMut(&
             ),
         };
         say("unknown", format!("no advisory coverage of {release}: {why}"));
+    }
+}
+
+/// What advisories speak of besides packages: kind, vendor (none = any), product (empty = any).
+type Spoken<'o> = BTreeSet<(&'o str, Option<&'o str>, &'o str)>;
+
+fn spoken_of(observation: &Observation) -> Spoken<'_> {
+    let fixes = observation.advisories.iter().flat_map(|a| &a.fixes);
+    let fixes = fixes.filter(|f| ComponentKind::parse(&f.ecosystem.os_id).is_some());
+    fixes
+        .map(|f| {
+            (
+                f.ecosystem.os_id.as_ref(),
+                f.ecosystem.release.as_deref(),
+                f.package.as_ref(),
+            )
+        })
+        .collect()
+}
+
+/// An asset without an operating system is judged by its parts: one no advisory has ever spoken of is not known to be
+/// well, nobody looks at it.
+fn appliance_remark(asset: &Asset, spoken: &Spoken<'_>, say: &mut impl FnMut(&str, String)) {
+    let parts = parts_of(asset);
+    if parts.is_empty() {
+        say(
+            "unknown",
+            "its operating system was not observed, so no advisory can be matched".into(),
+        );
+    }
+    let is_spoken_of = |part: &Part| {
+        let (kind, vendor, product) = (part.kind.as_str(), part.vendor.as_str(), part.product.as_str());
+        let names = [Some(vendor), None]
+            .into_iter()
+            .flat_map(|v| [(kind, v, product), (kind, v, "")]);
+        names.into_iter().any(|name| spoken.contains(&name))
+    };
+    for part in parts.iter().filter(|part| !is_spoken_of(part)) {
+        let name = format!("{} {} {}", part.kind.as_str(), part.vendor, part.product);
+        say(
+            "unknown",
+            format!("no advisory coverage of {name}: write an Advisory for it, or what is missing is never known"),
+        );
     }
 }
 

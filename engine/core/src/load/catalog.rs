@@ -1,6 +1,6 @@
 //! The typed catalog: every authored resource, by kind and name, with the way back to its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -75,6 +75,8 @@ pub struct Catalog {
     pub tests: Resources<PolicyTestSpec>,
     /// Decision tables by the SlaPolicy that names them.
     pub tables: BTreeMap<Arc<str>, Arc<DecisionTable>>,
+    /// Render targets that stand below the templates folder: the user's own, or one in place of that of the engine.
+    pub target_folders: BTreeSet<String>,
     /// Compiled conditions by their text.
     pub expressions: BTreeMap<String, Arc<Expression>>,
     /// Texts and spans by document, for [`Catalog::locate`].

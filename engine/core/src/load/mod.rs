@@ -66,6 +66,7 @@ pub fn load_with(set: &SourceSet, now: Timestamp, memo: &mut Memo) -> Loaded {
         project,
     } = read::catalog(set, memo, &mut diagnostics);
     catalog.tables = table::tables(&catalog.slas, set);
+    catalog.target_folders = rules::target_folders(&catalog.project.paths.templates, set);
     catalog.expressions = sites::compile(&documents, &mut diagnostics);
     let context = rules::Context {
         catalog: &catalog,

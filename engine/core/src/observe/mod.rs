@@ -17,6 +17,7 @@ mod merge;
 mod merge_properties;
 #[cfg(test)]
 mod merge_tests;
+mod part;
 mod sighting;
 mod tables;
 
@@ -29,4 +30,5 @@ pub use cve::*;
 pub use ecosystem::OsvEcosystem;
 pub use estate::*;
 pub use merge::{MergeInput, SourceBatch, merge};
+pub use part::{Part, build_branch, has_parts, minor_release, parts_of};
 pub use tables::*;

@@ -37,10 +37,10 @@ pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
         .enumerate()
         .map(|(i, t)| (PackageKey::of_target(t), (i, t)))
         .collect();
-    let hits = ctx.key_of_hit.iter().zip(&ctx.assessment.hits);
+    let hits = ctx.key_of_hit.iter().zip(0_u32..);
     hits.map(|(key, hit)| {
         let (index, target) = by_key.get(key)?;
-        let fixed = hit.fixed.as_ref()?;
+        let fixed = ctx.goal(hit)?;
         compare(key.scheme, fixed, &target.version).is_le().then_some(*index)
     })
     .collect()
@@ -139,7 +139,8 @@ fn member(
             asked.contains(t) || (!barred.contains(t) && !keeps())
         })
         .collect();
-    let has_facts = asset.facts.os.is_some();
+    // An appliance has no distribution; what a finding asks for is known all the same.
+    let has_facts = asset.facts.os.is_some() || !asked.is_empty();
     (has_facts && !targets.is_empty()).then_some(Member {
         asset: index,
         targets,

@@ -24,6 +24,7 @@ mod edit;
 mod elsewhere;
 mod explain;
 mod feasible;
+mod gpu_family;
 mod graph;
 mod graph_display;
 mod graph_svg;
@@ -37,10 +38,13 @@ mod nouns;
 mod openings;
 mod prepare;
 mod ready;
+mod report;
 mod reversible;
 mod schedule;
 mod screen;
+mod skew;
 mod slots;
+mod steps;
 mod targets;
 mod tested;
 mod trial;
@@ -59,7 +63,7 @@ pub use lint::{Fault, lint};
 pub use nouns::*;
 pub use openings::{BatchTimes, openings_of};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -123,10 +127,12 @@ pub fn plan(
     let mut rollouts = Vec::new();
     for (prepared, waves) in composition.prepared.iter().zip(waves) {
         said.refusals.extend(prepared.refusals.iter().cloned());
+        say_steps(&ctx, prepared, &mut said);
         rollouts.push(rollout(&ctx, prepared, waves));
     }
     refuse_unknown(&ctx, &mut said);
     refuse_conflicts(&ctx, &mut said);
+    report::say(&ctx, &mut said);
     rollouts.sort_by(|a, b| a.name.cmp(&b.name));
     Plan {
         now,
@@ -135,6 +141,27 @@ pub fn plan(
         refusals: said.refusals.into_iter().collect(),
         cuts: composition.cuts,
         notes: said.notes.into_iter().collect(),
+    }
+}
+
+/// Says of targets that are only a step on the way what comes after.
+fn say_steps(ctx: &Context<'_>, prepared: &Prepared<'_>, said: &mut Said) {
+    let members = prepared.waves.iter().flat_map(prepare::PreparedWave::everyone);
+    let hits: BTreeSet<u32> = members
+        .flat_map(|m| m.hits.iter().copied())
+        .filter(|h| ctx.is_step(*h))
+        .collect();
+    for hit in hits {
+        let (Some(facts), Some(goal)) = (ctx.hit(hit), ctx.goal(hit)) else {
+            continue;
+        };
+        let fixed = facts.fixed.as_deref().unwrap_or_default();
+        let message = format!(
+            "{} {goal} is a step on the way from {} to {fixed}: Kubernetes goes one minor release at a time, another \
+             step follows",
+            facts.package, facts.installed
+        );
+        said.note(&prepared.draft.name, message);
     }
 }
 

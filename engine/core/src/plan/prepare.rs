@@ -13,6 +13,7 @@ use super::elsewhere::{Carried, Elsewhere};
 use super::graph::{self, Precedence, WaveGraph};
 use super::membership::{Membership, membership};
 use super::screen::{self, Screen};
+use super::skew;
 use super::targets::Standing;
 use super::tested::Rule;
 use super::{Binding, Refusal};
@@ -221,6 +222,9 @@ fn assemble<'a>(
     for (wave, batches) in &fixed {
         let members = batches.iter().flat_map(|(_, m)| m.iter().cloned());
         waves.get_mut(*wave).into_iter().for_each(|w| w.extend(members.clone()));
+    }
+    for (asset, targets, refusal) in skew::screen(ctx, &draft.targets, &graph, &mut waves) {
+        refused.add(asset, targets, refusal);
     }
     let tested = rule.apply(&mut waves, standing);
     for (asset, targets, refusal) in tested.refused {

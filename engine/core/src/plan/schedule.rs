@@ -10,12 +10,13 @@ use super::budget::{Bookings, Budgets};
 use super::calendar::{CalendarId, Calendars, Reading};
 use super::carry::{Member, earlier, name_of};
 use super::context::Context;
+use super::graph;
 use super::prepare::{Prepared, PreparedWave};
 use super::ready::Lane;
 use super::slots::{self, Rules, Site, Slot};
 use super::{Batch, BatchAsset, BatchWindow, Binding, Wave};
 use crate::history::{BatchProgress, OpenRollout, WaveState};
-use crate::load::wire::{self, Estimate, RebootPolicy};
+use crate::load::wire::{self, Estimate, Lifecycle, RebootPolicy};
 use crate::time::Opening;
 
 /// Limits that are left out, to see which of them bind.
@@ -61,6 +62,11 @@ pub(super) fn later(at: Timestamp, seconds: i64) -> Timestamp {
 /// Books what is disrupted already: assets released and not yet passed. One that failed, or that is silent for longer
 /// than it was to take, keeps its place in every budget until somebody hears of it.
 pub(super) fn book_running(ctx: &Context<'_>, budgets: &Budgets, bookings: &mut Bookings) {
+    // What somebody works on is down already, and nobody knows until when.
+    let assets = (0_u32..).zip(&ctx.observation.assets);
+    for (asset, _) in assets.filter(|(_, a)| a.lifecycle == Lifecycle::Maintenance) {
+        bookings.book(budgets, asset, ctx.now, Timestamp::MAX);
+    }
     for open in &ctx.history.open {
         for batch in open.waves.iter().flat_map(|w| &w.batches) {
             let Some(released) = batch.released_at else { continue };
@@ -366,8 +372,19 @@ fn fixed_batches(
             | WaveState::Edited
     );
     let mut at = start;
-    let mut batches = Vec::new();
-    for ((progress, members), lanes) in wave.fixed.iter().zip(lanes) {
+    let mut batches: Vec<Batch> = Vec::new();
+    let assets: Vec<Vec<u32>> = lanes
+        .iter()
+        .map(|l| l.iter().map(|(asset, _)| *asset).collect())
+        .collect();
+    let apart = if rules.order {
+        graph::apart(ctx, &assets)
+    } else {
+        vec![Vec::new(); assets.len()]
+    };
+    for (((progress, members), lanes), apart) in wave.fixed.iter().zip(lanes).zip(apart) {
+        let openings = apart.iter().filter_map(|earlier| batches.get(*earlier)?.window.end);
+        at = at.map(|at| openings.fold(at, Timestamp::max));
         let longest = lanes.iter().map(|(_, l)| l.duration_seconds).max().unwrap_or(0);
         let done = !progress.assets.is_empty() && progress.assets.keys().all(|a| progress.passed.contains(a));
         let (slot, blocked) = match (progress.released_at, at) {

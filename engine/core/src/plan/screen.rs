@@ -14,7 +14,7 @@ use super::{Binding, Refusal};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::known::{self, Known};
-use crate::load::wire::{AdvisoryType, AssetClassSpec, Content, PatchPolicySpec, Remedy};
+use crate::load::wire::{AdvisoryType, AssetClassSpec, Content, Lifecycle, PatchPolicySpec, Remedy};
 
 /// Whether a word is one this version knows but cannot do. A word it does not know is a folder of the user's own, or an
 /// error when resources are loaded.
@@ -86,6 +86,16 @@ impl Screen<'_, '_> {
     fn whole_asset(&self, member: &Member, class: &Resource<AssetClassSpec>) -> Option<Refusal> {
         let asset = member.asset;
         let (name, protection) = (&class.name, &class.spec.protection);
+        if self
+            .ctx
+            .asset(asset)
+            .is_some_and(|a| a.lifecycle == Lifecycle::Maintenance)
+        {
+            let detail =
+                "its lifecycle is `maintenance`: somebody works on it, and it counts as down meanwhile".to_owned();
+            let fix = "set its lifecycle to `active` when the work is done".to_owned();
+            return Some(self.refusal(asset, "maintenance", detail, vec![fix]));
+        }
         let not_built = |what: String, pointer: &str| {
             let at = self.ctx.catalog.at(class.doc, pointer);
             let detail = format!("{what} of class {name} ({at}) is a known name, but this version cannot do it yet");
@@ -191,13 +201,28 @@ impl Screen<'_, '_> {
                     );
                     refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
                 }
-                Some(tool) if is_not_built(known::TARGETS, tool) => {
+                Some(tool) if is_not_built(known::TARGETS, tool) && !self.is_own(tool) => {
                     let detail = format!(
                         "class {} patches {package} with target `{tool}`, a known name that this version cannot render yet",
                         class.name
                     );
                     let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
                     refusals.push((vec![*index], self.refusal(member.asset, "not built", detail, vec![fix])));
+                }
+                Some(tool) if !self.can_do(tool, *index) => {
+                    let what = self
+                        .targets
+                        .get(*index)
+                        .map_or_else(String::new, |t| format!("{} {} {package}", t.os_id, t.os_major));
+                    let detail = format!(
+                        "target cannot do it: class {} updates {package} by `{tool}`, which installs packages and no {what}",
+                        class.name
+                    );
+                    let fix = format!(
+                        "write a render target of your own (templates/<name>/target.yaml) for {what} and name it in class {}",
+                        class.name
+                    );
+                    refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
                 }
                 Some(tool) => {
                     if member.render_target.is_empty() {
@@ -206,6 +231,18 @@ impl Screen<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Whether a tool can bring what the target is. A folder of the user's own says so when it is rendered.
+    fn can_do(&self, tool: &str, target: usize) -> bool {
+        let kind = self.targets.get(target).and_then(Target::kind);
+        // A folder in place of an engine's target that is there does what that does; whatever else it does, nobody says here.
+        let own = self.is_own(tool) && !known::TARGETS.iter().any(|k| k.name == tool && k.built);
+        kind.is_none_or(|kind| own || known::takes(tool, kind))
+    }
+
+    fn is_own(&self, tool: &str) -> bool {
+        self.ctx.catalog.target_folders.contains(tool)
     }
 
     /// Nothing is pinned below what is installed: where a newer version than the target's is there and only the old code
@@ -271,7 +308,9 @@ impl Screen<'_, '_> {
             self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
         );
         let said: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
-        for (index, before) in member.targets.iter().filter(|(t, _)| !said.contains(t)) {
+        let is_package = |t: usize| self.targets.get(t).is_some_and(|t| t.kind().is_none());
+        let packages = member.targets.iter().filter(|(t, _)| is_package(*t));
+        for (index, before) in packages.filter(|(t, _)| !said.contains(t)) {
             // What is installed already and only waits for its reboot needs no repository.
             let there = installed.iter().any(|l| l.target == *index && l.order.is_ge());
             if there || offered.contains(index) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::assess::{Assessment, assess};
+use crate::assess::{Assessment, assess, retire_gone};
 use crate::history::{History, Memory};
 use crate::load::Catalog;
 use crate::load::wire::{AdvisorySpec, FleetSpec, IdentityKey, TestAdvisory, TestMemory};
@@ -98,7 +98,8 @@ pub fn world(catalog: &Catalog, given: &Given<'_>, now: Timestamp, read: ReadNat
         advisories: &own,
         zone: &catalog.zone.0,
     };
-    let observation = merge(&input, batches, now);
+    let mut observation = merge(&input, batches, now);
+    retire_gone(catalog, &mut observation, now);
     faults.extend(observation.sources.iter().filter_map(|s| s.failure.clone()));
     let errors = observation.notes.iter().filter(|note| note.error);
     faults.extend(errors.map(|note| format!("{}: {}", note.subject, note.message)));

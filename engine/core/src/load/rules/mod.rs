@@ -106,6 +106,8 @@ pub static RULES: &[&Rule] = &[
     &windows::RULE,
 ];
 
+pub(super) use known_names::target_folders;
+
 /// Runs every rule.
 pub(super) fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     for rule in RULES {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{AdvisoryType, Exposure};
 use crate::name::{Amount, Glob, LabelSelector, Severity, SeverityMatch};
 use crate::time::{DurationSeconds, When};
+use crate::version::Scheme;
 
 /// Kind `PatchException`: a recorded decision not to fix, for a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -324,16 +325,131 @@ pub struct AdvisoryFix {
     pub fixed: Option<String>,
 }
 
-/// Which component.
+/// Which component. Kind, vendor and product are compared without regard to case; what is left out matches any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ComponentMatch {
-    /// For example `storage`, `firmware`, `hypervisor`.
-    pub kind: String,
-    /// Vendor name as observed, for example `Dell`.
+    /// What it is.
+    pub kind: ComponentKind,
+    /// Vendor name as observed, for example `netapp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
     /// Product name as observed, for example `BIOS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
+    /// How its versions are ordered; default `nvidia` for kind `gpu`, `semver` for `kubernetes`, `windows` for `os`, else
+    /// `dotted`. Versions that the scheme cannot order make the finding unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<VersionScheme>,
+}
+
+/// What a component is: the kinds of observed `components`, and three that are facts of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ComponentKind {
+    /// Firmware.
+    Firmware,
+    /// A hypervisor.
+    Hypervisor,
+    /// A storage system.
+    Storage,
+    /// A backup system.
+    Backup,
+    /// A database.
+    Database,
+    /// A language runtime.
+    Runtime,
+    /// An application.
+    Application,
+    /// An image an asset was made from.
+    Image,
+    /// `kubelet`, or the container runtime by its name (`containerd`, `cri-o`), of the fact `kubernetes`.
+    Kubernetes,
+    /// `driver` or `cuda` of the fact `gpu`; vendor `nvidia`.
+    Gpu,
+    /// The fact `osBuild`; vendor `microsoft`, product `windows`. A fix speaks of builds of its own branch only.
+    Os,
+}
+
+impl ComponentKind {
+    /// The lowercase word used in resources and outputs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Firmware => "firmware",
+            Self::Hypervisor => "hypervisor",
+            Self::Storage => "storage",
+            Self::Backup => "backup",
+            Self::Database => "database",
+            Self::Runtime => "runtime",
+            Self::Application => "application",
+            Self::Image => "image",
+            Self::Kubernetes => "kubernetes",
+            Self::Gpu => "gpu",
+            Self::Os => "os",
+        }
+    }
+
+    /// How its versions are ordered where an advisory does not say: as Kubernetes, NVIDIA and Microsoft define theirs, and
+    /// everything else as dotted numbers with suffixes, which answers only where it can tell.
+    pub const fn scheme(self) -> Scheme {
+        match self {
+            Self::Kubernetes => Scheme::Semver,
+            Self::Gpu => Scheme::Nvidia,
+            Self::Os => Scheme::Windows,
+            _ => Scheme::Dotted,
+        }
+    }
+
+    /// The kind of that word, as observations spell it.
+    pub fn parse(word: &str) -> Option<Self> {
+        const ALL: [ComponentKind; 11] = [
+            ComponentKind::Firmware,
+            ComponentKind::Hypervisor,
+            ComponentKind::Storage,
+            ComponentKind::Backup,
+            ComponentKind::Database,
+            ComponentKind::Runtime,
+            ComponentKind::Application,
+            ComponentKind::Image,
+            ComponentKind::Kubernetes,
+            ComponentKind::Gpu,
+            ComponentKind::Os,
+        ];
+        ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word))
+    }
+}
+
+/// How versions are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VersionScheme {
+    /// RPM packages.
+    Rpm,
+    /// Debian packages.
+    Deb,
+    /// Alpine packages.
+    Apk,
+    /// Semantic versions.
+    Semver,
+    /// Windows builds.
+    Windows,
+    /// NVIDIA drivers.
+    Nvidia,
+    /// Dotted numbers with a vendor's suffixes, for example `9.14.1P6`.
+    Dotted,
+}
+
+impl VersionScheme {
+    /// The scheme.
+    pub const fn scheme(self) -> Scheme {
+        match self {
+            Self::Rpm => Scheme::Rpm,
+            Self::Deb => Scheme::Deb,
+            Self::Apk => Scheme::Apk,
+            Self::Semver => Scheme::Semver,
+            Self::Windows => Scheme::Windows,
+            Self::Nvidia => Scheme::Nvidia,
+            Self::Dotted => Scheme::Dotted,
+        }
+    }
 }

@@ -64,7 +64,7 @@ pub struct FleetAsset {
     /// Its lifecycle, when the observation does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Lifecycle>,
-    /// The asset (hypervisor) this one runs on.
+    /// The asset (hypervisor) this one runs on: it goes first. Default the label `runs-on`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs_on: Option<String>,
 }
@@ -123,10 +123,11 @@ pub struct Service {
     /// Order of the members by a label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<MemberOrder>,
-    /// How the members keep each other up.
+    /// How the members keep each other up; two of them are never down at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ha: Option<HighAvailability>,
-    /// Serves others: goes before everything it serves and never in the same window.
+    /// Serves others: goes before everything it serves and never in the same window. It serves what depends on it; where
+    /// nothing says so, everything of its fleet and environment.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub platform: bool,
 }
@@ -148,7 +149,8 @@ pub struct HighAvailability {
     /// For example `postgres-patroni`, `pacemaker`, `galera`, `etcd`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `observed`: the role is read at run time just before each member.
+    /// `observed`: the role is read at run time just before each member. Else the label that says it for the order of
+    /// members (`primary`, `leader`, `master`, `active` and `writer` last); the role is read at run time all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
 }

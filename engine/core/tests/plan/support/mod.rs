@@ -46,6 +46,11 @@ pub fn catalog(yaml: &str, now: Timestamp) -> Catalog {
     let (catalog, diagnostics) = load(
         &SourceSet {
             files,
+            present: [
+                "templates/appliance/target.yaml".to_owned(),
+                "templates/image/target.yaml".to_owned(),
+            ]
+            .into(),
             ..SourceSet::default()
         },
         now,
