@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use patchwave_adapters::files::{FileFault, FileText, RepositoryFiles, read_ref_tree, read_repository};
 use patchwave_core::diag::Diagnostics;
 use patchwave_core::load::wire::Paths;
-use patchwave_core::load::{Catalog, PROJECT_FILE, load};
+use patchwave_core::load::{Catalog, PROJECT_FILE, load, table};
 use patchwave_core::source::{SourceFile, SourceSet};
 
 /// A repository as read at one instant.
@@ -105,6 +105,7 @@ fn assemble<E>(
         .into_iter()
         .chain(template_files)
         .collect::<BTreeSet<String>>();
+    add_tables(&read, &mut set, now)?;
     Ok(Files { set, paths })
 }
 
@@ -112,6 +113,43 @@ fn assemble<E>(
 pub fn resource_roots(paths: &Paths) -> Vec<String> {
     let roots = [&paths.policies, &paths.fleets].into_iter();
     roots.filter(|path| is_inside(path)).cloned().collect()
+}
+
+/// Reads the decision tables that SlaPolicies name, as far as they lie inside the repository. Which files those are is
+/// known only once the resources are read; few repositories have any, so only a text that may name one is worth the look.
+fn add_tables<E>(
+    read: &impl Fn(&[String], &[String]) -> Result<RepositoryFiles, E>,
+    set: &mut SourceSet,
+    now: Timestamp,
+) -> Result<(), E> {
+    let may_name = |file: &SourceFile| file.text.contains("table") && file.text.contains("file");
+    if !set.files.iter().any(may_name) {
+        return Ok(());
+    }
+    for file in table::files(&load(set, now).0.slas) {
+        if !is_inside(&file) {
+            let why = "a table is a file of the repository; its path must not leave it";
+            set.unread.insert(file, why.to_owned());
+            continue;
+        }
+        let found = read(std::slice::from_ref(&file), &[])?;
+        let text = found.resources.into_iter().next().map(|f| String::from_utf8(f.bytes));
+        match (text, found.faults.into_iter().next()) {
+            (Some(Ok(text)), _) => {
+                set.blobs.insert(file, text);
+            }
+            (Some(Err(_)), _) => {
+                set.unread.insert(file, "it is not UTF-8".to_owned());
+            }
+            (None, Some(fault)) => {
+                set.unread.insert(file, fault.what);
+            }
+            (None, None) => {
+                set.unread.insert(file, "there is no such file".to_owned());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a path is one below the root. Any other is a problem of the Project, and is not read.

@@ -76,10 +76,7 @@ pub fn observe(repository: &Repository, now: Timestamp) -> Observed {
     };
     let mut observation = merge(&input, batches, now);
     retire_gone(catalog, &mut observation, now);
-    Observed {
-        observation,
-        warnings,
-    }
+    Observed { observation, warnings }
 }
 
 fn read_one(

@@ -6,6 +6,7 @@ use lsp_types::{
     CompletionItem, CompletionItemKind, CompletionTextEdit, Documentation, MarkupContent, MarkupKind, TextEdit,
 };
 use patchwave_core::load::{known, schema, target_of};
+use patchwave_core::source::yaml::{self, LIMITS};
 
 use super::cursor::{Cursor, cursor};
 use super::hover::field_text;
@@ -104,9 +105,10 @@ fn values(workspace: &Workspace, kind: &str, here: &Cursor, found: &mut Vec<Comp
         ));
     }
     for example in shape::examples(&nodes) {
+        let written = example.as_str().map_or_else(|| example.to_string(), plain);
         found.push(CompletionItem {
             detail: Some("example".into()),
-            ..item(&example, CompletionItemKind::VALUE, "")
+            ..item(&written, CompletionItemKind::VALUE, "")
         });
     }
     for name in known_words(kind, &path) {
@@ -129,15 +131,14 @@ fn quoted(word: &str, nodes: &[shape::Node]) -> String {
     if text { plain(word) } else { word.to_owned() }
 }
 
-/// A text as it is written in YAML: quoted where the plain word would be read as something else.
+/// A text as it is written in YAML, also inside `{…}`: in quotes where the plain word would be read as something else.
 fn plain(word: &str) -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    let number = word.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.'));
-    let said = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "~", ""];
-    if word.chars().all(safe) && !number && !said.contains(&word.to_lowercase().as_str()) {
-        word.to_owned()
-    } else {
-        format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+    let reading = yaml::read(&format!("{{a: {word}}}"), LIMITS);
+    let same = |document: &yaml::Document| document.value.get("a").is_some_and(|value| value == word);
+    match reading.documents.as_slice() {
+        [only] if reading.problems.is_empty() && same(only) => word.to_owned(),
+        _ if word.contains('"') && !word.contains(['\\', '\'']) => format!("'{word}'"),
+        _ => format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")),
     }
 }
 
@@ -145,7 +146,7 @@ fn plain(word: &str) -> String {
 fn known_words(kind: &str, path: &[&str]) -> Vec<&'static str> {
     let names = |list: &'static [known::Known]| list.iter().map(|known| known.name).collect();
     match (kind, path) {
-        ("AssetClass", ["spec", "target"] | ["spec", "targets", _, "name" | "target"]) => names(known::TARGETS),
+        ("AssetClass", ["spec", "target"] | ["spec", "targets", _, "use"]) => names(known::TARGETS),
         ("AssetClass", ["spec", "protection", "backup"]) => names(known::BACKUPS),
         ("AssetClass", ["spec", "protection", "rollback"]) => names(known::ROLLBACKS),
         ("AssetClass", ["spec", "hooks", _, _] | ["spec", "hooks", _, _, "name"]) => known::HOOKS.to_vec(),

@@ -111,7 +111,10 @@ pub fn field_text(nodes: &[Node]) -> String {
     }
     let examples = shape::examples(nodes);
     if !examples.is_empty() {
-        let shown: Vec<String> = examples.iter().map(|example| format!("`{example}`")).collect();
+        let shown: Vec<String> = examples
+            .into_iter()
+            .map(|e| format!("`{}`", shape::written(e)))
+            .collect();
         text.push_str(&format!("\n\nFor example: {}", shown.join(", ")));
     }
     text

@@ -136,10 +136,10 @@ pub fn words(nodes: &[Node]) -> Vec<Word> {
 }
 
 /// The examples the schema gives.
-pub fn examples(nodes: &[Node]) -> Vec<String> {
+pub fn examples(nodes: &[Node]) -> Vec<&'static Value> {
     let lists = nodes.iter().filter_map(|node| node.get("examples")?.as_array());
-    let mut found: Vec<String> = Vec::new();
-    for example in lists.flatten().map(written) {
+    let mut found: Vec<&'static Value> = Vec::new();
+    for example in lists.flatten() {
         if !found.contains(&example) {
             found.push(example);
         }

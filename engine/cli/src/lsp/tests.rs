@@ -206,6 +206,24 @@ fn a_half_typed_file_is_completed() {
     let source = "apiVersion: patchwave.dev/v1\nkind: Source\nspec:\n  type: n§";
     assert!(editor.labels(file, source).contains(&"native".to_owned()));
     assert!(editor.labels(file, "kind: Source # wo§").is_empty());
+    let window = "kind: MaintenanceWindow\nspec:\n  schedules:\n    - rrule: FREQ=DAILY\n      ";
+    assert_eq!(
+        editor.labels(file, &format!("{window}start: §")),
+        ["\"22:00\"", "\"02:30\""]
+    );
+    assert_eq!(
+        editor.labels(file, &format!("{window}duration: §")).first().unwrap(),
+        "24h"
+    );
+    assert_eq!(
+        editor
+            .labels(file, &format!("{head}  scope:\n    when: §"))
+            .first()
+            .unwrap(),
+        "asset.os.family == \"rhel\""
+    );
+    let class = "kind: AssetClass\nspec:\n  targets:\n    - use: an§";
+    assert!(editor.labels(file, class).contains(&"ansible".to_owned()));
     editor.end();
 }
 

@@ -152,9 +152,9 @@ pub(super) fn precedence(ctx: &Context<'_>, assets: &[u32]) -> Precedence {
         if let Some((label, values)) = member_order(spec.spec) {
             let rank = |asset: u32| {
                 let value = ctx.asset(asset).and_then(|a| a.label(label));
-                value
-                    .and_then(|v| values.iter().position(|x| *x == v))
-                    .map_or(0, |p| p + 1)
+                // Who has none of the values goes last: the first place is for those a person put there.
+                let place = value.and_then(|v| values.iter().position(|x| *x == v));
+                place.unwrap_or(values.len())
             };
             in_sequence(&mut graph, &here, rank, &format!("{} by {label}", spec.spec.name));
         }

@@ -49,7 +49,7 @@ mod targets;
 mod tested;
 mod trial;
 
-pub use closed::closed_by;
+pub use closed::{closed_by, freezes_of};
 pub use compare::*;
 pub(crate) use debian_kernel::carrier;
 pub use digest::patchset_digest;
@@ -258,6 +258,7 @@ fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Roll
         reproducible: everyone().all(frozen),
         installability_unknown: prepared.installability_unknown,
         advisories: carry::advisories(ctx, everyone()),
+        forensics: carry::forensics(ctx, everyone()),
         waves,
     }
 }

@@ -78,6 +78,8 @@ pub struct SourceSet {
     pub present: BTreeSet<String>,
     /// Texts of other files that rules read, by path (decision tables written as JSON).
     pub blobs: BTreeMap<String, String>,
+    /// Such files that could not be read, and why.
+    pub unread: BTreeMap<String, String>,
 }
 
 impl SourceSet {
