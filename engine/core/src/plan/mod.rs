@@ -36,6 +36,7 @@ mod nouns;
 mod openings;
 mod prepare;
 mod ready;
+mod remarks;
 mod reversible;
 mod schedule;
 mod screen;
@@ -118,6 +119,7 @@ pub fn plan(
             });
         }
     }
+    remarks::remark(&ctx, &mut said, &composition.prepared, &waves);
     let mut rollouts = Vec::new();
     for (prepared, waves) in composition.prepared.iter().zip(waves) {
         said.refusals.extend(prepared.refusals.iter().cloned());

@@ -3,6 +3,7 @@
 mod compare;
 mod cut;
 mod dialect;
+mod feasible;
 mod oracle;
 mod oracle_model;
 mod order;
