@@ -25,6 +25,8 @@ mod remarks;
 pub mod rows;
 mod rules;
 mod scope;
+mod tabled;
+mod timeline;
 mod trace;
 
 #[cfg(test)]
@@ -36,6 +38,8 @@ mod deadline_tests;
 mod oracle_tests;
 #[cfg(test)]
 mod rules_tests;
+#[cfg(test)]
+pub(crate) mod sla_tests;
 #[cfg(test)]
 mod tests;
 
@@ -182,7 +186,7 @@ fn scoped<'c>(
     let get = |path: &str| facts::of_asset(asset, path);
     let facts_of = &asset.facts;
     let retired = asset.lifecycle == Lifecycle::Retired;
-    let profile = Profile {
+    let mut profile = Profile {
         class,
         policies: if retired {
             Vec::new()
@@ -203,8 +207,12 @@ fn scoped<'c>(
             .as_ref()
             .filter(|_| rules.entitlements)
             .map(|e| e.to_vec()),
+        exposure: scope::exposure(rules, asset, class),
+        in_scope: Vec::new(),
+        available: facts_of.available.filter(|_| rules.available),
         facts: scope::fingerprint(&rules.asset_facts, &get),
     };
+    profile.in_scope = scope::in_scope(rules, asset, &profile.policies);
     (choice, profile)
 }
 

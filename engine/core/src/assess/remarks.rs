@@ -7,6 +7,7 @@ use super::found::Findings;
 use super::rules::Rules;
 use super::scope::{Answer, ClassChoice};
 use super::{Remark, Scoped, coverage};
+use crate::load::table::DecisionTable;
 use crate::load::wire::Lifecycle;
 use crate::name::Severity;
 use crate::observe::{Asset, Note, Observation};
@@ -123,6 +124,7 @@ pub(super) fn say(
         })
         .collect();
     notes.extend(severity_notes(rules, observation));
+    notes.extend(table_notes(rules, observation, findings));
     remarks.sort();
     (remarks, notes)
 }
@@ -229,4 +231,48 @@ fn severity_notes(rules: &Rules<'_>, observation: &Observation) -> Vec<Note> {
         }
     };
     counts.into_iter().map(note).collect()
+}
+
+/// For each decision table the advisories that hit something and of which it asks what is not known: they get the
+/// strictest outcome that is possible.
+fn table_notes(rules: &Rules<'_>, observation: &Observation, findings: &Findings) -> Vec<Note> {
+    let mut asked: BTreeMap<&Arc<str>, (&DecisionTable, String)> = BTreeMap::new();
+    for policy in &rules.policies {
+        if let (Some(sla), Some(table)) = (policy.sla, policy.table) {
+            asked
+                .entry(&sla.name)
+                .or_insert_with(|| (table, rules.placed(sla, "/spec/table")));
+        }
+    }
+    let mut hits: Vec<u32> = findings.found.iter().map(|f| f.hit.advisory).collect();
+    hits.dedup();
+    let note = |(sla, (table, at)): (&Arc<str>, (&DecisionTable, String))| {
+        let mut open: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut count = 0;
+        for hit in &hits {
+            let Some(advisory) = observation.advisories.get(*hit as usize) else {
+                continue;
+            };
+            let past = rules.past(*hit, advisory);
+            let unknown: Vec<&str> = (table.columns.iter().filter(|c| !past.knows(c.input)))
+                .map(|c| c.id.as_str())
+                .collect();
+            count += usize::from(!unknown.is_empty());
+            for id in unknown {
+                *open.entry(id).or_default() += 1;
+            }
+        }
+        let words: Vec<String> = open.iter().map(|(id, count)| format!("{id} of {count}")).collect();
+        (count > 0).then(|| Note {
+            error: false,
+            subject: Arc::clone(sla),
+            message: format!(
+                "the decision table of SlaPolicy `{sla}`{at} asks what is not known of {count} of {} advisories that hit something \
+                 ({}): the strictest outcome that is possible counts; add the sources `kev` and `vulnrichment`",
+                hits.len(),
+                words.join(", ")
+            ),
+        })
+    };
+    asked.into_iter().filter_map(note).collect()
 }

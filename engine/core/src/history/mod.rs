@@ -3,6 +3,7 @@
 //! Nothing here is decided; it is what later stages may rely on. Deleting the state store changes none of it.
 
 mod audit;
+mod changes;
 mod events;
 mod fold;
 mod forge;
@@ -13,6 +14,7 @@ mod state;
 pub mod wire;
 
 pub use audit::{AuditReport, audit};
+pub use changes::*;
 pub use events::*;
 pub use fold::*;
 pub use forge::*;
@@ -40,6 +42,8 @@ pub struct Memory {
     pub exploited: BTreeMap<Arc<str>, Timestamp>,
     /// Cadence instants already cut, by policy: the newest.
     pub cuts: BTreeMap<Arc<str>, Timestamp>,
+    /// Facts that change: severities, exposures, answers, scores.
+    pub changes: Changes,
 }
 
 /// Memory and open rollouts.

@@ -87,6 +87,9 @@ pub struct RolloutHead {
     pub installability_unknown: bool,
     /// Advisories behind it, sorted.
     pub advisories: Vec<String>,
+    /// Assets on which forensic triage is asked for, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forensics: Vec<String>,
 }
 
 /// A patch set and its digest.

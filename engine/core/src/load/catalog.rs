@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::expr::Expression;
+use super::table::DecisionTable;
 use super::wire::{
     AdvisorySpec, AssetClassSpec, ChangeFreezeSpec, CompatibilityMatrixSpec, ComplianceProfileSpec, FleetSpec,
     MaintenanceWindowSpec, NotificationPolicySpec, OverrideSpec, PatchExceptionSpec, PatchPolicySpec, PolicyTestSpec,
@@ -72,6 +73,8 @@ pub struct Catalog {
     pub advisories: Resources<AdvisorySpec>,
     /// PolicyTest.
     pub tests: Resources<PolicyTestSpec>,
+    /// Decision tables by the SlaPolicy that names them.
+    pub tables: BTreeMap<Arc<str>, Arc<DecisionTable>>,
     /// Compiled conditions by their text.
     pub expressions: BTreeMap<String, Arc<Expression>>,
     /// Texts and spans by document, for [`Catalog::locate`].

@@ -109,6 +109,7 @@ pub(crate) fn record(
         fixes,
         reboot: None,
         exploited,
+        cves: Vec::new(),
         provenance: at.clone(),
     }
 }
@@ -165,7 +166,7 @@ pub(super) fn join_exploited(advisories: &mut [AdvisoryRecord], exploited: &[Exp
 }
 
 /// The earlier of two; an unknown beginning is later than any. Use by ransomware of either counts.
-fn join(one: Option<Exploited>, other: &Exploited) -> Option<Exploited> {
+pub(super) fn join(one: Option<Exploited>, other: &Exploited) -> Option<Exploited> {
     let Some(one) = one else { return Some(other.clone()) };
     let rank = |e: &Exploited| (e.since.is_none(), e.since, e.provenance.clone());
     let ransomware = one.ransomware.max(other.ransomware);

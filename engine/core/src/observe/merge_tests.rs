@@ -381,6 +381,7 @@ fn advisory(id: &str, source: &str, aliases: &[&str], modified: Option<&str>) ->
         }],
         reboot: None,
         exploited: None,
+        cves: Vec::new(),
         provenance: Provenance {
             source: source.into(),
             file: "f".into(),

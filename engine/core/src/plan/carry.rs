@@ -172,6 +172,20 @@ pub(super) fn advisories<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'
     ids.into_iter().collect()
 }
 
+/// Members with a finding behind their targets whose SLA asks for forensic triage, sorted by name.
+pub(super) fn forensics<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'m Member>) -> Vec<Arc<str>> {
+    if !ctx.assessment.judgements.iter().any(|j| j.forensics) {
+        return Vec::new();
+    }
+    let asked = |member: &&Member| {
+        let rows = ctx.assessment.rows(member.asset as usize).iter();
+        let mut rows = rows.filter(|row| member.hits.contains(&row.hit));
+        rows.any(|row| ctx.judgement(row.judgement).is_some_and(|j| j.forensics))
+    };
+    let names: BTreeSet<Arc<str>> = members.filter(asked).map(|m| name_of(ctx, m.asset)).collect();
+    names.into_iter().collect()
+}
+
 /// The class's spec of a member, its policy's name: what messages need again and again.
 pub(super) fn name_of(ctx: &Context<'_>, asset: u32) -> Arc<str> {
     ctx.asset(asset).map_or_else(|| Arc::from(""), |a| Arc::clone(&a.name))

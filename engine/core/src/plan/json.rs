@@ -109,6 +109,8 @@ struct RolloutJson<'p> {
     reproducible: bool,
     installability_unknown: bool,
     advisories: &'p [Arc<str>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    forensics: &'p [Arc<str>],
     patchset: PatchSetJson<'p>,
     waves: Vec<WaveJson<'p>>,
 }
@@ -202,6 +204,7 @@ fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
         reproducible,
         installability_unknown,
         advisories,
+        forensics,
         waves,
     } = rollout;
     RolloutJson {
@@ -216,6 +219,7 @@ fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
         reproducible: *reproducible,
         installability_unknown: *installability_unknown,
         advisories,
+        forensics,
         patchset: PatchSetJson { digest, targets },
         waves: waves.iter().map(wave).collect(),
     }

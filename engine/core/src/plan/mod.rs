@@ -26,6 +26,7 @@ mod explain;
 mod feasible;
 mod graph;
 mod graph_display;
+mod graph_svg;
 mod json;
 mod levers;
 mod limits;
@@ -45,7 +46,7 @@ mod targets;
 mod tested;
 mod trial;
 
-pub use closed::closed_by;
+pub use closed::{closed_by, freezes_of};
 pub use compare::*;
 pub(crate) use debian_kernel::carrier;
 pub use digest::patchset_digest;
@@ -53,6 +54,7 @@ pub use display::{markdown, text};
 pub use edit::Edit;
 pub use explain::*;
 pub use graph_display::{Graph, GraphEdge, GraphNode, dot, graph, graph_json, mermaid};
+pub use graph_svg::svg;
 pub use json::{PLAN_FORMAT, Summary, json, summary};
 pub use lint::{Fault, lint};
 pub use nouns::*;
@@ -231,6 +233,7 @@ fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Roll
         reproducible: everyone().all(frozen),
         installability_unknown: prepared.installability_unknown,
         advisories: carry::advisories(ctx, everyone()),
+        forensics: carry::forensics(ctx, everyone()),
         waves,
     }
 }

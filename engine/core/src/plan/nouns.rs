@@ -56,6 +56,8 @@ pub struct Rollout {
     pub installability_unknown: bool,
     /// Advisories behind it, sorted.
     pub advisories: Vec<Arc<str>>,
+    /// Assets on which the SLA of a finding behind it asks for forensic triage, sorted.
+    pub forensics: Vec<Arc<str>>,
     /// Waves in order of the strategy; empty ones left out.
     pub waves: Vec<Wave>,
 }

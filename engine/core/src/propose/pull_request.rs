@@ -172,10 +172,11 @@ fn body(subject: Subject<'_>, digest: &str) -> String {
         },
     );
     why(&mut out, subject);
+    forensics(&mut out, subject);
     targets(&mut out, subject);
     batches(&mut out, subject);
     risks(&mut out, subject, spec);
-    checklist(&mut out, spec);
+    checklist(&mut out, subject, spec);
     let _ = write!(out, "\n{}\n", marker(&rollout.name, &wave.name, digest));
     out
 }
@@ -198,6 +199,39 @@ fn why(out: &mut String, subject: Subject<'_>) {
         let _ = writeln!(out, "Earliest deadline in this wave: **{deadline}**{slack}.");
     }
     let _ = writeln!(out);
+}
+
+/// Assets of the wave on which forensic triage is asked for.
+fn forensic_assets(subject: Subject<'_>) -> Vec<&str> {
+    let asked: BTreeSet<&str> = subject.rollout.forensics.iter().map(|f| f.as_ref()).collect();
+    let assets = subject.wave.batches.iter().flat_map(|b| &b.assets);
+    assets
+        .map(|a| a.name.as_ref())
+        .filter(|name| asked.contains(name))
+        .collect()
+}
+
+/// Triage comes before patching, so it stands before everything that is to be done.
+fn forensics(out: &mut String, subject: Subject<'_>) {
+    let asked = forensic_assets(subject);
+    if asked.is_empty() {
+        return;
+    }
+    let shown = asked
+        .iter()
+        .take(NAMES_SHOWN_MAX)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = match asked.len().saturating_sub(NAMES_SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more (the runbook names all)"),
+    };
+    let _ = writeln!(
+        out,
+        "**Forensic triage.** The SLA asks for it on {}, before the patch: {shown}{more}.\n",
+        count(asked.len(), "asset")
+    );
 }
 
 /// `1d 2h 3m`, with a minus sign for a missed deadline.
@@ -389,7 +423,7 @@ fn join(words: &BTreeSet<&str>) -> String {
     words.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
-fn checklist(out: &mut String, spec: Option<&WaveSpec>) {
+fn checklist(out: &mut String, subject: Subject<'_>, spec: Option<&WaveSpec>) {
     let approval = match spec.map(|s| &s.approval) {
         Some(Approval::Automatic) => "none: the engine merges this pull request itself".to_owned(),
         Some(Approval::PullRequest { reviewers }) => {
@@ -403,6 +437,12 @@ fn checklist(out: &mut String, spec: Option<&WaveSpec>) {
     let _ = writeln!(out, "**Before the merge** ({approval})");
     let _ = writeln!(out, "- [ ] The batches and windows suit the services behind them.");
     let _ = writeln!(out, "- [ ] Backups are where the runbook says.");
+    if !forensic_assets(subject).is_empty() {
+        let _ = writeln!(
+            out,
+            "- [ ] Forensic triage is done or arranged on every asset it is asked for."
+        );
+    }
     let _ = writeln!(
         out,
         "\nA merge authorises; it does not start anything: a batch runs in its window, with a permit."

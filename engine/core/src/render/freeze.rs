@@ -26,6 +26,7 @@ pub(super) fn freeze(input: &RenderInput<'_>, faults: &mut Faults) -> FrozenRoll
         reproducible: rollout.reproducible,
         installability_unknown: rollout.installability_unknown,
         advisories: rollout.advisories.iter().map(ToString::to_string).collect(),
+        forensics: forensics(input),
     };
     check_targets(input, faults);
     let waves = rollout
@@ -43,6 +44,14 @@ pub(super) fn freeze(input: &RenderInput<'_>, faults: &mut Faults) -> FrozenRoll
         windows: windows(input),
         waves,
     }
+}
+
+/// Those of the plan and those that were frozen: a patched asset has no finding any more, but its triage was asked for.
+fn forensics(input: &RenderInput<'_>) -> Vec<String> {
+    let earlier = input.frozen.iter().flat_map(|f| f.rollout.forensics.iter().cloned());
+    let now = input.rollout.forensics.iter().map(ToString::to_string);
+    let names: std::collections::BTreeSet<String> = earlier.chain(now).collect();
+    names.into_iter().collect()
 }
 
 /// The specification of every window a batch runs in. `outside` and windows no longer written have none.

@@ -4,6 +4,7 @@ mod compare;
 mod cut;
 mod dialect;
 mod feasible;
+mod forensics;
 mod oracle;
 mod oracle_model;
 mod order;

@@ -339,6 +339,7 @@ pub fn world() -> World {
             reproducible: false,
             installability_unknown: true,
             advisories: vec!["ALSA-2026:0101".into(), "DSA-5900-1".into()],
+            forensics: vec![],
             waves,
         },
         catalog: catalog(),

@@ -345,21 +345,6 @@ fn sla(f: &mut Faults<'_>, spec: &crate::load::wire::SlaPolicySpec) {
             &[("pack", table.pack.is_some()), ("file", table.file.is_some())],
             "a table",
         );
-        if let Some(file) = &table.file {
-            let set = f.context.set;
-            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let known = || set.present.iter().chain(set.blobs.keys());
-            // A folder that was not looked into says nothing about what is in it.
-            let listed = known().any(|path| path.rsplit_once('/').is_some_and(|(other, _)| other == folder));
-            if listed && !known().any(|path| path == file) {
-                let message = format!("there is no file `{file}`");
-                let diagnostic = f
-                    .context
-                    .at(Code::DanglingReference, f.doc, "/spec/table/file", message);
-                f.found
-                    .push(diagnostic.help("the path counts from the root of the repository"));
-            }
-        }
     }
     for (i, rule) in spec.rules.iter().enumerate() {
         f.selector(&format!("/spec/rules/{i}/selector"), rule.selector.as_ref());

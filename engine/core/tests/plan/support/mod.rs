@@ -113,6 +113,7 @@ pub fn advisory(id: &str, severity: Severity, published: &str, fixes: &[(&str, &
         fixes: fixes.iter().map(fix).collect(),
         reboot: None,
         exploited: None,
+        cves: Vec::new(),
         provenance: provenance("almalinux"),
     }
 }
