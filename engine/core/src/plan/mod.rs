@@ -38,6 +38,7 @@ mod nouns;
 mod openings;
 mod prepare;
 mod ready;
+mod remarks;
 mod report;
 mod reversible;
 mod schedule;
@@ -124,6 +125,7 @@ pub fn plan(
             });
         }
     }
+    remarks::remark(&ctx, &mut said, &composition.prepared, &waves);
     let mut rollouts = Vec::new();
     for (prepared, waves) in composition.prepared.iter().zip(waves) {
         said.refusals.extend(prepared.refusals.iter().cloned());

@@ -152,6 +152,19 @@ pub(super) fn prepare<'a>(
                     waves.get_mut(wave).into_iter().for_each(|w| w.push(member.clone()));
                 }
             }
+            Membership::Classless => {
+                let why = "no class (or two of equal priority) takes it, so it has no environment".to_owned();
+                let fix = "let one AssetClass match it, or give one of those that do a higher `priority`".to_owned();
+                let refusal = without_fix(ctx, member.asset, "no-wave", why);
+                refused.add(
+                    member.asset,
+                    all,
+                    Refusal {
+                        fixes: vec![fix],
+                        ..refusal
+                    },
+                );
+            }
             Membership::Nowhere(why) => {
                 let fix = format!("add its environment to a wave of strategy {}", draft.strategy.name);
                 let refusal = without_fix(ctx, member.asset, "no-wave", why);

@@ -4,6 +4,7 @@ mod compare;
 mod compatible;
 mod cut;
 mod dialect;
+mod feasible;
 mod forensics;
 mod kinds;
 mod oracle;

@@ -191,65 +191,73 @@ pub fn greedy(model: &Model, members: &BTreeSet<usize>, from: i64, down: &mut Do
 
 /// The earliest finish of all there are, none of them later than `limit`; idle hours included.
 pub fn best(model: &Model, members: &BTreeSet<usize>, from: i64, limit: i64) -> i64 {
+    let mask = |set: &BTreeSet<usize>| set.iter().fold(0, |mask, m| mask | 1_u8 << m);
     let mut search = Exhaustive {
-        model,
-        members,
-        budgets: model.budgets(),
+        before: (0..model.machines.len())
+            .map(|m| mask(&model.before(m, members)))
+            .collect(),
+        budgets: model
+            .budgets()
+            .iter()
+            .map(|(members, limit)| (mask(members), *limit))
+            .collect(),
+        open: (0..limit)
+            .map(|h| mask(&(0..model.machines.len()).filter(|m| model.may_start(*m, h)).collect()))
+            .collect(),
+        sizes: model.sizes.clone(),
+        members: mask(members),
         limit,
         known: BTreeMap::new(),
     };
-    search.from(
-        members.clone(),
-        from,
-        (0, model.sizes.first().copied().unwrap_or(usize::MAX)),
-    )
+    let size = model.sizes.first().copied().unwrap_or(usize::MAX);
+    search.from(search.members, from, (0, size))
 }
 
-type State = (BTreeSet<usize>, i64, (usize, usize));
+/// Machines as bits.
+type Set = u8;
 
-struct Exhaustive<'m> {
-    model: &'m Model,
-    members: &'m BTreeSet<usize>,
-    budgets: Vec<(BTreeSet<usize>, usize)>,
+struct Exhaustive {
+    before: Vec<Set>,
+    budgets: Vec<(Set, usize)>,
+    /// Who may start, hour by hour.
+    open: Vec<Set>,
+    sizes: Vec<usize>,
+    members: Set,
     limit: i64,
-    known: BTreeMap<State, i64>,
+    known: BTreeMap<(Set, i64, (usize, usize)), i64>,
 }
 
-impl Exhaustive<'_> {
-    fn from(&mut self, left: BTreeSet<usize>, hour: i64, size: (usize, usize)) -> i64 {
-        if left.is_empty() || hour >= self.limit {
-            return if left.is_empty() { hour } else { self.limit };
+impl Exhaustive {
+    fn from(&mut self, left: Set, hour: i64, size: (usize, usize)) -> i64 {
+        if left == 0 || hour >= self.limit {
+            return if left == 0 { hour } else { self.limit };
         }
-        let state = (left, hour, size);
-        if let Some(known) = self.known.get(&state) {
+        let done = self.members & !left;
+        let waits = |m: &usize| self.before[*m] & !done != 0;
+        let here = left & self.open[usize::try_from(hour).unwrap()];
+        let ready = (0..self.before.len()).filter(|m| here >> m & 1 == 1 && !waits(m));
+        let ready = ready.fold(0, |mask: Set, m| mask | 1 << m);
+        if ready == 0 {
+            return self.from(left, hour + 1, size);
+        }
+        if let Some(known) = self.known.get(&(left, hour, size)) {
             return *known;
         }
-        let left = &state.0;
-        let done: BTreeSet<usize> = self.members.difference(left).copied().collect();
-        let ready = left
-            .iter()
-            .filter(|m| self.model.before(**m, self.members).is_subset(&done));
-        let ready: Vec<usize> = ready.copied().filter(|m| self.model.may_start(*m, hour)).collect();
-        let mut batches = vec![BTreeSet::new()];
-        for machine in ready {
-            let with: Vec<BTreeSet<usize>> = batches
-                .iter()
-                .filter(|b| b.len() < size.1 && may_join(self.model, &self.budgets, &Down::new(), b, machine, hour))
-                .map(|b| b.iter().copied().chain([machine]).collect())
-                .collect();
-            batches.extend(with);
-        }
         let mut best = self.limit;
-        for batch in batches {
-            let mut next = (size.0, size.1.saturating_sub(batch.len()));
-            if next.1 == 0 {
-                next.0 = (next.0 + 1).min(self.model.sizes.len() - 1);
-                next.1 = self.model.sizes[next.0];
+        for batch in (0..=ready).filter(|b| b & !ready == 0) {
+            let count = batch.count_ones() as usize;
+            let over = |(members, limit): &(Set, usize)| (members & batch).count_ones() as usize > *limit;
+            if count > size.1 || self.budgets.iter().any(over) {
+                continue;
             }
-            let rest = left.difference(&batch).copied().collect();
-            best = best.min(self.from(rest, hour + 1, next));
+            let mut next = (size.0, size.1.saturating_sub(count));
+            if next.1 == 0 {
+                next.0 = (next.0 + 1).min(self.sizes.len() - 1);
+                next.1 = self.sizes[next.0];
+            }
+            best = best.min(self.from(left & !batch, hour + 1, next));
         }
-        self.known.insert(state, best);
+        self.known.insert((left, hour, size), best);
         best
     }
 }
