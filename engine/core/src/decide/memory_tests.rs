@@ -139,6 +139,13 @@ fn an_entry_among_the_exploited_moves_the_deadline_once() {
     );
     kev_source(&mut story.estate, None);
     assert_eq!(story.run(13), "default 12-01");
+    let notes = story.estate.assess().diagnostics;
+    assert!(
+        notes
+            .iter()
+            .any(|n| n.message.contains("are not there any more, CVE-2026-1 first")),
+        "{notes:?}"
+    );
     // An entry without a date counts from the first sight.
     let mut undated = entry;
     undated.exploited = exploited("");
