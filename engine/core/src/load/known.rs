@@ -164,6 +164,31 @@ pub const FACT_GROUPS: &[&str] = &[
     "entitlements",
 ];
 
+/// The fields of a `native` observation. Those of a PolicyTest's assets are the same, but for `name` in the place of `asset`,
+/// and `fleet`.
+pub const OBSERVATION_FIELDS: &[&str] = &[
+    "asset",
+    "observedAt",
+    "identity",
+    "labels",
+    "lifecycle",
+    "os",
+    "kernel",
+    "bootTime",
+    "pendingReboot",
+    "restartNeeded",
+    "livePatch",
+    "packages",
+    "available",
+    "kbs",
+    "osBuild",
+    "components",
+    "kubernetes",
+    "gpu",
+    "updaters",
+    "entitlements",
+];
+
 /// The statuses of findings that a PolicyTest can expect.
 pub const STATUSES: &[&str] = &[
     "at-risk",
@@ -182,6 +207,12 @@ pub const STATUSES: &[&str] = &[
 
 /// The timeliness of findings that a PolicyTest can expect.
 pub const TIMELINESS: &[&str] = &["at-risk", "breached", "on-time"];
+
+/// The risk decisions that a PolicyTest can expect.
+pub const DECISIONS: &[&str] = &["act", "attend", "track", "track*"];
+
+/// The constraints that a PolicyTest can expect to bind.
+pub const BINDINGS: &[&str] = &["budget", "freeze", "predecessor", "size", "soak", "window"];
 
 #[cfg(test)]
 mod tests {

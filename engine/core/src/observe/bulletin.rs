@@ -66,7 +66,14 @@ pub(super) fn own(input: &MergeInput<'_>, notes: &mut Vec<Note>) -> Vec<Advisory
         .collect()
 }
 
-fn record(name: &str, spec: &AdvisorySpec, at: &Provenance, zone: &TimeZone, notes: &mut Vec<Note>) -> AdvisoryRecord {
+/// An Advisory resource as a record; what matches nothing is noted.
+pub(crate) fn record(
+    name: &str,
+    spec: &AdvisorySpec,
+    at: &Provenance,
+    zone: &TimeZone,
+    notes: &mut Vec<Note>,
+) -> AdvisoryRecord {
     let id: Arc<str> = spec.id.as_deref().unwrap_or(name).into();
     let mut aliases: Vec<Arc<str>> = spec.aliases.iter().map(|alias| Arc::from(alias.as_str())).collect();
     aliases.retain(|alias| *alias != id);

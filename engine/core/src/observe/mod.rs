@@ -24,6 +24,7 @@ pub use advisory::*;
 pub use asset::*;
 pub use authority::FACT_GROUPS;
 pub use bulletin::own_fix;
+pub(crate) use bulletin::record as bulletin_record;
 pub use cve::*;
 pub use ecosystem::OsvEcosystem;
 pub use estate::*;

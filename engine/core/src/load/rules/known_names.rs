@@ -71,6 +71,19 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 let expected = |field| ["spec", "expect", "findings", "*", field];
                 word(&expected("status"), "status", &[], known::STATUSES);
                 word(&expected("timeliness"), "timeliness", &[], known::TIMELINESS);
+                word(&expected("decision"), "decision", &[], known::DECISIONS);
+                word(
+                    &["spec", "expect", "assets", "*", "status"],
+                    "status",
+                    &[],
+                    known::STATUSES,
+                );
+                for list in [
+                    &["spec", "expect", "refusals", "*", "binding"][..],
+                    &["spec", "expect", "rollouts", "*", "waves", "*", "binding"],
+                ] {
+                    word(list, "constraint", &[], known::BINDINGS);
+                }
             }
             "Source" => word(
                 &["spec", "authoritativeFor", "*"],

@@ -15,7 +15,8 @@ mod over;
 mod override_allowed;
 mod passed_over;
 mod periods;
-mod references;
+mod policy_tests;
+pub(super) mod references;
 mod release_time;
 mod required;
 mod secrets;
@@ -89,6 +90,7 @@ pub static RULES: &[&Rule] = &[
     &override_allowed::RULE,
     &passed_over::RULE,
     &periods::RULE,
+    &policy_tests::RULE,
     &references::RULE,
     &release_time::RULE,
     &required::RULE,

@@ -103,12 +103,12 @@ impl Lifecycle {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Service {
-    /// Unique in the fleet.
+    /// Name of the service, unique in the fleet.
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
     pub name: String,
     /// Which assets of the fleet.
     pub members: LabelSelector,
-    /// Who owns it.
+    /// Team that owns the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// At least so many must be up; shares round up.
@@ -135,9 +135,9 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MemberOrder {
-    /// The label key.
+    /// Key of the label whose value orders the members.
     pub label: String,
-    /// Its values, first to last; members with another value come first.
+    /// Its values, first to last; members with another value, or none, come last and are reported.
     pub values: Vec<String>,
 }
 
@@ -157,7 +157,7 @@ pub struct HighAvailability {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceSpec {
-    /// What it gives.
+    /// What the source gives: inventory, advisories, scanner results, monitoring, change records or patch status.
     pub kind: SourceKind,
     /// Its format or product, for example `native`, `osv`, `kev`, `prometheus`.
     #[serde(rename = "type")]
@@ -165,7 +165,7 @@ pub struct SourceSpec {
     /// A file or folder, relative to the repository root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// An address.
+    /// Address the source is fetched from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Where its credential is found.

@@ -29,7 +29,7 @@ pub struct SlaPolicySpec {
     /// What each outcome of the table means.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<String, SlaOutcome>,
-    /// When no rule matches.
+    /// The deadline of a finding that no rule matches.
     pub default: SlaOutcome,
     /// Share of the time after which a finding is at risk.
     #[serde(default = "three_quarters")]
@@ -120,10 +120,10 @@ pub struct SlaRule {
     /// Environment of the asset's class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-    /// Advisory types.
+    /// Advisory types the rule is for; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<AdvisoryType>,
-    /// Labels of the asset.
+    /// Labels that the asset must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
     /// CEL over `asset`, `advisory`, `finding`.
@@ -134,7 +134,7 @@ pub struct SlaRule {
     pub clock: Option<Clock>,
     /// How long: a duration, or `next-cycle`.
     pub within: SlaWithin,
-    /// The lane.
+    /// The lane that matching findings take.
     #[serde(default)]
     pub lane: Lane,
     /// Also asks for forensic triage.
@@ -148,7 +148,7 @@ pub struct SlaRule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SlaTable {
-    /// A shipped table.
+    /// Name of a decision table that comes with the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pack: Option<String>,
     /// A JSON file in the repository, in the form CERT/CC publishes; the path counts from its root.
@@ -162,7 +162,7 @@ pub struct SlaTable {
 pub struct SlaOutcome {
     /// How long: a duration, or `next-cycle`.
     pub within: SlaWithin,
-    /// The lane.
+    /// The lane findings of this outcome take.
     #[serde(default)]
     pub lane: Lane,
     /// When the clock starts for this outcome.
@@ -228,7 +228,11 @@ impl JsonSchema for SlaWithin {
         let duration = generator.subschema_for::<DurationSeconds>();
         json_schema!({
             "description": "A duration, or `next-cycle` = the second cut after the clock starts.",
-            "anyOf": [{"const": "next-cycle"}, duration]
+            "anyOf": [
+                {"const": "next-cycle", "description": "By the second cut after the clock starts."},
+                duration
+            ],
+            "examples": ["72h", "14d", "next-cycle"]
         })
     }
 }
