@@ -113,10 +113,12 @@ impl Story {
     }
 
     fn changed(&self) -> Vec<&Changed> {
-        let changed = |e| match e {
-            &Event::Changed(ref changed) => Some(changed),
-            _ => None,
-        };
+        fn changed(event: &Event) -> Option<&Changed> {
+            match event {
+                Event::Changed(changed) => Some(changed),
+                _ => None,
+            }
+        }
         self.recorded.iter().filter_map(changed).collect()
     }
 }
