@@ -345,3 +345,41 @@ fn init_tells_every_editor_which_schema_a_file_has() {
         "samples are laid out"
     );
 }
+
+/// A table of one question; `OUTCOME` stands for what an exposed asset gets.
+const TABLE: &str = r#"{"namespace": "x", "key": "T", "version": "1.0.0", "outcome": "x:O:1.0.0", "decision_points": {
+  "cisa:PE:1.0.0": {"values": [{"key": "N"}, {"key": "Y"}]},
+  "x:O:1.0.0": {"values": [{"key": "slow"}, {"key": "fast"}]}},
+  "mapping": [{"cisa:PE:1.0.0": "N", "x:O:1.0.0": "slow"}, {"cisa:PE:1.0.0": "Y", "x:O:1.0.0": "OUTCOME"}]}"#;
+
+#[test]
+fn a_decision_table_is_a_file_of_the_repository() {
+    let sla = |file: &str| {
+        format!(
+            "apiVersion: patchwave.dev/v1\nkind: SlaPolicy\nmetadata: {{name: s}}\nspec:\n  table: {{file: {file}}}\n  outcomes:\n    slow: {{within: 30d}}\n    fast: {{within: 3d}}\n  default: {{within: 30d}}\n"
+        )
+    };
+    let (whole, wrong) = (TABLE.replace("OUTCOME", "fast"), TABLE.replace("OUTCOME", "soon"));
+    for (file, text, expected) in [
+        ("tables/mine.json", whole.as_str(), "0 errors"),
+        (
+            "tables/mine.json",
+            wrong.as_str(),
+            "`soon` is no value of the outcome `x:O:1.0.0`",
+        ),
+        ("tables/other.json", whole.as_str(), "there is no such file"),
+        ("../mine.json", whole.as_str(), "must not leave it"),
+    ] {
+        let folder = repository(&[("policies/s.yaml", &sla(file)), ("tables/mine.json", text)]);
+        let output = run(folder.path(), &["validate"]);
+        let told = out(&output) + &err(&output);
+        if expected == "0 errors" {
+            assert_eq!(output.status.code(), Some(0), "{told}");
+        } else {
+            assert!(
+                told.contains(expected) && told.contains("policies/s.yaml:5:17"),
+                "{file}: {told}"
+            );
+        }
+    }
+}

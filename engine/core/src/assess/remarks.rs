@@ -133,6 +133,7 @@ pub(super) fn say(
         .collect();
     notes.extend(severity_notes(rules, observation));
     notes.extend(table_notes(rules, observation, findings));
+    notes.extend(vanished(rules, observation, findings));
     remarks.sort();
     (remarks, notes)
 }
@@ -338,4 +339,26 @@ fn table_notes(rules: &Rules<'_>, observation: &Observation, findings: &Findings
         })
     };
     asked.into_iter().filter_map(note).collect()
+}
+
+/// CVEs that stood in the catalogue of exploited vulnerabilities and do not any more. The catalogue marks no removal, so
+/// nobody would notice that deadlines have become longer.
+fn vanished(rules: &Rules<'_>, observation: &Observation, findings: &Findings) -> Option<Note> {
+    let mut hits: Vec<u32> = findings.found.iter().map(|f| f.hit.advisory).collect();
+    hits.dedup();
+    let advisories = hits.iter().filter_map(|hit| observation.advisories.get(*hit as usize));
+    let gone = advisories
+        .filter(|advisory| advisory.exploited.is_none())
+        .flat_map(|a| a.cve_ids());
+    let cves: BTreeSet<&Arc<str>> = gone.filter(|cve| rules.memory.exploited.contains_key(*cve)).collect();
+    let first = cves.first().filter(|_| rules.kev_known)?;
+    Some(Note {
+        error: false,
+        subject: Arc::clone(first),
+        message: format!(
+            "{} CVEs with findings stood among the exploited vulnerabilities and are not there any more, {first} first: \
+             their deadlines are again as if they had never been; the catalogue gives no reason for a removal",
+            cves.len()
+        ),
+    })
 }

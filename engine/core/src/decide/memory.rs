@@ -125,7 +125,9 @@ fn exposures(world: &World<'_>, changed: &mut Changed) {
     for (asset, class) in assets.filter(|(asset, _)| asset.lifecycle != Lifecycle::Retired) {
         let class = class.as_ref().and_then(|name| world.catalog.classes.get(name));
         let exposure = class.map(|class| class.spec.exposure.unwrap_or(Exposure::Public));
-        if let Some(exposure) = exposure.filter(|e| last(remembered, &asset.name) != Some(*e)) {
+        // What was never remembered counts as it is now; only from what is not public can a move lead to more exposure.
+        let known = last(remembered, &asset.name).unwrap_or(Exposure::Public);
+        if let Some(exposure) = exposure.filter(|e| *e != known) {
             put(&mut changed.exposures, exposure, &asset.name);
         }
     }

@@ -113,10 +113,12 @@ impl Story {
     }
 
     fn changed(&self) -> Vec<&Changed> {
-        let changed = |e| match e {
-            &Event::Changed(ref changed) => Some(changed),
-            _ => None,
-        };
+        fn changed(event: &Event) -> Option<&Changed> {
+            match event {
+                Event::Changed(changed) => Some(changed),
+                _ => None,
+            }
+        }
         self.recorded.iter().filter_map(changed).collect()
     }
 }
@@ -139,6 +141,13 @@ fn an_entry_among_the_exploited_moves_the_deadline_once() {
     );
     kev_source(&mut story.estate, None);
     assert_eq!(story.run(13), "default 12-01");
+    let notes = story.estate.assess().diagnostics;
+    assert!(
+        notes
+            .iter()
+            .any(|n| n.message.contains("are not there any more, CVE-2026-1 first")),
+        "{notes:?}"
+    );
     // An entry without a date counts from the first sight.
     let mut undated = entry;
     undated.exploited = exploited("");

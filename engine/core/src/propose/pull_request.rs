@@ -8,7 +8,7 @@ use super::{ForgeOp, ForgeView, PullRequest};
 use crate::assess::Assessment;
 use crate::load::Catalog;
 use crate::load::wire::{Approval, Lane, PatchPolicySpec, WaveSpec};
-use crate::observe::Observation;
+use crate::observe::{Observation, Score};
 use crate::plan::{Rollout, Wave};
 use crate::version::compare;
 
@@ -265,7 +265,7 @@ fn targets(out: &mut String, subject: Subject<'_>) {
     let advisories = advisories_by_target(subject);
     let _ = writeln!(
         out,
-        "| package | from | to | advisories | exploited | assets |\n| --- | --- | --- | --- | --- | --- |"
+        "| package | from | to | advisories | exploited | EPSS | assets |\n| --- | --- | --- | --- | --- | --- | --- |"
     );
     for (index, from) in &befores {
         let Some(target) = rollout.targets.get(*index) else {
@@ -275,10 +275,12 @@ fn targets(out: &mut String, subject: Subject<'_>) {
         let empty = BTreeMap::new();
         let found = advisories.get(index).unwrap_or(&empty);
         let ids: Vec<String> = found.keys().map(|id| id.to_string()).collect();
-        let exploited = if found.values().any(|e| *e) { "yes" } else { "no" };
+        let exploited = if found.values().any(|(e, _)| *e) { "yes" } else { "no" };
+        let epss = found.values().filter_map(|(_, score)| *score).max();
+        let epss = epss.map_or_else(|| "—".to_owned(), |score| score.to_string());
         let _ = writeln!(
             out,
-            "| `{}` ({} {}, {}) | {} | `{}` | {} | {exploited} | {} |",
+            "| `{}` ({} {}, {}) | {} | `{}` | {} | {exploited} | {epss} | {} |",
             target.name,
             target.os_id,
             target.os_major,
@@ -296,8 +298,9 @@ fn targets(out: &mut String, subject: Subject<'_>) {
     let _ = writeln!(out);
 }
 
-/// For each target of the wave: the advisories (id and CVEs) it fixes on the wave's assets, and whether exploited.
-fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String, bool>> {
+/// For each target of the wave: the advisories (id and CVEs) it fixes on the wave's assets, whether exploited, and
+/// its EPSS score.
+fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String, (bool, Option<Score>)>> {
     let Subject {
         observation,
         assessment,
@@ -305,7 +308,7 @@ fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String
         wave,
         ..
     } = subject;
-    let mut found: BTreeMap<usize, BTreeMap<String, bool>> = BTreeMap::new();
+    let mut found: BTreeMap<usize, BTreeMap<String, (bool, Option<Score>)>> = BTreeMap::new();
     for asset in wave.batches.iter().flat_map(|b| &b.assets) {
         let Ok(index) = observation.assets.binary_search_by(|a| a.name.cmp(&asset.name)) else {
             continue;
@@ -334,10 +337,8 @@ fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String
                 } else {
                     format!("{} ({})", advisory.id, cves.join(", "))
                 };
-                found
-                    .entry(*target)
-                    .or_default()
-                    .insert(text, advisory.exploited.is_some());
+                let known = (advisory.exploited.is_some(), advisory.epss().map(|e| e.score));
+                found.entry(*target).or_default().insert(text, known);
             }
         }
     }

@@ -142,14 +142,16 @@ pub struct SlaRule {
     pub forensics: bool,
 }
 
-/// Where a decision table comes from: exactly one of `pack` and `file`.
+/// Where a decision table comes from: exactly one of `pack` and `file`. It may ask `cisa:KEV`, `cisa:PE` (or `cisa:AE`),
+/// `ssvc:A`, `ssvc:TI`, `ssvc:E`, `ssvc:EXP`, and `patchwave:SEVERITY`, `patchwave:EXPOSURE`, `patchwave:CRITICALITY`, whose
+/// values are the words of resources. What is not known of a CVE, and each CVE of several, takes the strictest outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SlaTable {
     /// Name of a decision table that comes with the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pack: Option<String>,
-    /// A JSON file in the repository.
+    /// A JSON file in the repository, in the form CERT/CC publishes; the path counts from its root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
