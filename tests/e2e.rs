@@ -10,6 +10,7 @@ mod support;
 #[cfg(test)]
 mod e2e {
     mod cli;
+    mod edits;
     mod facts;
     mod help;
     mod people;

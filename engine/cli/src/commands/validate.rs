@@ -68,7 +68,8 @@ impl Wanted {
     }
 }
 
-fn relative(root: &Path, path: &Path) -> String {
+/// A path of the command line, relative to the root of the repository; empty for the root itself and what lies above.
+pub(super) fn relative(root: &Path, path: &Path) -> String {
     let inside = match (path.canonicalize(), root.canonicalize()) {
         (Ok(path), Ok(root)) if !root.join("x").starts_with(&path) => {
             path.strip_prefix(&root).ok().map(Path::to_path_buf)

@@ -233,6 +233,11 @@ static COMPILED: LazyLock<BTreeMap<&'static str, Compiled>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The schema of one kind, kept for the life of the process: for those who walk it at every keystroke.
+pub fn of(kind: &str) -> Option<&'static Value> {
+    COMPILED.get(kind).map(|compiled| &compiled.schema)
+}
+
 pub(super) fn compiled(kind: &str) -> Option<&'static Compiled> {
     COMPILED.get(kind)
 }

@@ -13,7 +13,7 @@ use super::cut::{self, Cycle, RESTARTS_MAX};
 use super::elsewhere::{Carried, Elsewhere};
 use super::limits::{self, Start};
 use super::prepare::{Draft, Prepared, prepare};
-use super::schedule::{Without, later, schedule};
+use super::schedule::{later, schedule};
 use super::targets;
 use crate::history::{OpenRollout, Target};
 use crate::load::Resource;
@@ -175,14 +175,7 @@ impl<'a> Composer<'a, '_> {
     }
 
     fn push(&mut self, prepared: Prepared<'a>) {
-        let waves = schedule(
-            self.ctx,
-            self.calendars,
-            self.budgets,
-            &mut self.bookings,
-            &prepared,
-            Without::Nothing,
-        );
+        let waves = schedule(self.ctx, self.calendars, self.budgets, &mut self.bookings, &prepared);
         let carried = prepared.carried();
         self.finishes.push(finishes(&prepared, &waves));
         self.rollouts.push((prepared, carried));
@@ -348,14 +341,7 @@ impl<'a> Composer<'a, '_> {
         };
         let prepared = self.prepare(draft, &[]);
         let mut bookings = self.bookings.clone();
-        let waves = schedule(
-            self.ctx,
-            self.calendars,
-            self.budgets,
-            &mut bookings,
-            &prepared,
-            Without::Nothing,
-        );
+        let waves = schedule(self.ctx, self.calendars, self.budgets, &mut bookings, &prepared);
         let finishes = finishes(&prepared, &waves);
         let carried = prepared.carried();
         let mut late = Vec::new();

@@ -151,9 +151,9 @@ pub(super) fn precedence(ctx: &Context<'_>, assets: &[u32]) -> Precedence {
         if let Some(order) = &spec.spec.order {
             let rank = |asset: u32| {
                 let value = ctx.asset(asset).and_then(|a| a.label(&order.label));
-                value
-                    .and_then(|v| order.values.iter().position(|x| x == v))
-                    .map_or(0, |p| p + 1)
+                let place = value.and_then(|v| order.values.iter().position(|x| x == v));
+                // Who has none of the values goes last: the first place is for those a person put there.
+                place.unwrap_or(order.values.len())
             };
             in_sequence(
                 &mut graph,

@@ -232,6 +232,7 @@ fn wave(wave: &Wave) -> WaveJson<'_> {
         slack_seconds,
         binding,
         fixes,
+        edits: _,
         extra_approval,
         soak_seconds,
         estimate_assumed,

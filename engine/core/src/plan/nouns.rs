@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::edit::Edit;
 use crate::history::{Target, WaveState};
 use crate::load::wire::{Lane, Reversibility};
 
@@ -78,8 +79,10 @@ pub struct Wave {
     pub slack_seconds: Option<i64>,
     /// What binds when slack is negative, or when a batch has no place in time.
     pub binding: Option<Binding>,
-    /// Edits that would make the deadline; empty unless it is missed.
+    /// Edits that would make the deadline, each planned again and found to do so; empty unless it is missed.
     pub fixes: Vec<String>,
+    /// The same edits as values, one list a fix.
+    pub edits: Vec<Vec<Edit>>,
     /// One more approval is needed, because it takes something no earlier wave has proved.
     pub extra_approval: bool,
     /// Soak in seconds, after the lane.
@@ -186,6 +189,20 @@ pub enum Binding {
     Predecessor,
     /// A disruption budget.
     Budget,
+}
+
+impl Binding {
+    /// The word used in outputs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Window => "window",
+            Self::Soak => "soak",
+            Self::Size => "size",
+            Self::Freeze => "freeze",
+            Self::Predecessor => "predecessor",
+            Self::Budget => "budget",
+        }
+    }
 }
 
 /// What the plan says besides.

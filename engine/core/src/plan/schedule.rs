@@ -18,15 +18,38 @@ use crate::history::{BatchProgress, OpenRollout, WaveState};
 use crate::load::wire::{self, Estimate, RebootPolicy};
 use crate::time::Opening;
 
-/// A limit that is left out to see whether it is the one that binds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Without {
-    /// All limits hold.
-    Nothing,
-    /// One of them does not.
-    Limit(Binding),
+/// Limits that are left out, to see which of them bind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Without {
+    pub(super) window: bool,
+    pub(super) freeze: bool,
+    pub(super) soak: bool,
+    pub(super) size: bool,
+    pub(super) budget: bool,
+    pub(super) predecessor: bool,
     /// Advisories need no age.
-    MinAge,
+    pub(super) min_age: bool,
+}
+
+impl Without {
+    /// All limits hold.
+    pub(super) const NOTHING: Self = Self {
+        window: false,
+        freeze: false,
+        soak: false,
+        size: false,
+        budget: false,
+        predecessor: false,
+        min_age: false,
+    };
+}
+
+/// What placing reads of the resources of a rollout: as they are written, or as an edit would have them.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'t> {
+    pub(super) strategy: &'t wire::RolloutStrategySpec,
+    pub(super) min_age_seconds: i64,
+    pub(super) without: Without,
 }
 
 /// `at` plus seconds, kept within what a timestamp can hold.
@@ -73,9 +96,25 @@ pub(super) fn schedule(
     budgets: &Budgets,
     bookings: &mut Bookings,
     prepared: &Prepared<'_>,
-    without: Without,
 ) -> Vec<Wave> {
-    let specs = &prepared.draft.strategy.spec.waves;
+    let terms = Terms {
+        strategy: &prepared.draft.strategy.spec,
+        min_age_seconds: prepared.draft.policy.spec.release.min_age.seconds(),
+        without: Without::NOTHING,
+    };
+    schedule_under(ctx, calendars, budgets, bookings, prepared, terms)
+}
+
+/// As [`schedule`], under other terms.
+pub(super) fn schedule_under(
+    ctx: &Context<'_>,
+    calendars: &mut Calendars,
+    budgets: &Budgets,
+    bookings: &mut Bookings,
+    prepared: &Prepared<'_>,
+    terms: Terms<'_>,
+) -> Vec<Wave> {
+    let specs = &terms.strategy.waves;
     let needs = prepared
         .graph
         .contracted(|w| prepared.waves.get(w).is_none_or(PreparedWave::is_empty));
@@ -86,7 +125,7 @@ pub(super) fn schedule(
         budgets,
         bookings,
     };
-    let first_start = first_start(ctx, prepared, without);
+    let first_start = first_start(ctx, prepared, terms);
     let none = BTreeSet::new();
     for index in &prepared.graph.order {
         let (Some(spec), Some(wave)) = (specs.get(*index), prepared.waves.get(*index)) else {
@@ -96,26 +135,25 @@ pub(super) fn schedule(
             continue;
         }
         let needed = needs.get(*index).unwrap_or(&none);
-        let soak_seconds = soak_seconds(prepared, spec);
+        let soak_seconds = soak_seconds(prepared, terms.strategy, spec);
         let after: Option<Vec<Timestamp>> = needed.iter().map(|n| ends.get(*n).copied().flatten()).collect();
-        let ignore_order = without == Without::Limit(Binding::Predecessor);
         let earliest = prepared.draft.earliest.max(ctx.now);
-        let start = if needed.is_empty() || ignore_order {
+        let start = if needed.is_empty() || terms.without.predecessor {
             Some(first_start.max(earliest))
         } else {
             after.and_then(|a| a.into_iter().max())
         };
         let start = start.map(|at| at.max(earliest));
-        let batches = wave_batches(ctx, &mut site, prepared, *index, start, without);
+        let batches = wave_batches(ctx, &mut site, prepared, *index, start, terms);
         let finish = batches
             .iter()
             .map(|b| b.finish)
             .collect::<Option<Vec<_>>>()
             .and_then(|f| f.into_iter().max());
-        let soak = if without == Without::Limit(Binding::Soak) {
+        let soak = if terms.without.soak {
             0
         } else {
-            soak_seconds
+            soak_seconds.max(hold_seconds(spec))
         };
         if let Some(end) = ends.get_mut(*index) {
             *end = wave_end(wave, finish, soak);
@@ -137,6 +175,7 @@ pub(super) fn schedule(
                 slack_seconds: slack,
                 binding: None,
                 fixes: Vec::new(),
+                edits: Vec::new(),
                 extra_approval: wave.extra_approval,
                 soak_seconds,
                 estimate_assumed: prepared.draft.strategy.spec.estimate.is_none(),
@@ -147,19 +186,19 @@ pub(super) fn schedule(
 }
 
 /// The soak of a wave, after the lane.
-fn soak_seconds(prepared: &Prepared<'_>, spec: &wire::WaveSpec) -> i64 {
-    let lane = prepared
-        .draft
-        .strategy
-        .spec
-        .lanes
-        .emergency
-        .as_ref()
-        .and_then(|l| l.soak);
+fn soak_seconds(prepared: &Prepared<'_>, strategy: &wire::RolloutStrategySpec, spec: &wire::WaveSpec) -> i64 {
+    let lane = strategy.lanes.emergency.as_ref().and_then(|l| l.soak);
     match prepared.draft.lane {
         wire::Lane::Emergency => lane.unwrap_or(spec.soak).seconds(),
         wire::Lane::Routine => spec.soak.seconds(),
     }
+}
+
+/// How long the gates of a wave must have held before it is promoted. They are asked while it soaks, so the longer of
+/// the two decides.
+fn hold_seconds(spec: &wire::WaveSpec) -> i64 {
+    let holds = spec.gates.iter().filter_map(|g| g.hold);
+    holds.map(|h| h.seconds()).max().unwrap_or(0)
 }
 
 /// When what needs this wave may start: recorded facts first, the plan where there are none yet.
@@ -177,12 +216,12 @@ fn wave_end(wave: &PreparedWave<'_>, finish: Option<Timestamp>, soak_seconds: i6
 }
 
 /// `release.minAge` holds at the start of the first wave of a routine rollout.
-fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>, without: Without) -> Timestamp {
+fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>, terms: Terms<'_>) -> Timestamp {
     let draft = &prepared.draft;
-    if draft.lane == wire::Lane::Emergency || without == Without::MinAge {
+    if draft.lane == wire::Lane::Emergency || terms.without.min_age {
         return draft.earliest;
     }
-    let min_age = draft.policy.spec.release.min_age.seconds();
+    let min_age = terms.min_age_seconds;
     let hits = ctx
         .assessment
         .hits
@@ -199,32 +238,27 @@ fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>, without: Without) -> 
 }
 
 /// When the emergency lane may run outside windows: at once, after the notice that people are to get.
-fn rules(prepared: &Prepared<'_>, without: Without) -> Rules {
+fn rules(prepared: &Prepared<'_>, terms: Terms<'_>) -> Rules {
     let draft = &prepared.draft;
-    let emergency = draft
-        .strategy
-        .spec
-        .lanes
-        .emergency
-        .as_ref()
-        .filter(|_| draft.lane == wire::Lane::Emergency);
+    let emergency = terms.strategy.lanes.emergency.as_ref();
+    let emergency = emergency.filter(|_| draft.lane == wire::Lane::Emergency);
     let outside = emergency.and_then(|l| l.outside_windows.as_ref()).filter(|o| o.allowed);
     let outside_from = outside.map(|o| later(draft.cut, o.notice.seconds()));
-    let is = |limit| without == Without::Limit(limit);
+    let without = terms.without;
     Rules {
-        reading: if is(Binding::Freeze) {
+        reading: if without.freeze {
             Reading::Unfrozen
         } else {
             Reading::Full
         },
-        outside_from: if is(Binding::Window) {
+        outside_from: if without.window {
             Some(Timestamp::MIN)
         } else {
             outside_from
         },
-        budgets: !is(Binding::Budget),
-        sizes: !is(Binding::Size),
-        order: !is(Binding::Predecessor),
+        budgets: !without.budget,
+        sizes: !without.size,
+        order: !without.predecessor,
     }
 }
 
@@ -235,12 +269,12 @@ fn wave_batches(
     prepared: &Prepared<'_>,
     index: usize,
     start: Option<Timestamp>,
-    without: Without,
+    terms: Terms<'_>,
 ) -> Vec<Batch> {
-    let (Some(wave), Some(spec)) = (prepared.waves.get(index), prepared.draft.strategy.spec.waves.get(index)) else {
+    let (Some(wave), Some(spec)) = (prepared.waves.get(index), terms.strategy.waves.get(index)) else {
         return Vec::new();
     };
-    let estimate = prepared.draft.strategy.spec.estimate.clone().unwrap_or_default();
+    let estimate = terms.strategy.estimate.clone().unwrap_or_default();
     let lane = |asset: u32| Lane {
         calendar: site_calendar(site.calendars, asset),
         duration_seconds: duration(ctx, estimate.clone(), asset),
@@ -251,7 +285,7 @@ fn wave_batches(
             .iter()
             .map(|(_, m)| m.iter().map(|m| (m.asset, lane(m.asset))).collect())
             .collect();
-        return fixed_batches(ctx, site, wave, &lanes, rules(prepared, without), start);
+        return fixed_batches(ctx, site, wave, &lanes, rules(prepared, terms), start);
     }
     let assets: Vec<u32> = wave.members.iter().map(|m| m.asset).collect();
     let lanes: Vec<Lane> = assets.iter().map(|a| lane(*a)).collect();
@@ -263,8 +297,8 @@ fn wave_batches(
         sizes: &spec.batches,
     };
     let placed = match start {
-        Some(start) => batches::place(site, &work, rules(prepared, without), start),
-        None => without_times(site, &work, rules(prepared, without), ctx.now),
+        Some(start) => batches::place(site, &work, rules(prepared, terms), start),
+        None => without_times(site, &work, rules(prepared, terms), ctx.now),
     };
     let placed = placed.into_iter().zip(1_usize..);
     placed

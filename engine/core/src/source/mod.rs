@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use span::{Children, Hit, SpanTree, escape_token, unescape_token};
+pub use span::{Children, Hit, SpanTree, Spot, escape_token, unescape_token};
 
 /// One file of the repository.
 #[derive(Clone, Debug, PartialEq, Eq)]

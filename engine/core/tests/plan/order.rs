@@ -83,7 +83,7 @@ fn services_go_one_after_the_other_and_by_label() {
     let plan = plan_of(&[("  services: []", services)], &machines);
     assert_eq!(
         batches(last_wave(&plan)),
-        [vec!["o-db"], vec!["n-db"], vec!["m-db"], vec!["a-web", "b-web"]]
+        [vec!["n-db"], vec!["m-db"], vec!["o-db"], vec!["a-web", "b-web"]]
     );
 }
 

@@ -168,6 +168,7 @@ fn wave(name: &str, number: u32, needs: &[&str], batches: Vec<Batch>) -> Wave {
         soak_seconds: 86_400,
         estimate_assumed: false,
         fixes: Vec::new(),
+        edits: Vec::new(),
         extra_approval: false,
     }
 }

@@ -16,7 +16,7 @@ mod override_allowed;
 mod passed_over;
 mod periods;
 mod policy_tests;
-mod references;
+pub(super) mod references;
 mod release_time;
 mod required;
 mod secrets;

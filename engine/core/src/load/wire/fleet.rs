@@ -137,7 +137,7 @@ pub struct Service {
 pub struct MemberOrder {
     /// The label key.
     pub label: String,
-    /// Its values, first to last; members with another value come first.
+    /// Its values, first to last; members with another value, or none, come last and are reported.
     pub values: Vec<String>,
 }
 

@@ -260,7 +260,7 @@ fn services<'p>(groups: &[Group<'p>], estate: &Estate<'_>, rollout: &Rollout, wa
                 let value = estate.asset(name).and_then(|a| a.label(&order.label));
                 value
                     .and_then(|v| order.values.iter().position(|x| x == v))
-                    .map_or(0, |at| at + 1)
+                    .unwrap_or(order.values.len())
             };
             for wanted in 1..=order.values.len() {
                 let earlier: Vec<_> = here.iter().filter(|(a, _)| rank(a) < wanted).copied().collect();
