@@ -154,7 +154,11 @@ pub(super) fn precedence(ctx: &Context<'_>, assets: &[u32]) -> Precedence {
                 let value = ctx.asset(asset).and_then(|a| a.label(label));
                 // Who has none of the values goes last: the first place is for those a person put there.
                 let place = value.and_then(|v| values.iter().position(|x| *x == v));
-                place.unwrap_or(values.len())
+                match spec.spec.order {
+                    Some(_) => place.unwrap_or(values.len()),
+                    // By the role alone: whatever leads goes last.
+                    None => usize::from(place.is_some()),
+                }
             };
             in_sequence(&mut graph, &here, rank, &format!("{} by {label}", spec.spec.name));
         }
