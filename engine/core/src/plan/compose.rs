@@ -239,13 +239,13 @@ impl<'a> Composer<'a, '_> {
                 cut::after_pause(self.ctx, policy, until)
             }
             Cycle::Cuts(instant) => {
-                self.join(policy, &free, Lane::Routine, false);
-                self.join(policy, &free, Lane::Emergency, true);
+                self.join(policy, &free, &free, (Lane::Routine, false));
+                self.join(policy, &free, &free, (Lane::Emergency, true));
                 self.cut_all(policy, &self.free(found), instant);
                 cut::next_cut(self.ctx.catalog, policy, later(self.ctx.now, 1))
             }
             Cycle::Waits(next) => {
-                self.join(policy, &free, Lane::Routine, false);
+                self.join(policy, &free, &free, (Lane::Routine, false));
                 self.cut_late(policy, &self.free(found), next);
                 next
             }
@@ -292,11 +292,11 @@ impl<'a> Composer<'a, '_> {
         }
         let late = self.late(policy, free, next);
         let emergency = self.in_lane(&late, Lane::Emergency);
-        self.join(policy, &emergency, Lane::Emergency, true);
+        self.join(policy, &emergency, free, (Lane::Emergency, true));
         let emergency = self.free(&emergency);
         let urgent = self.draft(policy, &emergency, free, (Lane::Emergency, self.ctx.now, true), &[]);
         let routine = self.in_lane(&late, Lane::Routine);
-        self.join(policy, &routine, Lane::Routine, true);
+        self.join(policy, &routine, free, (Lane::Routine, true));
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
         let routine = self.free(&routine);
         let routine: Vec<Candidate> = routine
@@ -531,8 +531,15 @@ impl<'a> Composer<'a, '_> {
         again
     }
 
-    /// Lets newcomers into an open rollout of the same policy and lane while its first wave is unapproved.
-    fn join(&mut self, policy: &'a Resource<PatchPolicySpec>, newcomers: &[Candidate], lane: Lane, expedited: bool) {
+    /// Lets newcomers into an open rollout of the same policy and lane while its first wave is unapproved. The version is
+    /// the one that fixes everything `approved` of its package, as when it is cut: of both lanes.
+    fn join(
+        &mut self,
+        policy: &'a Resource<PatchPolicySpec>,
+        newcomers: &[Candidate],
+        approved: &[Candidate],
+        (lane, expedited): (Lane, bool),
+    ) {
         let newcomers = self.in_lane(newcomers, lane);
         let newcomers = self.free(&newcomers);
         let joinable = |p: &Prepared<'_>| {
@@ -551,7 +558,7 @@ impl<'a> Composer<'a, '_> {
             return;
         };
         let Some(open) = old.draft.open else { return };
-        let targets = self.targets(policy, &newcomers, &newcomers, &open.targets);
+        let targets = self.targets(policy, &newcomers, approved, &open.targets);
         let draft = Draft {
             targets,
             ..old.draft.clone()

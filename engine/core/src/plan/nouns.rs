@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::edit::Edit;
 use crate::history::{Target, WaveState};
 use crate::load::wire::{ComponentKind, Lane, Reversibility};
-use crate::version::Scheme;
 
 /// Everything that is to be done, as of `now`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -167,27 +166,29 @@ pub struct Image {
 }
 
 impl BatchAsset {
-    /// The asset once for each tool and system its targets are of, firmware first: what else needs it comes after. One
-    /// part with everything where one tool takes all of one system.
+    /// The asset once for each tool, that of firmware first: what else needs it comes after. One part with everything
+    /// where one tool takes all: a tool is told of an asset once, whatever the targets are of.
     pub fn by_tool(&self, targets: &[Target]) -> Vec<Self> {
-        type Key<'t> = (bool, &'t str, Option<(Scheme, &'t str, &'t str)>);
-        let mut parts: BTreeMap<Key<'_>, Self> = BTreeMap::new();
+        let mut parts: BTreeMap<&str, (bool, Self)> = BTreeMap::new();
         for (place, (index, before)) in self.targets.iter().zip(&self.before).enumerate() {
             let tool = self.tools.get(place).unwrap_or(&self.target);
-            let target = targets.get(*index);
-            let firmware = target.is_some_and(|t| t.kind() == Some(ComponentKind::Firmware));
-            let system = target.map(|t| (t.scheme, t.os_id.as_ref(), t.os_major.as_ref()));
-            let part = parts.entry((!firmware, tool.as_ref(), system)).or_insert_with(|| Self {
+            let firmware = targets
+                .get(*index)
+                .is_some_and(|t| t.kind() == Some(ComponentKind::Firmware));
+            let none = || Self {
                 targets: Vec::new(),
                 before: Vec::new(),
                 target: Arc::clone(tool),
                 tools: Vec::new(),
                 ..self.clone()
-            });
+            };
+            let (has_firmware, part) = parts.entry(tool).or_insert_with(|| (false, none()));
+            *has_firmware |= firmware;
             part.targets.push(*index);
             part.before.push(Arc::clone(before));
         }
-        parts.into_values().collect()
+        let (first, rest): (Vec<_>, Vec<_>) = parts.into_values().partition(|(has_firmware, _)| *has_firmware);
+        first.into_iter().chain(rest).map(|(_, part)| part).collect()
     }
 }
 

@@ -36,7 +36,7 @@ fn table() -> Vec<(&'static str, &'static str, Value)> {
         ("Exclude", "when", of_finding.clone()),
         ("SlaRule", "when", of_finding),
         ("*", "when", of_asset),
-        ("*", "batches", json!([["100%"], [1, "10%", "100%"]])),
+        ("WaveSpec", "batches", json!([["100%"], [1, "10%", "100%"]])),
         ("*", "maxUnavailable", json!([1, "25%"])),
         ("Disruption", "per", json!(["class", "service", "site"])),
         ("Hold", "versions", json!([">= 16", ">= 16, < 17"])),
