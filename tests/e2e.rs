@@ -15,6 +15,7 @@ mod e2e {
     mod help;
     mod people;
     mod play;
+    mod policy_tests;
     mod progress;
     mod stops;
     mod times;

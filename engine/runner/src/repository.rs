@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
-use patchwave_adapters::files::{FileFault, RepositoryFiles, read_ref_tree, read_repository};
+use patchwave_adapters::files::{FileFault, FileText, RepositoryFiles, read_ref_tree, read_repository};
 use patchwave_core::diag::Diagnostics;
 use patchwave_core::load::wire::Paths;
-use patchwave_core::load::{Catalog, PROJECT_FILE, load};
+use patchwave_core::load::{Catalog, PROJECT_FILE, load, table};
 use patchwave_core::source::{SourceFile, SourceSet};
 
 /// A repository as read at one instant.
@@ -35,7 +35,7 @@ pub struct Files {
 /// Reads and loads the repository at `root`. Problems stand in the diagnostics; the catalog is usable only without
 /// errors.
 pub fn open(root: &Path, now: Timestamp) -> Repository {
-    loaded(root, read(root, None, now).set, now)
+    loaded(root, read(root, now).set, now)
 }
 
 /// The resources of the repository at `root` as they were at `git_ref` (a branch, a tag, a commit, `origin/main`, …), read
@@ -46,7 +46,7 @@ pub fn open(root: &Path, now: Timestamp) -> Repository {
 /// A [`FileFault`] if there is no such reference.
 pub fn open_at(root: &Path, git_ref: &str, now: Timestamp) -> Result<Repository, FileFault> {
     let read = |files: &[String], folders: &[String]| read_ref_tree(root, git_ref, files, folders);
-    let files = assemble(None, now, read, |_| Vec::new())?;
+    let files = assemble(now, read, |_| Vec::new())?;
     Ok(loaded(root, files.set, now))
 }
 
@@ -60,11 +60,11 @@ fn loaded(root: &Path, set: SourceSet, now: Timestamp) -> Repository {
     }
 }
 
-/// Reads the repository at `root`. `project` stands in the place of the Project on disk: an editor has a newer one.
-pub fn read(root: &Path, project: Option<&SourceFile>, now: Timestamp) -> Files {
+/// Reads the repository at `root`; `now` decides nothing but is needed to read its Project.
+pub fn read(root: &Path, now: Timestamp) -> Files {
     let read =
         |files: &[String], folders: &[String]| Ok::<_, std::convert::Infallible>(read_repository(root, files, folders));
-    match assemble(project, now, read, |paths| missing_roots(root, paths)) {
+    match assemble(now, read, |paths| missing_roots(root, paths)) {
         Ok(files) => files,
         Err(never) => match never {},
     }
@@ -73,18 +73,12 @@ pub fn read(root: &Path, project: Option<&SourceFile>, now: Timestamp) -> Files 
 /// Puts the files of a repository together from what `read` gives of files and folders; `missing` names the roots that are
 /// not there.
 fn assemble<E>(
-    project: Option<&SourceFile>,
     now: Timestamp,
     read: impl Fn(&[String], &[String]) -> Result<RepositoryFiles, E>,
     missing: impl Fn(&Paths) -> Vec<String>,
 ) -> Result<Files, E> {
-    let paths = match project {
-        Some(project) => project_paths(vec![project.clone()], now),
-        None => {
-            let found = read(&[PROJECT_FILE.to_owned()], &[])?.resources.into_iter();
-            project_paths(found.map(|f| SourceFile::from_bytes(f.path, f.bytes)).collect(), now)
-        }
-    };
+    let project = read(&[PROJECT_FILE.to_owned()], &[])?;
+    let paths = project_paths(project.resources, now);
     let missing = missing(&paths);
     let files = read(&[PROJECT_FILE.to_owned()], &resource_roots(&paths))?;
     let templates: Vec<String> = Some(paths.templates.clone())
@@ -111,6 +105,7 @@ fn assemble<E>(
         .into_iter()
         .chain(template_files)
         .collect::<BTreeSet<String>>();
+    add_tables(&read, &mut set, now)?;
     Ok(Files { set, paths })
 }
 
@@ -118,6 +113,43 @@ fn assemble<E>(
 pub fn resource_roots(paths: &Paths) -> Vec<String> {
     let roots = [&paths.policies, &paths.fleets].into_iter();
     roots.filter(|path| is_inside(path)).cloned().collect()
+}
+
+/// Reads the decision tables that SlaPolicies name, as far as they lie inside the repository. Which files those are is
+/// known only once the resources are read; few repositories have any, so only a text that may name one is worth the look.
+fn add_tables<E>(
+    read: &impl Fn(&[String], &[String]) -> Result<RepositoryFiles, E>,
+    set: &mut SourceSet,
+    now: Timestamp,
+) -> Result<(), E> {
+    let may_name = |file: &SourceFile| file.text.contains("table") && file.text.contains("file");
+    if !set.files.iter().any(may_name) {
+        return Ok(());
+    }
+    for file in table::files(&load(set, now).0.slas) {
+        if !is_inside(&file) {
+            let why = "a table is a file of the repository; its path must not leave it";
+            set.unread.insert(file, why.to_owned());
+            continue;
+        }
+        let found = read(std::slice::from_ref(&file), &[])?;
+        let text = found.resources.into_iter().next().map(|f| String::from_utf8(f.bytes));
+        match (text, found.faults.into_iter().next()) {
+            (Some(Ok(text)), _) => {
+                set.blobs.insert(file, text);
+            }
+            (Some(Err(_)), _) => {
+                set.unread.insert(file, "it is not UTF-8".to_owned());
+            }
+            (None, Some(fault)) => {
+                set.unread.insert(file, fault.what);
+            }
+            (None, None) => {
+                set.unread.insert(file, "there is no such file".to_owned());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a path is one below the root. Any other is a problem of the Project, and is not read.
@@ -141,7 +173,11 @@ fn missing_roots(root: &Path, paths: &Paths) -> Vec<String> {
 }
 
 /// The folders the Project names; the defaults when it cannot be read (its problems are reported by the full load).
-fn project_paths(files: Vec<SourceFile>, now: Timestamp) -> Paths {
+fn project_paths(files: Vec<FileText>, now: Timestamp) -> Paths {
+    let files = files
+        .into_iter()
+        .map(|f| SourceFile::from_bytes(f.path, f.bytes))
+        .collect();
     let set = SourceSet {
         files,
         ..SourceSet::default()

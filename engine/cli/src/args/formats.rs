@@ -48,6 +48,18 @@ pub enum ValidateFormat {
     Github,
 }
 
+/// Formats of `test`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For CI test reports.
+    Junit,
+}
+
 /// Formats of `assess`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum AssessFormat {
@@ -82,6 +94,8 @@ pub enum GraphFormat {
     Dot,
     /// Mermaid.
     Mermaid,
+    /// A picture that stands on its own.
+    Svg,
     /// Nodes and edges.
     Json,
 }

@@ -98,6 +98,18 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
     },
+    /// Run PolicyTests: the policies of this repository judge small worlds, and what comes out is compared.
+    #[command(after_help = "Examples:
+  patchwave test                       every PolicyTest of the repository; exit 1 when one fails
+  patchwave test policies/linux.yaml   those of one file or folder
+  patchwave test --format junit        for a CI system")]
+    Test {
+        /// Run only the tests in these files or folders; the whole repository is read all the same.
+        paths: Vec<PathBuf>,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TestFormat,
+    },
     /// Read all inventory sources, merge, store a snapshot; print what was read, skipped, and why.
     Observe {
         /// Output format.
@@ -249,7 +261,7 @@ pub enum Command {
     },
     /// Compare versions: prints `<`, `=` or `>`; without A and B reads `A<TAB>B` lines, one verdict a line.
     Vercmp {
-        /// rpm, deb, apk, semver, windows or nvidia.
+        /// rpm, deb, apk, semver, windows, nvidia or dotted.
         #[arg(value_parser = parse_scheme)]
         ecosystem: Scheme,
         /// First version.

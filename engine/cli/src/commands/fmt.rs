@@ -94,7 +94,7 @@ fn one(context: &Context, file: &SourceFile, check: bool, report: &mut Report) -
 /// The files to look at: those in `paths`, else `patchwave.yaml` and the resource folders. What the engine writes is its
 /// own, and no path leads there.
 fn chosen(context: &Context, paths: &[PathBuf]) -> Result<Vec<SourceFile>, Failure> {
-    let found = read(&context.root, None, context.now);
+    let found = read(&context.root, context.now);
     let rollouts = found.paths.rollouts;
     let written = |path: &str| Path::new(path).starts_with(&rollouts);
     let mut files = Vec::new();

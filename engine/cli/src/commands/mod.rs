@@ -16,6 +16,7 @@ mod render;
 mod schema;
 mod status;
 mod targets;
+mod test;
 mod validate;
 mod vercmp;
 mod windows;
@@ -65,8 +66,9 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Init { dir } => init::run(at, dir.as_deref()),
         Command::Validate { paths, format } => validate::run(at, paths, *format),
         Command::Fmt { paths, check } => fmt::run(at, paths, *check),
-        Command::Lsp { stdio: _ } => lsp::run(at),
+        Command::Lsp { stdio: _ } => lsp::run(at, cli.global.now),
         Command::Schema { kind, write } => schema::run(kind.as_deref(), write.as_deref(), output),
+        Command::Test { paths, format } => test::run(at, paths, *format),
         Command::Observe { format } => observe::run(at, observe::Subject::Inventory, *format),
         Command::Feeds { format } => observe::run(at, observe::Subject::Advisories, *format),
         Command::Assess { all, format } => assess::run(at, *all, *format),

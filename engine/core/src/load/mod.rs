@@ -17,6 +17,7 @@ pub mod rules;
 pub mod schedule;
 pub mod schema;
 mod sites;
+pub mod table;
 pub mod wire;
 
 use jiff::Timestamp;
@@ -25,7 +26,7 @@ pub use catalog::*;
 pub use documents::{Doc, Documents};
 pub use memo::Memo;
 pub use read::Names;
-pub use rules::references::{Reference, references};
+pub use rules::references::{Reference, references, target_of};
 
 use crate::diag::Diagnostics;
 use crate::source::{SourceFile, SourceSet};
@@ -64,6 +65,8 @@ pub fn load_with(set: &SourceSet, now: Timestamp, memo: &mut Memo) -> Loaded {
         names,
         project,
     } = read::catalog(set, memo, &mut diagnostics);
+    catalog.tables = table::tables(&catalog.slas, set);
+    catalog.target_folders = rules::target_folders(&catalog.project.paths.templates, set);
     catalog.expressions = sites::compile(&documents, &mut diagnostics);
     let context = rules::Context {
         catalog: &catalog,

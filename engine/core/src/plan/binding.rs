@@ -97,14 +97,17 @@ pub(super) struct Explained {
     pub(super) refusals: Vec<Refusal>,
 }
 
+/// Misses that are alike: strategy, lane and wave.
+type Like = (Arc<str>, Lane, Arc<str>);
+
 /// Explains every wave that misses its deadline or has no place in time. `marks` say how much was booked before each
 /// rollout of `bookings`, which holds all of them.
 ///
 /// What helped a wave of the same strategy, lane and name is tried first: misses that are alike get the same words.
 pub(super) fn explain(situation: &Situation<'_, '_>, bookings: &Bookings, marks: &[usize]) -> Explained {
     let mut explained = Explained::default();
-    let mut effort = Effort::default();
-    let mut known: BTreeMap<(Arc<str>, Lane, Arc<str>), Vec<Vec<Edit>>> = BTreeMap::new();
+    let mut effort = Effort::new(situation.calendars);
+    let mut known: BTreeMap<Like, Vec<Vec<Edit>>> = BTreeMap::new();
     let rollouts = situation.prepared.iter().zip(situation.placed).zip(marks).enumerate();
     for (index, ((prepared, waves), mark)) in rollouts {
         if !waves.iter().any(is_missed) {

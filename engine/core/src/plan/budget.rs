@@ -44,6 +44,8 @@ pub(super) struct Budget {
     pub(super) said_by: String,
     /// Every field that has a say; the strictest gives the limit.
     pub(super) fields: Vec<(Limit, Amount)>,
+    /// Never more than one, whatever the fields say: the members keep each other up.
+    pub(super) alone: bool,
 }
 
 /// Every budget, and those each asset is under.
@@ -96,7 +98,8 @@ impl Budgets {
             }
             mine.for_each(|(_, a)| *a = amount);
             let limits = budget.fields.iter().map(|(f, a)| f.of(*a, budget.members));
-            budget.limit = limits.min().unwrap_or(budget.limit);
+            let limit = limits.min().unwrap_or(budget.limit);
+            budget.limit = if budget.alone { limit.min(1) } else { limit };
         }
     }
 
@@ -114,7 +117,9 @@ fn groups_of<'a>(ctx: &Context<'a>, index: u32) -> Vec<Group<'a>> {
     let Some(class) = ctx.class(index) else {
         return Vec::new();
     };
-    let services = ctx.services.of(index);
+    // A cold standby serves nobody: it is neither what a service has nor what it can spare, and goes by its class.
+    let standby = ctx.asset(index).is_some_and(|a| a.lifecycle == Lifecycle::Standby);
+    let services = if standby { &[][..] } else { ctx.services.of(index) };
     let mut groups: Vec<Group<'a>> = services.iter().map(|s| Group::Service(*s)).collect();
     let own = Group::Class(class.name.as_ref());
     match class.spec.disruption.per.as_str() {
@@ -137,24 +142,36 @@ fn budget(ctx: &Context<'_>, group: &Group<'_>, members: &[u32]) -> Option<Budge
             class.spec.disruption.max_unavailable,
         )
     };
+    let mut ha = None;
     let (label, fields) = match group {
         Group::Class(name) => (format!("class {name}"), vec![of_class()]),
         Group::Label(key, value, name) => (format!("{key} {value} of class {name}"), vec![of_class()]),
         Group::Service(id) => {
             let group = ctx.services.group(*id)?;
             let label = format!("service {} in {}", group.spec.name, group.environment);
+            ha = group
+                .spec
+                .ha
+                .as_ref()
+                .map(|ha| (1, format!("service {} ha {}", group.spec.name, ha.kind)));
             (label, service_fields(ctx, group, members))
         }
     };
     let count = members.len();
     let limits = fields.iter().map(|(f, a)| (f.of(*a, count), words(group, f, *a)));
-    let (limit, said_by) = limits.min()?;
+    let alone = ha.is_some();
+    // The role of each member is only known when it is touched, so they go one at a time; a field that is stricter counts.
+    let (limit, said_by) = match (limits.min(), ha) {
+        (Some(said), Some(ha)) if ha.0 < said.0 => ha,
+        (said, ha) => said.or(ha)?,
+    };
     Some(Budget {
         label,
         members: count,
         limit,
         said_by,
         fields,
+        alone,
     })
 }
 

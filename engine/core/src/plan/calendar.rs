@@ -77,11 +77,6 @@ pub(super) struct Calendars {
 
 impl Calendars {
     pub(super) fn new(ctx: &Context<'_>) -> Self {
-        Self::with(ctx, &[])
-    }
-
-    /// As [`Self::new`], as if the catalog had the overrides `more` too.
-    pub(super) fn with(ctx: &Context<'_>, more: &[&OverrideSpec]) -> Self {
         let catalog = ctx.catalog;
         let windows = catalog.windows.iter();
         let windows = windows
@@ -101,7 +96,44 @@ impl Calendars {
             of_asset: Vec::new(),
             openings: FxHashMap::default(),
         };
-        calendars.assign(ctx, more);
+        calendars.assign(ctx);
+        calendars
+    }
+
+    /// The same, as if the catalog had the overrides `more` too. Calendars they do not concern keep their ids and what is
+    /// known of them.
+    pub(super) fn lifted(&self, ctx: &Context<'_>, more: &[&OverrideSpec]) -> Self {
+        let mut calendars = self.clone();
+        let first = self.lifts.len();
+        calendars.lifts.extend(more.iter().map(|spec| lift(ctx.catalog, spec)));
+        let mut known: BTreeMap<Key, CalendarId> = BTreeMap::new();
+        for (asset, id) in (0_u32..).zip(&mut calendars.of_asset) {
+            let Some(spec) = id.and_then(|id| self.specs.get(id.0 as usize)) else {
+                continue;
+            };
+            let selects = |o: &OverrideSpec| ctx.matches(asset, o.selector.as_ref(), o.when.as_deref(), false);
+            let new = (first..).zip(more).filter(|(_, o)| selects(o)).map(|(i, _)| i);
+            let concerns = |i: &usize| {
+                calendars
+                    .lifts
+                    .get(*i)
+                    .is_some_and(|l| l.concerns(&spec.window, &spec.freezes))
+            };
+            let new: Vec<usize> = new.filter(concerns).collect();
+            if new.is_empty() {
+                continue;
+            }
+            let spec = Spec {
+                overrides: [spec.overrides.as_slice(), &new].concat(),
+                ..spec.clone()
+            };
+            let key = (Arc::clone(&spec.window), spec.freezes.clone(), spec.overrides.clone());
+            let specs = &mut calendars.specs;
+            *id = Some(*known.entry(key).or_insert_with(|| {
+                specs.push(spec);
+                CalendarId(u32::try_from(specs.len() - 1).unwrap_or(u32::MAX))
+            }));
+        }
         calendars
     }
 
@@ -114,29 +146,13 @@ impl Calendars {
     }
 
     /// Groups the assets by what decides their calendar.
-    fn assign(&mut self, ctx: &Context<'_>, more: &[&OverrideSpec]) {
+    fn assign(&mut self, ctx: &Context<'_>) {
         let zone = &ctx.catalog.zone.0;
         let written = ctx.catalog.overrides.values().map(|o| &o.spec);
         let live: Vec<&OverrideSpec> = written
-            .chain(more.iter().copied())
             .filter(|o| o.what != OverrideSubject::Limit && o.until.resolve(Boundary::End, zone) > ctx.now)
             .collect();
-        for spec in &live {
-            let all = ctx.catalog.freezes.iter().enumerate();
-            let freezes = all
-                .filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec))
-                .map(|(i, _)| i)
-                .collect();
-            self.lifts.push(Lift {
-                subject: spec.what,
-                freezes,
-                window: spec.window.clone(),
-                from: spec
-                    .from
-                    .map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
-                until: spec.until.resolve(Boundary::End, zone),
-            });
-        }
+        self.lifts.extend(live.iter().map(|spec| lift(ctx.catalog, spec)));
         let mut known: BTreeMap<Key, CalendarId> = BTreeMap::new();
         for index in 0..u32::try_from(ctx.observation.assets.len()).unwrap_or(u32::MAX) {
             let Some(window) = window_of(ctx, index).filter(|w| self.windows.contains_key(w.as_str())) else {
@@ -266,6 +282,20 @@ impl Lift {
             OverrideSubject::Window => self.window.as_deref().is_none_or(|w| w == window),
             OverrideSubject::Limit => false,
         }
+    }
+}
+
+fn lift(catalog: &Catalog, spec: &OverrideSpec) -> Lift {
+    let zone = &catalog.zone.0;
+    let all = catalog.freezes.iter().enumerate();
+    let freezes = all.filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec));
+    let from = spec.from.map(|from| from.resolve(Boundary::Start, zone));
+    Lift {
+        subject: spec.what,
+        freezes: freezes.map(|(i, _)| i).collect(),
+        window: spec.window.clone(),
+        from: from.unwrap_or(Timestamp::MIN),
+        until: spec.until.resolve(Boundary::End, zone),
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Member {
     pub(super) stale: bool,
     pub(super) rollback: Reversibility,
     pub(super) render_target: Arc<str>,
+    /// The tool of each target, where it is known.
+    pub(super) tools: BTreeMap<usize, Arc<str>>,
 }
 
 /// For each hit: the index of the target that fixes it, if one does.
@@ -37,10 +39,10 @@ pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
         .enumerate()
         .map(|(i, t)| (PackageKey::of_target(t), (i, t)))
         .collect();
-    let hits = ctx.key_of_hit.iter().zip(&ctx.assessment.hits);
+    let hits = ctx.key_of_hit.iter().zip(0_u32..);
     hits.map(|(key, hit)| {
         let (index, target) = by_key.get(key)?;
-        let fixed = hit.fixed.as_ref()?;
+        let fixed = ctx.goal(hit)?;
         compare(key.scheme, fixed, &target.version).is_le().then_some(*index)
     })
     .collect()
@@ -139,7 +141,8 @@ fn member(
             asked.contains(t) || (!barred.contains(t) && !keeps())
         })
         .collect();
-    let has_facts = asset.facts.os.is_some();
+    // An appliance has no distribution; what a finding asks for is known all the same.
+    let has_facts = asset.facts.os.is_some() || !asked.is_empty();
     (has_facts && !targets.is_empty()).then_some(Member {
         asset: index,
         targets,
@@ -148,6 +151,7 @@ fn member(
         stale,
         rollback: Reversibility::None,
         render_target: "".into(),
+        tools: BTreeMap::new(),
     })
 }
 
@@ -170,6 +174,20 @@ pub(super) fn advisories<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'
         .map(|a| Arc::clone(&a.id))
         .collect();
     ids.into_iter().collect()
+}
+
+/// Members with a finding behind their targets whose SLA asks for forensic triage, sorted by name.
+pub(super) fn forensics<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'m Member>) -> Vec<Arc<str>> {
+    if !ctx.assessment.judgements.iter().any(|j| j.forensics) {
+        return Vec::new();
+    }
+    let asked = |member: &&Member| {
+        let rows = ctx.assessment.rows(member.asset as usize).iter();
+        let mut rows = rows.filter(|row| member.hits.contains(&row.hit));
+        rows.any(|row| ctx.judgement(row.judgement).is_some_and(|j| j.forensics))
+    };
+    let names: BTreeSet<Arc<str>> = members.filter(asked).map(|m| name_of(ctx, m.asset)).collect();
+    names.into_iter().collect()
 }
 
 /// The class's spec of a member, its policy's name: what messages need again and again.

@@ -239,13 +239,13 @@ impl<'a> Composer<'a, '_> {
                 cut::after_pause(self.ctx, policy, until)
             }
             Cycle::Cuts(instant) => {
-                self.join(policy, &free, Lane::Routine, false);
-                self.join(policy, &free, Lane::Emergency, true);
+                self.join(policy, &free, &free, (Lane::Routine, false));
+                self.join(policy, &free, &free, (Lane::Emergency, true));
                 self.cut_all(policy, &self.free(found), instant);
                 cut::next_cut(self.ctx.catalog, policy, later(self.ctx.now, 1))
             }
             Cycle::Waits(next) => {
-                self.join(policy, &free, Lane::Routine, false);
+                self.join(policy, &free, &free, (Lane::Routine, false));
                 self.cut_late(policy, &self.free(found), next);
                 next
             }
@@ -292,11 +292,11 @@ impl<'a> Composer<'a, '_> {
         }
         let late = self.late(policy, free, next);
         let emergency = self.in_lane(&late, Lane::Emergency);
-        self.join(policy, &emergency, Lane::Emergency, true);
+        self.join(policy, &emergency, free, (Lane::Emergency, true));
         let emergency = self.free(&emergency);
         let urgent = self.draft(policy, &emergency, free, (Lane::Emergency, self.ctx.now, true), &[]);
         let routine = self.in_lane(&late, Lane::Routine);
-        self.join(policy, &routine, Lane::Routine, true);
+        self.join(policy, &routine, free, (Lane::Routine, true));
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
         let routine = self.free(&routine);
         let routine: Vec<Candidate> = routine
@@ -314,7 +314,8 @@ impl<'a> Composer<'a, '_> {
         candidates.iter().filter(is).copied().collect()
     }
 
-    /// The candidates whose deadline lies before the finish of their own wave, if all were cut at `next`.
+    /// The candidates whose deadline lies before the finish of their own wave, if all were cut at `next`: those of the
+    /// emergency lane in that lane, the others after them.
     fn late(
         &mut self,
         policy: &'a Resource<PatchPolicySpec>,
@@ -325,27 +326,52 @@ impl<'a> Composer<'a, '_> {
         let Some(strategy) = self.ctx.catalog.strategies.get(policy.spec.rollout.as_str()) else {
             return Vec::new();
         };
-        let targets = self.targets(policy, free, free, &[]);
-        let draft = Draft {
-            name: "next".into(),
-            policy,
-            strategy,
-            lane: Lane::Routine,
-            revision: 1,
-            cut: next,
-            expedited: false,
-            restarts: 0,
-            targets,
-            open: None,
-            earliest: next,
-        };
-        let prepared = self.prepare(draft, &[]);
-        let mut bookings = self.bookings.clone();
-        let waves = schedule(self.ctx, self.calendars, self.budgets, &mut bookings, &prepared);
-        let finishes = finishes(&prepared, &waves);
-        let carried = prepared.carried();
         let mut late = Vec::new();
-        for candidate in free {
+        let mut bookings = self.bookings.clone();
+        let mut cut: Vec<Prepared<'a>> = Vec::new();
+        for lane in [Lane::Emergency, Lane::Routine] {
+            let here = self.in_lane(free, lane);
+            if here.is_empty() {
+                continue;
+            }
+            let draft = Draft {
+                name: lane.as_str().into(),
+                policy,
+                strategy,
+                lane,
+                revision: 1,
+                cut: next,
+                expedited: false,
+                restarts: 0,
+                targets: self.targets(policy, &here, free, &[]),
+                open: None,
+                earliest: next,
+            };
+            let prepared = self.prepare(draft, &cut);
+            let waves = schedule(self.ctx, self.calendars, self.budgets, &mut bookings, &prepared);
+            self.too_late(&prepared, &waves, &here, &mut late);
+            // Better said now than at the next cut.
+            self.said.refusals.extend(prepared.refusals.iter().cloned());
+            cut.push(prepared);
+        }
+        // What a rollout under way brings too late is not left to the next cut.
+        late.extend(free.iter().copied().filter(|c| self.is_carried(*c)));
+        late.sort_unstable();
+        late.dedup();
+        late
+    }
+
+    /// Adds to `late` those of `here` that `prepared`, placed as `waves`, would bring after their deadline.
+    fn too_late(
+        &mut self,
+        prepared: &Prepared<'a>,
+        waves: &[super::Wave],
+        here: &[Candidate],
+        late: &mut Vec<Candidate>,
+    ) {
+        let finishes = finishes(prepared, waves);
+        let carried = prepared.carried();
+        for candidate in here {
             let target = prepared.covers.get(candidate.hit as usize).copied().flatten();
             let place = carried
                 .get(&candidate.asset)
@@ -362,13 +388,6 @@ impl<'a> Composer<'a, '_> {
                 late.push(*candidate);
             }
         }
-        // What a rollout under way brings too late is not left to the next cut.
-        late.extend(free.iter().copied().filter(|c| self.is_carried(*c)));
-        late.sort_unstable();
-        late.dedup();
-        // Better said now than at the next cut.
-        self.said.refusals.extend(prepared.refusals);
-        late
     }
 
     /// A late finding takes the version that fixes all approved findings of its package, but nothing so young that it
@@ -512,8 +531,15 @@ impl<'a> Composer<'a, '_> {
         again
     }
 
-    /// Lets newcomers into an open rollout of the same policy and lane while its first wave is unapproved.
-    fn join(&mut self, policy: &'a Resource<PatchPolicySpec>, newcomers: &[Candidate], lane: Lane, expedited: bool) {
+    /// Lets newcomers into an open rollout of the same policy and lane while its first wave is unapproved. The version is
+    /// the one that fixes everything `approved` of its package, as when it is cut: of both lanes.
+    fn join(
+        &mut self,
+        policy: &'a Resource<PatchPolicySpec>,
+        newcomers: &[Candidate],
+        approved: &[Candidate],
+        (lane, expedited): (Lane, bool),
+    ) {
         let newcomers = self.in_lane(newcomers, lane);
         let newcomers = self.free(&newcomers);
         let joinable = |p: &Prepared<'_>| {
@@ -532,7 +558,7 @@ impl<'a> Composer<'a, '_> {
             return;
         };
         let Some(open) = old.draft.open else { return };
-        let targets = self.targets(policy, &newcomers, &newcomers, &open.targets);
+        let targets = self.targets(policy, &newcomers, approved, &open.targets);
         let draft = Draft {
             targets,
             ..old.draft.clone()

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::debian_kernel::carrier;
 use super::matching;
+use super::steps::{Steps, steps};
 use super::{PlanNote, Refusal};
 use crate::assess::{Assessment, Claims, Hit, Judgement};
 use crate::history::{History, Target};
@@ -34,6 +35,7 @@ pub(super) struct Context<'a> {
     /// Which policy would take what.
     pub(super) claims: Claims<'a>,
     scopes: BTreeMap<Arc<str>, Vec<u32>>,
+    steps: Steps,
 }
 
 /// A target without its version: what is updated.
@@ -135,6 +137,7 @@ impl<'a> Context<'a> {
             services,
             claims,
             scopes,
+            steps: steps(observation, assessment),
         }
     }
 
@@ -157,6 +160,18 @@ impl<'a> Context<'a> {
 
     pub(super) fn hit(&self, index: u32) -> Option<&'a Hit> {
         self.assessment.hits.get(index as usize)
+    }
+
+    /// The version a rollout takes for a hit: its fix, or the next step on the way there.
+    pub(super) fn goal(&self, index: u32) -> Option<&Arc<str>> {
+        self.steps
+            .get(&index)
+            .or_else(|| self.assessment.hits.get(index as usize)?.fixed.as_ref())
+    }
+
+    /// Whether what a rollout takes for the hit is only a step on the way to its fix.
+    pub(super) fn is_step(&self, index: u32) -> bool {
+        self.steps.contains_key(&index)
     }
 
     pub(super) fn judgement(&self, index: u32) -> Option<&'a Judgement> {

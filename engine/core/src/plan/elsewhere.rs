@@ -80,7 +80,7 @@ impl Elsewhere<'_> {
         member.deadline = None;
         for row in ctx.assessment.rows(member.asset as usize) {
             let target = target_of(row.hit).and_then(|t| targets.get(t));
-            let fixed = ctx.hit(row.hit).and_then(|h| h.fixed.as_ref());
+            let fixed = ctx.goal(row.hit);
             let Some((target, fixed)) = target.zip(fixed).filter(|_| member.hits.contains(&row.hit)) else {
                 continue;
             };

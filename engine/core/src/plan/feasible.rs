@@ -7,6 +7,7 @@ use super::budget::Bookings;
 use super::edit::Edit;
 use super::levers::{Case, Lever};
 use super::prepare::Prepared;
+use super::schedule::Without;
 use super::trial::{Effort, Situation};
 use super::{Binding, Wave};
 
@@ -38,7 +39,12 @@ struct Search<'s, 'a> {
     /// The rollout's position and the bookings before it.
     at: (usize, &'s Bookings),
     wave: &'s Wave,
+    /// The rollout without some limits.
+    known: Vec<(Without, Option<Relaxed>)>,
 }
+
+/// The waves of a rollout, the finish of the wave in question, and whether that is late.
+type Relaxed = (Vec<Wave>, Timestamp, bool);
 
 /// Why `wave` is missed, and which edits would make it. `alike` are those that made a wave like it.
 pub(super) fn examine(
@@ -59,6 +65,7 @@ pub(super) fn examine(
         effort,
         at,
         wave,
+        known: Vec::new(),
     };
     let mut miss = search.explain(alike);
     let stuck = down_for_good(prepared, wave);
@@ -149,15 +156,20 @@ impl Search<'_, '_> {
         }
     }
 
-    /// The rollout without some limits: its waves, the finish of this one, and whether that is late.
-    fn relaxed(&mut self, kinds: &[Kind]) -> Option<(Vec<Wave>, Timestamp, bool)> {
-        let waves = self
-            .case
-            .situation
-            .place_one(self.effort, self.at, &[], without(kinds))?;
-        let same = waves.iter().find(|w| w.name == self.wave.name)?;
-        let (finish, is_late) = (finish_of(same)?, is_missed(same));
-        Some((waves, finish, is_late))
+    /// The rollout without some limits.
+    fn relaxed(&mut self, kinds: &[Kind]) -> Option<Relaxed> {
+        let without = without(kinds);
+        if let Some((_, known)) = self.known.iter().find(|(w, _)| *w == without) {
+            return known.clone();
+        }
+        let waves = self.case.situation.place_one(self.effort, self.at, &[], without);
+        let relaxed = waves.and_then(|waves| {
+            let same = waves.iter().find(|w| w.name == self.wave.name)?;
+            let (finish, is_late) = (finish_of(same)?, is_missed(same));
+            Some((waves, finish, is_late))
+        });
+        self.known.push((without, relaxed.clone()));
+        relaxed
     }
 
     /// Whether the wave is in time with `edits` made, as far as its own rollout goes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Batch, BatchAsset, Binding, Plan, PlanNote, Refusal, Rollout, Waiting, Wave};
+use super::{Batch, BatchAsset, Binding, Image, Plan, PlanNote, Refusal, Rollout, Waiting, Wave};
 use crate::history::{Target, WaveState};
 use crate::load::wire::{Lane, Reversibility};
 
@@ -109,6 +109,8 @@ struct RolloutJson<'p> {
     reproducible: bool,
     installability_unknown: bool,
     advisories: &'p [Arc<str>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    forensics: &'p [Arc<str>],
     patchset: PatchSetJson<'p>,
     waves: Vec<WaveJson<'p>>,
 }
@@ -167,6 +169,10 @@ struct DetailJson<'p> {
     before: &'p [Arc<str>],
     class: &'p str,
     target: &'p str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tools: &'p [Arc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'p Image>,
     rollback: Reversibility,
     deadline: Option<Timestamp>,
     stale: bool,
@@ -202,6 +208,7 @@ fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
         reproducible,
         installability_unknown,
         advisories,
+        forensics,
         waves,
     } = rollout;
     RolloutJson {
@@ -216,6 +223,7 @@ fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
         reproducible: *reproducible,
         installability_unknown: *installability_unknown,
         advisories,
+        forensics,
         patchset: PatchSetJson { digest, targets },
         waves: waves.iter().map(wave).collect(),
     }
@@ -291,6 +299,8 @@ fn detail(asset: &BatchAsset) -> DetailJson<'_> {
         rollback,
         class,
         target,
+        tools,
+        image,
         deadline,
         stale,
     } = asset;
@@ -299,6 +309,8 @@ fn detail(asset: &BatchAsset) -> DetailJson<'_> {
         before,
         class,
         target,
+        tools,
+        image: image.as_ref(),
         rollback: *rollback,
         deadline: *deadline,
         stale: *stale,

@@ -90,8 +90,8 @@ impl<'c, 'a> Case<'c, 'a> {
             Kind::Budget => self.budgets(),
             Kind::MinAge => self.min_age(),
             Kind::Opening => self.openings(relaxed),
-            Kind::Outside => self.overrides(OverrideSubject::Window),
-            Kind::Freeze => self.overrides(OverrideSubject::Freeze),
+            Kind::Outside => self.overrides(OverrideSubject::Window, relaxed),
+            Kind::Freeze => self.overrides(OverrideSubject::Freeze, relaxed),
             Kind::Order => self.orders(),
         }
     }
@@ -104,8 +104,8 @@ impl<'c, 'a> Case<'c, 'a> {
         let of_lane = lane.map(|soak| shorter(soak, |to| Edit::LaneSoak { strategy: name(), to }));
         let mut levers: Vec<Lever> = of_lane.into_iter().filter_map(Lever::of).collect();
         // The soak of the late wave itself comes after its finish.
-        for (wave, spec) in self.waves().skip(1).filter(|(w, _)| w.state() != WaveState::Promoted) {
-            let _ = wave;
+        let open = self.waves().skip(1).filter(|(w, _)| w.state() != WaveState::Promoted);
+        for (_, spec) in open {
             let wave: Arc<str> = spec.name.as_str().into();
             if lane.is_none() {
                 let soak = shorter(spec.soak, |to| Edit::Soak {
@@ -235,7 +235,10 @@ impl<'c, 'a> Case<'c, 'a> {
                 window: Arc::clone(&window.name),
                 schedule,
             };
-            let choices = self.usual_days(usual, begin).into_iter().map(edit);
+            // All the work in one go is as short as one opening may be, if it is the only one that is missing.
+            let seconds = self.last_finish(relaxed)?.duration_since(begin).as_secs() + window.spec.cutoff.seconds();
+            let days = self.usual_days(usual, begin);
+            let choices = days.into_iter().chain(spec(begin, seconds)).map(edit);
             // Work may start no later than the cutoff before the end.
             let most = self.by.duration_since(begin).as_secs() + window.spec.cutoff.seconds();
             let step = if most > 2 * 86_400 { 3600 } else { 900 };
@@ -251,6 +254,12 @@ impl<'c, 'a> Case<'c, 'a> {
         self.windows().into_iter().filter_map(lever).collect()
     }
 
+    fn last_finish(&self, relaxed: &[Wave]) -> Option<Timestamp> {
+        let late = self.chain.first()?;
+        let mut waves = relaxed.iter().filter(|w| (w.number as usize).wrapping_sub(1) == *late);
+        super::binding::finish_of(waves.next()?)
+    }
+
     /// When the first work in `window` could start if windows did not count, on a full minute.
     fn first_start(&self, relaxed: &[Wave], window: &Arc<str>) -> Option<Timestamp> {
         let calendars = self.situation.calendars;
@@ -262,16 +271,13 @@ impl<'c, 'a> Case<'c, 'a> {
         };
         let batches = relaxed.iter().filter(mine).flat_map(|w| &w.batches);
         let batches = batches.filter(|b| !b.released && b.assets.iter().any(|a| inside(&a.name)));
-        let first = batches.filter_map(|b| b.start).min()?.max(ctx.now);
-        let minute = first.as_second().div_euclid(60)
-            + i64::from(first.as_second().rem_euclid(60) > 0 || first.subsec_nanosecond() > 0);
-        Timestamp::from_second(minute * 60).ok()
+        Some(whole(batches.filter_map(|b| b.start).min()?.max(ctx.now), 60))
     }
 
     /// The usual opening once more on each of the days from `begin` to the deadline, the latest first, because that is
     /// the longest notice; at most so many as people would look through.
     fn usual_days(&self, usual: &WindowSchedule, begin: Timestamp) -> Vec<WindowSchedule> {
-        const DAYS_MAX: usize = 14;
+        const DAYS_MAX: usize = 7;
         let Some((zone, time)) = zone_of(self.situation, usual).zip(usual.start.parse::<jiff::civil::Time>().ok())
         else {
             return Vec::new();
@@ -289,7 +295,8 @@ impl<'c, 'a> Case<'c, 'a> {
     }
 
     /// An Override of each freeze or window for each class, an hour longer at a time.
-    fn overrides(&self, what: OverrideSubject) -> Vec<Lever> {
+    fn overrides(&self, what: OverrideSubject, relaxed: &[Wave]) -> Vec<Lever> {
+        let finish = self.last_finish(relaxed);
         let (ctx, calendars) = (self.situation.ctx, self.situation.calendars);
         let mut pairs: Vec<(String, Arc<str>)> = Vec::new();
         for asset in self.assets() {
@@ -309,11 +316,11 @@ impl<'c, 'a> Case<'c, 'a> {
         }
         pairs
             .into_iter()
-            .filter_map(|(of, class)| self.lift(what, &of, &class))
+            .filter_map(|(of, class)| self.lift(what, &of, &class, finish))
             .collect()
     }
 
-    fn lift(&self, what: OverrideSubject, of: &str, class: &str) -> Option<Lever> {
+    fn lift(&self, what: OverrideSubject, of: &str, class: &str, finish: Option<Timestamp>) -> Option<Lever> {
         let catalog = self.situation.ctx.catalog;
         let class = catalog.classes.get(class)?;
         let freeze = catalog.freezes.get(of).filter(|_| what == OverrideSubject::Freeze);
@@ -346,11 +353,22 @@ impl<'c, 'a> Case<'c, 'a> {
         };
         let now = self.situation.ctx.now;
         let hours = self.by.duration_since(now).as_hours().max(0);
-        let begin = now.round(jiff::Unit::Hour).unwrap_or(now);
+        let begin = whole(now, 3600);
         let ends = (1..=hours).map(|h| begin.saturating_add(SignedDuration::from_hours(h)).unwrap_or(self.by));
         let ends = ends.filter(|end| *end < self.by).chain([self.by]);
-        Lever::of(ends.map(edit).collect())
+        // Until the work is done: nothing that ends before is enough, and mostly nothing more is needed.
+        let done = finish.map(|f| whole(f, 3600).min(self.by)).filter(|end| *end > now);
+        Some(Lever {
+            choices: done.map(edit).into_iter().collect(),
+            ..Lever::of(ends.map(edit).collect())?
+        })
     }
+}
+
+/// The first instant at or after `at` that is a whole number of `seconds` after the epoch.
+fn whole(at: Timestamp, seconds: i64) -> Timestamp {
+    let up = at.as_second() + i64::from(at.subsec_nanosecond() > 0) + seconds - 1;
+    Timestamp::from_second(up.div_euclid(seconds) * seconds).unwrap_or(at)
 }
 
 fn limit_edit(field: &Limit, to: Amount) -> Edit {

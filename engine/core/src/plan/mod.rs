@@ -24,8 +24,10 @@ mod edit;
 mod elsewhere;
 mod explain;
 mod feasible;
+mod gpu_family;
 mod graph;
 mod graph_display;
+mod graph_svg;
 mod json;
 mod levers;
 mod limits;
@@ -36,15 +38,19 @@ mod nouns;
 mod openings;
 mod prepare;
 mod ready;
+mod remarks;
+mod report;
 mod reversible;
 mod schedule;
 mod screen;
+mod skew;
 mod slots;
+mod steps;
 mod targets;
 mod tested;
 mod trial;
 
-pub use closed::closed_by;
+pub use closed::{closed_by, freezes_of};
 pub use compare::*;
 pub(crate) use debian_kernel::carrier;
 pub use digest::patchset_digest;
@@ -52,12 +58,13 @@ pub use display::{markdown, text};
 pub use edit::Edit;
 pub use explain::*;
 pub use graph_display::{Graph, GraphEdge, GraphNode, dot, graph, graph_json, mermaid};
+pub use graph_svg::svg;
 pub use json::{PLAN_FORMAT, Summary, json, summary};
 pub use lint::{Fault, lint};
 pub use nouns::*;
 pub use openings::{BatchTimes, openings_of};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -118,13 +125,16 @@ pub fn plan(
             });
         }
     }
+    remarks::remark(&ctx, &mut said, &composition.prepared, &waves);
     let mut rollouts = Vec::new();
     for (prepared, waves) in composition.prepared.iter().zip(waves) {
         said.refusals.extend(prepared.refusals.iter().cloned());
+        say_steps(&ctx, prepared, &mut said);
         rollouts.push(rollout(&ctx, prepared, waves));
     }
     refuse_unknown(&ctx, &mut said);
     refuse_conflicts(&ctx, &mut said);
+    report::say(&ctx, &mut said);
     rollouts.sort_by(|a, b| a.name.cmp(&b.name));
     Plan {
         now,
@@ -133,6 +143,27 @@ pub fn plan(
         refusals: said.refusals.into_iter().collect(),
         cuts: composition.cuts,
         notes: said.notes.into_iter().collect(),
+    }
+}
+
+/// Says of targets that are only a step on the way what comes after.
+fn say_steps(ctx: &Context<'_>, prepared: &Prepared<'_>, said: &mut Said) {
+    let members = prepared.waves.iter().flat_map(prepare::PreparedWave::everyone);
+    let hits: BTreeSet<u32> = members
+        .flat_map(|m| m.hits.iter().copied())
+        .filter(|h| ctx.is_step(*h))
+        .collect();
+    for hit in hits {
+        let (Some(facts), Some(goal)) = (ctx.hit(hit), ctx.goal(hit)) else {
+            continue;
+        };
+        let fixed = facts.fixed.as_deref().unwrap_or_default();
+        let message = format!(
+            "{} {goal} is a step on the way from {} to {fixed}: Kubernetes goes one minor release at a time, another \
+             step follows",
+            facts.package, facts.installed
+        );
+        said.note(&prepared.draft.name, message);
     }
 }
 
@@ -229,6 +260,7 @@ fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Roll
         reproducible: everyone().all(frozen),
         installability_unknown: prepared.installability_unknown,
         advisories: carry::advisories(ctx, everyone()),
+        forensics: carry::forensics(ctx, everyone()),
         waves,
     }
 }

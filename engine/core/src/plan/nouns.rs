@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::edit::Edit;
 use crate::history::{Target, WaveState};
-use crate::load::wire::{Lane, Reversibility};
+use crate::load::wire::{ComponentKind, Lane, Reversibility};
 
 /// Everything that is to be done, as of `now`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,6 +56,8 @@ pub struct Rollout {
     pub installability_unknown: bool,
     /// Advisories behind it, sorted.
     pub advisories: Vec<Arc<str>>,
+    /// Assets on which the SLA of a finding behind it asks for forensic triage, sorted.
+    pub forensics: Vec<Arc<str>>,
     /// Waves in order of the strategy; empty ones left out.
     pub waves: Vec<Wave>,
 }
@@ -138,12 +140,56 @@ pub struct BatchAsset {
     pub rollback: Reversibility,
     /// Its class.
     pub class: Arc<str>,
-    /// The render target.
+    /// The render target; the first, where several update it.
     pub target: Arc<str>,
+    /// The render target of each target, in their order; empty where `target` takes all.
+    pub tools: Vec<Arc<str>>,
+    /// The image it is replaced by, where its class replaces instead of patching.
+    pub image: Option<Image>,
     /// Earliest deadline of its findings in this rollout.
     pub deadline: Option<Timestamp>,
     /// Planned from a stale observation.
     pub stale: bool,
+}
+
+/// An image that is built anew for the assets that run it, and rolled out in their place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// Its name: the product of the observed component of kind `image`.
+    pub name: Arc<str>,
+    /// The version the asset runs now.
+    pub from: Arc<str>,
+    /// What it must hold, as a name: the first twelve digits of the SHA-256 of the targets for its release. The same
+    /// content has the same id, in every wave.
+    pub id: Arc<str>,
+}
+
+impl BatchAsset {
+    /// The asset once for each tool, that of firmware first: what else needs it comes after. One part with everything
+    /// where one tool takes all: a tool is told of an asset once, whatever the targets are of.
+    pub fn by_tool(&self, targets: &[Target]) -> Vec<Self> {
+        let mut parts: BTreeMap<&str, (bool, Self)> = BTreeMap::new();
+        for (place, (index, before)) in self.targets.iter().zip(&self.before).enumerate() {
+            let tool = self.tools.get(place).unwrap_or(&self.target);
+            let firmware = targets
+                .get(*index)
+                .is_some_and(|t| t.kind() == Some(ComponentKind::Firmware));
+            let none = || Self {
+                targets: Vec::new(),
+                before: Vec::new(),
+                target: Arc::clone(tool),
+                tools: Vec::new(),
+                ..self.clone()
+            };
+            let (has_firmware, part) = parts.entry(tool).or_insert_with(|| (false, none()));
+            *has_firmware |= firmware;
+            part.targets.push(*index);
+            part.before.push(Arc::clone(before));
+        }
+        let (first, rest): (Vec<_>, Vec<_>) = parts.into_values().partition(|(has_firmware, _)| *has_firmware);
+        first.into_iter().chain(rest).map(|(_, part)| part).collect()
+    }
 }
 
 /// Findings that wait for a future cut.

@@ -13,6 +13,7 @@ use super::elsewhere::{Carried, Elsewhere};
 use super::graph::{self, Precedence, WaveGraph};
 use super::membership::{Membership, membership};
 use super::screen::{self, Screen};
+use super::skew;
 use super::targets::Standing;
 use super::tested::Rule;
 use super::{Binding, Refusal};
@@ -134,6 +135,8 @@ pub(super) fn prepare<'a>(
         targets: &draft.targets,
         types: screen::types_of(ctx, &draft.targets, &covers),
     };
+    let kept = fixed.values_mut().flatten().flat_map(|(_, members)| members);
+    kept.for_each(|m| screen.assign_tools(m));
     for mut member in found.into_iter().filter(|m| !placed.contains(&m.asset)) {
         let all: Vec<usize> = member.targets.iter().map(|(t, _)| *t).collect();
         match membership(ctx, specs, member.asset) {
@@ -148,6 +151,19 @@ pub(super) fn prepare<'a>(
                 if !member.targets.is_empty() {
                     waves.get_mut(wave).into_iter().for_each(|w| w.push(member.clone()));
                 }
+            }
+            Membership::Classless => {
+                let why = "no class (or two of equal priority) takes it, so it has no environment".to_owned();
+                let fix = "let one AssetClass match it, or give one of those that do a higher `priority`".to_owned();
+                let refusal = without_fix(ctx, member.asset, "no-wave", why);
+                refused.add(
+                    member.asset,
+                    all,
+                    Refusal {
+                        fixes: vec![fix],
+                        ..refusal
+                    },
+                );
             }
             Membership::Nowhere(why) => {
                 let fix = format!("add its environment to a wave of strategy {}", draft.strategy.name);
@@ -221,6 +237,9 @@ fn assemble<'a>(
     for (wave, batches) in &fixed {
         let members = batches.iter().flat_map(|(_, m)| m.iter().cloned());
         waves.get_mut(*wave).into_iter().for_each(|w| w.extend(members.clone()));
+    }
+    for (asset, targets, refusal) in skew::screen(ctx, &draft.targets, &graph, &mut waves) {
+        refused.add(asset, targets, refusal);
     }
     let tested = rule.apply(&mut waves, standing);
     for (asset, targets, refusal) in tested.refused {
@@ -410,6 +429,7 @@ fn kept(
         stale: ctx.asset(asset).is_some_and(|a| a.stale),
         rollback: class.map_or_else(Default::default, |c| super::reversible::reversibility(&c.spec)),
         render_target: class.map_or_else(|| Arc::from(""), |c| first_tool(&c.spec)),
+        tools: BTreeMap::new(),
     })
 }
 

@@ -10,12 +10,15 @@ use super::budget::{Bookings, Budgets};
 use super::calendar::{CalendarId, Calendars, Reading};
 use super::carry::{Member, earlier, name_of};
 use super::context::Context;
+use super::graph;
 use super::prepare::{Prepared, PreparedWave};
 use super::ready::Lane;
+use super::screen::image_of;
 use super::slots::{self, Rules, Site, Slot};
-use super::{Batch, BatchAsset, BatchWindow, Binding, Wave};
+use super::{Batch, BatchAsset, BatchWindow, Binding, Image, Wave, patchset_digest};
+use crate::history::Target;
 use crate::history::{BatchProgress, OpenRollout, WaveState};
-use crate::load::wire::{self, Estimate, RebootPolicy};
+use crate::load::wire::{self, Estimate, Lifecycle, RebootPolicy, Remedy};
 use crate::time::Opening;
 
 /// Limits that are left out, to see which of them bind.
@@ -61,6 +64,11 @@ pub(super) fn later(at: Timestamp, seconds: i64) -> Timestamp {
 /// Books what is disrupted already: assets released and not yet passed. One that failed, or that is silent for longer
 /// than it was to take, keeps its place in every budget until somebody hears of it.
 pub(super) fn book_running(ctx: &Context<'_>, budgets: &Budgets, bookings: &mut Bookings) {
+    // What somebody works on is down already, and nobody knows until when.
+    let assets = (0_u32..).zip(&ctx.observation.assets);
+    for (asset, _) in assets.filter(|(_, a)| a.lifecycle == Lifecycle::Maintenance) {
+        bookings.book(budgets, asset, ctx.now, Timestamp::MAX);
+    }
     for open in &ctx.history.open {
         for batch in open.waves.iter().flat_map(|w| &w.batches) {
             let Some(released) = batch.released_at else { continue };
@@ -285,7 +293,14 @@ fn wave_batches(
             .iter()
             .map(|(_, m)| m.iter().map(|m| (m.asset, lane(m.asset))).collect())
             .collect();
-        return fixed_batches(ctx, site, wave, &lanes, rules(prepared, terms), start);
+        return fixed_batches(
+            ctx,
+            site,
+            (wave, &prepared.draft.targets),
+            &lanes,
+            rules(prepared, terms),
+            start,
+        );
     }
     let assets: Vec<u32> = wave.members.iter().map(|m| m.asset).collect();
     let lanes: Vec<Lane> = assets.iter().map(|a| lane(*a)).collect();
@@ -316,6 +331,7 @@ fn wave_batches(
                 .max();
             batch(
                 ctx,
+                &prepared.draft.targets,
                 &format!("{number:02}"),
                 members,
                 slot,
@@ -350,7 +366,7 @@ fn site_calendar(calendars: &Calendars, asset: u32) -> CalendarId {
 fn fixed_batches(
     ctx: &Context<'_>,
     site: &mut Site<'_>,
-    wave: &PreparedWave<'_>,
+    (wave, targets): (&PreparedWave<'_>, &[Target]),
     lanes: &[Vec<(u32, Lane)>],
     rules: Rules,
     start: Option<Timestamp>,
@@ -366,8 +382,19 @@ fn fixed_batches(
             | WaveState::Edited
     );
     let mut at = start;
-    let mut batches = Vec::new();
-    for ((progress, members), lanes) in wave.fixed.iter().zip(lanes) {
+    let mut batches: Vec<Batch> = Vec::new();
+    let assets: Vec<Vec<u32>> = lanes
+        .iter()
+        .map(|l| l.iter().map(|(asset, _)| *asset).collect())
+        .collect();
+    let apart = if rules.order {
+        graph::apart(ctx, &assets)
+    } else {
+        vec![Vec::new(); assets.len()]
+    };
+    for (((progress, members), lanes), apart) in wave.fixed.iter().zip(lanes).zip(apart) {
+        let openings = apart.iter().filter_map(|earlier| batches.get(*earlier)?.window.end);
+        at = at.map(|at| openings.fold(at, Timestamp::max));
         let longest = lanes.iter().map(|(_, l)| l.duration_seconds).max().unwrap_or(0);
         let done = !progress.assets.is_empty() && progress.assets.keys().all(|a| progress.passed.contains(a));
         let (slot, blocked) = match (progress.released_at, at) {
@@ -399,7 +426,7 @@ fn fixed_batches(
                 .for_each(|(asset, _)| site.bookings.book(site.budgets, *asset, slot.start, slot.finish));
         }
         at = slot.as_ref().map(|s| s.finish.max(ctx.now));
-        let mut planned = batch(ctx, &progress.id, members.iter(), slot, blocked, longest);
+        let mut planned = batch(ctx, targets, &progress.id, members.iter(), slot, blocked, longest);
         planned.released = progress.released_at.is_some() || done;
         batches.push(planned);
     }
@@ -433,6 +460,7 @@ fn released_slot(
 
 fn batch<'m>(
     ctx: &Context<'_>,
+    targets: &[Target],
     id: &str,
     members: impl Iterator<Item = &'m Member>,
     slot: Option<Slot>,
@@ -440,7 +468,7 @@ fn batch<'m>(
     duration_seconds: i64,
 ) -> Batch {
     let members: Vec<&Member> = members.collect();
-    let assets = members.iter().map(|m| asset(ctx, m)).collect();
+    let assets = members.iter().map(|m| asset(ctx, targets, m)).collect();
     let (window, start, finish, overruns) = match slot {
         // Without a start it still has windows: its artifacts name them, and a later run may find an opening.
         None => {
@@ -487,7 +515,10 @@ fn batch<'m>(
     }
 }
 
-fn asset(ctx: &Context<'_>, member: &Member) -> BatchAsset {
+fn asset(ctx: &Context<'_>, targets: &[Target], member: &Member) -> BatchAsset {
+    let tool = |index: &usize| Arc::clone(member.tools.get(index).unwrap_or(&member.render_target));
+    let tools: Vec<Arc<str>> = member.targets.iter().map(|(t, _)| tool(t)).collect();
+    let several = tools.iter().any(|tool| *tool != member.render_target);
     BatchAsset {
         name: name_of(ctx, member.asset),
         targets: member.targets.iter().map(|(t, _)| *t).collect(),
@@ -497,7 +528,29 @@ fn asset(ctx: &Context<'_>, member: &Member) -> BatchAsset {
             .class(member.asset)
             .map_or_else(|| Arc::from(""), |c| Arc::clone(&c.name)),
         target: Arc::clone(&member.render_target),
+        tools: if several { tools } else { Vec::new() },
+        image: image(ctx, targets, member),
         deadline: member.deadline,
         stale: member.stale,
     }
+}
+
+/// The image a member of a class that replaces its assets is replaced by.
+fn image(ctx: &Context<'_>, targets: &[Target], member: &Member) -> Option<Image> {
+    let (asset, class) = (ctx.asset(member.asset)?, ctx.class(member.asset)?);
+    let runs = (class.spec.remedy == Remedy::Replace)
+        .then(|| image_of(asset))
+        .flatten()?;
+    // What the rollout carries for the release: an image is built once for all assets that run it, whatever each lacks.
+    let os = asset.facts.os.as_ref()?;
+    let content = targets
+        .iter()
+        .filter(|t| t.os_id == os.id && *t.os_major == *os.major());
+    let content: Vec<Target> = content.cloned().collect();
+    let digest = patchset_digest(&content);
+    Some(Image {
+        name: runs.product.into(),
+        from: runs.version.into(),
+        id: digest.get(..12).unwrap_or(&digest).into(),
+    })
 }

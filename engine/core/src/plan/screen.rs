@@ -1,6 +1,7 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::budget::Budgets;
 use super::calendar::{self, Calendars};
@@ -14,7 +15,8 @@ use super::{Binding, Refusal};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::known::{self, Known};
-use crate::load::wire::{AdvisoryType, AssetClassSpec, Content, PatchPolicySpec, Remedy};
+use crate::load::wire::{AdvisoryType, AssetClassSpec, ComponentKind, Content, Lifecycle, PatchPolicySpec, Remedy};
+use crate::observe::{Asset, Part, parts_of};
 
 /// Whether a word is one this version knows but cannot do. A word it does not know is a folder of the user's own, or an
 /// error when resources are loaded.
@@ -69,6 +71,7 @@ impl Screen<'_, '_> {
         }
         let refused: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
         member.targets.retain(|(t, _)| !refused.contains(t));
+        self.assign_tools(member);
         refusals
     }
 
@@ -86,6 +89,16 @@ impl Screen<'_, '_> {
     fn whole_asset(&self, member: &Member, class: &Resource<AssetClassSpec>) -> Option<Refusal> {
         let asset = member.asset;
         let (name, protection) = (&class.name, &class.spec.protection);
+        if self
+            .ctx
+            .asset(asset)
+            .is_some_and(|a| a.lifecycle == Lifecycle::Maintenance)
+        {
+            let detail =
+                "its lifecycle is `maintenance`: somebody works on it, and it counts as down meanwhile".to_owned();
+            let fix = "set its lifecycle to `active` when the work is done".to_owned();
+            return Some(self.refusal(asset, "maintenance", detail, vec![fix]));
+        }
         let not_built = |what: String, pointer: &str| {
             let at = self.ctx.catalog.at(class.doc, pointer);
             let detail = format!("{what} of class {name} ({at}) is a known name, but this version cannot do it yet");
@@ -108,8 +121,8 @@ impl Screen<'_, '_> {
         if class.spec.content != Content::None {
             return not_built(format!("content `{}`", class.spec.content.as_str()), "/spec/content");
         }
-        if class.spec.remedy != Remedy::Patch {
-            return not_built("remedy `replace`".into(), "/spec/remedy");
+        if class.spec.remedy == Remedy::Replace && self.ctx.asset(asset).and_then(image_of).is_none() {
+            return Some(self.without_image(asset, class));
         }
         let wanted = self.policy.spec.requires.reversible;
         let way_back = reversibility(&class.spec);
@@ -128,6 +141,18 @@ impl Screen<'_, '_> {
             return Some(self.without_window(asset, class));
         }
         self.over_budget(asset)
+    }
+
+    /// Nobody can rebuild an image that has no name.
+    fn without_image(&self, asset: u32, class: &Resource<AssetClassSpec>) -> Refusal {
+        let at = self.ctx.catalog.at(class.doc, "/spec/remedy");
+        let detail = format!(
+            "class {} ({at}) replaces its assets by new images, and no image was observed on it: nothing says what to \
+             rebuild",
+            class.name
+        );
+        let fix = "report the image it runs as a component of kind `image` (product and version)".to_owned();
+        self.refusal(asset, "no-image", detail, vec![fix])
     }
 
     fn without_window(&self, asset: u32, class: &Resource<AssetClassSpec>) -> Refusal {
@@ -191,7 +216,7 @@ impl Screen<'_, '_> {
                     );
                     refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
                 }
-                Some(tool) if is_not_built(known::TARGETS, tool) => {
+                Some(tool) if is_not_built(known::TARGETS, tool) && !self.is_own(tool) => {
                     let detail = format!(
                         "class {} patches {package} with target `{tool}`, a known name that this version cannot render yet",
                         class.name
@@ -199,13 +224,65 @@ impl Screen<'_, '_> {
                     let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
                     refusals.push((vec![*index], self.refusal(member.asset, "not built", detail, vec![fix])));
                 }
-                Some(tool) => {
-                    if member.render_target.is_empty() {
-                        member.render_target = tool.into();
-                    }
+                Some(tool) if class.spec.remedy == Remedy::Replace && !self.is_own(tool) => {
+                    let detail = format!(
+                        "target cannot do it: class {} replaces its assets by new images (`remedy: replace`), and `{tool}` \
+                         patches in place",
+                        class.name
+                    );
+                    let fix = format!(
+                        "write a render target for your image pipeline (templates/<name>/target.yaml) and name it in class {}",
+                        class.name
+                    );
+                    refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
                 }
+                Some(tool) if !self.can_do(tool, *index) => {
+                    let what = self
+                        .targets
+                        .get(*index)
+                        .map_or_else(String::new, |t| format!("{} {} {package}", t.os_id, t.os_major));
+                    let detail = format!(
+                        "target cannot do it: class {} updates {package} by `{tool}`, which installs packages and no {what}",
+                        class.name
+                    );
+                    let fix = format!(
+                        "write a render target of your own (templates/<name>/target.yaml) for {what} and name it in class {}",
+                        class.name
+                    );
+                    refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
+                }
+                Some(_) => {}
             }
         }
+    }
+
+    /// The tool of each target of a member, and the first of them as its own.
+    pub(super) fn assign_tools(&self, member: &mut Member) {
+        let Some(class) = self.ctx.class(member.asset) else {
+            return;
+        };
+        let no_types = BTreeSet::new();
+        let of = |index: usize| tool(&class.spec, self.types.get(index).unwrap_or(&no_types));
+        let tools = member
+            .targets
+            .iter()
+            .filter_map(|(t, _)| Some((*t, Arc::from(of(*t)?))));
+        member.tools = tools.collect();
+        if let Some(first) = member.tools.values().next() {
+            member.render_target = Arc::clone(first);
+        }
+    }
+
+    /// Whether a tool can bring what the target is. A folder of the user's own says so when it is rendered.
+    fn can_do(&self, tool: &str, target: usize) -> bool {
+        let kind = self.targets.get(target).and_then(Target::kind);
+        // A folder in place of an engine's target that is there does what that does; whatever else it does, nobody says here.
+        let own = self.is_own(tool) && !known::TARGETS.iter().any(|k| k.name == tool && k.built);
+        kind.is_none_or(|kind| own || known::takes(tool, kind))
+    }
+
+    fn is_own(&self, tool: &str) -> bool {
+        self.ctx.catalog.target_folders.contains(tool)
     }
 
     /// Nothing is pinned below what is installed: where a newer version than the target's is there and only the old code
@@ -271,7 +348,9 @@ impl Screen<'_, '_> {
             self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
         );
         let said: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
-        for (index, before) in member.targets.iter().filter(|(t, _)| !said.contains(t)) {
+        let is_package = |t: usize| self.targets.get(t).is_some_and(|t| t.kind().is_none());
+        let packages = member.targets.iter().filter(|(t, _)| is_package(*t));
+        for (index, before) in packages.filter(|(t, _)| !said.contains(t)) {
             // What is installed already and only waits for its reboot needs no repository.
             let there = installed.iter().any(|l| l.target == *index && l.order.is_ge());
             if there || offered.contains(index) {
@@ -294,6 +373,12 @@ impl Screen<'_, '_> {
             ));
         }
     }
+}
+
+/// The image an asset runs: the first of its observed components of that kind, by name.
+pub(super) fn image_of(asset: &Asset) -> Option<Part> {
+    let images = parts_of(asset).into_iter();
+    images.into_iter().find(|part| part.kind == ComponentKind::Image)
 }
 
 /// The render target of a class for updates of these types; no type at all is taken by whatever takes everything.

@@ -10,9 +10,9 @@ use super::context::{Candidate, Context, PackageKey};
 use crate::assess::Hit;
 use crate::history::Target;
 use crate::load::Resource;
-use crate::load::wire::{PatchPolicySpec, VersionStrategy};
-use crate::observe::{PackageId, PackageSetId, PackageState};
-use crate::version::{Scheme, compare};
+use crate::load::wire::{ComponentKind, PatchPolicySpec, VersionStrategy};
+use crate::observe::{PackageId, PackageSetId, PackageState, Part, parts_of};
+use crate::version::{Scheme, compare, order};
 
 /// The version each package goes to.
 pub(super) type Versions = BTreeMap<PackageKey, Arc<str>>;
@@ -41,7 +41,7 @@ pub(super) fn versions(
         let Some(key) = ctx.key_of_hit.get(hit as usize) else {
             continue;
         };
-        let newest = strategy == VersionStrategy::Latest || is_cumulative(key.scheme);
+        let newest = strategy == VersionStrategy::Latest || is_cumulative(key);
         if newest && versions.contains_key(key) {
             take(ctx, &mut versions, hit);
         }
@@ -50,9 +50,9 @@ pub(super) fn versions(
     versions
 }
 
-/// Windows updates replace all that came before them.
-const fn is_cumulative(scheme: Scheme) -> bool {
-    matches!(scheme, Scheme::Windows)
+/// Windows updates, firmware, images and their like replace all that came before them.
+fn is_cumulative(key: &PackageKey) -> bool {
+    matches!(key.scheme, Scheme::Windows) || ComponentKind::parse(&key.os_id).is_some_and(Part::is_cumulative)
 }
 
 fn hits(candidates: &[Candidate]) -> BTreeSet<u32> {
@@ -63,7 +63,7 @@ fn hits(candidates: &[Candidate]) -> BTreeSet<u32> {
 }
 
 fn take(ctx: &Context<'_>, versions: &mut Versions, hit: u32) {
-    let fixed = ctx.hit(hit).and_then(|h| h.fixed.as_ref());
+    let fixed = ctx.goal(hit);
     if let Some((fixed, key)) = fixed.zip(ctx.key_of_hit.get(hit as usize)) {
         raise(versions, key, fixed);
     }
@@ -183,6 +183,8 @@ pub(super) struct Standing<'a> {
     by_os: BTreeMap<(Arc<str>, Arc<str>), Vec<usize>>,
     sets: FxHashMap<(PackageSetId, u32), Arc<[Level]>>,
     offers: FxHashMap<(PackageSetId, u32), Arc<[usize]>>,
+    /// The targets that are no packages.
+    parts: Vec<(usize, Target)>,
 }
 
 /// How one asset's set of packages stands to one target.
@@ -232,11 +234,54 @@ impl<'a> Standing<'a> {
             by_os,
             sets: FxHashMap::default(),
             offers: FxHashMap::default(),
+            parts: (0..)
+                .zip(targets.iter().cloned())
+                .filter(|(_, t)| t.kind().is_some())
+                .collect(),
         }
     }
 
-    /// The targets the set has a package for, on the release of the asset, ascending.
+    /// The targets the asset has something for, on its release or branch, ascending.
     pub(super) fn of(&mut self, asset: u32, set: Option<PackageSetId>) -> Arc<[Level]> {
+        let packages = self.of_set(asset, set);
+        if self.parts.is_empty() {
+            return packages;
+        }
+        let mut levels = packages.to_vec();
+        levels.extend(self.of_parts(asset));
+        levels.sort_by_key(|level| level.target);
+        levels.into()
+    }
+
+    /// How what is installed of each part stands to the targets for it. A branch is where a version comes from, so an asset that
+    /// has the target's version is at it whatever branch that made it.
+    fn of_parts(&self, asset: u32) -> Vec<Level> {
+        let Some(asset) = self.ctx.asset(asset) else {
+            return Vec::new();
+        };
+        let parts = parts_of(asset);
+        let mut levels: Vec<Level> = Vec::new();
+        for (index, target) in &self.parts {
+            let same = parts.iter().filter(|p| target.is_for(p));
+            let stands = same.filter_map(|p| {
+                let version = &p.version;
+                let order = order(target.scheme, version, &target.version)?;
+                (p.branch == *target.os_major || order.is_eq()).then_some((order, version))
+            });
+            // Of several instances the oldest is what the asset has.
+            if let Some((order, version)) = stands.min_by_key(|(order, _)| *order) {
+                levels.push(Level {
+                    target: *index,
+                    order,
+                    version: version.as_str().into(),
+                });
+            }
+        }
+        levels
+    }
+
+    /// The targets the set has a package for, on the release of the asset, ascending.
+    fn of_set(&mut self, asset: u32, set: Option<PackageSetId>) -> Arc<[Level]> {
         let nothing = || Arc::from([]);
         let Some(set) = set else { return nothing() };
         let Some(os) = self.ctx.asset(asset).and_then(|a| a.facts.os.as_ref()) else {

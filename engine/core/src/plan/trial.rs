@@ -29,6 +29,7 @@ const REPLAN_FACTOR: usize = 4;
 /// A plan as it was placed, and all it takes to place it otherwise.
 pub(super) struct Situation<'s, 'a> {
     pub(super) ctx: &'s Context<'a>,
+    /// As they are written. A trial that changes none of them leaves what it worked out in [`Effort`].
     pub(super) calendars: &'s Calendars,
     pub(super) budgets: &'s Budgets,
     /// What runs already: the bookings before the first rollout is placed.
@@ -41,23 +42,24 @@ pub(super) struct Situation<'s, 'a> {
     pub(super) is_timed: bool,
 }
 
-/// What is left of the work a run may spend on trials.
+/// What is left of the work a run may spend on trials, and what trials have worked out for one another.
 pub(super) struct Effort {
     left: usize,
     /// Something was not tried any more.
     pub(super) is_spent: bool,
-}
-
-impl Default for Effort {
-    fn default() -> Self {
-        Self {
-            left: PLACEMENTS_MAX,
-            is_spent: false,
-        }
-    }
+    /// The calendars as they are written, with the openings known so far.
+    calendars: Calendars,
 }
 
 impl Effort {
+    pub(super) fn new(calendars: &Calendars) -> Self {
+        Self {
+            left: PLACEMENTS_MAX,
+            is_spent: false,
+            calendars: calendars.clone(),
+        }
+    }
+
     fn take(&mut self, placements: usize) -> Option<()> {
         match self.left.checked_sub(placements) {
             Some(left) => self.left = left,
@@ -69,7 +71,8 @@ impl Effort {
 
 /// The fields an edit may change, changed.
 struct Setting {
-    calendars: Calendars,
+    /// None = as they are written.
+    calendars: Option<Calendars>,
     budgets: Budgets,
     strategies: BTreeMap<Arc<str>, RolloutStrategySpec>,
     min_ages: BTreeMap<Arc<str>, i64>,
@@ -77,20 +80,15 @@ struct Setting {
 
 impl Setting {
     /// None where an edit changes more than when things may happen.
-    fn new(situation: &Situation<'_, '_>, edits: &[Edit]) -> Option<Self> {
+    fn new(situation: &Situation<'_, '_>, written: &Calendars, edits: &[Edit]) -> Option<Self> {
         let catalog = situation.ctx.catalog;
         let overrides = edits.iter().filter_map(|e| match e {
             Edit::Override { spec, .. } => Some(spec.as_ref()),
             _ => None,
         });
         let overrides: Vec<_> = overrides.collect();
-        let calendars = if overrides.is_empty() {
-            situation.calendars.clone()
-        } else {
-            Calendars::with(situation.ctx, &overrides)
-        };
         let mut setting = Self {
-            calendars,
+            calendars: (!overrides.is_empty()).then(|| written.lifted(situation.ctx, &overrides)),
             budgets: situation.budgets.clone(),
             strategies: BTreeMap::new(),
             min_ages: BTreeMap::new(),
@@ -128,14 +126,20 @@ impl Setting {
             }
         }
         for (name, resource) in windows {
-            setting
-                .calendars
-                .replace(name, schedule::window(&resource, catalog).ok()?);
+            let calendars = setting.calendars.get_or_insert_with(|| written.clone());
+            calendars.replace(name, schedule::window(&resource, catalog).ok()?);
         }
         Some(setting)
     }
 
-    fn place(&mut self, ctx: &Context<'_>, bookings: &mut Bookings, p: &Prepared<'_>, without: Without) -> Vec<Wave> {
+    fn place(
+        &mut self,
+        ctx: &Context<'_>,
+        written: &mut Calendars,
+        bookings: &mut Bookings,
+        p: &Prepared<'_>,
+        without: Without,
+    ) -> Vec<Wave> {
         let (policy, strategy) = (p.draft.policy, p.draft.strategy);
         let min_age = self.min_ages.get(&policy.name).copied();
         let terms = Terms {
@@ -143,7 +147,8 @@ impl Setting {
             min_age_seconds: min_age.unwrap_or(policy.spec.release.min_age.seconds()),
             without,
         };
-        schedule_under(ctx, &mut self.calendars, &self.budgets, bookings, p, terms)
+        let calendars = self.calendars.as_mut().unwrap_or(written);
+        schedule_under(ctx, calendars, &self.budgets, bookings, p, terms)
     }
 }
 
@@ -162,21 +167,25 @@ impl Situation<'_, '_> {
     ) -> Option<Vec<Wave>> {
         let prepared = self.prepared.get(index)?;
         effort.take(prepared.asset_count() + 1)?;
-        let mut setting = Setting::new(self, edits)?;
-        Some(setting.place(self.ctx, &mut before.clone(), prepared, without))
+        let mut setting = Setting::new(self, &effort.calendars, edits)?;
+        let bookings = &mut before.clone();
+        Some(setting.place(self.ctx, &mut effort.calendars, bookings, prepared, without))
     }
 
     /// The whole plan with `edits` made.
     pub(super) fn place_all(&self, effort: &mut Effort, edits: &[Edit]) -> Option<Placed> {
         let placements: usize = self.prepared.iter().map(Prepared::asset_count).sum();
         if !self.is_timed
-            && let Some(mut setting) = Setting::new(self, edits)
+            && let Some(mut setting) = Setting::new(self, &effort.calendars, edits)
         {
             effort.take(placements + 1)?;
             let mut bookings = self.running.clone();
-            let waves = |p| (setting.place(self.ctx, &mut bookings, p, Without::NOTHING), p);
-            let placed = self.prepared.iter().map(waves);
-            return Some(placed.map(|(w, p)| (Arc::clone(&p.draft.name), w)).collect());
+            let written = &mut effort.calendars;
+            let place = |p: &Prepared<'_>| {
+                let waves = setting.place(self.ctx, written, &mut bookings, p, Without::NOTHING);
+                (Arc::clone(&p.draft.name), waves)
+            };
+            return Some(self.prepared.iter().map(place).collect());
         }
         let assets = self.ctx.observation.assets.len();
         effort.take(placements + REPLAN_FACTOR * (assets + 1))?;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::assess::{Assessment, assess};
+use crate::assess::{Assessment, assess, retire_gone};
 use crate::history::{History, Memory};
 use crate::load::Catalog;
 use crate::load::wire::{AdvisorySpec, FleetSpec, IdentityKey, TestAdvisory, TestMemory};
 use crate::observe::{Batch, MergeInput, Observation, Provenance, SourceBatch, bulletin_record, merge};
 use crate::plan::{Plan, lint, plan};
+use crate::source::DocId;
 use crate::time::{Boundary, When};
 
 /// Reads native observations: name of the source, lines of NDJSON, now. Core knows no foreign format, so the caller gives
@@ -30,6 +31,8 @@ pub struct Given<'a> {
     pub advisories: &'a [TestAdvisory],
     /// What earlier runs left behind.
     pub memory: Option<&'a TestMemory>,
+    /// The PolicyTest that gives it, so that traces can name its lines.
+    pub doc: Option<DocId>,
 }
 
 /// Everything that follows from what a test gives.
@@ -65,18 +68,29 @@ pub fn world(catalog: &Catalog, given: &Given<'_>, now: Timestamp, read: ReadNat
     for (fleet, members) in &by_fleet {
         let source: Arc<str> = format!("{SOURCE} {fleet}").trim_end().into();
         fleets.push((*fleet, fleet_spec(catalog, fleet, &source, members)));
-        let outcome = read(&source, &lines(members, now), now);
-        if let Ok(batch) = &outcome {
+        let mut outcome = read(&source, &lines(members, now), now);
+        if let Ok(batch) = &mut outcome {
             faults.extend(faults_of(batch, members));
+            for record in &mut batch.assets {
+                let member = member_of(members, record.provenance.record);
+                let index = member.map_or(0, |(index, _)| *index);
+                record.provenance = place(catalog, given.doc, &format!("/spec/assets/{index}"), &source);
+            }
         }
         batches.push(batch(source, outcome));
     }
-    batches.push(advisories(catalog, given.advisories, &mut faults));
+    batches.push(advisories(catalog, given, &mut faults));
     let fleets: Vec<(&str, &FleetSpec)> = fleets.iter().map(|(name, spec)| (*name, spec)).collect();
     let own: Vec<_> = catalog
         .advisories
         .values()
-        .map(|a| (a.name.as_ref(), &a.spec, at("repository", &catalog.at(a.doc, "/spec"))))
+        .map(|a| {
+            (
+                a.name.as_ref(),
+                &a.spec,
+                place(catalog, Some(a.doc), "/spec", "repository"),
+            )
+        })
         .collect();
     let input = MergeInput {
         fleets: &fleets,
@@ -84,7 +98,8 @@ pub fn world(catalog: &Catalog, given: &Given<'_>, now: Timestamp, read: ReadNat
         advisories: &own,
         zone: &catalog.zone.0,
     };
-    let observation = merge(&input, batches, now);
+    let mut observation = merge(&input, batches, now);
+    retire_gone(catalog, &mut observation, now);
     faults.extend(observation.sources.iter().filter_map(|s| s.failure.clone()));
     let errors = observation.notes.iter().filter(|note| note.error);
     faults.extend(errors.map(|note| format!("{}: {}", note.subject, note.message)));
@@ -115,7 +130,13 @@ pub fn name_of(asset: &Map<String, Value>) -> &str {
     asset.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
-type Members<'a> = Vec<&'a Map<String, Value>>;
+/// Assets with their places in the test.
+type Members<'a> = Vec<(usize, &'a Map<String, Value>)>;
+
+/// The member behind a record, which counts lines from 1.
+fn member_of<'m, 'a>(members: &'m Members<'a>, record: u32) -> Option<&'m (usize, &'a Map<String, Value>)> {
+    members.get((record as usize).checked_sub(1)?)
+}
 
 /// The assets by the fleet they are in; `` for none.
 fn by_fleet<'a>(catalog: &'a Catalog, assets: &'a [Map<String, Value>]) -> BTreeMap<&'a str, Members<'a>> {
@@ -131,17 +152,17 @@ fn by_fleet<'a>(catalog: &'a Catalog, assets: &'a [Map<String, Value>]) -> BTree
         })
         .collect();
     let mut found: BTreeMap<&str, Members<'_>> = BTreeMap::new();
-    for asset in assets {
+    for (index, asset) in assets.iter().enumerate() {
         let named = asset.get("fleet").and_then(Value::as_str);
         let fleet = named.or_else(|| listed.get(&name_of(asset).to_lowercase()).copied());
-        found.entry(fleet.unwrap_or_default()).or_default().push(asset);
+        found.entry(fleet.unwrap_or_default()).or_default().push((index, asset));
     }
     found
 }
 
 /// A fleet with exactly these members.
 fn fleet_spec(catalog: &Catalog, name: &str, source: &str, members: &Members<'_>) -> FleetSpec {
-    let there: BTreeSet<String> = members.iter().map(|asset| name_of(asset).to_lowercase()).collect();
+    let there: BTreeSet<String> = members.iter().map(|(_, asset)| name_of(asset).to_lowercase()).collect();
     let Some(fleet) = catalog.fleets.get(name) else {
         return FleetSpec {
             labels: BTreeMap::new(),
@@ -160,7 +181,7 @@ fn fleet_spec(catalog: &Catalog, name: &str, source: &str, members: &Members<'_>
 /// The assets as lines of native observations.
 fn lines(members: &Members<'_>, now: Timestamp) -> Vec<u8> {
     let mut out = Vec::new();
-    for asset in members {
+    for (_, asset) in members {
         let mut line = Map::new();
         line.insert("asset".into(), name_of(asset).into());
         line.insert("observedAt".into(), now.to_string().into());
@@ -182,30 +203,22 @@ fn faults_of(batch: &Batch, members: &Members<'_>) -> Vec<String> {
         .iter()
         .chain(&account.dropped_fields)
         .chain(&account.notes);
-    lost.map(|loss| {
-        let index = (loss.record as usize).checked_sub(1);
-        match index.and_then(|index| members.get(index)) {
-            Some(asset) if !loss.reason.starts_with(name_of(asset)) => {
-                format!("asset {}: {}", name_of(asset), loss.reason)
-            }
-            _ => loss.reason.clone(),
+    lost.map(|loss| match member_of(members, loss.record) {
+        Some((_, asset)) if !loss.reason.starts_with(name_of(asset)) => {
+            format!("asset {}: {}", name_of(asset), loss.reason)
         }
+        _ => loss.reason.clone(),
     })
     .collect()
 }
 
-fn advisories(catalog: &Catalog, advisories: &[TestAdvisory], faults: &mut Vec<String>) -> SourceBatch {
+fn advisories(catalog: &Catalog, given: &Given<'_>, faults: &mut Vec<String>) -> SourceBatch {
     let mut notes = Vec::new();
     let source: Arc<str> = SOURCE.into();
-    let records = advisories.iter().map(|advisory| {
+    let records = given.advisories.iter().enumerate().map(|(index, advisory)| {
+        let at = place(catalog, given.doc, &format!("/spec/advisories/{index}"), SOURCE);
         let spec = as_resource(advisory);
-        bulletin_record(
-            &advisory.id,
-            &spec,
-            &at(SOURCE, &advisory.id),
-            &catalog.zone.0,
-            &mut notes,
-        )
+        bulletin_record(&advisory.id, &spec, &at, &catalog.zone.0, &mut notes)
     });
     let outcome = Batch {
         advisories: records.collect(),
@@ -253,11 +266,14 @@ fn batch(name: Arc<str>, outcome: Result<Batch, String>) -> SourceBatch {
     }
 }
 
-fn at(source: &str, file: &str) -> Provenance {
+/// Where a part of a document stands, as the place of a fact.
+fn place(catalog: &Catalog, doc: Option<DocId>, pointer: &str, source: &str) -> Provenance {
+    let location = doc.and_then(|doc| catalog.locate(doc, pointer));
+    let (file, record) = location.map_or_else(|| (source.into(), 0), |l| (l.file, l.line));
     Provenance {
         source: source.into(),
-        file: file.into(),
-        record: 0,
+        file,
+        record,
     }
 }
 
@@ -278,5 +294,6 @@ fn memory(catalog: &Catalog, given: Option<&TestMemory>) -> Memory {
         assets: times(assets),
         exploited: times(exploited),
         cuts: times(cuts),
+        changes: crate::history::Changes::default(),
     }
 }

@@ -134,6 +134,7 @@ pub fn case(pages: &BTreeMap<String, Page>, page: &Page, section: usize) -> Resu
             files: files.into_iter().map(|f| SourceFile::new(f.path, f.text)).collect(),
             present: present.iter().map(|(path, _)| path.clone()).collect(),
             blobs: present.into_iter().collect(),
+            ..SourceSet::default()
         },
     })
 }

@@ -9,6 +9,7 @@
 )]
 
 mod case;
+mod fields;
 mod page;
 mod run;
 mod shows;

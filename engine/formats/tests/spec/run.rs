@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use patchwave_core::diag::{Diagnostic, Diagnostics};
 use patchwave_core::load::load;
 use patchwave_core::observe::Batch;
-use patchwave_core::rehearse::{Given, world};
+use patchwave_core::rehearse::{Given, rehearse, text as report_text, world};
+use patchwave_core::source::SourceSet;
 use patchwave_formats::InputFile;
 use similar::TextDiff;
 
@@ -56,7 +57,7 @@ pub fn page(pages: &BTreeMap<String, Page>, page: &Page) -> Result {
 }
 
 /// A heading with blocks is a case, unless it expects nothing and only prepares the headings below it.
-fn is_case(page: &Page, index: usize) -> bool {
+pub fn is_case(page: &Page, index: usize) -> bool {
     let section = &page.sections[index];
     let expects = |s: &Section| s.blocks.iter().any(Block::is_expectation);
     let prepares = page
@@ -93,12 +94,18 @@ fn section(pages: &BTreeMap<String, Page>, page: &Page, index: usize, result: &m
         assets: &case.given.assets,
         advisories: &case.given.advisories,
         memory: case.given.memory.as_ref(),
+        doc: None,
     };
     let world = world(&catalog, &given, case.now, &read_native);
     result
         .failures
         .extend(world.faults.iter().map(|fault| format!("{place}\n  {fault}\n")));
     for block in tables() {
+        if block.language == "tests" {
+            let report = rehearse(&catalog, |_| true, &read_native);
+            compare(page, section, block, report_text(&report), result);
+            continue;
+        }
         match shows::table(block, &catalog, &world) {
             Ok(text) => compare(page, section, block, text, result),
             Err(why) => {
@@ -109,6 +116,45 @@ fn section(pages: &BTreeMap<String, Page>, page: &Page, index: usize, result: &m
             }
         }
     }
+}
+
+/// Everything that a heading shows, with the files of `set`: diagnostics without their places, and its tables.
+pub fn shown(page: &Page, section: &Section, case: &Case, set: &SourceSet) -> String {
+    let (catalog, found) = load(set, case.now);
+    let mut said: Vec<String> = found
+        .iter()
+        .map(|d| format!("{} {} {}\n", d.code, d.pointer, d.message))
+        .collect();
+    said.sort();
+    let mut out = said.concat();
+    if found.has_errors() {
+        return out;
+    }
+    let given = Given {
+        assets: &case.given.assets,
+        advisories: &case.given.advisories,
+        memory: case.given.memory.as_ref(),
+        doc: None,
+    };
+    let mut world_of_case = None;
+    for block in section
+        .blocks
+        .iter()
+        .filter(|b| b.is_expectation() && b.language != "diagnostics")
+    {
+        if block.language == "tests" {
+            let report = rehearse(&catalog, |_| true, &read_native);
+            let failed = report.tests.iter().map(|test| {
+                let said: Vec<&str> = test.failures.iter().map(|f| f.message.as_str()).collect();
+                format!("{} {:?} {said:?}\n", test.name, test.description)
+            });
+            out.extend(failed);
+        } else {
+            let world = world_of_case.get_or_insert_with(|| world(&catalog, &given, case.now, &read_native));
+            out += &shows::table(block, &catalog, world).unwrap_or_else(|why| format!("{}: {why}", page.name));
+        }
+    }
+    out
 }
 
 fn compare(page: &Page, section: &Section, block: &Block, text: String, result: &mut Result) {

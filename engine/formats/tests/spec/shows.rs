@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use patchwave_core::assess::Finding;
 use patchwave_core::assess::rows::ndjson_row;
 use patchwave_core::load::Catalog;
-use patchwave_core::load::schedule::{freeze, window};
+use patchwave_core::load::schedule::window;
 use patchwave_core::load::wire::Lane;
 use patchwave_core::plan::{Batch, Rollout, Wave};
 use patchwave_core::rehearse::World;
@@ -51,6 +51,11 @@ const TABLES: &[(&str, &[&str], &[&str])] = &[
         "waiting",
         &["policy", "cut", "findings"],
         &["policy", "cut", "findings"],
+    ),
+    (
+        "windows",
+        &["window", "state", "reason", "next"],
+        &["window", "state", "reason", "next"],
     ),
 ];
 
@@ -94,7 +99,7 @@ const PLAN: &[&str] = &[
 
 /// Whether a block of this language is compared with what comes out.
 pub fn is_shown(language: &str) -> bool {
-    language == "diagnostics" || TABLES.iter().any(|(name, ..)| *name == language)
+    matches!(language, "diagnostics" | "tests") || TABLES.iter().any(|(name, ..)| *name == language)
 }
 
 /// What a block must read: the table it names, with the columns its first line names.
@@ -130,6 +135,7 @@ pub fn table(block: &Block, catalog: &Catalog, world: &World) -> Result<String, 
         "refusals" => refusals(world),
         "remarks" => remarks(world),
         "waiting" => waiting(world),
+        "windows" => windows(block, catalog, world)?,
         _ => notes(world),
     };
     Ok(aligned(&columns, &rows))
@@ -368,6 +374,33 @@ fn notes(world: &World) -> Vec<Row> {
     observed.map(|n| row(&n.subject, &n.message)).chain(planned).collect()
 }
 
+/// `windows asset=web-1`: whether each window is open now, and why not.
+fn windows(block: &Block, catalog: &Catalog, world: &World) -> Result<Vec<Row>, String> {
+    let freezes = freezes(block, catalog, world)?;
+    let row = |resource| {
+        let window = window(resource, catalog).map_err(|faults| format!("{faults:?}"))?;
+        let status = window.status(world.now, &freezes);
+        Ok(vec![
+            ("window", window.name.clone()),
+            ("state", if status.closed { "closed" } else { "open" }.to_owned()),
+            (
+                "reason",
+                status.reason.map(|reason| reason.to_string()).unwrap_or_default(),
+            ),
+            ("next", maybe(status.next_open)),
+        ])
+    };
+    catalog.windows.values().map(row).collect()
+}
+
+/// The freezes of the asset that `asset=` names; without it, none.
+fn freezes(block: &Block, catalog: &Catalog, world: &World) -> Result<FreezeSet, String> {
+    match block.option("asset") {
+        Some(name) => freezes_of(name, catalog, world),
+        None => Ok(FreezeSet::EMPTY),
+    }
+}
+
 /// `openings window=prod-nights count=3 zone=Europe/Berlin asset=web-1`: the next openings, in a zone (default that of the
 /// project), with the freezes of an asset taken out.
 fn openings(block: &Block, catalog: &Catalog, world: &World) -> Result<Vec<Row>, String> {
@@ -379,10 +412,7 @@ fn openings(block: &Block, catalog: &Catalog, world: &World) -> Result<Vec<Row>,
         Some(name) => TimeZone::get(name).map_err(|e| e.to_string())?,
         None => catalog.zone.0.clone(),
     };
-    let freezes = match block.option("asset") {
-        Some(name) => freezes_of(name, catalog, world)?,
-        None => FreezeSet::EMPTY,
-    };
+    let freezes = freezes(block, catalog, world)?;
     let wanted = block.option("window");
     if let Some(name) = wanted.filter(|name| !catalog.windows.contains_key(*name)) {
         return Err(format!("there is no window `{name}`"));
@@ -418,14 +448,12 @@ fn openings(block: &Block, catalog: &Catalog, world: &World) -> Result<Vec<Row>,
 }
 
 fn freezes_of(name: &str, catalog: &Catalog, world: &World) -> Result<FreezeSet, String> {
-    let asset = world.observation.assets.iter().find(|a| a.name.as_ref() == name);
-    let asset = asset.ok_or_else(|| format!("there is no asset `{name}`"))?;
-    let label = |key: &str| asset.labels.get(key).map(AsRef::as_ref);
-    let selected = catalog
-        .freezes
-        .values()
-        .filter(|f| f.spec.selector.as_ref().is_none_or(|s| s.matches(label)));
-    Ok(FreezeSet::new(
-        selected.map(|f| freeze(catalog, &f.name, &f.spec)).collect(),
+    let index = world.observation.assets.iter().position(|a| a.name.as_ref() == name);
+    let index = index.ok_or_else(|| format!("there is no asset `{name}`"))?;
+    Ok(patchwave_core::plan::freezes_of(
+        catalog,
+        &world.observation,
+        &world.assessment,
+        index,
     ))
 }

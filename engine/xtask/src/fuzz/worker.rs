@@ -2,7 +2,6 @@
 //! behind it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -114,7 +113,7 @@ impl Corpus {
         let set = SourceSet {
             files,
             present: ["fleets/observed/facts.ndjson".to_owned()].into(),
-            blobs: BTreeMap::new(),
+            ..SourceSet::default()
         };
         let now = now();
         let (catalog, diagnostics) = load(&set, now);
@@ -133,6 +132,7 @@ impl Corpus {
                 assets,
                 advisories,
                 memory,
+                doc: None,
             };
             planned += world(&catalog, &given, now, &read_native).plan.rollouts.len();
         }
@@ -141,6 +141,7 @@ impl Corpus {
             assets: &assets,
             advisories: &advisories,
             memory: None,
+            doc: None,
         };
         planned += world(&catalog, &given, now, &read_native).plan.rollouts.len();
         format!("loads, {planned} rollouts")

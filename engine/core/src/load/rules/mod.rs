@@ -18,8 +18,9 @@ mod over;
 mod override_allowed;
 mod passed_over;
 mod periods;
+mod policy_tests;
 mod reasons;
-pub mod references;
+pub(super) mod references;
 mod release_time;
 mod required;
 mod reviews;
@@ -30,6 +31,7 @@ mod services;
 mod shadowed;
 mod snapshot_revert;
 mod soak;
+mod tables;
 mod uncovered;
 mod unique;
 mod unused;
@@ -99,6 +101,7 @@ pub static RULES: &[&Rule] = &[
     &override_allowed::RULE,
     &passed_over::RULE,
     &periods::RULE,
+    &policy_tests::RULE,
     &reasons::RULE,
     &references::RULE,
     &release_time::RULE,
@@ -110,12 +113,15 @@ pub static RULES: &[&Rule] = &[
     &shadowed::RULE,
     &snapshot_revert::RULE,
     &soak::RULE,
+    &tables::RULE,
     &uncovered::RULE,
     &unique::RULE,
     &unused::RULE,
     &windows::RULE,
     &words::RULE,
 ];
+
+pub(super) use known_names::target_folders;
 
 /// Selectors times assets that one rule tries. Lists written by hand stay far below; a list that was generated to hurt must
 /// not make `validate` slow, and gets less advice.

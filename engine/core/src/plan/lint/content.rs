@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Faults;
 use super::estate::Estate;
+use super::parts;
 use crate::assess::{Finding, Status};
 use crate::canonical;
 use crate::history::{Target, WaveState};
@@ -21,7 +22,10 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
         name(estate, rollout, faults);
         for target in &rollout.targets {
             let open = estate.open(rollout).is_some_and(|o| o.targets.contains(target));
-            if !open && !known.contains(&(Arc::clone(&target.name), target.version.as_ref())) {
+            if !open
+                && !parts::is_first_of_minor(target)
+                && !known.contains(&(Arc::clone(&target.name), target.version.as_ref()))
+            {
                 faults.add(
                     "target",
                     &rollout.name,
@@ -145,7 +149,11 @@ fn asset(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, planned: &BatchAss
             continue;
         };
         // What runs may be older than what is installed; what is installed must not go back.
-        let installed = newest_installed(estate, asset, target).unwrap_or(before);
+        let part = parts::part_of(asset, target).map(|p| Arc::<str>::from(p.version));
+        let installed = part
+            .as_deref()
+            .or_else(|| newest_installed(estate, asset, target))
+            .unwrap_or(before);
         if compare(target.scheme, installed, &target.version).is_gt() {
             add(
                 "downgrade",
@@ -153,7 +161,8 @@ fn asset(estate: &Estate<'_>, rollout: &Rollout, wave: &Wave, planned: &BatchAss
             );
         }
         let os = asset.facts.os.as_ref();
-        if os.is_none_or(|os| os.id != target.os_id || os.major() != target.os_major.as_ref()) {
+        let is_release = os.is_some_and(|os| os.id == target.os_id && os.major() == target.os_major.as_ref());
+        if !is_release && part.is_none() {
             add(
                 "target",
                 format!("{} is for {} {}", target.name, target.os_id, target.os_major),
@@ -317,14 +326,18 @@ fn seen_running(estate: &Estate<'_>, rollout: &Rollout, waves: &BTreeSet<&str>, 
             })
         };
         let runs = || {
+            if target.kind().is_some() {
+                return parts::runs(asset, target);
+            }
             let ids = asset.facts.packages.map_or(&[][..], |s| tables.set(s));
             ids.iter().map(|id| tables.package(*id)).any(|p| {
                 let installed = p.state != PackageState::ConfigFiles && tables.text(p.name) == target.name.as_ref();
                 installed && compare(target.scheme, tables.text(p.version), &target.version).is_eq()
             })
         };
+        let is_release = || os.is_some_and(|os| os.id == target.os_id && os.major() == target.os_major.as_ref());
         !asset.stale
-            && os.is_some_and(|os| os.id == target.os_id && os.major() == target.os_major.as_ref())
+            && (target.kind().is_some() || is_release())
             && kind(estate, likeness, target, asset) == *wanted
             && in_wave()
             && runs()
@@ -354,7 +367,8 @@ fn coverage(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
         let Some(resource) = estate.catalog.policies.get(&policy) else {
             continue;
         };
-        let noted = plan.notes.iter().any(|n| n.subject == policy);
+        let speaks = |m: &str| m.starts_with("paused") || m.contains("finding(s)");
+        let noted = plan.notes.iter().any(|n| n.subject == policy && speaks(&n.message));
         let zone = &estate.catalog.zone.0;
         let paused = resource
             .spec
@@ -413,7 +427,7 @@ fn covers(_: &Plan, carried: &Carried<'_>, finding: &Finding<'_>) -> bool {
                     && t.os_id == hit.os_id
                     && t.os_major == hit.os_major
                     && t.module == hit.module
-                    && compare(t.scheme, fixed, &t.version).is_le()
+                    && (compare(t.scheme, fixed, &t.version).is_le() || parts::is_step(finding, t))
             })
         })
 }

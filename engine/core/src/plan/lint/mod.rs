@@ -6,6 +6,7 @@ mod budgets;
 mod content;
 mod estate;
 mod order;
+mod parts;
 mod times;
 
 use std::collections::BTreeSet;
@@ -71,5 +72,6 @@ pub fn lint(
     times::check(&estate, plan, &mut faults);
     budgets::check(&estate, plan, &mut faults);
     content::check(&estate, plan, &mut faults);
+    parts::check(&estate, plan, &mut faults);
     faults.0.into_iter().collect()
 }
