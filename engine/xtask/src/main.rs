@@ -43,6 +43,7 @@ fn main() -> ExitCode {
                 "usage: fuzz [--seconds N] [--seed S] [--from N] [--count N] [--feeds]",
             )),
         },
+        ["fuzz-one", subject, path, file] => fuzz::one(&root(), subject, path, file),
         ["fuzz-worker", subject, seed, from, count] => fuzz::work(&root(), subject, seed, from, count),
         _ => {
             eprintln!(

@@ -144,7 +144,12 @@ pub struct Text {
     /// The whole text.
     pub text: Arc<str>,
     line_starts: Vec<usize>,
+    /// Characters before every [`STRIDE`]th byte: a column far out in a long line is found without counting it all.
+    characters_before: Vec<usize>,
 }
+
+/// Bytes between two counts of characters.
+const STRIDE: usize = 4096;
 
 impl Text {
     /// Indexes the lines of `text`.
@@ -158,7 +163,24 @@ impl Text {
             path: path.into(),
             text: text.into(),
             line_starts: std::iter::once(0).chain(starts).collect(),
+            characters_before: text
+                .as_bytes()
+                .chunks(STRIDE)
+                .scan(0, |before, chunk| {
+                    let here = *before;
+                    *before += characters(chunk);
+                    Some(here)
+                })
+                .collect(),
         }
+    }
+
+    /// Characters before a byte.
+    fn characters_before(&self, byte: usize) -> usize {
+        let byte = byte.min(self.text.len());
+        let chunk = (byte / STRIDE).min(self.characters_before.len().saturating_sub(1));
+        let rest = self.text.as_bytes().get(chunk * STRIDE..byte).unwrap_or_default();
+        self.characters_before.get(chunk).copied().unwrap_or(0) + characters(rest)
     }
 
     /// The text of a byte range; empty if the range does not fall on characters.
@@ -174,10 +196,11 @@ impl Text {
             .copied()
             .unwrap_or(0);
         // A byte order mark is not a character anyone sees.
-        let before = self.slice(start..byte).trim_start_matches('\u{feff}');
+        let mark = self.slice(start..byte).starts_with('\u{feff}');
+        let before = self.characters_before(byte) - self.characters_before(start) - usize::from(mark);
         (
             u32::try_from(line).unwrap_or(u32::MAX),
-            u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX),
+            u32::try_from(before + 1).unwrap_or(u32::MAX),
         )
     }
 
@@ -196,9 +219,24 @@ impl Text {
     }
 }
 
+/// Characters that begin in these bytes of a text.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_far_out_in_a_line_are_counted() {
+        let line = "aü€𝄞".repeat(5_000);
+        let text = Text::new("a.yaml", &format!("x\n{line}\n"));
+        for (index, (at, _)) in line.char_indices().enumerate().step_by(97) {
+            let location = text.location(at + 2..at + 2);
+            assert_eq!((location.line, location.column as usize), (2, index + 1));
+        }
+    }
 
     #[test]
     fn columns_count_characters() {

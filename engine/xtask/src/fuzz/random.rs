@@ -35,8 +35,11 @@ impl Random {
         self.below(n) == 0
     }
 
-    /// A size from 1 to `max`, small ones as often as large ones.
+    /// A size from 1 to `max`, small ones as often as large ones, and the largest one time in eight.
     pub fn size(&mut self, max: usize) -> usize {
+        if self.once_in(8) {
+            return max;
+        }
         let bits = max.max(1).ilog2() as usize + 1;
         let top = 1_usize << self.below(bits);
         (top + self.below(top)).min(max)

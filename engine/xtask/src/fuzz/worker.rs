@@ -245,6 +245,22 @@ fn usage() -> (f64, u64) {
     (ticks as f64 / TICKS_PER_SECOND, peak)
 }
 
+/// Drives one file in a process of its own, whose memory is that of this input alone, and writes how it ended.
+///
+/// # Errors
+/// If the file cannot be read, or nobody listens.
+pub fn one(root: &Path, subject: Subject, path: &str, file: &Path) -> io::Result<()> {
+    let corpus = Corpus::read(root, subject)?;
+    let input = Input {
+        path: path.to_owned(),
+        made: String::new(),
+        bytes: fs::read(file)?,
+    };
+    let said = corpus.drive(&input);
+    let (seconds, peak) = usage();
+    writeln!(io::stdout(), "end\t0\t{seconds:.2}\t{peak}\t{said}")
+}
+
 /// Runs inputs from `from` on and writes three lines a piece: started, panic if any, ended.
 ///
 /// # Errors
