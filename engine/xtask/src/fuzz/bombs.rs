@@ -23,9 +23,12 @@ fn many(count: usize, part: impl Fn(usize) -> String) -> String {
     out
 }
 
+/// Writes one kind of bomb.
+type Maker = fn(&mut Random) -> String;
+
 /// A name of the bomb, and its text.
 pub fn bomb(random: &mut Random) -> (&'static str, String) {
-    let all: &[(&str, fn(&mut Random) -> String)] = &[
+    let all: &[(&str, Maker)] = &[
         ("aliases", aliases),
         ("deep-flow", |r| "[".repeat(r.size(BYTES_MAX))),
         ("deep-flow-map", |r| "{a: ".repeat(r.size(BYTES_MAX / 4))),

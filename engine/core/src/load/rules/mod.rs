@@ -18,6 +18,7 @@ mod over;
 mod override_allowed;
 mod passed_over;
 mod periods;
+mod places;
 mod policy_tests;
 mod reasons;
 pub(super) mod references;
