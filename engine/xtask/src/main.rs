@@ -12,12 +12,14 @@
 )]
 
 mod estate;
+mod fuzz;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
 
+use patchwave_core::diag::Manual;
 use patchwave_core::load::schema;
 
 fn main() -> ExitCode {
@@ -35,9 +37,16 @@ fn main() -> ExitCode {
             Err(_) => Err(io::Error::other(format!("`{files}` is no number of files"))),
         },
         ["floor", file, bytes] => estate::floor(Path::new(file), bytes.parse().unwrap_or(0)),
+        ["fuzz", options @ ..] => match fuzz::Options::parse(options) {
+            Some(options) => fuzz::run(&root(), &options),
+            None => Err(io::Error::other(
+                "usage: fuzz [--seconds N] [--seed S] [--from N] [--count N] [--feeds]",
+            )),
+        },
+        ["fuzz-worker", subject, seed, from, count] => fuzz::work(&root(), subject, seed, from, count),
         _ => {
             eprintln!(
-                "usage: cargo run -p xtask -- generate [--check] | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES"
+                "usage: cargo run -p xtask -- generate [--check] | fuzz [--seconds N] [--seed S] [--feeds] | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES"
             );
             return ExitCode::from(64);
         }
@@ -54,11 +63,13 @@ fn main() -> ExitCode {
 
 /// Every generated file: path below the root → text. A folder in [`OWNED`] holds nothing else.
 fn generated() -> BTreeMap<PathBuf, String> {
-    let schemas = schema::files()
-        .into_iter()
-        .map(|(name, text)| (Path::new("schemas/v1").join(name), text));
-    let reference = (PathBuf::from("docs/reference.md"), schema::reference::page());
-    schemas.chain([reference]).collect()
+    let schemas = schema::files().into_iter();
+    let mut files: BTreeMap<PathBuf, String> = schemas
+        .map(|(name, text)| (Path::new("schemas/v1").join(name), text))
+        .collect();
+    files.insert("docs/diagnostics.md".into(), Manual.to_string());
+    files.insert("docs/reference.md".into(), schema::reference::page());
+    files
 }
 
 /// Folders whose every file is generated; a file that is no longer generated is removed.

@@ -301,6 +301,14 @@ pub enum Command {
 /// What `explain` explains.
 #[derive(Debug, Subcommand)]
 pub enum ExplainSubject {
+    /// A diagnostic code such as PW0101: what it means, why it matters, an example and a fix.
+    Code {
+        /// The code.
+        code: String,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
     /// An asset: its class, policies, coverage and findings.
     Asset {
         /// Its name.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use patchwave_core::assess::explain;
-use patchwave_core::diag::nearest_or_list;
+use patchwave_core::diag::{Code, nearest_or_list};
 use patchwave_core::plan::{Account, Scene, explain_refusals, explain_rollout, explain_window};
 
 use super::{Context, Look};
@@ -13,6 +13,7 @@ use crate::exit::{Exit, Failure};
 /// Explains an asset, a finding of it, a rollout, a window, or what is refused.
 pub fn run(context: &Context, subject: &ExplainSubject) -> Result<Exit, Failure> {
     match subject {
+        ExplainSubject::Code { code, format } => described(context, code, *format),
         ExplainSubject::Asset { name, format } => findings(context, name, None, *format),
         ExplainSubject::Finding {
             asset,
@@ -38,6 +39,36 @@ pub fn run(context: &Context, subject: &ExplainSubject) -> Result<Exit, Failure>
                 .ok_or_else(|| nothing_refused(look, name, reason.as_deref()))
         }),
     }
+}
+
+/// The page of a code; needs no repository.
+fn described(context: &Context, wanted: &str, format: TextJson) -> Result<Exit, Failure> {
+    let id = wanted.to_uppercase();
+    let Some(code) = Code::ALL.iter().find(|code| code.id() == id) else {
+        let help = nearest_or_list(&id, Code::ALL.iter().map(|code| code.id()));
+        return Err(Failure {
+            message: format!("there is no diagnostic `{wanted}`"),
+            help: help.or_else(|| Some("codes look like PW0101; docs/diagnostics.md lists them".into())),
+        });
+    };
+    match format {
+        TextJson::Text => context.output.text(&code.page(1))?,
+        TextJson::Json => {
+            let entry = code.entry().unwrap_or_default();
+            context.output.json(&serde_json::json!({
+                "code": code.id(),
+                "severity": code.severity(),
+                "title": code.title(),
+                "what": entry.what,
+                "why": entry.why,
+                "example": entry.example,
+                "fix": entry.advice,
+                "fixed": entry.fixed,
+                "url": code.url(),
+            }))?;
+        }
+    }
+    Ok(Exit::Done)
 }
 
 fn scene(look: &Look) -> Scene<'_> {

@@ -41,7 +41,8 @@ pub(crate) fn of_asset(asset: &Asset, path: &str) -> Option<FactValue> {
         "asset.osBuild" => shared(facts.os_build.as_ref()),
         "asset.pendingReboot" => facts.pending_reboot.map(FactValue::Bool),
         "asset.identity.biosUuid" => shared(identity.bios_uuid.as_ref()),
-        "asset.identity.fqdn" => shared(identity.fqdn.as_ref()),
+        // Gates and people call it so; the longer path stays for those who think of identity.
+        "asset.fqdn" | "asset.identity.fqdn" => shared(identity.fqdn.as_ref()),
         "asset.identity.machineId" => shared(identity.machine_id.as_ref()),
         "asset.identity.serial" => shared(identity.serial.as_ref()),
         "asset.kernel.running" => shared(kernel.and_then(|k| k.running.as_ref())),

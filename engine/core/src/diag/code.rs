@@ -110,6 +110,15 @@ codes! {
     OverrideTooBroad "PW0521" Warning "override of everything" "An override that names no freeze, window or policy, and so lifts them all."
     WaveNeedsOpenings "PW0522" Warning "wave needs several openings" "A wave whose batches do not fit into one opening of its window."
     FilePassedOver "PW0523" Warning "file is not read" "A file below the roots that looks like a resource file but is not named `*.yaml` or `*.yml`."
+    GateOutlastsSoak "PW0524" Warning "gate holds longer than the soak" "A gate whose `for` is longer than the soak of its wave, and so decides how long it takes."
+    SelectsNothing "PW0525" Warning "selects no asset" "A selector that matches none of the assets, in a repository that lists them all."
+    SelectorImpossible "PW0526" Warning "selector contradicts itself" "A selector whose requirements no labels can satisfy."
+    ClassNeverChosen "PW0527" Warning "class is never chosen" "An asset class behind one of higher priority that selects all the same assets."
+    ReviewOverdue "PW0528" Warning "review is overdue" "An override whose review date has passed."
+    UnknownLabel "PW0529" Warning "label that no asset has" "A label key that no listed asset, fleet or selector has, so it is probably misspelt."
+    EcosystemUnmatched "PW0530" Warning "ecosystem without inventory" "An ecosystem whose packages no inventory reports, so the fix can match nothing."
+    ReasonMissing "PW0531" Info "no reason given" "An exclude that does not say why it is there."
+    ExceptionUnknownAdvisory "PW0532" Warning "exception for nothing known" "An exception that names an advisory which the repository, without any feed, does not have."
 }
 
 impl fmt::Display for Code {

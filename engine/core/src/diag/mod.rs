@@ -4,6 +4,7 @@
 //! line, column, code) whatever order they were found in. How they look is the business of [`render`].
 
 mod code;
+mod manual;
 pub mod render;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use code::Code;
+pub use manual::{Entry, Manual};
 
 use crate::source::Location;
 
@@ -210,9 +212,18 @@ impl IntoIterator for Diagnostics {
 /// Jaro-Winkler weighs the first letters most, which is how people misspell words they are typing; 0.75 keeps
 /// `critcal → critical` and drops words that merely share letters.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    known
+    /// More names, or longer ones, are no list that a person has in mind; comparing them would take longer than the rest.
+    const COMPARED_MAX: usize = 1_000;
+    const LENGTH_MAX: usize = 256;
+    let wrong = Some(wrong.to_lowercase()).filter(|wrong| wrong.len() <= LENGTH_MAX)?;
+    let mut known = known.into_iter().filter(|name| name.len() <= LENGTH_MAX);
+    let compared: Vec<&str> = known.by_ref().take(COMPARED_MAX).collect();
+    if known.next().is_some() {
+        return None;
+    }
+    compared
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(&wrong.to_lowercase(), &name.to_lowercase()), name))
+        .map(|name| (strsim::jaro_winkler(&wrong, &name.to_lowercase()), name))
         .filter(|(score, _)| *score > 0.75)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
         .map(|(_, name)| format!("did you mean `{name}`?"))

@@ -21,6 +21,9 @@ pub(super) struct Conformity {
     pub(super) broken: bool,
 }
 
+/// Faults that are told of one document. Each costs a look at the whole document; one written by hand has a few.
+const FAULTS_MAX: usize = 100;
+
 /// Checks one document.
 pub(super) fn check(doc: &Doc, text: &Text, compiled: &Compiled) -> Conformity {
     let mut found = Conformity {
@@ -30,6 +33,16 @@ pub(super) fn check(doc: &Doc, text: &Text, compiled: &Compiled) -> Conformity {
     };
     let checker = Checker { doc, text, compiled };
     for error in compiled.validator.iter_errors(&doc.value) {
+        if found.diagnostics.len() >= FAULTS_MAX {
+            let message = format!("more than {FAULTS_MAX} faults: no more of this document were looked for");
+            let start = doc.spans.locate("").value.start;
+            let diagnostic = Diagnostic::new(Code::InputLimit, message).at(text.location(start..start + 1), "");
+            found
+                .diagnostics
+                .push(diagnostic.help("correct these first; the others come up then"));
+            found.broken = true;
+            break;
+        }
         // Wrong and missing `apiVersion` and `kind` were said before, with better words.
         let envelope = match error.kind() {
             ValidationErrorKind::Required { property } => {
@@ -61,7 +74,7 @@ impl Checker<'_> {
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected }
             | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                for name in unexpected {
+                for name in unexpected.iter().take(FAULTS_MAX) {
                     let pointer = format!("{pointer}/{}", escape_token(name));
                     found.diagnostics.push(self.unknown_field(error, name, &pointer));
                     found.unknown.push(pointer);

@@ -82,12 +82,17 @@ impl Documents {
         text.location(hit.key.unwrap_or(hit.value.start..hit.value.start + 1))
     }
 
-    /// Where a part of a scalar stands, if the scalar is written as it reads (no escapes, no folding).
+    /// Where a part of a scalar stands, whatever its style: plain, quoted, literal (`|`) or folded (`>`). None if an
+    /// escape makes its text differ from what is written.
     pub(super) fn locate_inside(&self, id: DocId, pointer: &str, whole: &str, part: Range<usize>) -> Option<Location> {
         let (doc, text) = self.text_of(id)?;
         let value = doc.spans.locate(pointer).value;
-        let start = value.start + text.slice(value).find(whole)?;
-        Some(text.location(start + part.start..start + part.end))
+        let written = text.slice(value.clone());
+        let inside = match written.find(whole) {
+            Some(start) => start + part.start..start + part.end,
+            None => written_part(written, whole, part)?,
+        };
+        Some(text.location(value.start + inside.start..value.start + inside.end))
     }
 
     /// The documents of one file, in order.
@@ -108,5 +113,64 @@ impl Documents {
     /// The file a document stands in.
     pub fn file(&self, id: DocId) -> &str {
         self.text_of(id).map_or("", |(_, text)| &text.path)
+    }
+}
+
+/// Where a part of a scalar's text stands in what is written. Folding and indentation change blanks and nothing else, so
+/// both texts are followed from one visible character to the next; a doubled or escaped quote has one character more.
+fn written_part(written: &str, whole: &str, part: Range<usize>) -> Option<Range<usize>> {
+    let header = if written.starts_with(['|', '>']) {
+        written.find('\n')?
+    } else {
+        0
+    };
+    let mut there = written.char_indices().skip_while(|(at, _)| *at < header).peekable();
+    let mut found: Option<Range<usize>> = None;
+    for (at, wanted) in whole.char_indices().filter(|(_, c)| !c.is_whitespace()) {
+        if at >= part.end {
+            break;
+        }
+        let mut skipped = false;
+        let (place, c) = loop {
+            let (place, c) = there.find(|(_, c)| !c.is_whitespace())?;
+            if c == wanted {
+                break (place, c);
+            }
+            // Only a quote or an escape may stand in between.
+            if skipped || !matches!(c, '"' | '\'' | '\\') {
+                return None;
+            }
+            skipped = true;
+        };
+        // The second of a doubled quote belongs to the first.
+        if c == '\'' && written.starts_with('\'') && there.peek().is_some_and(|(_, next)| *next == '\'') {
+            there.next();
+        }
+        if at >= part.start {
+            let end = place + c.len_utf8();
+            found = Some(found.map_or(place, |f| f.start)..end);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_folded_and_quoted_scalars_are_found() {
+        for (written, whole) in [
+            ("|\n  a == 1 &&\n  b == 2\n", "a == 1 &&\nb == 2\n"),
+            (">-  # why\n    a == 1 &&\n\n    b == 2", "a == 1 &&\nb == 2"),
+            ("a == 1 &&\n    b == 2", "a == 1 && b == 2"),
+            ("'a == ''x'' && b == 2'", "a == 'x' && b == 2"),
+            ("\"a == \\\"x\\\" && b == 2\"", "a == \"x\" && b == 2"),
+        ] {
+            let start = whole.find('b').unwrap();
+            let found = written_part(written, whole, start..start + 6).unwrap();
+            assert_eq!(&written[found], "b == 2", "{written}");
+        }
+        assert_eq!(written_part("\"\\u0061 == b\"", "a == b", 5..6), None);
     }
 }

@@ -153,6 +153,101 @@ pub const fn kind_word(kind: SourceKind) -> &'static str {
     }
 }
 
+/// A distribution whose packages inventories report, as the OSV schema calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EcosystemName {
+    /// What stands before the colon.
+    pub name: &'static str,
+    /// Whether it may stand without a release, and then means every one.
+    pub alone: bool,
+    /// Whether what follows the colon starts with a number.
+    pub numbered: bool,
+    /// One that matches.
+    pub example: &'static str,
+}
+
+const fn distribution(name: &'static str, alone: bool, numbered: bool, example: &'static str) -> EcosystemName {
+    EcosystemName {
+        name,
+        alone,
+        numbered,
+        example,
+    }
+}
+
+/// Ecosystems of the OSV schema (<https://ossf.github.io/osv-schema/#defined-ecosystems>) that assets are matched with.
+pub const ECOSYSTEMS: &[EcosystemName] = &[
+    distribution("AlmaLinux", true, true, "AlmaLinux:9"),
+    distribution("Alpine", true, true, "Alpine:v3.20"),
+    distribution("Debian", true, true, "Debian:12"),
+    distribution("Red Hat", false, false, "Red Hat:enterprise_linux:9::baseos"),
+    distribution("Rocky Linux", true, true, "Rocky Linux:9"),
+    distribution("SUSE", false, false, "SUSE:Linux Enterprise Server 15 SP5"),
+    distribution("Ubuntu", true, false, "Ubuntu:22.04:LTS"),
+    distribution("openSUSE", false, false, "openSUSE:Leap 15.6"),
+];
+
+/// The other ecosystems of the OSV schema: no inventory reports their packages.
+pub const OTHER_ECOSYSTEMS: &[&str] = &[
+    "Android",
+    "Azure Linux",
+    "Bioconductor",
+    "Bitnami",
+    "CRAN",
+    "Chainguard",
+    "ConanCenter",
+    "GHC",
+    "GIT",
+    "GitHub Actions",
+    "Go",
+    "Hackage",
+    "Hex",
+    "Kubernetes",
+    "Linux",
+    "Mageia",
+    "Maven",
+    "MinimOS",
+    "NuGet",
+    "OSS-Fuzz",
+    "Packagist",
+    "Photon OS",
+    "Pub",
+    "PyPI",
+    "RubyGems",
+    "SwiftURL",
+    "Wolfi",
+    "crates.io",
+    "npm",
+    "openEuler",
+];
+
+/// Kinds of high availability (`ha.type`) whose members and roles can be asked for.
+pub const HA_TYPES: &[&str] = &[
+    "ceph",
+    "consul",
+    "corosync",
+    "elasticsearch",
+    "etcd",
+    "galera",
+    "kafka",
+    "keepalived",
+    "kubernetes",
+    "mongodb-replicaset",
+    "mssql-alwayson",
+    "mysql-innodb-cluster",
+    "opensearch",
+    "oracle-dataguard",
+    "oracle-rac",
+    "pacemaker",
+    "postgres-patroni",
+    "postgres-repmgr",
+    "rabbitmq",
+    "redis-sentinel",
+    "vault",
+    "windows-failover-cluster",
+    "zookeeper",
+];
+
 /// The groups of facts that `authoritativeFor` can name, as `native` observations spell them.
 pub const FACT_GROUPS: &[&str] = &[
     "identity",
@@ -234,6 +329,10 @@ mod tests {
         assert!(SOURCE_TYPES.windows(2).all(|pair| pair[0].name < pair[1].name));
         for list in [TARGETS, TABLE_PACKS, BACKUPS, ROLLBACKS] {
             assert!(list.windows(2).all(|pair| pair[0].name < pair[1].name));
+        }
+        assert!(ECOSYSTEMS.windows(2).all(|pair| pair[0].name < pair[1].name));
+        for words in [OTHER_ECOSYSTEMS, HA_TYPES] {
+            assert!(words.windows(2).all(|pair| pair[0] < pair[1]));
         }
         assert!(HOOKS.windows(2).all(|pair| pair[0] < pair[1]));
     }

@@ -21,7 +21,7 @@ pub enum ScheduleFault {
     #[error("`{0}` is not a time of day like 22:00")]
     Start(String),
     /// The offset.
-    #[error("the offset is counted in whole days, for example `4d`")]
+    #[error("the offset is counted in whole days, for example `4d` or `-3d`")]
     Offset,
 }
 
@@ -67,7 +67,7 @@ pub fn recurrence(schedule: &Schedule, zone: &TimeZone) -> Result<Recurrence, Ve
         faults.push(ScheduleFault::Start(text));
         Time::midnight()
     });
-    let offset_seconds = offset.map_or(0, time::DurationSeconds::seconds);
+    let offset_seconds = offset.map_or(0, time::ShiftSeconds::seconds);
     if offset_seconds % DAY_SECONDS != 0 {
         faults.push(ScheduleFault::Offset);
     }

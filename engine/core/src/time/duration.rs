@@ -45,6 +45,17 @@ impl DurationSeconds {
     }
 }
 
+/// A shift by elapsed time, forwards or backwards: `4d`, `-3d`. Whoever reads it decides which lengths are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShiftSeconds(pub i64);
+
+impl ShiftSeconds {
+    /// Whole seconds; negative is earlier.
+    pub const fn seconds(self) -> i64 {
+        self.0
+    }
+}
+
 fn unit_seconds(unit: char, iso: bool, in_time: bool) -> Option<i64> {
     match (unit.to_ascii_lowercase(), iso, in_time) {
         ('w', ..) => Some(7 * 86_400),
@@ -124,17 +135,7 @@ impl Serialize for DurationSeconds {
 
 impl<'de> Deserialize<'de> for DurationSeconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Text(String),
-            Number(i64),
-        }
-        let text = match Written::deserialize(deserializer)? {
-            Written::Text(text) => text,
-            Written::Number(number) => number.to_string(),
-        };
-        text.parse().map_err(serde::de::Error::custom)
+        written(deserializer)
     }
 }
 
@@ -152,6 +153,73 @@ impl JsonSchema for DurationSeconds {
             "description": "Elapsed time: `45m`, `24h`, `7d` (= 7 × 24 h), `2h30m`, or ISO 8601 such as `PT15M`.",
             "pattern": "^\\s*(0|([0-9]+[wdhmsWDHMS])+|[Pp]([0-9]+[wdWD])*([Tt]([0-9]+[hmsHMS])+)?)\\s*$",
             "examples": ["24h", "7d", "2h30m", "PT15M"]
+        })
+    }
+}
+
+impl FromStr for ShiftSeconds {
+    type Err = DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let trimmed = text.trim();
+        let (sign, length) = match trimmed.strip_prefix('-') {
+            Some(length) => (-1, length),
+            None => (1, trimmed.strip_prefix('+').unwrap_or(trimmed)),
+        };
+        // A second sign, or a blank behind the first, is a slip.
+        let seconds = parse(length).filter(|_| !length.starts_with(char::is_whitespace));
+        seconds
+            .map(|s| Self(sign * s))
+            .ok_or_else(|| DurationError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ShiftSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        DurationSeconds(self.0).fmt(f)
+    }
+}
+
+impl Serialize for ShiftSeconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ShiftSeconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        written(deserializer)
+    }
+}
+
+/// A text, or the number 0.
+fn written<'de, D: Deserializer<'de>, T: FromStr<Err = DurationError>>(deserializer: D) -> Result<T, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Text(String),
+        Number(i64),
+    }
+    let text = match Written::deserialize(deserializer)? {
+        Written::Text(text) => text,
+        Written::Number(number) => number.to_string(),
+    };
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+impl JsonSchema for ShiftSeconds {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Shift".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "integer"],
+            "minimum": 0,
+            "maximum": 0,
+            "description": "A length of time forwards or backwards: `4d`, `-3d`, `1w`.",
+            "pattern": "^\\s*[-+]?(0|([0-9]+[wdhmsWDHMS])+|[Pp]([0-9]+[wdWD])*([Tt]([0-9]+[hmsHMS])+)?)\\s*$",
+            "examples": ["4d", "-3d"]
         })
     }
 }
@@ -203,6 +271,26 @@ mod tests {
         assert_eq!(read("\"7d\""), Some(DurationSeconds(604_800)));
         for wrong in ["5", "-1", "0.5", "true", "null"] {
             assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_shift_may_go_backwards() {
+        let seconds = |text: &str| text.parse::<ShiftSeconds>().ok().map(ShiftSeconds::seconds);
+        for (text, days) in [
+            ("4d", 4),
+            ("+4d", 4),
+            ("-3d", -3),
+            (" -1w ", -7),
+            ("0", 0),
+            ("-P2D", -2),
+        ] {
+            assert_eq!(seconds(text), Some(days * 86_400), "{text}");
+            let written = ShiftSeconds(days * 86_400).to_string();
+            assert_eq!(seconds(&written), Some(days * 86_400), "{written}");
+        }
+        for text in ["", "-", "--1d", "- 1d", "+-1d", "4"] {
+            assert_eq!(seconds(text), None, "{text}");
         }
     }
 

@@ -12,7 +12,7 @@ mod spans;
 mod when;
 mod window;
 
-pub use duration::{DurationError, DurationSeconds};
+pub use duration::{DurationError, DurationSeconds, ShiftSeconds};
 pub use fit::{Fit, FitRefusal, earliest_fit};
 pub use freeze::{Freeze, FreezeSet, FreezeSpan};
 pub use ics::ics;

@@ -94,6 +94,10 @@ pub fn case(pages: &BTreeMap<String, Page>, page: &Page, section: usize) -> Resu
                     }
                 }
                 ("yaml", None) if block.has("skip") => {}
+                ("yaml", None) if block.option("present").is_some() => {
+                    let path = block.option("present").unwrap_or_default();
+                    present.push((path.into(), block.text.clone()));
+                }
                 ("yaml", None) if block.has("change") => {
                     change(&mut files, block, from, own).map_err(|e| format!("{place}: {e}"))?
                 }

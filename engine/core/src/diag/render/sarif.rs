@@ -29,11 +29,14 @@ const fn level(severity: Severity) -> &'static str {
 }
 
 fn rule(code: Code) -> Value {
+    let entry = code.entry().unwrap_or_default();
     json!({
         "id": code.id(),
         "name": code.title(),
         "shortDescription": {"text": code.title()},
-        "fullDescription": {"text": code.about()},
+        "fullDescription": {"text": format!("{} {}", code.about(), entry.why)},
+        "help": {"text": entry.advice, "markdown": code.page(3)},
+        "helpUri": code.url(),
         "defaultConfiguration": {"level": level(code.severity())},
     })
 }
@@ -103,7 +106,10 @@ mod tests {
         let first = &run["results"][0];
         assert_eq!(first["ruleId"], "PW0101");
         let index = first["ruleIndex"].as_u64().unwrap() as usize;
-        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], "PW0101");
+        let rule = &run["tool"]["driver"]["rules"][index];
+        assert_eq!(rule["id"], "PW0101");
+        assert!(rule["helpUri"].as_str().unwrap().ends_with("docs/diagnostics#pw0101"));
+        assert!(rule["help"]["markdown"].as_str().unwrap().contains("# Why is this bad"));
         let place = &first["locations"][0]["physicalLocation"];
         assert_eq!(place["artifactLocation"]["uri"], "policies/a%2Cb.yaml");
         assert_eq!(

@@ -21,10 +21,15 @@ fn colour_of(severity: Severity) -> &'static str {
 /// All diagnostics and a closing count; empty text for none. `sources` gives the source lines.
 pub fn document(diagnostics: &Diagnostics, sources: &SourceSet, colour: bool) -> String {
     let mut out = String::new();
+    let meant: BTreeSet<&str> = diagnostics
+        .iter()
+        .filter_map(|d| Some(&*d.location.as_ref()?.file))
+        .collect();
     let texts: Texts<'_> = sources
         .files
         .iter()
-        .map(|f| (f.path.as_str(), f.text.as_str()))
+        .filter(|f| meant.contains(f.path.as_str()))
+        .map(|f| (f.path.as_str(), f.text.lines().collect()))
         .collect();
     // A secret must not go into logs as well, whatever else is wrong with its line.
     let secrets: BTreeSet<(&str, u32)> = diagnostics
@@ -59,8 +64,8 @@ pub fn document(diagnostics: &Diagnostics, sources: &SourceSet, colour: bool) ->
     out
 }
 
-/// Texts by path.
-pub type Texts<'a> = BTreeMap<&'a str, &'a str>;
+/// The lines of texts, by path.
+pub type Texts<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
 /// One diagnostic, ending with a line end.
 pub fn diagnostic(item: &Diagnostic, texts: &Texts<'_>, colour: bool) -> String {
@@ -112,7 +117,7 @@ fn printable(text: &str) -> String {
 
 fn snippet(out: &mut String, location: &Location, texts: &Texts<'_>, paint: &dyn Fn(&str) -> String) {
     let index = location.line.saturating_sub(1) as usize;
-    let line = texts.get(&*location.file).and_then(|text| text.lines().nth(index));
+    let line = texts.get(&*location.file).and_then(|lines| lines.get(index).copied());
     let Some(line) = line
         .map(|l| l.trim_start_matches('\u{feff}'))
         .filter(|l| !l.trim().is_empty())

@@ -156,6 +156,7 @@ pub const FACTS: &[Fact] = &[
     always("asset.class.name", FactType::Text),
     always("asset.class.priority", FactType::Int),
     maybe("asset.fleet", FactType::Text),
+    maybe("asset.fqdn", FactType::Text),
     maybe("asset.gpu.cuda", FactType::Version),
     maybe("asset.gpu.driver", FactType::Version),
     maybe("asset.gpu.loaded", FactType::Version),

@@ -4,10 +4,13 @@
 //! and listing it in [`RULES`]. A rule reads the catalog and pushes diagnostics; it decides nothing else.
 
 mod approval;
+mod class_order;
 mod cycle;
 mod environments;
+mod excepted;
 mod exceptions;
 mod exposure;
+mod gate_is;
 mod gates;
 mod known_names;
 mod openings;
@@ -16,10 +19,14 @@ mod override_allowed;
 mod passed_over;
 mod periods;
 mod policy_tests;
-pub(super) mod references;
+mod reasons;
+pub mod references;
 mod release_time;
 mod required;
+mod reviews;
 mod secrets;
+mod selection;
+mod selectors;
 mod services;
 mod shadowed;
 mod snapshot_revert;
@@ -29,6 +36,7 @@ mod uncovered;
 mod unique;
 mod unused;
 mod windows;
+mod words;
 
 use jiff::Timestamp;
 
@@ -79,10 +87,13 @@ pub struct Rule {
 /// Every rule. The order does not matter: diagnostics are sorted by place.
 pub static RULES: &[&Rule] = &[
     &approval::RULE,
+    &class_order::RULE,
     &cycle::RULE,
     &environments::RULE,
+    &excepted::RULE,
     &exceptions::RULE,
     &exposure::RULE,
+    &gate_is::RULE,
     &gates::RULE,
     &known_names::RULE,
     &openings::RULE,
@@ -91,10 +102,13 @@ pub static RULES: &[&Rule] = &[
     &passed_over::RULE,
     &periods::RULE,
     &policy_tests::RULE,
+    &reasons::RULE,
     &references::RULE,
     &release_time::RULE,
     &required::RULE,
+    &reviews::RULE,
     &secrets::RULE,
+    &selectors::RULE,
     &services::RULE,
     &shadowed::RULE,
     &snapshot_revert::RULE,
@@ -104,9 +118,14 @@ pub static RULES: &[&Rule] = &[
     &unique::RULE,
     &unused::RULE,
     &windows::RULE,
+    &words::RULE,
 ];
 
 pub(super) use known_names::target_folders;
+
+/// Selectors times assets that one rule tries. Lists written by hand stay far below; a list that was generated to hurt must
+/// not make `validate` slow, and gets less advice.
+const TRIALS_MAX: usize = 5_000_000;
 
 /// Runs every rule.
 pub(super) fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {

@@ -44,6 +44,11 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     if context.catalog.classes.values().any(|c| c.spec.when.is_some()) {
         return;
     }
+    let listed_count: usize = context.catalog.fleets.values().map(|f| f.spec.assets.len()).sum();
+    let waves: usize = context.catalog.strategies.values().map(|s| s.spec.waves.len()).sum();
+    if listed_count.saturating_mul(waves.saturating_add(context.catalog.classes.len())) > super::TRIALS_MAX {
+        return;
+    }
     let assets = listed(context);
     for strategy in context.catalog.strategies.values() {
         for (w, wave) in strategy.spec.waves.iter().enumerate() {

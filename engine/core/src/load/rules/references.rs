@@ -13,8 +13,6 @@
 //! # Fix
 //! Correct the name, or add the resource.
 
-use std::collections::BTreeSet;
-
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics, nearest_or_list};
 use crate::load::documents::Documents;
@@ -88,12 +86,6 @@ pub fn target_of(kind: &str, path: &[&str]) -> Option<&'static str> {
     places
         .find(|(of, pattern, _)| *of == kind && fits(pattern))
         .map(|(_, _, target)| *target)
-}
-
-/// Every name that any resource refers to, with its kind.
-pub(super) fn named<'a>(context: &Context<'a>) -> BTreeSet<(&'static str, &'a str)> {
-    let found = references(context.documents).into_iter();
-    found.map(|reference| (reference.target, reference.name)).collect()
 }
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {

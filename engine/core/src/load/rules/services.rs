@@ -28,6 +28,17 @@ pub static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     for fleet in context.catalog.fleets.values() {
+        let classes = context.catalog.classes.len().max(1);
+        if fleet
+            .spec
+            .services
+            .len()
+            .saturating_mul(fleet.spec.assets.len())
+            .saturating_mul(classes)
+            > super::TRIALS_MAX
+        {
+            continue;
+        }
         for (s, service) in fleet.spec.services.iter().enumerate() {
             let Some(wanted) = service.min_available else { continue };
             let mut members: BTreeMap<&str, usize> = BTreeMap::new();

@@ -30,6 +30,9 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         return;
     }
     for fleet in context.catalog.fleets.values() {
+        if fleet.spec.assets.len().saturating_mul(classes.len()) > super::TRIALS_MAX {
+            continue;
+        }
         for (i, asset) in fleet.spec.assets.iter().enumerate() {
             let label = |key: &str| {
                 asset

@@ -1,5 +1,6 @@
 //! # What it does
-//! Finds strategies, SLAs, windows, suites and inventory sources that nothing refers to.
+//! Finds strategies, SLAs, windows, suites and sources that nothing refers to. An override is no use of a window: it only
+//! lifts one.
 //!
 //! # Why is this bad
 //! Mostly a reference was forgotten or a resource left behind; an inventory source in no fleet reports assets nobody
@@ -14,7 +15,10 @@
 //! # Fix
 //! Refer to it, or remove it.
 
-use super::references::named;
+use std::collections::BTreeSet;
+
+use super::references::references;
+use super::selection::{listed, lists_are_complete};
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics};
 use crate::load::wire::{SourceKind, WindowChoice};
@@ -29,7 +33,9 @@ pub static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     let catalog = context.catalog;
-    let named = named(context);
+    let found = references(context.documents).into_iter();
+    let is_use = |doc: DocId| context.documents.get(doc).is_some_and(|d| d.kind() != "Override");
+    let named: BTreeSet<(&str, &str)> = found.filter(|r| is_use(r.doc)).map(|r| (r.target, r.name)).collect();
     let mut unused = |kind: &'static str, name: &str, doc: DocId, who: &str| {
         if !named.contains(&(kind, name)) {
             let message = format!("the {kind} `{name}` is named by no {who}");
@@ -49,20 +55,41 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         .suites
         .values()
         .for_each(|r| unused("ValidationSuite", &r.name, r.doc, "AssetClass"));
-    // A label of an asset may name any window.
-    let by_label = catalog
-        .classes
-        .values()
-        .any(|c| matches!(c.spec.window, WindowChoice::FromLabel { .. }));
-    if !by_label {
+    if let Some(by_label) = windows_by_label(context) {
         catalog
             .windows
             .values()
+            .filter(|r| !by_label.contains(&*r.name))
             .for_each(|r| unused("MaintenanceWindow", &r.name, r.doc, "AssetClass"));
     }
-    let inventory = catalog
-        .sources
+    for r in catalog.sources.values() {
+        match r.spec.kind {
+            SourceKind::Inventory => unused("Source", &r.name, r.doc, "Fleet"),
+            SourceKind::Monitor | SourceKind::Change => unused("Source", &r.name, r.doc, "gate and no check"),
+            // Advisories, scanners and patch status are read whoever asks.
+            SourceKind::Advisories | SourceKind::Scanner | SourceKind::PatchStatus => {}
+        }
+    }
+}
+
+/// The windows that labels of listed assets name; none if a source may report a label that names any window.
+fn windows_by_label<'a>(context: &Context<'a>) -> Option<BTreeSet<&'a str>> {
+    let catalog = context.catalog;
+    let labels: BTreeSet<&str> = catalog
+        .classes
         .values()
-        .filter(|r| r.spec.kind == SourceKind::Inventory);
-    inventory.for_each(|r| unused("Source", &r.name, r.doc, "Fleet"));
+        .filter_map(|c| match &c.spec.window {
+            WindowChoice::FromLabel { label, .. } => Some(label.as_str()),
+            WindowChoice::Name(_) => None,
+        })
+        .collect();
+    if !labels.is_empty() && !lists_are_complete(catalog) {
+        return None;
+    }
+    let assets = listed(catalog);
+    Some(
+        assets
+            .flat_map(|a| labels.iter().filter_map(move |key| a.label(key)))
+            .collect(),
+    )
 }

@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::LabelSelector;
-use crate::time::{DurationSeconds, Overrun, When};
+use crate::time::{DurationSeconds, Overrun, ShiftSeconds, When};
 
 /// A recurring start: an RFC 5545 rule, its time of day and zone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,9 +15,9 @@ pub struct Schedule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"))]
     pub start: Option<String>,
-    /// Whole days added to each day the rule gives.
+    /// Whole days added to each day the rule gives; `-3d` is earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offset: Option<DurationSeconds>,
+    pub offset: Option<ShiftSeconds>,
     /// IANA zone; default `defaults.timezone`, else UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
@@ -37,9 +37,9 @@ pub struct WindowSchedule {
     pub start: String,
     /// Elapsed time the opening lasts.
     pub duration: DurationSeconds,
-    /// Whole days added to each day the rule gives: Patch Tuesday `+ 4d`.
+    /// Whole days added to each day the rule gives: Patch Tuesday and `4d`; `-3d` is earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub offset: Option<DurationSeconds>,
+    pub offset: Option<ShiftSeconds>,
     /// IANA zone; default `defaults.timezone`, else UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,

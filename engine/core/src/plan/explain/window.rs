@@ -7,7 +7,7 @@ use super::{Account, AccountPart, Scene, names, step};
 use crate::assess::Step;
 use crate::load::schedule;
 use crate::load::wire::WindowChoice;
-use crate::time::{Boundary, FreezeSet, Overrun};
+use crate::time::{Boundary, DurationSeconds, FreezeSet, Overrun};
 
 /// So many openings are told ahead.
 const OPENINGS_MAX: usize = 3;
@@ -24,7 +24,10 @@ pub fn explain_window(scene: &Scene<'_>, name: &str) -> Option<Account> {
             .timezone
             .as_deref()
             .map_or_else(|| "the project's zone".to_owned(), str::to_owned);
-        let offset = rule.offset.map_or_else(String::new, |o| format!(" plus {o}"));
+        let offset = rule.offset.map_or_else(String::new, |o| match o.seconds() {
+            ..0 => format!(" minus {}", DurationSeconds(-o.seconds())),
+            _ => format!(" plus {o}"),
+        });
         let fact = format!(
             "{}{offset}, {} in {zone}, for {} of elapsed time",
             rule.rrule, rule.start, rule.duration

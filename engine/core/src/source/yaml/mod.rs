@@ -25,15 +25,19 @@ pub struct Limits {
     pub depth_max: usize,
     /// Values in the file, each copy that an alias makes included.
     pub nodes_max: usize,
+    /// Faults that are told of one file.
+    pub problems_max: usize,
 }
 
 /// Far above any reviewed resource (the largest example has 400 nodes) and far below what hurts: 250 000 nodes take
-/// about 30 MB. Inventory never travels as YAML.
+/// about 30 MB. Inventory never travels as YAML. Nobody reads more than some hundred faults of one file: the rest of them
+/// comes up when these are gone.
 pub const LIMITS: Limits = Limits {
     file_bytes_max: 8 << 20,
     scalar_bytes_max: 256 << 10,
     depth_max: 64,
     nodes_max: 250_000,
+    problems_max: 500,
 };
 
 /// One document.
@@ -118,6 +122,10 @@ pub fn read(text: &str, limits: Limits) -> Reading {
         let document_start = reader.document_start;
         reading.documents.append(&mut reader.documents);
         reading.problems.append(&mut reader.problems);
+        if reading.problems.len() > limits.problems_max {
+            too_many(&mut reading.problems, limits);
+            break;
+        }
         let Err(Stop::Syntax(at)) = stop else { break };
         let next = next_document(text, at);
         reading.lost.push(document_start..next.unwrap_or(text.len()));
@@ -127,6 +135,22 @@ pub fn read(text: &str, limits: Limits) -> Reading {
         }
     }
     reading
+}
+
+/// Keeps the first faults and says that there are more.
+fn too_many(problems: &mut Vec<Problem>, limits: Limits) {
+    problems.truncate(limits.problems_max);
+    let at = problems.last().and_then(|last| last.at.clone());
+    problems.push(Problem {
+        fault: Fault::Limit,
+        message: format!(
+            "more than {} faults: no more of this file were looked for",
+            limits.problems_max
+        ),
+        at,
+        other: None,
+        help: Some("correct these first; the others come up then".into()),
+    });
 }
 
 /// A comment.

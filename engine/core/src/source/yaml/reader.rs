@@ -151,6 +151,10 @@ impl<'a> Reader<'a> {
     fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Step<(Value, SpanTree)> {
         let at = self.range(span);
         self.count(1, &at)?;
+        // The caller says that there are more.
+        if self.problems.len() > self.limits.problems_max {
+            return Err(Stop::Limit);
+        }
         if depth > self.limits.depth_max {
             return self.limit(format!("nested deeper than {} levels", self.limits.depth_max), at);
         }
