@@ -1,12 +1,17 @@
 //! `plan`: rollouts, waves, batches, schedule, waiting, refusals.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use patchwave_core::plan::{json, markdown, text};
+use patchwave_core::plan::{markdown, text, write_json};
 
 use super::Context;
 use crate::args::PlanFormat;
 use crate::exit::{Exit, Failure};
+
+/// Bytes gathered before they are written out: a large plan is streamed, never held as text.
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Plans, and shows or writes the plan.
 pub fn run(context: &Context, format: PlanFormat, out: Option<&Path>, detailed: bool) -> Result<Exit, Failure> {
@@ -19,12 +24,18 @@ pub fn run(context: &Context, format: PlanFormat, out: Option<&Path>, detailed: 
         .iter()
         .map(|s| (s.name.to_string(), s.digest.clone()))
         .collect();
-    let document = json(plan, &inputs)?;
     if let Some(file) = out {
-        std::fs::write(file, &document).map_err(|e| Failure::new(format!("{}: {e}", file.display())))?;
+        let failure = |e: &dyn std::fmt::Display| Failure::new(format!("{}: {e}", file.display()));
+        let mut sink = BufWriter::with_capacity(CHUNK_BYTES, File::create(file).map_err(|e| failure(&e))?);
+        write_json(plan, &inputs, &mut sink).map_err(|e| failure(&e))?;
+        sink.flush().map_err(|e| failure(&e))?;
     }
     match format {
-        PlanFormat::Json => context.output.text(&document)?,
+        PlanFormat::Json => context.output.stream(|out| {
+            let mut sink = BufWriter::with_capacity(CHUNK_BYTES, out);
+            write_json(plan, &inputs, &mut sink)?;
+            sink.flush()
+        })?,
         PlanFormat::Markdown => context.output.text(&markdown(plan))?,
         PlanFormat::Text => context.output.text(&text(plan))?,
     }

@@ -38,11 +38,7 @@ pub(super) fn incompatible(ctx: &Context<'_>, member: &Member, targets: &[Target
     let asset = ctx.asset(member.asset)?;
     let mut after = observed(asset);
     let mut touching = Vec::new();
-    for (index, target) in member
-        .targets
-        .iter()
-        .filter_map(|(t, _)| targets.get(*t).map(|x| (*t, x)))
-    {
+    for (index, target) in member.targets().iter().filter_map(|t| targets.get(*t).map(|x| (*t, x))) {
         if let Some(component) = component(&target.name) {
             after.insert(component, vec![upstream(&target.version)]);
             touching.push(index);

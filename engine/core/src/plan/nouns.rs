@@ -127,10 +127,10 @@ pub struct BatchWindow {
 pub struct BatchAsset {
     /// Its name.
     pub name: Arc<str>,
-    /// Indexes into the rollout's targets, ascending.
-    pub targets: Vec<usize>,
-    /// The version of each target's package the asset has now, same order.
-    pub before: Vec<Arc<str>>,
+    /// Indexes into the rollout's targets, ascending. Assets that are alike share the list.
+    pub targets: Arc<[usize]>,
+    /// The version of each target's package the asset has now, same order; shared likewise.
+    pub before: Arc<[Arc<str>]>,
     /// How good its way back is.
     pub rollback: Reversibility,
     /// Its class.

@@ -124,7 +124,7 @@ pub(super) fn schedule(
             .iter()
             .filter_map(|n| specs.get(*n))
             .map(|w| Arc::from(w.name.as_str()));
-        let deadline = wave.everyone().fold(None, |d, m| earlier(d, m.deadline));
+        let deadline = wave.everyone().fold(None, |d, m| earlier(d, m.load.deadline));
         let slack = deadline.zip(finish).map(|(d, f)| d.duration_since(f).as_secs());
         if let Some(slot) = waves.get_mut(*index) {
             *slot = Some(Wave {
@@ -456,14 +456,14 @@ fn batch<'m>(
 fn asset(ctx: &Context<'_>, member: &Member) -> BatchAsset {
     BatchAsset {
         name: name_of(ctx, member.asset),
-        targets: member.targets.iter().map(|(t, _)| *t).collect(),
-        before: member.targets.iter().map(|(_, v)| Arc::clone(v)).collect(),
+        targets: Arc::clone(&member.load.targets),
+        before: Arc::clone(&member.load.before),
         rollback: member.rollback,
         class: ctx
             .class(member.asset)
             .map_or_else(|| Arc::from(""), |c| Arc::clone(&c.name)),
         target: Arc::clone(&member.render_target),
-        deadline: member.deadline,
-        stale: member.stale,
+        deadline: member.load.deadline,
+        stale: member.load.stale,
     }
 }

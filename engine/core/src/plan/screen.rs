@@ -1,20 +1,25 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::budget::Budgets;
 use super::calendar::{self, Calendars};
-use super::carry::{Covers, Member, name_of, place};
+use super::carry::{Covers, Load, Member, name_of, place};
 use super::compatible;
 use super::context::Context;
 use super::debian_kernel::{is_metapackage, is_release};
 use super::reversible::reversibility;
-use super::targets::Standing;
+use super::shared::Same;
+use super::standing::{Standing, level};
 use super::{Binding, Refusal};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::known::{self, Known};
 use crate::load::wire::{AdvisoryType, AssetClassSpec, Content, PatchPolicySpec, Remedy};
+use crate::observe::PackageSetId;
 
 /// Whether a word is one this version knows but cannot do. A word it does not know is a folder of the user's own, or an
 /// error when resources are loaded.
@@ -22,19 +27,38 @@ fn is_not_built(words: &[Known], word: &str) -> bool {
     words.iter().any(|w| w.name == word && !w.built)
 }
 
-/// What screening reads of a rollout.
+/// What screening reads of a rollout, and what it has found out about assets that are alike.
 pub(super) struct Screen<'s, 'a> {
-    pub(super) ctx: &'s Context<'a>,
-    pub(super) calendars: &'s Calendars,
-    pub(super) budgets: &'s Budgets,
-    pub(super) policy: &'s Resource<PatchPolicySpec>,
-    pub(super) targets: &'s [Target],
+    ctx: &'s Context<'a>,
+    calendars: &'s Calendars,
+    budgets: &'s Budgets,
+    policy: &'s Resource<PatchPolicySpec>,
+    targets: &'s [Target],
     /// Advisory types behind each target.
-    pub(super) types: Vec<BTreeSet<AdvisoryType>>,
+    types: Vec<BTreeSet<AdvisoryType>>,
+    known: FxHashMap<Alike<'a>, Verdict>,
+}
+
+/// What the verdict on single targets depends on.
+#[derive(PartialEq, Eq, Hash)]
+struct Alike<'a> {
+    load: Same<Load>,
+    class: &'a str,
+    /// How it stands to the targets, and which can be had.
+    levels: u32,
+    release: Option<u32>,
+    available: Option<PackageSetId>,
+}
+
+/// What is left of a load, by which tool, and what is refused of it; the asset is left empty.
+struct Verdict {
+    load: Arc<Load>,
+    render_target: Arc<str>,
+    refusals: Vec<(Arc<[usize]>, Refusal)>,
 }
 
 /// Advisory types behind each target, through the hits it fixes.
-pub(super) fn types_of(ctx: &Context<'_>, targets: &[Target], covers: &Covers) -> Vec<BTreeSet<AdvisoryType>> {
+fn types_of(ctx: &Context<'_>, targets: &[Target], covers: &Covers) -> Vec<BTreeSet<AdvisoryType>> {
     let mut types = vec![BTreeSet::new(); targets.len()];
     for (hit, target) in ctx.assessment.hits.iter().zip(covers) {
         let advisory = ctx.observation.advisories.get(hit.advisory as usize);
@@ -45,40 +69,101 @@ pub(super) fn types_of(ctx: &Context<'_>, targets: &[Target], covers: &Covers) -
     types
 }
 
-impl Screen<'_, '_> {
+/// The targets of some refusals and each refusal.
+type Refusals = Vec<(Arc<[usize]>, Refusal)>;
+
+impl<'s, 'a> Screen<'s, 'a> {
+    pub(super) fn new(
+        ctx: &'s Context<'a>,
+        (calendars, budgets): (&'s Calendars, &'s Budgets),
+        policy: &'s Resource<PatchPolicySpec>,
+        targets: &'s [Target],
+        covers: &Covers,
+    ) -> Self {
+        Self {
+            ctx,
+            calendars,
+            budgets,
+            policy,
+            targets,
+            types: types_of(ctx, targets, covers),
+            known: FxHashMap::default(),
+        }
+    }
+
     /// Takes from `member` the targets it cannot have and says why; nothing left = the asset is not in the rollout.
-    pub(super) fn member(&self, member: &mut Member, standing: &mut Standing<'_>) -> Vec<(Vec<usize>, Refusal)> {
+    pub(super) fn member(&mut self, member: &mut Member, standing: &mut Standing<'_>) -> Refusals {
         let Some(class) = self.ctx.class(member.asset) else {
             return Vec::new();
         };
-        let all: Vec<usize> = member.targets.iter().map(|(t, _)| *t).collect();
         if let Some(refusal) = self.whole_asset(member, class) {
-            member.targets.clear();
+            let all = Arc::clone(member.targets());
+            member.load = Arc::new(member.load.only(|_| false));
             return vec![(all, refusal)];
         }
         member.rollback = reversibility(&class.spec);
+        // A matrix reads facts that assets which are alike otherwise need not share.
+        let has_matrices = !self.ctx.catalog.matrices.is_empty();
+        let incompatible = has_matrices.then(|| compatible::incompatible(self.ctx, member, self.targets));
+        let alike = Alike {
+            load: Same::of(&member.load),
+            class: &class.name,
+            levels: standing.id(member.asset),
+            release: self.ctx.release(member.asset),
+            available: self.ctx.asset(member.asset).and_then(|a| a.facts.available),
+        };
+        let mut known = std::mem::take(&mut self.known);
+        let verdict = known
+            .entry(alike)
+            .or_insert_with(|| self.verdict(member, class, standing));
+        let (load, render_target) = (Arc::clone(&verdict.load), Arc::clone(&verdict.render_target));
+        let name = name_of(self.ctx, member.asset);
+        let of_asset = |refusal: &Refusal| Refusal {
+            asset: Arc::clone(&name),
+            ..refusal.clone()
+        };
+        let refusals = verdict.refusals.iter();
+        let mut refusals: Refusals = refusals
+            .map(|(targets, r)| (Arc::clone(targets), of_asset(r)))
+            .collect();
+        self.known = known;
+        (member.load, member.render_target) = (load, render_target);
+        if let Some((targets, detail)) = incompatible.flatten() {
+            let fixes =
+                vec!["add the tested combination as a row, or update what it does not go with first".to_owned()];
+            member.load = Arc::new(member.load.only(|t| !targets.contains(&t)));
+            refusals.push((targets.into(), of_asset(&refused("incompatible", detail, fixes))));
+        }
+        refusals
+    }
+
+    /// What is refused of the targets one by one.
+    fn verdict(&self, member: &Member, class: &Resource<AssetClassSpec>, standing: &mut Standing<'_>) -> Verdict {
         let mut refusals = Vec::new();
-        self.render_targets(member, class, &mut refusals);
+        let render_target = self.render_targets(member, class, &mut refusals);
         self.reboot_only(member, standing, &mut refusals);
         self.another_package(member, standing, &mut refusals);
         self.installable(member, standing, &mut refusals);
-        if let Some((targets, detail)) = compatible::incompatible(self.ctx, member, self.targets) {
-            let fixes =
-                vec!["add the tested combination as a row, or update what it does not go with first".to_owned()];
-            refusals.push((targets, self.refusal(member.asset, "incompatible", detail, fixes)));
+        let refused: BTreeSet<usize> = refusals.iter().map(|(target, _)| *target).collect();
+        let load = if refused.is_empty() {
+            Arc::clone(&member.load)
+        } else {
+            Arc::new(member.load.only(|t| !refused.contains(&t)))
+        };
+        Verdict {
+            load,
+            render_target,
+            refusals: refusals
+                .into_iter()
+                .map(|(t, refusal)| (Arc::from([t]), refusal))
+                .collect(),
         }
-        let refused: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
-        member.targets.retain(|(t, _)| !refused.contains(t));
-        refusals
     }
 
     fn refusal(&self, asset: u32, reason: &str, detail: String, fixes: Vec<String>) -> Refusal {
         Refusal {
-            reason: reason.into(),
             asset: name_of(self.ctx, asset),
-            detail,
-            binding: None,
-            fixes,
+            ..refused(reason, detail, fixes)
         }
     }
 
@@ -172,11 +257,12 @@ impl Screen<'_, '_> {
     /// The tool that patches each target; one that cannot be rendered is refused with the targets that need it.
     fn render_targets(
         &self,
-        member: &mut Member,
+        member: &Member,
         class: &Resource<AssetClassSpec>,
-        refusals: &mut Vec<(Vec<usize>, Refusal)>,
-    ) {
-        for (index, _) in &member.targets {
+        refusals: &mut Vec<(usize, Refusal)>,
+    ) -> Arc<str> {
+        let mut chosen: Arc<str> = "".into();
+        for index in member.targets().iter() {
             let no_types = BTreeSet::new();
             let types = self.types.get(*index).unwrap_or(&no_types);
             let package = self.targets.get(*index).map_or("", |t| &t.name);
@@ -189,7 +275,7 @@ impl Screen<'_, '_> {
                         "add `{{for: {{types: [{words}]}}, use: ansible}}` to class {}",
                         class.name
                     );
-                    refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
+                    refusals.push((*index, refused("target", detail, vec![fix])));
                 }
                 Some(tool) if is_not_built(known::TARGETS, tool) => {
                     let detail = format!(
@@ -197,56 +283,56 @@ impl Screen<'_, '_> {
                         class.name
                     );
                     let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
-                    refusals.push((vec![*index], self.refusal(member.asset, "not built", detail, vec![fix])));
+                    refusals.push((*index, refused("not built", detail, vec![fix])));
                 }
                 Some(tool) => {
-                    if member.render_target.is_empty() {
-                        member.render_target = tool.into();
+                    if chosen.is_empty() {
+                        chosen = tool.into();
                     }
                 }
             }
         }
+        chosen
     }
 
     /// Nothing is pinned below what is installed: where a newer version than the target's is there and only the old code
     /// still runs, the asset needs a reboot or a restart, and no package.
-    fn reboot_only(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
-        let installed = standing.of(
-            member.asset,
-            self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
-        );
+    fn reboot_only(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(usize, Refusal)>) {
+        let installed = standing.of(member.asset);
         for level in installed.iter().filter(|l| l.order.is_gt()) {
             let target = self.targets.get(level.target);
-            let Some(target) = target.filter(|_| member.targets.iter().any(|(t, _)| *t == level.target)) else {
+            let Some(target) = target.filter(|_| member.targets().contains(&level.target)) else {
                 continue;
             };
             let detail = format!(
                 "{} {} is installed, newer than {} {}, and the old code still runs: it needs a reboot only",
-                target.name, level.version, target.name, target.version
+                target.name,
+                self.ctx.observation.tables.text(level.version),
+                target.name,
+                target.version
             );
             let fix = "reboot it, or restart what still uses the old code, and observe again".to_owned();
-            let refusal = self.refusal(member.asset, "needs a reboot only", detail, vec![fix]);
-            refusals.push((vec![level.target], refusal));
+            refusals.push((level.target, refused("needs a reboot only", detail, vec![fix])));
         }
     }
 
     /// A kernel with its release in the name has its fix under another name; only a metapackage on the asset brings it.
-    fn another_package(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
-        let facts = self.ctx.asset(member.asset).map(|a| &a.facts);
-        let installed = standing.of(member.asset, facts.and_then(|f| f.packages));
-        let available = facts.and_then(|f| f.available);
-        for (index, before) in &member.targets {
-            let Some(target) = self.targets.get(*index) else {
+    fn another_package(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(usize, Refusal)>) {
+        let installed = standing.of(member.asset);
+        let available = self.ctx.asset(member.asset).and_then(|a| a.facts.available);
+        for (index, before) in member.load.pairs() {
+            let Some(target) = self.targets.get(index) else {
                 continue;
             };
-            let level = installed.iter().find(|l| l.target == *index).map(|l| l.order);
-            let refused = if is_release(target) {
-                let offered = available.is_some_and(|set| standing.offers(member.asset, set).contains(index));
+            let level = level(&installed, index).map(|l| l.order);
+            let elsewhere = if is_release(target) {
+                let offered =
+                    available.is_some_and(|set| standing.offers(member.asset, set).binary_search(&index).is_ok());
                 !offered && level.is_none_or(std::cmp::Ordering::is_lt)
             } else {
                 is_metapackage(target) && level.is_none()
             };
-            if refused {
+            if elsewhere {
                 let detail = format!(
                     "not installable: the fix is another package: a kernel {} has another name than the one that runs \
                      (now {before}), and no metapackage here brings it",
@@ -254,30 +340,26 @@ impl Screen<'_, '_> {
                 );
                 let fix = "install the metapackage of its kernel (linux-image-<flavour>), or the fixed kernel by hand; \
                            where it is installed already, reboot";
-                let refusal = self.refusal(member.asset, "not-installable", detail, vec![fix.to_owned()]);
-                refusals.push((vec![*index], refusal));
+                refusals.push((index, refused("not-installable", detail, vec![fix.to_owned()])));
             }
         }
     }
 
     /// A list of available packages that lacks the target is a refusal; no list at all is not.
-    fn installable(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
+    fn installable(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(usize, Refusal)>) {
         let Some(available) = self.ctx.asset(member.asset).and_then(|a| a.facts.available) else {
             return;
         };
         let offered = standing.offers(member.asset, available);
-        let installed = standing.of(
-            member.asset,
-            self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
-        );
-        let said: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
-        for (index, before) in member.targets.iter().filter(|(t, _)| !said.contains(t)) {
+        let installed = standing.of(member.asset);
+        let said: BTreeSet<usize> = refusals.iter().map(|(target, _)| *target).collect();
+        for (index, before) in member.load.pairs().filter(|(t, _)| !said.contains(t)) {
             // What is installed already and only waits for its reboot needs no repository.
-            let there = installed.iter().any(|l| l.target == *index && l.order.is_ge());
-            if there || offered.contains(index) {
+            let there = level(&installed, index).is_some_and(|l| l.order.is_ge());
+            if there || offered.binary_search(&index).is_ok() {
                 continue;
             }
-            let Some(target) = self.targets.get(*index) else {
+            let Some(target) = self.targets.get(index) else {
                 continue;
             };
             let detail = format!(
@@ -288,11 +370,19 @@ impl Screen<'_, '_> {
                 "sync {} {} into the asset's repositories and observe again",
                 target.name, target.version
             );
-            refusals.push((
-                vec![*index],
-                self.refusal(member.asset, "not-installable", detail, vec![fix]),
-            ));
+            refusals.push((index, refused("not-installable", detail, vec![fix])));
         }
+    }
+}
+
+/// A refusal of an asset that is still to be named.
+fn refused(reason: &str, detail: String, fixes: Vec<String>) -> Refusal {
+    Refusal {
+        reason: reason.into(),
+        asset: "".into(),
+        detail,
+        binding: None,
+        fixes,
     }
 }
 

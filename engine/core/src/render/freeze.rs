@@ -178,7 +178,7 @@ fn freeze_asset(asset: &BatchAsset) -> FrozenAsset {
         name: asset.name.to_string(),
         class: asset.class.to_string(),
         target: asset.target.to_string(),
-        targets: asset.targets.clone(),
+        targets: asset.targets.to_vec(),
         before: asset.before.iter().map(ToString::to_string).collect(),
         rollback: asset.rollback,
     }
