@@ -282,3 +282,51 @@ fn csv_field(out: &mut Vec<u8>, field: &str) {
     out.extend_from_slice(field.replace('"', "\"\"").as_bytes());
     out.push(b'"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assess::world::{World, rpm};
+
+    #[test]
+    fn rows_written_from_shared_texts_are_the_rows_of_the_findings() {
+        let mut world = World::plain();
+        world
+            .advisory("ALSA-2026:1", vec![rpm("openssl", "1:3.0.7-27.el9")])
+            .aliases = vec!["CVE-2026-1".into(), "CVE-2026-\"2\"".into()];
+        world.advisory(
+            "ALSA-2026:2",
+            vec![rpm("openssl", "1:3.0.7-28.el9"), rpm("curl", "7.76.1-30.el9")],
+        );
+        for name in ["a", "b", "=c"] {
+            let packages = [
+                ("openssl", "1:3.0.7-24.el9", "x86_64", "", ""),
+                ("curl", "7.76.1-26.el9", "x86_64", "", ""),
+            ];
+            world.asset(name, &[], &packages);
+        }
+        world.asset("none", &[], &[]);
+        let (assessment, observation) = (world.assess(), &world.observation);
+        let assets = observation.assets.len();
+        for (format, row) in [
+            (
+                RowFormat::Ndjson,
+                ndjson_row as fn(&Finding<'_>, &Observation, &mut Vec<u8>),
+            ),
+            (RowFormat::Csv, csv_row),
+        ] {
+            let mut expected = Vec::new();
+            assessment
+                .findings(observation)
+                .for_each(|f| row(&f, observation, &mut expected));
+            let mut written = Vec::new();
+            let writer = Writer::new(&assessment, observation, format);
+            (0..assets).for_each(|index| writer.rows(index..index + 1, &mut written));
+            assert_eq!(
+                String::from_utf8(written).unwrap(),
+                String::from_utf8(expected).unwrap()
+            );
+        }
+        assert_eq!(assessment.findings(observation).count(), 9);
+    }
+}
