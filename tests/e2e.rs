@@ -10,10 +10,12 @@ mod support;
 #[cfg(test)]
 mod e2e {
     mod cli;
+    mod edits;
     mod facts;
     mod help;
     mod people;
     mod play;
+    mod policy_tests;
     mod progress;
     mod stops;
     mod times;

@@ -458,11 +458,17 @@ impl Sandbox {
     /// Replaces text in a file of the work tree and commits it.
     #[track_caller]
     pub fn edit(&self, file: &str, from: &str, to: &str) {
+        self.type_in(file, from, to);
+        self.commit("Edit");
+    }
+
+    /// Replaces text in a file of the work tree, as a person does before a commit.
+    #[track_caller]
+    pub fn type_in(&self, file: &str, from: &str, to: &str) {
         let path = self.path().join(file);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{file} has no `{from}`");
         std::fs::write(&path, text.replace(from, to)).unwrap();
-        self.commit("Edit");
     }
 
     /// Writes a file of the work tree and commits it.

@@ -74,6 +74,33 @@ pub fn write_bundle(
     Ok(outcome)
 }
 
+/// Replaces a file that is there with `bytes`, whole or not at all, and keeps its permission bits. A link is followed if
+/// what it names lies inside `root`: the file behind it is replaced, the link stays.
+///
+/// # Errors
+/// What is wrong and what to do; the file is then as it was.
+pub fn rewrite(root: &Path, path: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    let io_fault = |source| WriteError::Io {
+        path: root.join(path),
+        source,
+    };
+    let outside = || WriteError::Outside(vec![path.to_owned()]);
+    if !is_plain_path(path) {
+        return Err(outside());
+    }
+    let target = root.join(path).canonicalize().map_err(io_fault)?;
+    let fence = root.canonicalize().map_err(io_fault)?;
+    if !target.starts_with(&fence) {
+        return Err(outside());
+    }
+    let permissions = fs::metadata(&target).map_err(io_fault)?.permissions();
+    let temporary = write_temporary(&target, bytes).map_err(io_fault)?;
+    fs::set_permissions(&temporary, permissions)
+        .and_then(|()| fs::rename(&temporary, &target))
+        .inspect_err(|_| remove_quietly(&temporary))
+        .map_err(io_fault)
+}
+
 enum Fate {
     Written,
     Unchanged,
@@ -230,6 +257,39 @@ mod tests {
         let fault = write_bundle(folder.path(), &files, Existing::Replace).unwrap_err();
         assert!(fault.to_string().contains("../b.txt, x/../../c"), "{fault}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_rewritten_file_keeps_its_mode_and_its_link_and_never_leaves() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("victim"), "old").unwrap();
+        fs::write(folder.path().join("a.yaml"), "old").unwrap();
+        fs::set_permissions(folder.path().join("a.yaml"), fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("a.yaml", folder.path().join("link.yaml")).unwrap();
+        symlink(elsewhere.path().join("victim"), folder.path().join("out.yaml")).unwrap();
+        rewrite(folder.path(), "link.yaml", b"new").unwrap();
+        let there = fs::symlink_metadata(folder.path().join("a.yaml")).unwrap();
+        assert_eq!(there.permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read(folder.path().join("a.yaml")).unwrap(), b"new");
+        assert!(
+            fs::symlink_metadata(folder.path().join("link.yaml"))
+                .unwrap()
+                .is_symlink()
+        );
+        assert!(matches!(
+            rewrite(folder.path(), "out.yaml", b"new"),
+            Err(WriteError::Outside(_))
+        ));
+        assert!(rewrite(folder.path(), "../a.yaml", b"new").is_err());
+        assert_eq!(fs::read(elsewhere.path().join("victim")).unwrap(), b"old");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            3,
+            "no temporary file stays"
+        );
     }
 
     #[cfg(unix)]

@@ -8,6 +8,8 @@
 mod args;
 mod commands;
 mod exit;
+mod layout;
+mod lsp;
 mod output;
 
 use std::io::IsTerminal;

@@ -221,3 +221,165 @@ fn the_folders_of_a_project_are_inside_it_and_exist() {
         );
     }
 }
+
+#[test]
+fn fmt_writes_the_layout_once_and_leaves_alone_what_it_cannot_read() {
+    let loose = "kind:   Fleet # why\nspec:\n    sources: ['a']\n";
+    let folder = repository(&[
+        ("fleets/a.yaml", loose),
+        ("fleets/broken.yaml", "a:\n  b: [1\nc: 2\n"),
+        ("rollouts/r/rollout.yaml", "a:    1\n"),
+        ("notes/other.yaml", "a:    1\n"),
+    ]);
+    let read = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
+    let check = run(folder.path(), &["fmt", "--check"]);
+    assert_eq!(check.status.code(), Some(1));
+    assert!(
+        out(&check).contains("fleets/a.yaml\n--- a/fleets/a.yaml\n+++ b/fleets/a.yaml\n@@"),
+        "{}",
+        out(&check)
+    );
+    assert!(out(&check).contains("+  sources: [\"a\"]"), "{}", out(&check));
+    assert!(err(&check).contains("fleets/broken.yaml:3:"), "{}", err(&check));
+    assert_eq!(read("fleets/a.yaml"), loose, "--check writes nothing");
+
+    let first = run(folder.path(), &["fmt"]);
+    assert_eq!(first.status.code(), Some(1), "one file could not be read");
+    assert_eq!(out(&first), "fleets/a.yaml\n");
+    assert_eq!(read("fleets/a.yaml"), "kind: Fleet # why\nspec:\n  sources: [\"a\"]\n");
+    assert_eq!(read("fleets/broken.yaml"), "a:\n  b: [1\nc: 2\n");
+    assert_eq!(
+        read("rollouts/r/rollout.yaml"),
+        "a:    1\n",
+        "what the engine writes is not touched"
+    );
+    assert_eq!(
+        read("notes/other.yaml"),
+        "a:    1\n",
+        "what is no resource is not touched"
+    );
+
+    let named = run(folder.path(), &["fmt", "fleets/a.yaml", "notes"]);
+    assert_eq!(
+        (named.status.code(), out(&named).as_str()),
+        (Some(0), "notes/other.yaml\n")
+    );
+    let refused = run(folder.path(), &["fmt", "rollouts"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("written by the engine"), "{}", err(&refused));
+}
+
+#[test]
+fn fmt_refuses_a_file_it_would_change_the_meaning_of() {
+    let keep = "a: >+\n  words\n\n\n";
+    let folder = repository(&[("fleets/a.yaml", keep)]);
+    let done = run(folder.path(), &["fmt"]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        err(&done).contains("fleets/a.yaml:1:1: this file cannot be laid out without harm"),
+        "{}",
+        err(&done)
+    );
+    assert_eq!(fs::read_to_string(folder.path().join("fleets/a.yaml")).unwrap(), keep);
+}
+
+#[test]
+fn lsp_speaks_over_standard_input_and_output() {
+    let folder = repository(&[("policies/a.yaml", "apiVersion: patchwave.dev/v1\nkind: PatchPolcy\n")]);
+    let messages = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{}}}"#,
+        r#"{"jsonrpc":"2.0","method":"initialized","params":{}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"shutdown"}"#,
+        r#"{"jsonrpc":"2.0","method":"exit"}"#,
+    ];
+    let framed: String = messages
+        .iter()
+        .map(|m| format!("Content-Length: {}\r\n\r\n{m}", m.len()))
+        .collect();
+    let mut child = command(folder.path(), &["lsp", "--stdio"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(framed.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).starts_with("Content-Length: "), "{}", out(&output));
+    assert!(out(&output).contains("\"PW0105\"") && out(&output).contains("did you mean `PatchPolicy`?"));
+}
+
+#[test]
+fn init_tells_every_editor_which_schema_a_file_has() {
+    let folder = TempDir::new().unwrap();
+    assert_eq!(run(folder.path(), &["init"]).status.code(), Some(0));
+    let read = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
+    for path in [
+        "patchwave.yaml",
+        "policies/linux.yaml",
+        "policies/windows.yaml",
+        "fleets/classes.yaml",
+        "fleets/servers.yaml",
+    ] {
+        let text = read(path);
+        let line = text.lines().next().unwrap();
+        let schema = line.strip_prefix("# yaml-language-server: $schema=").unwrap();
+        let place = folder.path().join(path).parent().unwrap().join(schema);
+        let schema: serde_json::Value = serde_json::from_slice(&fs::read(place).unwrap()).unwrap();
+        let kinds: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("kind: ")).collect();
+        let title = schema["title"].as_str().unwrap();
+        assert!(
+            kinds == [title] || kinds.len() > 1 && title == "patchwave resource",
+            "{path}: {title} for {kinds:?}"
+        );
+    }
+    let settings: serde_json::Value = serde_json::from_str(&read(".vscode/settings.json")).unwrap();
+    let (schema, _) = settings["yaml.schemas"].as_object().unwrap().iter().next().unwrap();
+    assert!(folder.path().join(schema).is_file());
+    let extensions: serde_json::Value = serde_json::from_str(&read(".vscode/extensions.json")).unwrap();
+    assert_eq!(extensions["recommendations"][0], "redhat.vscode-yaml");
+    let check = run(folder.path(), &["fmt", "--check"]);
+    assert_eq!(
+        (check.status.code(), out(&check).as_str()),
+        (Some(0), ""),
+        "samples are laid out"
+    );
+}
+
+/// A table of one question; `OUTCOME` stands for what an exposed asset gets.
+const TABLE: &str = r#"{"namespace": "x", "key": "T", "version": "1.0.0", "outcome": "x:O:1.0.0", "decision_points": {
+  "cisa:PE:1.0.0": {"values": [{"key": "N"}, {"key": "Y"}]},
+  "x:O:1.0.0": {"values": [{"key": "slow"}, {"key": "fast"}]}},
+  "mapping": [{"cisa:PE:1.0.0": "N", "x:O:1.0.0": "slow"}, {"cisa:PE:1.0.0": "Y", "x:O:1.0.0": "OUTCOME"}]}"#;
+
+#[test]
+fn a_decision_table_is_a_file_of_the_repository() {
+    let sla = |file: &str| {
+        format!(
+            "apiVersion: patchwave.dev/v1\nkind: SlaPolicy\nmetadata: {{name: s}}\nspec:\n  table: {{file: {file}}}\n  outcomes:\n    slow: {{within: 30d}}\n    fast: {{within: 3d}}\n  default: {{within: 30d}}\n"
+        )
+    };
+    let (whole, wrong) = (TABLE.replace("OUTCOME", "fast"), TABLE.replace("OUTCOME", "soon"));
+    for (file, text, expected) in [
+        ("tables/mine.json", whole.as_str(), "0 errors"),
+        (
+            "tables/mine.json",
+            wrong.as_str(),
+            "`soon` is no value of the outcome `x:O:1.0.0`",
+        ),
+        ("tables/other.json", whole.as_str(), "there is no such file"),
+        ("../mine.json", whole.as_str(), "must not leave it"),
+    ] {
+        let folder = repository(&[("policies/s.yaml", &sla(file)), ("tables/mine.json", text)]);
+        let output = run(folder.path(), &["validate"]);
+        let told = out(&output) + &err(&output);
+        if expected == "0 errors" {
+            assert_eq!(output.status.code(), Some(0), "{told}");
+        } else {
+            assert!(
+                told.contains(expected) && told.contains("policies/s.yaml:5:17"),
+                "{file}: {told}"
+            );
+        }
+    }
+}

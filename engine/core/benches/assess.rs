@@ -141,6 +141,7 @@ fn advisories(random: &mut Lcg) -> Vec<AdvisoryRecord> {
                 fixes: (0..=random.below(4)).map(|_| fix(random)).collect(),
                 reboot: None,
                 exploited: None,
+                cves: Vec::new(),
                 provenance: provenance(),
             }
         })

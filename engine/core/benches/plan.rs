@@ -10,6 +10,7 @@
 )]
 
 #[path = "../tests/plan/support/mod.rs"]
+#[expect(dead_code, reason = "the benchmark uses its part of what the tests share")]
 mod support;
 
 use divan::Bencher;

@@ -10,6 +10,7 @@
 //! | [`history`] | forge view, ledger | [`history::History`]: memory and open rollouts |
 //! | [`assess`] | catalog, observation, memory, now | [`assess::Assessment`]: findings with deadlines |
 //! | [`plan`] | catalog, observation, assessment, ledger, now | [`plan::Plan`]: rollouts, waves, batches, schedule |
+//! | [`rehearse`] | catalog, the world of a PolicyTest | [`rehearse::World`] and [`rehearse::Report`]: what its tests say |
 //! | [`render`] | one rollout of a plan, target packs | [`render::Bundle`]: path → bytes |
 //! | [`propose`] | plan, bundles, forge view | [`propose::ForgeOp`]s, maybe none |
 //! | [`verify`] | rollout, ledger, fresh observation | [`verify::WaveVerdict`] and state moves |
@@ -29,6 +30,7 @@ pub mod name;
 pub mod observe;
 pub mod plan;
 pub mod propose;
+pub mod rehearse;
 pub mod render;
 pub mod source;
 pub mod time;

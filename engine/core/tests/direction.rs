@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Foundations, in order; then stages, in order. A module may use what stands before it, and itself.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "canonical",
     "source",
     "diag",
@@ -23,6 +23,7 @@ const ORDER: [&str; 15] = [
     "history",
     "assess",
     "plan",
+    "rehearse",
     "render",
     "propose",
     "verify",

@@ -74,6 +74,11 @@ fn checked_in_schemas_are_generated() {
             path.display()
         );
     }
+    let reference = fs::read_to_string(root().join("docs/reference.md")).unwrap_or_default();
+    assert!(
+        reference == schema::reference::page(),
+        "docs/reference.md is stale: run `cargo run -p xtask -- generate`"
+    );
     let known: BTreeSet<String> = schema::files().into_keys().collect();
     for entry in fs::read_dir(root().join("schemas/v1")).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();

@@ -16,6 +16,7 @@ fn pairs_of(scheme: Scheme) -> (&'static str, usize) {
         Scheme::Semver => (include_str!("../../../tests/oracle/versions/semver.tsv"), 200),
         Scheme::Windows => (include_str!("../../../tests/oracle/versions/windows.tsv"), 40),
         Scheme::Nvidia => (include_str!("../../../tests/oracle/versions/nvidia.tsv"), 40),
+        Scheme::Dotted => (include_str!("../../../tests/oracle/versions/dotted.tsv"), 40),
     }
 }
 

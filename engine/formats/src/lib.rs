@@ -12,6 +12,7 @@
 
 mod container;
 mod cut;
+mod epss;
 mod fields;
 mod kev;
 mod native;
@@ -19,6 +20,7 @@ mod osv;
 mod records;
 mod registry;
 mod sheet;
+mod vulnrichment;
 
 use std::borrow::Cow;
 use std::sync::Arc;

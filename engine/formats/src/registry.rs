@@ -8,7 +8,7 @@ use patchwave_core::observe::Batch;
 
 use crate::container::{document_name, is_archive};
 use crate::records::read_records;
-use crate::{InputFile, kev, native, osv};
+use crate::{InputFile, epss, kev, native, osv, vulnrichment};
 
 /// How a format reads the files of one source.
 pub type Reader = fn(&FormatEntry, &Arc<str>, &[InputFile<'_>], Timestamp) -> Batch;
@@ -126,8 +126,20 @@ pub const FORMATS: &[FormatEntry] = &[
         summary: "CISA catalogue of known exploited vulnerabilities",
         read: Some(|entry, source, files, _| read_records(&kev::Kev, entry, source, files)),
     },
-    planned("epss", Advisories, &["csv"], "EPSS scores"),
-    planned("vulnrichment", Advisories, &["json"], "SSVC options of CISA"),
+    FormatEntry {
+        name: "epss",
+        kind: Advisories,
+        extensions: &["csv"],
+        summary: "EPSS scores",
+        read: Some(|entry, source, files, _| epss::read(entry, source, files)),
+    },
+    FormatEntry {
+        name: "vulnrichment",
+        kind: Advisories,
+        extensions: JSON,
+        summary: "SSVC options of CISA",
+        read: Some(|entry, source, files, _| read_records(&vulnrichment::Vulnrichment, entry, source, files)),
+    },
     planned("ubuntu-pro", Advisories, &["json"], "Ubuntu Pro vulnerability data"),
     planned("lifecycle", Advisories, &["json"], "end of support"),
     planned("nessus", Scanner, &["nessus", "xml"], "Nessus v2 reports"),

@@ -187,6 +187,7 @@ impl Whole {
         self.batch.assets.append(&mut sheet.batch.assets);
         self.batch.advisories.append(&mut sheet.batch.advisories);
         self.batch.exploited.append(&mut sheet.batch.exploited);
+        self.batch.cves.append(&mut sheet.batch.cves);
         self.batch.account.append(sheet.batch.account);
         for (what, tally) in sheet.tallies.0 {
             self.tallies.add(&tally.file, &what, tally.count);

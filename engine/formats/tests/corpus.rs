@@ -140,3 +140,13 @@ fn the_kev_catalogue_is_read() {
     assert!(batch.exploited.iter().all(|e| e.exploited.since.is_some()));
     assert!(batch.exploited.iter().any(|e| e.exploited.ransomware == Some(true)));
 }
+
+#[test]
+fn every_epss_score_is_read() {
+    let Some(batch) = read_file("epss", "advisories/epss-samples.tar.zst") else {
+        return;
+    };
+    assert_eq!((batch.account.total, batch.account.read), (4, 4));
+    let newest = batch.cves.iter().find(|r| r.at.is_some()).unwrap();
+    assert_eq!(newest.epss.as_ref().unwrap().model.as_deref(), Some("v2022.01.01"));
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use patchwave_adapters::files::{SourceFiles, read_source};
+use patchwave_core::assess::retire_gone;
 use patchwave_core::canonical::sha256_hex;
 use patchwave_core::load::wire::{SourceKind, SourceSpec};
 use patchwave_core::observe::{MergeInput, Observation, Provenance, SourceBatch, merge};
@@ -73,10 +74,9 @@ pub fn observe(repository: &Repository, now: Timestamp) -> Observed {
         advisories: &advisories,
         zone: &catalog.zone.0,
     };
-    Observed {
-        observation: merge(&input, batches, now),
-        warnings,
-    }
+    let mut observation = merge(&input, batches, now);
+    retire_gone(catalog, &mut observation, now);
+    Observed { observation, warnings }
 }
 
 fn read_one(

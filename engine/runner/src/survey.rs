@@ -114,7 +114,8 @@ pub fn findings(
 
 /// Cuts do not change what is found.
 fn same_for_assessment(a: &Memory, b: &Memory) -> bool {
-    (&a.first_run, &a.advisories, &a.assets, &a.exploited) == (&b.first_run, &b.advisories, &b.assets, &b.exploited)
+    (&a.first_run, &a.advisories, &a.assets, &a.exploited, &a.changes)
+        == (&b.first_run, &b.advisories, &b.assets, &b.exploited, &b.changes)
 }
 
 impl Survey {

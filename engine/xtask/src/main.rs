@@ -54,10 +54,11 @@ fn main() -> ExitCode {
 
 /// Every generated file: path below the root → text. A folder in [`OWNED`] holds nothing else.
 fn generated() -> BTreeMap<PathBuf, String> {
-    schema::files()
+    let schemas = schema::files()
         .into_iter()
-        .map(|(name, text)| (Path::new("schemas/v1").join(name), text))
-        .collect()
+        .map(|(name, text)| (Path::new("schemas/v1").join(name), text));
+    let reference = (PathBuf::from("docs/reference.md"), schema::reference::page());
+    schemas.chain([reference]).collect()
 }
 
 /// Folders whose every file is generated; a file that is no longer generated is removed.

@@ -1,22 +1,93 @@
 //! `explain`: the facts and the file:line of each rule that decided.
 
+use std::collections::BTreeSet;
+
 use patchwave_core::assess::explain;
 use patchwave_core::diag::nearest_or_list;
+use patchwave_core::plan::{Account, Scene, explain_refusals, explain_rollout, explain_window};
 
-use super::Context;
+use super::{Context, Look};
 use crate::args::{ExplainSubject, TextJson};
 use crate::exit::{Exit, Failure};
 
-/// Explains an asset, or one finding of it.
+/// Explains an asset, a finding of it, a rollout, a window, or what is refused.
 pub fn run(context: &Context, subject: &ExplainSubject) -> Result<Exit, Failure> {
-    let (name, advisory, format) = match subject {
-        ExplainSubject::Asset { name, format } => (name, None, *format),
+    match subject {
+        ExplainSubject::Asset { name, format } => findings(context, name, None, *format),
         ExplainSubject::Finding {
             asset,
             advisory,
             format,
-        } => (asset, Some(advisory.as_str()), *format),
+        } => findings(context, asset, Some(advisory), *format),
+        ExplainSubject::Rollout { name, format } => planned(context, *format, |look| {
+            let rollouts = look.survey.plan.rollouts.iter().map(|r| r.name.as_ref());
+            explain_rollout(&scene(look), name).ok_or_else(|| Failure {
+                message: format!("the plan has no rollout `{name}`"),
+                help: nearest_or_list(name, rollouts),
+            })
+        }),
+        ExplainSubject::Window { name, format } => planned(context, *format, |look| {
+            let windows = look.repository.catalog.windows.keys().map(|k| k.as_ref());
+            explain_window(&scene(look), name).ok_or_else(|| Failure {
+                message: format!("there is no MaintenanceWindow `{name}`"),
+                help: nearest_or_list(name, windows),
+            })
+        }),
+        ExplainSubject::Refusal { name, reason, format } => planned(context, *format, |look| {
+            explain_refusals(&scene(look), name, reason.as_deref())
+                .ok_or_else(|| nothing_refused(look, name, reason.as_deref()))
+        }),
+    }
+}
+
+fn scene(look: &Look) -> Scene<'_> {
+    Scene {
+        catalog: &look.repository.catalog,
+        observation: &look.observed.observation,
+        assessment: &look.survey.assessment,
+        history: &look.survey.history,
+        plan: &look.survey.plan,
+    }
+}
+
+fn planned(
+    context: &Context,
+    format: TextJson,
+    account: impl Fn(&Look) -> Result<Account, Failure>,
+) -> Result<Exit, Failure> {
+    let look = context.look()?;
+    let account = account(&look)?;
+    match format {
+        TextJson::Json => context.output.json(&account)?,
+        TextJson::Text => context.output.text(&account.to_string())?,
+    }
+    Ok(context.exit(&look.observed, &look.survey.assessment))
+}
+
+fn nothing_refused(look: &Look, name: &str, reason: Option<&str>) -> Failure {
+    let refusals = &look.survey.plan.refusals;
+    let why = reason.map_or_else(String::new, |r| format!(" for `{r}`"));
+    let help = if refusals.is_empty() {
+        "the plan refuses nothing".to_owned()
+    } else {
+        let reasons: BTreeSet<&str> = refusals.iter().map(|r| r.reason.as_ref()).collect();
+        let assets: BTreeSet<&str> = refusals
+            .iter()
+            .map(|r| r.asset.as_ref())
+            .filter(|a| !a.is_empty())
+            .collect();
+        let reasons: Vec<&str> = reasons.into_iter().collect();
+        format!(
+            "{} refusals of {} assets: {}",
+            refusals.len(),
+            assets.len(),
+            reasons.join(", ")
+        )
     };
+    Failure::with_help(format!("nothing is refused of `{name}`{why}"), help)
+}
+
+fn findings(context: &Context, name: &str, advisory: Option<&str>, format: TextJson) -> Result<Exit, Failure> {
     let look = context.findings()?;
     let observation = &look.observed.observation;
     let index = observation

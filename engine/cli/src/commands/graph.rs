@@ -1,6 +1,6 @@
 //! `graph`: the rollout graph.
 
-use patchwave_core::plan::{dot, graph, mermaid};
+use patchwave_core::plan::{dot, graph, mermaid, svg};
 
 use super::Context;
 use crate::args::GraphFormat;
@@ -30,6 +30,22 @@ pub fn run(context: &Context, rollout: Option<&str>, format: GraphFormat) -> Res
             let graphs: Vec<String> = chosen.filter_map(|name| mermaid(plan, name)).collect();
             context.output.text(&graphs.join("\n"))?;
         }
+        // A file holds one picture, so one rollout must be meant.
+        GraphFormat::Svg => match chosen.collect::<Vec<_>>().as_slice() {
+            [one] => context.output.text(&svg(plan, one).unwrap_or_default())?,
+            [] => {
+                return Err(Failure::with_help(
+                    "the plan has no rollout to draw",
+                    "there is nothing to do",
+                ));
+            }
+            many => {
+                return Err(Failure::with_help(
+                    "a picture holds one rollout",
+                    format!("name one of: {}", many.join(", ")),
+                ));
+            }
+        },
         // One rollout is an object, all rollouts are a list.
         GraphFormat::Json => {
             let graphs: Vec<_> = chosen.filter_map(|name| graph(plan, name)).collect();

@@ -14,6 +14,7 @@ use crate::exit::{Exit, Failure};
 const SAMPLES: &[(&str, &str)] = &[
     ("patchwave.yaml", include_str!("../init/patchwave.yaml")),
     ("policies/linux.yaml", include_str!("../init/policies/linux.yaml")),
+    ("policies/tests.yaml", include_str!("../init/policies/tests.yaml")),
     ("policies/windows.yaml", include_str!("../init/policies/windows.yaml")),
     ("fleets/classes.yaml", include_str!("../init/fleets/classes.yaml")),
     ("fleets/servers.yaml", include_str!("../init/fleets/servers.yaml")),
@@ -27,6 +28,10 @@ const SAMPLES: &[(&str, &str)] = &[
     ),
     (".gitignore", "/.patchwave\n"),
     (".vscode/settings.json", include_str!("../init/vscode-settings.json")),
+    (
+        ".vscode/extensions.json",
+        include_str!("../init/vscode-extensions.json"),
+    ),
 ];
 
 /// Scaffolds a repository in `dir`.

@@ -4,6 +4,7 @@ mod assess;
 mod audit;
 mod evidence;
 mod explain;
+mod fmt;
 mod forge;
 mod graph;
 mod init;
@@ -15,6 +16,7 @@ mod render;
 mod schema;
 mod status;
 mod targets;
+mod test;
 mod validate;
 mod vercmp;
 mod windows;
@@ -29,6 +31,7 @@ use patchwave_core::diag::{Diagnostics, Severity, render as diag_render};
 use patchwave_core::load::PROJECT_FILE;
 use patchwave_core::load::wire::ForgeType;
 use patchwave_core::source::SourceSet;
+use patchwave_core::time::{Boundary, When};
 use patchwave_runner::reconcile::Extent;
 use patchwave_runner::repository::{Repository, open};
 use patchwave_runner::sources::{Observed, observe as read_sources};
@@ -36,6 +39,7 @@ use patchwave_runner::survey::{Survey, findings, survey};
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
+use crate::lsp;
 use crate::output::Output;
 
 /// Runs the command of a command line.
@@ -61,15 +65,27 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Init { dir } => init::run(at, dir.as_deref()),
         Command::Validate { paths, format } => validate::run(at, paths, *format),
+        Command::Fmt { paths, check } => fmt::run(at, paths, *check),
+        Command::Lsp { stdio: _ } => lsp::run(at, cli.global.now),
         Command::Schema { kind, write } => schema::run(kind.as_deref(), write.as_deref(), output),
+        Command::Test { paths, format } => test::run(at, paths, *format),
         Command::Observe { format } => observe::run(at, observe::Subject::Inventory, *format),
         Command::Feeds { format } => observe::run(at, observe::Subject::Advisories, *format),
         Command::Assess { all, format } => assess::run(at, *all, *format),
         Command::Plan {
+            base: Some(base),
             format,
             out,
             detailed_exitcode,
-        } => plan::run(at, *format, out.as_deref(), *detailed_exitcode),
+            ..
+        } => plan::compare_with(at, base, *format, out.as_deref(), *detailed_exitcode),
+        Command::Plan {
+            at: when,
+            format,
+            out,
+            detailed_exitcode,
+            ..
+        } => plan::run(at, *when, *format, out.as_deref(), *detailed_exitcode),
         Command::Graph { rollout, format } => graph::run(at, rollout.as_deref(), *format),
         Command::Windows {
             name,
@@ -206,10 +222,17 @@ impl Context {
 
     /// A look at everything, without changing anything.
     pub fn look(&self) -> Result<Look, Failure> {
+        self.look_ahead(None)
+    }
+
+    /// As [`Context::look`], judged and planned for another instant. The facts stay those of now: nothing is assumed to be
+    /// observed, published, merged or patched in between.
+    pub fn look_ahead(&self, at: Option<When>) -> Result<Look, Failure> {
         let (repository, observed) = self.facts()?;
         let forge = self.forge_if_any(&repository)?;
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
-        let survey = survey(&repository, &observed, forge, None, self.now).map_err(said)?;
+        let at = at.map_or(self.now, |at| at.resolve(Boundary::Start, &repository.catalog.zone.0));
+        let survey = survey(&repository, &observed, forge, None, at).map_err(said)?;
         self.assessed(&survey);
         Ok(Look {
             repository,

@@ -13,20 +13,8 @@ use crate::exit::{Exit, Failure};
 pub fn run(context: &Context, paths: &[PathBuf], format: ValidateFormat) -> Result<Exit, Failure> {
     let repository = open(&context.root, context.now);
     let mut diagnostics = repository.diagnostics;
-    let wanted: Vec<String> = paths.iter().map(|p| relative(&context.root, p)).collect();
-    for (given, path) in paths.iter().zip(&wanted) {
-        if !context.root.join(path).exists() {
-            let help = "paths are relative to the repository root, or absolute inside it";
-            return Err(Failure::with_help(format!("{} does not exist", given.display()), help));
-        }
-    }
-    if !wanted.is_empty() && !wanted.iter().any(String::is_empty) {
-        diagnostics.retain(|d| {
-            d.location
-                .as_ref()
-                .is_some_and(|l| wanted.iter().any(|w| Path::new(l.file.as_ref()).starts_with(w)))
-        });
-    }
+    let wanted = Wanted::new(&context.root, paths)?;
+    diagnostics.retain(|d| wanted.all() || d.location.as_ref().is_some_and(|l| wanted.has(&l.file)));
     match format {
         ValidateFormat::Json => context.output.json(&render::json::document(&diagnostics))?,
         ValidateFormat::Sarif => {
@@ -52,7 +40,36 @@ pub fn run(context: &Context, paths: &[PathBuf], format: ValidateFormat) -> Resu
     })
 }
 
-fn relative(root: &Path, path: &Path) -> String {
+/// The files and folders a command was asked to look at, relative to the root of the repository.
+pub(super) struct Wanted(Vec<String>);
+
+impl Wanted {
+    /// # Errors
+    /// A path that does not exist.
+    pub(super) fn new(root: &Path, paths: &[PathBuf]) -> Result<Self, Failure> {
+        let wanted: Vec<String> = paths.iter().map(|p| relative(root, p)).collect();
+        for (given, path) in paths.iter().zip(&wanted) {
+            if !root.join(path).exists() {
+                let help = "paths are relative to the repository root, or absolute inside it";
+                return Err(Failure::with_help(format!("{} does not exist", given.display()), help));
+            }
+        }
+        Ok(Self(wanted))
+    }
+
+    /// Nothing was named, or the root.
+    pub(super) fn all(&self) -> bool {
+        self.0.is_empty() || self.0.iter().any(String::is_empty)
+    }
+
+    /// Whether a file is among them.
+    pub(super) fn has(&self, file: &str) -> bool {
+        self.all() || self.0.iter().any(|wanted| Path::new(file).starts_with(wanted))
+    }
+}
+
+/// A path of the command line, relative to the root of the repository; empty for the root itself and what lies above.
+pub(super) fn relative(root: &Path, path: &Path) -> String {
     let inside = match (path.canonicalize(), root.canonicalize()) {
         (Ok(path), Ok(root)) if !root.join("x").starts_with(&path) => {
             path.strip_prefix(&root).ok().map(Path::to_path_buf)

@@ -9,11 +9,12 @@ use super::finding::Hit;
 use super::found::Cause;
 use super::rules::{Policy, Rules};
 use super::scope::Answer;
+use super::timeline::{Past, Series, View};
 use crate::load::Resource;
 use crate::load::expr::FactValue;
-use crate::load::wire::{AssetClassSpec, Lane};
+use crate::load::wire::{AssetClassSpec, Exposure, Lane};
 use crate::name::Severity;
-use crate::observe::{AdvisoryRecord, Asset, LivePatch};
+use crate::observe::{AdvisoryRecord, Asset, LivePatch, PackageSetId};
 
 /// Everything of an asset that can change how its hits are judged. Assets with equal profiles are judged alike.
 ///
@@ -37,6 +38,12 @@ pub(super) struct Profile {
     pub(super) live_patch: Option<(Arc<str>, Vec<Arc<str>>)>,
     /// Its entitlements, where a fix may need one; none = not observed.
     pub(super) entitlements: Option<Vec<Arc<str>>>,
+    /// The exposure of its class over time; none where no class wins.
+    pub(super) exposure: Option<Series<Exposure>>,
+    /// Since when it is in scope, by the name of each policy whose SLA has the clock `inScope`.
+    pub(super) in_scope: Vec<(Arc<str>, Timestamp)>,
+    /// What it can install, where a clock starts when a fix is available.
+    pub(super) available: Option<PackageSetId>,
     /// Values of the facts that conditions about findings read.
     pub(super) facts: String,
 }
@@ -63,43 +70,34 @@ pub(super) struct Case<'a> {
 
 impl Case<'_> {
     /// The value of a fact for a condition.
-    pub(super) fn fact(
-        &self,
-        severity: Severity,
-        exploited: bool,
-        lane: Option<Lane>,
-        path: &str,
-    ) -> Option<FactValue> {
+    fn fact(&self, severity: Severity, view: &View, lane: Option<Lane>, path: &str) -> Option<FactValue> {
+        if path == "asset.class.exposure" {
+            return view.exposure.map(|e| FactValue::Str(e.as_str().to_owned()));
+        }
         facts::of_asset(self.asset, path)
             .or_else(|| facts::of_class(self.class, path))
-            .or_else(|| facts::of_advisory(self.advisory, severity, exploited, path))
+            .or_else(|| facts::of_advisory(self.advisory, severity, view, path))
             .or_else(|| facts::of_finding(self.hit, self.cause, lane, path))
     }
 
-    /// Answers a condition about this finding as a policy sees it.
-    pub(super) fn holds(&self, policy: &Policy<'_>, text: &str, exploited: bool, lane: Option<Lane>) -> Answer {
-        let severity = policy.severity(self.advisory.severity);
-        Answer::of(
-            self.rules
-                .holds(text, &|path| self.fact(severity, exploited, lane, path)),
-        )
+    /// Answers a condition about this finding as a policy sees it, with the facts of `view`.
+    pub(super) fn holds(&self, policy: &Policy<'_>, text: &str, view: &View, lane: Option<Lane>) -> Answer {
+        let severity = policy.severity(view.severity);
+        Answer::of(self.rules.holds(text, &|path| self.fact(severity, view, lane, path)))
+    }
+
+    /// What is known of the advisory over time.
+    pub(super) fn past(&self) -> &Past {
+        self.rules.past(self.hit.advisory, self.advisory)
     }
 
     pub(super) fn is_exploited(&self) -> bool {
-        self.advisory.exploited.is_some()
+        self.past().exploited.is_some()
     }
 
     /// When exploitation became known: as the catalogue says, else when we first saw it there, else now.
     pub(super) fn exploited_since(&self) -> Timestamp {
-        let said = self.advisory.exploited.as_ref().and_then(|e| e.since);
-        let remembered = || {
-            let names = self.advisory.aliases.iter().chain([&self.advisory.id]);
-            names
-                .filter_map(|name| self.rules.memory.exploited.get(name))
-                .min()
-                .copied()
-        };
-        said.or_else(remembered).unwrap_or(self.rules.now)
+        self.past().exploited.unwrap_or(self.rules.now)
     }
 
     /// When the advisory and the asset were both seen.
@@ -111,11 +109,31 @@ impl Case<'_> {
         self.rules.advisory_seen(&self.advisory.id).max(asset)
     }
 
-    /// When the asset came into scope: its first sight, the earliest that is remembered.
-    pub(super) fn in_scope_since(&self) -> Timestamp {
-        self.profile
-            .first_seen
-            .unwrap_or_else(|| self.rules.asset_seen(&self.asset.name))
+    /// When the asset came into the policy's scope; one not remembered there is in it since now.
+    pub(super) fn in_scope_since(&self, policy: &Policy<'_>) -> Timestamp {
+        let of = |(name, _): &&(Arc<str>, Timestamp)| *name == policy.resource.name;
+        let since = self.profile.in_scope.iter().find(of).map(|(_, since)| *since);
+        since.unwrap_or(self.rules.now)
+    }
+
+    /// Since when the fix can be installed on the asset: since it was first seen among what a machine of its class can
+    /// install, now at the latest. None while the asset's list of available packages is unknown or lacks the fix.
+    ///
+    /// Sources list what is available, not since when, so the memory counts from the first sight; by class, because its
+    /// assets take their content from one place, and a copy of the list for each asset would not be small.
+    pub(super) fn available_since(&self) -> Option<Timestamp> {
+        let fix = self
+            .hit
+            .offered(&self.rules.observation.tables, self.profile.available?)?;
+        let of_class = self
+            .class
+            .and_then(|c| self.rules.memory.changes.available.get(&c.name));
+        Some(
+            of_class
+                .and_then(|fixes| fixes.get(fix.as_str()))
+                .copied()
+                .unwrap_or(self.rules.now),
+        )
     }
 
     /// Whether the advisory has this id or alias.

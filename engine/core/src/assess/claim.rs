@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::rules::Policy;
 use super::scope::Answer;
+use super::timeline::View;
 use super::trace::Steps;
 use crate::load::wire::{AdvisoryType, Hold, Lane};
 use crate::name::{Glob, SeverityMatch};
@@ -104,7 +105,7 @@ fn takes(policy: &Policy<'_>, case: &Case<'_>, lane: Lane, filter: &Filter<'_>) 
     match (filter.when, plain) {
         (_, false) => Answer::No,
         (None, true) => Answer::Yes,
-        (Some(text), true) => case.holds(policy, text, case.is_exploited(), Some(lane)),
+        (Some(text), true) => case.holds(policy, text, &View::now(case), Some(lane)),
     }
 }
 

@@ -1,23 +1,24 @@
-//! By when a finding must be fixed: which rule, which clock, how long.
+//! By when a finding must be fixed: which rule or outcome, which clock, how long.
 //!
-//! Deadline = clock start + `within` of the first matching rule (design §5.3). A finding that moves to a stricter rule
-//! because exploitation became known gets min(deadline as if it were not, event + new `within`). Changes of severity and
-//! exposure are not remembered, so exploitation is the one move that can be computed.
+//! Deadline = clock start + `within` of the first matching rule, or of the table's outcome (design §5.3). A finding that
+//! moves to a stricter rule (it is exploited, its severity rose, its asset became exposed, EPSS or SSVC say more) gets
+//! min(deadline as if nothing had changed, event + new `within`); the original clock is kept beside it.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::case::Case;
+use super::finding::{OriginalClock, Timeliness};
 use super::rules::{Policy, rule_name};
 use super::scope::Answer;
+use super::tabled;
+use super::timeline::{Timeline, View};
 use super::trace::Steps;
 use crate::load::Resource;
-use crate::load::wire::{BurnDown, Clock, Exposure, Lane, SlaPolicySpec, SlaRule, SlaWithin, UnknownDate};
+use crate::load::wire::{BurnDown, Clock, Lane, SlaPolicySpec, SlaRule, SlaWithin, UnknownDate};
 use crate::name::{Amount, Severity};
 use crate::time::Boundary;
-
-use super::finding::Timeliness;
 
 /// What a policy's SLA says of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +26,12 @@ pub(super) struct Ruling {
     /// The rule that gave the lane and, but for a move, the deadline.
     pub(super) rule: Arc<str>,
     pub(super) lane: Lane,
+    /// Forensic triage is asked for.
+    pub(super) forensics: bool,
     pub(super) start: Option<Timestamp>,
     pub(super) deadline: Option<Timestamp>,
+    /// The clock before the first move to a stricter rule that changed the deadline.
+    pub(super) original: Option<OriginalClock>,
     /// Why there is no right answer.
     pub(super) unknown: Option<String>,
     within: SlaWithin,
@@ -35,54 +40,93 @@ pub(super) struct Ruling {
     of_policy: bool,
 }
 
+impl Ruling {
+    fn is_of(&self, other: &Self) -> bool {
+        (&self.pointer, self.of_policy) == (&other.pointer, other.of_policy)
+    }
+}
+
 /// The SLA's word. `restart` is the end of an exception after which the clock starts anew.
 pub(super) fn ruling(policy: &Policy<'_>, case: &Case<'_>, restart: Option<Timestamp>, steps: &mut Steps) -> Ruling {
-    let plain_only = !case.is_exploited();
-    let mut quiet = Steps::default();
-    let plain = clocked(
-        policy,
-        case,
-        false,
-        restart,
-        if plain_only { &mut *steps } else { &mut quiet },
-    );
-    if plain_only {
-        return plain;
+    let timeline = Timeline::of(case, policy.table.is_some());
+    let quiet = || Steps::default();
+    let Some((_, last)) = timeline.later.last() else {
+        return clocked(policy, case, &timeline.first, restart, steps);
+    };
+    // Only what counts now is explained rule by rule; what was before is told by the moves.
+    let last = clocked(policy, case, last, restart, steps);
+    let mut kept = clocked(policy, case, &timeline.first, restart, &mut quiet());
+    let mut before = &timeline.first;
+    let count = timeline.later.len();
+    for (index, (event, view)) in timeline.later.iter().enumerate() {
+        let next = match index + 1 == count {
+            true => last.clone(),
+            false => clocked(policy, case, view, restart, &mut quiet()),
+        };
+        let news = || view.news(before);
+        kept = moved(policy, case, kept, next, *event, restart, &news, steps);
+        before = view;
     }
-    let strict = clocked(policy, case, true, restart, steps);
-    if strict.pointer == plain.pointer && strict.of_policy == plain.of_policy {
-        return strict;
+    kept
+}
+
+/// The ruling after an event: the stricter-rule formula.
+#[expect(clippy::too_many_arguments, reason = "the formula has this many operands")]
+fn moved(
+    policy: &Policy<'_>,
+    case: &Case<'_>,
+    old: Ruling,
+    new: Ruling,
+    event: Timestamp,
+    restart: Option<Timestamp>,
+    news: &dyn Fn() -> String,
+    steps: &mut Steps,
+) -> Ruling {
+    if new.is_of(&old) {
+        // The same rule; its clock may have found a date meanwhile, unless a move has set the deadline.
+        return match old.original {
+            Some(_) => Ruling {
+                unknown: new.unknown,
+                ..old
+            },
+            None => new,
+        };
     }
-    let event = case.exploited_since();
-    // Known exploited before its clock ran: it never was under the other rule.
-    if plain.start.is_none_or(|start| event <= start) {
-        return strict;
+    // True before its clock ran: it never was under the other rule.
+    if old.start.is_none_or(|start| event <= start) {
+        return new;
     }
-    let moved = restart.map_or(event, |r| r.max(event));
-    let renewed = add(policy, strict.within, moved).ok();
-    let keeps_old = plain.deadline.is_some_and(|old| renewed.is_none_or(|new| old <= new));
+    let at = restart.map_or(event, |r| r.max(event));
+    let renewed = add(policy, new.within, at).ok();
+    let keeps_old = old.deadline.is_some_and(|old| renewed.is_none_or(|new| old <= new));
     steps.say("move", || {
         let fact = format!(
-            "exploited since {event}: min({} under rule `{}` with its clock from {}, {event} + {} = {}) = {}",
-            shown(plain.deadline),
-            plain.rule,
-            shown(plain.start),
-            strict.within,
+            "{} since {event}: min({} under rule `{}` with its clock from {}, {event} + {} = {}) = {}",
+            news(),
+            shown(old.deadline),
+            old.rule,
+            shown(old.start),
+            new.within,
             shown(renewed),
-            shown(if keeps_old { plain.deadline } else { renewed }),
+            shown(if keeps_old { old.deadline } else { renewed }),
         );
-        (fact, place(policy, case, &strict))
+        (fact, place(policy, case, &new))
     });
     let (start, deadline) = if keeps_old {
-        (plain.start, plain.deadline)
+        (old.start, old.deadline)
     } else {
-        (Some(moved), renewed)
+        (Some(at), renewed)
+    };
+    let original = OriginalClock {
+        clock_start: old.start,
+        deadline: old.deadline,
     };
     Ruling {
         start,
         deadline,
-        unknown: strict.unknown.or(plain.unknown),
-        ..strict
+        original: old.original.or((!keeps_old).then_some(original)),
+        unknown: new.unknown.or(old.unknown),
+        ..new
     }
 }
 
@@ -97,51 +141,98 @@ fn place(policy: &Policy<'_>, case: &Case<'_>, ruling: &Ruling) -> String {
     }
 }
 
-/// A rule before its clock is read.
-struct Chosen {
-    rule: Arc<str>,
-    lane: Lane,
-    within: SlaWithin,
-    clock: Option<Clock>,
-    pointer: String,
-    unknown: Option<String>,
+/// A rule, or an outcome of a table, before its clock is read.
+#[derive(Clone, Debug)]
+pub(super) struct Chosen {
+    pub(super) rule: Arc<str>,
+    pub(super) lane: Lane,
+    pub(super) forensics: bool,
+    pub(super) within: SlaWithin,
+    pub(super) clock: Option<Clock>,
+    pub(super) pointer: String,
+    pub(super) unknown: Option<String>,
 }
 
-fn clocked(
-    policy: &Policy<'_>,
-    case: &Case<'_>,
-    exploited: bool,
-    restart: Option<Timestamp>,
-    steps: &mut Steps,
-) -> Ruling {
-    if let Some(ruling) = baseline(policy, case, exploited, restart, steps) {
+fn clocked(policy: &Policy<'_>, case: &Case<'_>, view: &View, restart: Option<Timestamp>, steps: &mut Steps) -> Ruling {
+    if let Some(ruling) = baseline(policy, case, view, restart, steps) {
         return ruling;
     }
     let Some(sla) = policy.sla else {
         let name = &policy.spec().sla;
-        return Ruling {
-            rule: "none".into(),
-            lane: Lane::Routine,
-            start: None,
-            deadline: None,
-            unknown: Some(format!("there is no SlaPolicy `{name}`")),
-            within: SlaWithin::NextCycle,
-            pointer: "/spec/sla".into(),
-            of_policy: true,
-        };
+        return unruled("none", "/spec/sla", format!("there is no SlaPolicy `{name}`"), true);
     };
-    if sla.spec.table.is_some() {
-        return tabled(case, sla, steps);
+    match (&sla.spec.table, policy.table) {
+        (Some(_), Some(table)) => {
+            // Strictest first: the earliest, then the emergency lane, then forensics.
+            let strictness = |chosen: &Chosen| {
+                let r = timed(policy, case, sla, chosen.clone(), restart, &mut Steps::default());
+                (r.deadline.is_none(), r.deadline, r.lane == Lane::Routine, !r.forensics)
+            };
+            let possible = tabled::outcomes(table, policy, sla, case, view, steps);
+            let Some(chosen) = possible.into_iter().min_by_key(strictness) else {
+                let why = format!("the decision table of SlaPolicy `{}` gives nothing", sla.name);
+                return unruled("table", "/spec/table", why, false);
+            };
+            steps.say("rule", || {
+                let forensics = if chosen.forensics { ", with forensic triage" } else { "" };
+                let fact = format!("outcome `{}`: within {}{forensics}", chosen.rule, chosen.within);
+                (fact, case.rules.at(sla, &chosen.pointer))
+            });
+            timed(policy, case, sla, chosen, restart, steps)
+        }
+        (Some(_), None) => {
+            // Its default is for what the table leaves open; taking it for everything would make findings look on time.
+            let at = case.rules.placed(sla, "/spec/table");
+            let why = format!(
+                "the decision table of SlaPolicy `{}`{at} could not be read: there is no deadline",
+                sla.name
+            );
+            steps.say("rule", || (why.clone(), case.rules.at(sla, "/spec/table")));
+            unruled("table", "/spec/table", why, false)
+        }
+        (None, _) => {
+            let chosen = choose(policy, case, view, steps);
+            timed(policy, case, sla, chosen, restart, steps)
+        }
     }
-    let chosen = choose(policy, case, exploited, steps);
+}
+
+/// No answer, and why.
+fn unruled(rule: &str, pointer: &str, why: String, of_policy: bool) -> Ruling {
+    Ruling {
+        rule: rule.into(),
+        lane: Lane::Routine,
+        forensics: false,
+        start: None,
+        deadline: None,
+        original: None,
+        unknown: Some(why),
+        within: SlaWithin::NextCycle,
+        pointer: pointer.into(),
+        of_policy,
+    }
+}
+
+/// Reads the clock of what was chosen, and adds.
+fn timed(
+    policy: &Policy<'_>,
+    case: &Case<'_>,
+    sla: &Resource<SlaPolicySpec>,
+    chosen: Chosen,
+    restart: Option<Timestamp>,
+    steps: &mut Steps,
+) -> Ruling {
     let clock = chosen.clock.unwrap_or(sla.spec.clock);
     let mut unknown = chosen.unknown;
-    let start = match (clock_start(case, clock), sla.spec.unknown_date) {
+    let dated = clock_start(policy, case, clock);
+    let start = match (dated, sla.spec.unknown_date) {
         (Some(start), _) => Some(start),
         (None, UnknownDate::Detected) => Some(case.detected()),
         (None, UnknownDate::Block) => {
+            let at = case.rules.placed(sla, "/spec/unknownDate");
             unknown.get_or_insert(format!(
-                "{}, and `unknownDate: block` gives no deadline then",
+                "{}, and `unknownDate: block`{at} gives no deadline then: record the date in an Advisory, or let \
+                 `unknownDate: detected` count from the first sight",
                 undated(clock)
             ));
             None
@@ -149,7 +240,7 @@ fn clocked(
     };
     let start = start.map(|start| restart.map_or(start, |r| r.max(start)));
     steps.say("clock", || {
-        let how = match clock_start(case, clock) {
+        let how = match dated {
             Some(_) => format!("clock `{}` starts {}", clock.as_str(), shown(start)),
             None => format!(
                 "{}: counted from {}, when it was first seen",
@@ -184,8 +275,10 @@ fn clocked(
     let ruling = Ruling {
         rule: chosen.rule,
         lane: chosen.lane,
+        forensics: chosen.forensics,
         start,
         deadline,
+        original: None,
         unknown,
         within,
         pointer: chosen.pointer,
@@ -203,44 +296,22 @@ fn clocked(
     ruling
 }
 
-/// An SLA written as a decision table has no answer until tables are built; its default is for what the table leaves
-/// open, so taking that for everything would make findings look on time that are not.
-fn tabled(case: &Case<'_>, sla: &Resource<SlaPolicySpec>, steps: &mut Steps) -> Ruling {
-    let place = case.rules.placed(sla, "/spec/table");
-    let why = format!(
-        "decision tables are not built yet: SlaPolicy `{}`{place} gives no deadline",
-        sla.name
-    );
-    steps.say("rule", || (why.clone(), case.rules.at(sla, "/spec/table")));
-    Ruling {
-        rule: "table".into(),
-        lane: Lane::Routine,
-        start: None,
-        deadline: None,
-        unknown: Some(why),
-        within: SlaWithin::NextCycle,
-        pointer: "/spec/table".into(),
-        of_policy: false,
-    }
-}
-
 fn undated(clock: Clock) -> String {
     match clock {
         Clock::Published => "the publication date is unknown".into(),
-        Clock::Available => "when the fix became available was not observed".into(),
+        Clock::Available => "that the fix is available to the asset was not observed".into(),
         Clock::Exploited => "it is not known to be exploited, so the clock `exploited` has no start".into(),
         Clock::Detected | Clock::InScope => "the first sight is unknown".into(),
     }
 }
 
-fn clock_start(case: &Case<'_>, clock: Clock) -> Option<Timestamp> {
+fn clock_start(policy: &Policy<'_>, case: &Case<'_>, clock: Clock) -> Option<Timestamp> {
     match clock {
         Clock::Published => case.advisory.published,
-        // Sources list what is available, not since when.
-        Clock::Available => None,
+        Clock::Available => case.available_since(),
         Clock::Detected => Some(case.detected()),
         Clock::Exploited => case.is_exploited().then(|| case.exploited_since()),
-        Clock::InScope => Some(case.in_scope_since()),
+        Clock::InScope => Some(case.in_scope_since(policy)),
     }
 }
 
@@ -263,7 +334,7 @@ fn add(policy: &Policy<'_>, within: SlaWithin, start: Timestamp) -> Result<Times
     }
 }
 
-fn choose(policy: &Policy<'_>, case: &Case<'_>, exploited: bool, steps: &mut Steps) -> Chosen {
+fn choose(policy: &Policy<'_>, case: &Case<'_>, view: &View, steps: &mut Steps) -> Chosen {
     let mut unknown = None;
     let sla = policy.sla.map(|s| (&s.spec, s));
     let rules = sla.iter().flat_map(|(spec, _)| spec.rules.iter()).enumerate();
@@ -271,15 +342,15 @@ fn choose(policy: &Policy<'_>, case: &Case<'_>, exploited: bool, steps: &mut Ste
         let pointer = format!("/spec/rules/{index}");
         let name = rule_name(rule.name.as_ref(), index);
         let at = || sla.map_or_else(String::new, |(_, s)| case.rules.at(s, &pointer));
-        match rule_matches(policy, case, rule, policy.selectors_from + index, exploited) {
+        match rule_matches(policy, case, rule, policy.selectors_from + index, view) {
             Answer::Yes => {
                 steps.say("rule", || (format!("rule `{name}` is the first that matches"), at()));
-                let (lane, within, clock) = (rule.lane, rule.within, rule.clock);
                 return Chosen {
                     rule: name,
-                    lane,
-                    within,
-                    clock,
+                    lane: rule.lane,
+                    forensics: rule.forensics,
+                    within: rule.within,
+                    clock: rule.clock,
                     pointer,
                     unknown,
                 };
@@ -302,6 +373,7 @@ fn choose(policy: &Policy<'_>, case: &Case<'_>, exploited: bool, steps: &mut Ste
     Chosen {
         rule: "default".into(),
         lane: outcome.map_or(Lane::Routine, |o| o.lane),
+        forensics: outcome.is_some_and(|o| o.forensics),
         within: outcome.map_or(SlaWithin::NextCycle, |o| o.within),
         clock: outcome.and_then(|o| o.clock),
         pointer: "/spec/default".into(),
@@ -311,14 +383,12 @@ fn choose(policy: &Policy<'_>, case: &Case<'_>, exploited: bool, steps: &mut Ste
 
 /// What is given is ANDed. An asset without a class has no criticality or environment a rule could match; a missing
 /// exposure counts as public.
-fn rule_matches(policy: &Policy<'_>, case: &Case<'_>, rule: &SlaRule, selector: usize, exploited: bool) -> Answer {
-    let severity = policy.severity(case.advisory.severity);
+fn rule_matches(policy: &Policy<'_>, case: &Case<'_>, rule: &SlaRule, selector: usize, view: &View) -> Answer {
+    let severity = policy.severity(view.severity);
     let class = case.class.map(|c| &c.spec);
-    let plain = rule.exploited.is_none_or(|wanted| wanted == exploited)
+    let plain = rule.exploited.is_none_or(|wanted| wanted == view.exploited)
         && rule.severity.as_ref().is_none_or(|m| m.matches(severity))
-        && rule
-            .exposure
-            .is_none_or(|e| class.map(|c| c.exposure.unwrap_or(Exposure::Public)) == Some(e))
+        && rule.exposure.is_none_or(|e| view.exposure == Some(e))
         && rule.criticality.is_none_or(|c| class.map(|x| x.criticality) == Some(c))
         && rule
             .environment
@@ -329,7 +399,7 @@ fn rule_matches(policy: &Policy<'_>, case: &Case<'_>, rule: &SlaRule, selector: 
     match (&rule.when, plain) {
         (_, false) => Answer::No,
         (None, true) => Answer::Yes,
-        (Some(text), true) => case.holds(policy, text, exploited, None),
+        (Some(text), true) => case.holds(policy, text, view, None),
     }
 }
 
@@ -338,7 +408,7 @@ fn rule_matches(policy: &Policy<'_>, case: &Case<'_>, rule: &SlaRule, selector: 
 fn baseline(
     policy: &Policy<'_>,
     case: &Case<'_>,
-    exploited: bool,
+    view: &View,
     restart: Option<Timestamp>,
     steps: &mut Steps,
 ) -> Option<Ruling> {
@@ -351,18 +421,20 @@ fn baseline(
     if !lasts || !selected || case.advisory.published.is_none_or(|p| p > as_of) {
         return None;
     }
-    let severity = policy.severity(case.advisory.severity);
+    let severity = policy.severity(view.severity);
     let (index, burn) = baseline
         .burn_down
         .iter()
         .enumerate()
-        .find(|(_, b)| burns(b, severity, exploited))?;
+        .find(|(_, b)| burns(b, severity, view.exploited))?;
     let start = restart.map_or(as_of, |r| r.max(as_of));
     let deadline = add(policy, burn.within, start);
     let ruling = Ruling {
         rule: "baseline".into(),
         lane: Lane::Routine,
+        forensics: false,
         start: Some(start),
+        original: None,
         unknown: deadline.as_ref().err().cloned(),
         deadline: deadline.ok(),
         within: burn.within,

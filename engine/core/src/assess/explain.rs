@@ -12,7 +12,7 @@ use super::matching::FixIndex;
 use super::rules::Rules;
 use super::scope::{self, Answers};
 use super::trace::{Step, Steps};
-use super::{coverage, judge};
+use super::{coverage, judge, parts};
 use crate::history::Memory;
 use crate::load::Catalog;
 use crate::load::wire::{Lane, Lifecycle};
@@ -79,7 +79,8 @@ pub fn explain(
     explain_facts(observation, asset, &mut steps);
     let (choice, profile) = super::scoped(&rules, asset, &mut Answers::default(), &mut steps);
     let index = FixIndex::new(observation, now);
-    let findings = found::find(observation, &index, Some(asset_index));
+    let only = Some(asset_index);
+    let findings = parts::with_parts(observation, &index, only, found::find(observation, &index, only));
     let list = findings.list_of.get(asset_index).copied().flatten();
     let hits = list
         .and_then(|list| findings.lists.get(list as usize))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::finding::Hit;
 use super::found::Cause;
+use super::timeline::View;
 use crate::load::Resource;
 use crate::load::expr::FactValue;
 use crate::load::wire::{AssetClassSpec, Exposure, Lane};
@@ -70,15 +71,10 @@ pub(crate) fn of_class(class: Option<&Resource<AssetClassSpec>>, path: &str) -> 
     }
 }
 
-/// A fact of the advisory. `severity` is the one after `unknownSeverity`; `exploited` is an argument because the
-/// deadline is also computed as if exploitation were not known.
-pub(super) fn of_advisory(
-    advisory: &AdvisoryRecord,
-    severity: Severity,
-    exploited: bool,
-    path: &str,
-) -> Option<FactValue> {
-    let exploitation = advisory.exploited.as_ref().filter(|_| exploited);
+/// A fact of the advisory as it was at the time of `view`. `severity` is the one of the view after `unknownSeverity`.
+/// `advisory.epss` is the score that counts, with its hysteresis.
+pub(super) fn of_advisory(advisory: &AdvisoryRecord, severity: Severity, view: &View, path: &str) -> Option<FactValue> {
+    let exploitation = advisory.exploited.as_ref().filter(|_| view.exploited);
     match path {
         "advisory.id" => text(&advisory.id),
         "advisory.aliases" => Some(FactValue::List(
@@ -90,7 +86,8 @@ pub(super) fn of_advisory(
         )),
         "advisory.published" => advisory.published.map(FactValue::Time),
         "advisory.modified" => advisory.modified.map(FactValue::Time),
-        "advisory.exploited" => Some(FactValue::Bool(exploited)),
+        "advisory.epss" => view.epss.map(|score| FactValue::Float(score.probability())),
+        "advisory.exploited" => Some(FactValue::Bool(view.exploited)),
         "advisory.exploitedSince" => exploitation.and_then(|e| e.since).map(FactValue::Time),
         "advisory.ransomware" => exploitation.and_then(|e| e.ransomware).map(FactValue::Bool),
         "advisory.source" => text(&advisory.provenance.source),

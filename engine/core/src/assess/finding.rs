@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::load::wire::{Lane, Lifecycle};
-use crate::observe::{Asset, Observation};
-use crate::version::Scheme;
+use crate::observe::{Asset, Observation, PackageSetId, Tables};
+use crate::version::{Scheme, compare};
 
 /// An advisory hitting an installed package: the part of a finding that does not depend on the asset.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,21 @@ impl Hit {
             build.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
         };
         self.fixed.is_some() && self.source_version.as_deref().is_some_and(|source| !rebuilt(source))
+    }
+}
+
+impl Hit {
+    /// `package version` of the fix, if `set` offers it or something newer for the architecture.
+    pub(crate) fn offered(&self, tables: &Tables, set: PackageSetId) -> Option<String> {
+        let fixed = self.fixed.as_deref()?;
+        let offers = tables.set(set).iter().any(|id| {
+            let package = tables.package(*id);
+            let arch = tables.text(package.arch);
+            *tables.text(package.name) == *self.package
+                && (arch.is_empty() || self.arch.is_empty() || *arch == *self.arch)
+                && compare(self.scheme, tables.text(package.version), fixed).is_ge()
+        });
+        offers.then(|| format!("{} {fixed}", self.package))
     }
 }
 
@@ -174,6 +189,15 @@ pub enum Unplanned {
     FixedInSource,
 }
 
+/// A clock that a move to a stricter rule has overtaken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OriginalClock {
+    /// When it started.
+    pub clock_start: Option<Timestamp>,
+    /// The deadline it gave.
+    pub deadline: Option<Timestamp>,
+}
+
 /// How a hit is judged on a kind of asset.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Judgement {
@@ -185,6 +209,10 @@ pub struct Judgement {
     pub clock_start: Option<Timestamp>,
     /// When it must be fixed; none when no clock runs.
     pub deadline: Option<Timestamp>,
+    /// The clock as it ran before a stricter rule set another; none where none did.
+    pub original: Option<OriginalClock>,
+    /// Whether forensic triage is asked for.
+    pub forensics: bool,
     /// Lane.
     pub lane: Lane,
     /// The policy that carries it, or would; none when no policy claims the finding.

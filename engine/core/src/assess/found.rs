@@ -65,6 +65,13 @@ pub(super) struct Findings {
     pub(super) broken: BTreeMap<usize, Vec<PackageId>>,
 }
 
+impl Findings {
+    /// The order of `found`.
+    pub(super) fn by_advisory(a: &Found, b: &Found) -> Ordering {
+        by_advisory(a, b)
+    }
+}
+
 /// What a list depends on.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key<'o> {

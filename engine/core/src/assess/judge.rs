@@ -91,6 +91,11 @@ pub(super) fn judge(case: &Case<'_>, steps: &mut Steps) -> Option<Judged> {
         timeliness,
         clock_start: binding.ruling.start,
         deadline: binding.ruling.deadline,
+        original: binding.ruling.original,
+        // Whoever carries it, and whichever deadline binds: a triage that one policy asks for is asked for.
+        forensics: claims
+            .iter()
+            .any(|(_, c)| c.ruling.forensics && c.policy.spec().mode != Mode::Observe),
         lane: winner.ruling.lane,
         policy: Some(Arc::clone(&winner.policy.resource.name)),
         sla: binding.policy.sla.map(|s| Arc::clone(&s.name)),
@@ -160,6 +165,7 @@ fn decision(case: &Case<'_>, policy: &Policy<'_>) -> super::finding::Decision {
     decide(
         policy.severity(case.advisory.severity),
         case.is_exploited(),
+        case.past().epss(),
         exposure,
         class.map(|c| c.criticality),
     )

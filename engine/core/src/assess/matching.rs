@@ -10,8 +10,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
-use crate::observe::{AdvisoryRecord, Fix, Observation};
-use crate::version::{Scheme, compare, is_modular, rpm_evr};
+use crate::load::wire::ComponentKind;
+use crate::observe::{AdvisoryRecord, Fix, Observation, build_branch};
+use crate::version::{Scheme, compare, is_modular, order, rpm_evr};
 
 /// A package as installed (or, for a kernel, running) on an asset. Empty texts are unknown.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +97,11 @@ impl<'o> FixIndex<'o> {
             fixes,
             schemes,
         }
+    }
+
+    /// Whether any fix is for something that is no package.
+    pub(super) fn has_parts(&self) -> bool {
+        self.schemes.keys().any(|os_id| ComponentKind::parse(os_id).is_some())
     }
 
     /// The version order of a distribution, if any advisory speaks of it.
@@ -202,11 +208,15 @@ fn verdict_of(scheme: Scheme, fixes: Vec<&Fix>, installed: &Installed<'_>) -> Op
 fn verdict(scheme: Scheme, fixes: &[&Fix], installed: &Installed<'_>) -> Option<Verdict> {
     let (fixes, doubt) = match scheme {
         Scheme::Rpm => of_the_stream(fixes, installed),
+        Scheme::Windows => (of_the_branch(fixes, installed.version), None),
         _ => (fixes.to_vec(), None),
     };
     let (fixes, needs) = within_reach(fixes);
     if fixes.is_empty() {
         return None;
+    }
+    if let Some(reason) = unordered(scheme, &fixes, installed.version) {
+        return Some(Verdict::Undecidable(reason));
     }
     let affected = least_outside(scheme, &fixes, installed.version);
     Some(match (affected, doubt) {
@@ -214,6 +224,33 @@ fn verdict(scheme: Scheme, fixes: &[&Fix], installed: &Installed<'_>) -> Option<
         (Some(fixed), None) => Verdict::Affected(fixed.map(Arc::clone), needs),
         (None, _) => Verdict::Fixed(newest_taken(scheme, &fixes, installed.version)),
     })
+}
+
+/// Fixes for the branch of a Windows build: `10.0.20348.2700` of Server 2022 is not older than `10.0.26100.1` of 2025, it
+/// is another system.
+fn of_the_branch<'f>(fixes: &[&'f Fix], build: &str) -> Vec<&'f Fix> {
+    let mine = |bound: &Option<Arc<str>>| bound.as_deref().is_none_or(|b| build_branch(b) == build_branch(build));
+    fixes
+        .iter()
+        .copied()
+        .filter(|fix| mine(&fix.fixed) && mine(&fix.introduced))
+        .collect()
+}
+
+/// Why the version cannot be compared with the bounds, if so: a version nobody can order is not equal, not older and not
+/// newer.
+fn unordered(scheme: Scheme, fixes: &[&Fix], version: &str) -> Option<String> {
+    let bounds = fixes
+        .iter()
+        .flat_map(|fix| [&fix.introduced, &fix.fixed, &fix.last_affected])
+        .flatten();
+    let bound = bounds
+        .into_iter()
+        .find(|bound| order(scheme, version, bound).is_none())?;
+    Some(format!(
+        "version `{version}` cannot be compared with `{bound}` as {scheme} versions; say `scheme` in the advisory's \
+         component, or observe the version as the vendor publishes it"
+    ))
 }
 
 /// A fix anybody can have beats one behind a subscription; where only the latter is published, what it needs is said.

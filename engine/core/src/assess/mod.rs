@@ -5,6 +5,7 @@
 //! (profile, subject) and puts together each distinct (profile, hit list). Nothing depends on the number of threads or on
 //! the order in which sources were read.
 
+mod absence;
 mod case;
 mod claim;
 mod claims;
@@ -20,11 +21,14 @@ mod judge;
 mod judged;
 mod kernel;
 mod matching;
+mod parts;
 mod release;
 mod remarks;
 pub mod rows;
 mod rules;
 mod scope;
+mod tabled;
+mod timeline;
 mod trace;
 
 #[cfg(test)]
@@ -37,8 +41,11 @@ mod oracle_tests;
 #[cfg(test)]
 mod rules_tests;
 #[cfg(test)]
+pub(crate) mod sla_tests;
+#[cfg(test)]
 mod tests;
 
+pub use absence::{may_be_away, retire_gone};
 pub(crate) use claims::Claims;
 pub use explain::{FindingTrace, Trace, explain};
 pub use finding::*;
@@ -79,7 +86,7 @@ pub fn assess(catalog: &Catalog, observation: &Observation, memory: &Memory, now
     let rules = Rules::new(catalog, observation, memory, now);
     let scoped = scopes(&rules, observation);
     let index = matching::FixIndex::new(observation, now);
-    let findings = found::find(observation, &index, None);
+    let findings = parts::with_parts(observation, &index, None, found::find(observation, &index, None));
     let judged = judged::judge_all(&rules, observation, &findings, &scoped);
     let (remarks, mut diagnostics) = remarks::say(&rules, observation, &findings, &scoped);
     diagnostics.extend(judged.notes);
@@ -182,7 +189,7 @@ fn scoped<'c>(
     let get = |path: &str| facts::of_asset(asset, path);
     let facts_of = &asset.facts;
     let retired = asset.lifecycle == Lifecycle::Retired;
-    let profile = Profile {
+    let mut profile = Profile {
         class,
         policies: if retired {
             Vec::new()
@@ -203,8 +210,12 @@ fn scoped<'c>(
             .as_ref()
             .filter(|_| rules.entitlements)
             .map(|e| e.to_vec()),
+        exposure: scope::exposure(rules, asset, class),
+        in_scope: Vec::new(),
+        available: facts_of.available.filter(|_| rules.available),
         facts: scope::fingerprint(&rules.asset_facts, &get),
     };
+    profile.in_scope = scope::in_scope(rules, asset, &profile.policies);
     (choice, profile)
 }
 

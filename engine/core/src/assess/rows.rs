@@ -1,7 +1,8 @@
 //! Findings as rows of NDJSON and CSV, appended to a buffer the caller writes out when it likes.
 //!
 //! Keys, their order and their words are fixed by the command-line contract. A value that is not known is `null` in
-//! NDJSON and empty in CSV. `detail` comes last and only where there is one.
+//! NDJSON and empty in CSV. `forensics` (only where it is asked for), `originalClockStart` and `originalDeadline` (only where a
+//! stricter rule overtook them) and `detail` (only where there is one) come last.
 
 use jiff::Timestamp;
 
@@ -9,7 +10,7 @@ use super::finding::{Assessment, Finding, Hit, Judgement};
 use crate::observe::Observation;
 
 /// The columns of [`csv_row`], in the order of the keys of [`ndjson_row`].
-pub const COLUMNS: [&str; 21] = [
+pub const COLUMNS: [&str; 24] = [
     "asset",
     "advisory",
     "aliases",
@@ -30,6 +31,9 @@ pub const COLUMNS: [&str; 21] = [
     "policy",
     "sla",
     "rule",
+    "forensics",
+    "originalClockStart",
+    "originalDeadline",
     "detail",
 ];
 
@@ -71,7 +75,10 @@ fn ndjson_rest(hit: &Hit, judgement: &Judgement, observation: &Observation, out:
         "exploited",
         if advisory.exploited.is_some() { "true" } else { "false" },
     );
-    raw(out, "epss", "null");
+    match advisory.epss() {
+        Some(epss) => raw(out, "epss", &epss.score.to_string()),
+        None => raw(out, "epss", "null"),
+    }
     text(out, "decision", judgement.decision.as_str());
     text(out, "status", judgement.status.as_str());
     text(out, "timeliness", judgement.timeliness.as_str());
@@ -81,6 +88,13 @@ fn ndjson_rest(hit: &Hit, judgement: &Judgement, observation: &Observation, out:
     maybe(out, "policy", judgement.policy.as_deref());
     maybe(out, "sla", judgement.sla.as_deref());
     maybe(out, "rule", judgement.rule.as_deref());
+    if judgement.forensics {
+        raw(out, "forensics", "true");
+    }
+    if let Some(original) = &judgement.original {
+        instant(out, "originalClockStart", original.clock_start);
+        instant(out, "originalDeadline", original.deadline);
+    }
     if let Some(detail) = &judgement.detail {
         text(out, "detail", detail);
     }
@@ -237,7 +251,7 @@ fn csv_rest(hit: &Hit, judgement: &Judgement, observation: &Observation, out: &m
     };
     let aliases: Vec<&str> = advisory.aliases.iter().map(|a| a.as_ref()).collect();
     let at = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
-    let fields: [&str; 20] = [
+    let fields: [&str; 23] = [
         &advisory.id,
         &aliases.join(" "),
         hit.scheme.as_str(),
@@ -247,7 +261,7 @@ fn csv_rest(hit: &Hit, judgement: &Judgement, observation: &Observation, out: &m
         hit.fixed.as_deref().unwrap_or_default(),
         advisory.severity.as_str(),
         if advisory.exploited.is_some() { "true" } else { "false" },
-        "",
+        &advisory.epss().map_or_else(String::new, |e| e.score.to_string()),
         judgement.decision.as_str(),
         judgement.status.as_str(),
         judgement.timeliness.as_str(),
@@ -257,6 +271,9 @@ fn csv_rest(hit: &Hit, judgement: &Judgement, observation: &Observation, out: &m
         judgement.policy.as_deref().unwrap_or_default(),
         judgement.sla.as_deref().unwrap_or_default(),
         judgement.rule.as_deref().unwrap_or_default(),
+        if judgement.forensics { "true" } else { "" },
+        &at(judgement.original.and_then(|o| o.clock_start)),
+        &at(judgement.original.and_then(|o| o.deadline)),
         judgement.detail.as_deref().unwrap_or_default(),
     ];
     for field in fields {

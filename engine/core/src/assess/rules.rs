@@ -1,25 +1,31 @@
 //! The catalog made ready for judging: rules in order of name, cadences expanded once, and which facts they read.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
 use super::finding::Unplanned;
+use super::timeline::Past;
 use crate::history::Memory;
 use crate::load::expr::{ExprError, FactValue};
+use crate::load::table::DecisionTable;
 use crate::load::wire::{
     AssetClassSpec, Clock, Exclude, Include, Mode, PatchExceptionSpec, PatchPolicySpec, SlaPolicySpec, UnknownDate,
 };
 use crate::load::{Catalog, Resource, schedule};
 use crate::name::{LabelSelector, Severity};
-use crate::observe::Observation;
+use crate::observe::{AdvisoryRecord, Observation, SourceStatus};
 use crate::time::{Boundary, Recurrence};
 
 /// A PatchPolicy with what it names.
 pub(super) struct Policy<'c> {
     pub(super) resource: &'c Resource<PatchPolicySpec>,
     pub(super) sla: Option<&'c Resource<SlaPolicySpec>>,
+    /// The decision table of the SLA, if it has one that can be asked.
+    pub(super) table: Option<&'c DecisionTable>,
+    /// Some clock of the SLA starts when an asset comes into scope.
+    pub(super) counts_scope: bool,
     pub(super) cadence: Option<Recurrence>,
     /// First index of its selectors in [`Rules::selectors`]: one for each SLA rule, then the baseline's.
     pub(super) selectors_from: usize,
@@ -57,7 +63,15 @@ pub(super) struct HitFacts {
 pub(super) struct Rules<'c> {
     pub(super) catalog: &'c Catalog,
     pub(super) memory: &'c Memory,
+    pub(super) observation: &'c Observation,
     pub(super) now: Timestamp,
+    /// Some catalogue of exploited vulnerabilities was read: what does not stand in it is not in it.
+    pub(super) kev_known: bool,
+    /// Some clock starts when a fix is available.
+    pub(super) available: bool,
+    /// By advisory; made when first asked for, because most advisories hit nothing.
+    pasts: Vec<OnceLock<Past>>,
+    no_place: OnceLock<Past>,
     pub(super) policies: Vec<Policy<'c>>,
     pub(super) classes: Vec<&'c Resource<AssetClassSpec>>,
     pub(super) exceptions: Vec<&'c Resource<PatchExceptionSpec>>,
@@ -73,7 +87,7 @@ pub(super) struct Rules<'c> {
 }
 
 impl<'c> Rules<'c> {
-    pub(super) fn new(catalog: &'c Catalog, observation: &Observation, memory: &'c Memory, now: Timestamp) -> Self {
+    pub(super) fn new(catalog: &'c Catalog, observation: &'c Observation, memory: &'c Memory, now: Timestamp) -> Self {
         let mut selectors = Vec::new();
         let policies: Vec<Policy<'c>> = catalog
             .policies
@@ -94,6 +108,8 @@ impl<'c> Rules<'c> {
                 Policy {
                     resource,
                     sla,
+                    table: sla.and_then(|s| catalog.tables.get(&s.name)).map(Arc::as_ref),
+                    counts_scope: sla.is_some_and(|s| s.spec.clocks().contains(&Clock::InScope)),
                     cadence,
                     selectors_from,
                 }
@@ -113,9 +129,18 @@ impl<'c> Rules<'c> {
             installed: facts.contains("finding.installed") || facts.contains("finding.running"),
             fixed: hold_versions || facts.contains("finding.fixed"),
         };
+        let kev = |status: &&SourceStatus| {
+            let spec = catalog.sources.get(status.name.as_ref());
+            status.failure.is_none() && spec.is_some_and(|s| s.spec.format == "kev")
+        };
         Self {
             memory,
+            observation,
             now,
+            kev_known: observation.sources.iter().find(kev).is_some(),
+            available: (policies.iter().filter_map(|p| p.sla)).any(|s| s.spec.clocks().contains(&Clock::Available)),
+            pasts: observation.advisories.iter().map(|_| OnceLock::new()).collect(),
+            no_place: OnceLock::new(),
             classes: catalog.classes.values().collect(),
             exceptions: catalog.exceptions.values().collect(),
             asset_facts: asset_facts.collect(),
@@ -148,6 +173,13 @@ impl<'c> Rules<'c> {
     pub(super) fn placed<T>(&self, resource: &Resource<T>, pointer: &str) -> String {
         let at = self.at(resource, pointer);
         if at.is_empty() { at } else { format!(" ({at})") }
+    }
+
+    /// What is known of an advisory of the observation over time.
+    pub(super) fn past(&self, index: u32, advisory: &AdvisoryRecord) -> &Past {
+        // Every hit is about an advisory of this observation, so there is a place for it.
+        let place = self.pasts.get(index as usize).unwrap_or(&self.no_place);
+        place.get_or_init(|| Past::new(self, advisory))
     }
 
     /// When the advisory was first seen; one never remembered is seen now.
@@ -188,19 +220,16 @@ fn finding_facts(catalog: &Catalog, policies: &[Policy<'_>]) -> BTreeSet<&'stati
 /// Whether first-seen times of assets can change any deadline; if not, assets need not be told apart by them.
 fn first_seen_matters(policies: &[Policy<'_>], observation: &Observation) -> bool {
     let counts = |clock: Clock| match clock {
-        Clock::Detected | Clock::InScope | Clock::Available => true,
-        Clock::Published | Clock::Exploited => false,
+        // `available` falls back on the first sight where the fix is not available.
+        Clock::Detected | Clock::Available => true,
+        Clock::Published | Clock::Exploited | Clock::InScope => false,
     };
     let undated = observation.advisories.iter().any(|a| a.published.is_none());
     policies.iter().filter_map(|p| p.sla).any(|sla| {
-        let spec = &sla.spec;
-        let rules = spec.rules.iter().filter_map(|r| r.clock);
-        let outcomes = spec.outcomes.values().filter_map(|o| o.clock);
-        let clocks = rules.chain(outcomes).chain(spec.default.clock).chain([spec.clock]);
-        let mut clocks = clocks.collect::<Vec<_>>().into_iter();
+        let clocks = sla.spec.clocks();
         // `exploited` on an advisory that is not exploited has no date either.
-        let exploited = clocks.clone().any(|c| c == Clock::Exploited);
-        clocks.any(counts) || ((undated || exploited) && spec.unknown_date == UnknownDate::Detected)
+        let exploited = clocks.contains(&Clock::Exploited);
+        clocks.into_iter().any(counts) || ((undated || exploited) && sla.spec.unknown_date == UnknownDate::Detected)
     })
 }
 

@@ -344,15 +344,15 @@ fn a_condition_without_an_answer_makes_unknown_not_a_guess() {
 }
 
 #[test]
-fn decision_tables_are_never_silently_skipped() {
+fn a_decision_table_that_could_not_be_read_gives_no_deadline() {
     let mut world = one();
     world.sla(
         "s",
-        json!({"table": {"pack": "cisa-bod-26-04"}, "outcomes": {}, "default": {"within": "60d"}}),
+        json!({"table": {"file": "tables/t.json"}, "default": {"within": "60d"}}),
     );
     assert_eq!(
         status(&world),
-        "unknown: decision tables are not built yet: SlaPolicy `s` gives no deadline"
+        "unknown: the decision table of SlaPolicy `s` could not be read: there is no deadline"
     );
     assert!(!planned(&world));
     let notes = world.assess().diagnostics;

@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
 use super::facts;
-use super::rules::Rules;
+use super::rules::{Policy, Rules};
+use super::timeline::{self, Series};
 use super::trace::Steps;
 use crate::load::Resource;
 use crate::load::expr::{ExprError, FactValue};
-use crate::load::wire::AssetClassSpec;
+use crate::load::wire::{AssetClassSpec, Exposure};
 use crate::name::LabelSelector;
 use crate::observe::Asset;
 
@@ -228,4 +230,28 @@ pub(super) fn exceptions<'c>(
         )
     });
     all.filter(|(_, answer)| *answer != Answer::No).collect()
+}
+
+/// The exposure of an asset's class over time; a missing one counts as public.
+pub(super) fn exposure(rules: &Rules<'_>, asset: &Asset, class: Option<usize>) -> Option<Series<Exposure>> {
+    let current = chosen(rules, class)?.spec.exposure.unwrap_or(Exposure::Public);
+    let taken = rules.memory.changes.exposures.get(&asset.name);
+    Some(timeline::exposures(taken, current, rules.now))
+}
+
+/// Since when an asset is in the scope of policies that count from there. An asset that is not remembered there came now.
+pub(super) fn in_scope(rules: &Rules<'_>, asset: &Asset, policies: &[(usize, Answer)]) -> Vec<(Arc<str>, Timestamp)> {
+    let policies = policies.iter().filter_map(|(index, _)| rules.policies.get(*index));
+    let counted = policies.filter(|policy| policy.counts_scope);
+    let since = |policy: &Policy<'_>| {
+        let name = &policy.resource.name;
+        let remembered = rules
+            .memory
+            .changes
+            .scopes
+            .get(name)
+            .and_then(|assets| assets.get(&asset.name));
+        (Arc::clone(name), remembered.copied().unwrap_or(rules.now))
+    };
+    counted.map(since).collect()
 }

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::{Assessment, Finding, assess};
 use crate::history::Memory;
 use crate::load::wire::{AdvisoryType, Lifecycle};
-use crate::load::{Catalog, Resource, expr};
+use crate::load::{Catalog, Resource, expr, table};
 use crate::name::Severity;
 use crate::observe::{
     AdvisoryRecord, Asset, Coverage, Ecosystem, Exploited, Facts, Fix, Kernel, Observation, Os, Package, PackageState,
     Provenance,
 };
-use crate::source::DocId;
+use crate::source::{DocId, SourceSet};
 use crate::version::Scheme;
 
 pub(crate) const NOW: &str = "2026-11-20T12:00:00Z";
@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
 }
 
-fn resource<T: DeserializeOwned>(name: &str, spec: Value) -> Resource<T> {
+pub(crate) fn resource<T: DeserializeOwned>(name: &str, spec: Value) -> Resource<T> {
     Resource {
         name: name.into(),
         labels: BTreeMap::new(),
@@ -124,6 +124,7 @@ impl World {
     pub(crate) fn sla(&mut self, name: &str, spec: Value) {
         self.conditions(&spec);
         self.catalog.slas.insert(name.into(), resource(name, spec));
+        self.catalog.tables = table::tables(&self.catalog.slas, &SourceSet::default());
     }
 
     pub(crate) fn class(&mut self, name: &str, spec: Value) {
@@ -202,6 +203,7 @@ impl World {
             fixes,
             reboot: None,
             exploited: None,
+            cves: Vec::new(),
             provenance: provenance(),
         };
         let advisories = &mut self.observation.advisories;

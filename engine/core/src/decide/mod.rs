@@ -8,6 +8,8 @@
 mod approve;
 mod dashboard;
 mod memory;
+#[cfg(test)]
+mod memory_tests;
 mod moves;
 mod proposals;
 mod release;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Decision, World};
 use crate::history::{Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, ledger_file};
-use crate::load::wire::{OnFailure, RebootPolicy};
+use crate::load::wire::OnFailure;
 use crate::time::DurationSeconds;
 use crate::verify::{AssetVerdict, BatchVerdict, WaveVerdict, judge_batch, judge_wave};
 
@@ -42,16 +42,11 @@ pub fn verdicts(
     wave: &WaveProgress,
     frozen_wave: &FrozenWave,
 ) -> Vec<BatchVerdict> {
-    let reboot = |class: &str| {
-        world
-            .catalog
-            .classes
-            .get(class)
-            .map_or(RebootPolicy::IfNeeded, |c| c.spec.disruption.reboot)
-    };
+    let class = |name: &str| world.catalog.classes.get(name).map(|c| &c.spec);
+    let now = world.plan.now;
     let batches = frozen_wave.batches.iter().zip(&wave.batches);
     batches
-        .map(|(batch, progress)| judge_batch(frozen, batch, progress, world.observation, &reboot))
+        .map(|(batch, progress)| judge_batch(frozen, batch, progress, world.observation, &class, now))
         .collect()
 }
 

@@ -85,6 +85,7 @@ codes! {
     EmptyPeriod "PW0404" Error "period ends before it starts" "A freeze or baseline whose end is not after its start."
     OverrideNotAllowed "PW0405" Error "override by someone else" "An override by a role that the freeze does not let override it."
     UnsafePath "PW0406" Error "path leaves the repository" "A folder of the project that is absolute or contains `..`."
+    DecisionTable "PW0410" Error "decision table cannot be used" "A table that is not whole, asks what is not known, or does not fit its outcomes."
 
     ExceptionExpired "PW0501" Warning "exception has expired" "An exception that no longer counts."
     ExceptionExpiring "PW0502" Warning "exception expires soon" "An exception that ends within 14 days."

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::changes::Changed;
 use super::state::WaveEvent;
 
 /// One recorded fact.
@@ -34,6 +35,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         exploited: Vec<Arc<str>>,
     },
+    /// Facts took other values at the time of the line (estate).
+    Changed(Changed),
     /// A cadence instant of a policy was dealt with (estate).
     Cut {
         /// The policy.

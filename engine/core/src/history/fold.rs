@@ -95,25 +95,35 @@ pub fn last_stop(ledger: &[u8]) -> Option<String> {
 fn fold_memory(lines: &[LedgerLine]) -> Memory {
     let mut memory = Memory::default();
     for line in lines {
-        match Event::from_parts(&line.event, &line.data) {
-            Some(Event::FirstRun {}) => memory.first_run = memory.first_run.or(Some(line.time)),
-            Some(Event::Seen {
+        if let Some(event) = Event::from_parts(&line.event, &line.data) {
+            memory.take_in(event, line.time);
+        }
+    }
+    memory
+}
+
+impl Memory {
+    /// Takes in an event of the estate that was recorded at `at`; one of a rollout changes nothing.
+    pub fn take_in(&mut self, event: Event, at: Timestamp) {
+        match event {
+            Event::FirstRun {} => self.first_run = self.first_run.or(Some(at)),
+            Event::Seen {
                 advisories,
                 assets,
                 exploited,
-            }) => {
-                remember(&mut memory.advisories, advisories, line.time);
-                remember(&mut memory.assets, assets, line.time);
-                remember(&mut memory.exploited, exploited, line.time);
+            } => {
+                remember(&mut self.advisories, advisories, at);
+                remember(&mut self.assets, assets, at);
+                remember(&mut self.exploited, exploited, at);
             }
-            Some(Event::Cut { policy, instant }) => {
-                let newest = memory.cuts.entry(policy).or_insert(instant);
+            Event::Changed(changed) => self.changes.take_in(changed, at),
+            Event::Cut { policy, instant } => {
+                let newest = self.cuts.entry(policy).or_insert(instant);
                 *newest = instant.max(*newest);
             }
             _ => {}
         }
     }
-    memory
 }
 
 fn remember(seen: &mut BTreeMap<Arc<str>, Timestamp>, names: Vec<Arc<str>>, at: Timestamp) {
@@ -323,7 +333,7 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
             });
         }
         Event::Resume { .. } => resume(rollout, line.time),
-        Event::FirstRun {} | Event::Seen { .. } | Event::Cut { .. } => {}
+        Event::FirstRun {} | Event::Changed(_) | Event::Seen { .. } | Event::Cut { .. } => {}
     }
 }
 

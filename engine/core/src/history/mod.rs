@@ -3,6 +3,7 @@
 //! Nothing here is decided; it is what later stages may rely on. Deleting the state store changes none of it.
 
 mod audit;
+mod changes;
 mod events;
 mod fold;
 mod forge;
@@ -13,6 +14,7 @@ mod state;
 pub mod wire;
 
 pub use audit::{AuditReport, audit};
+pub use changes::*;
 pub use events::*;
 pub use fold::*;
 pub use forge::*;
@@ -20,7 +22,9 @@ pub use ledger::*;
 pub use ledger_chain::{AppendError, ChainFault, append, head, holds_head, parse_chain};
 pub use rollout::*;
 pub use state::*;
-pub use wire::{FrozenAsset, FrozenBatch, FrozenRollout, FrozenWave, ResultStatus, read_plan_json, read_result};
+pub use wire::{
+    FrozenAsset, FrozenBatch, FrozenImage, FrozenRollout, FrozenWave, ResultStatus, read_plan_json, read_result,
+};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,6 +44,8 @@ pub struct Memory {
     pub exploited: BTreeMap<Arc<str>, Timestamp>,
     /// Cadence instants already cut, by policy: the newest.
     pub cuts: BTreeMap<Arc<str>, Timestamp>,
+    /// Facts that change: severities, exposures, answers, scores.
+    pub changes: Changes,
 }
 
 /// Memory and open rollouts.

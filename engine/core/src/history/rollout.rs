@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::state::WaveState;
-use crate::load::wire::Lane;
+use crate::load::wire::{ComponentKind, Lane};
+use crate::observe::Part;
 use crate::version::Scheme;
 
 /// One exact target of a patch set: this package at this version, on this release and architecture.
@@ -30,6 +31,18 @@ pub struct Target {
     pub module: Option<Arc<str>>,
     /// The exact version.
     pub version: Arc<str>,
+}
+
+impl Target {
+    /// What it is for where it is no package: the kind of component stands where a distribution does.
+    pub fn kind(&self) -> Option<ComponentKind> {
+        ComponentKind::parse(&self.os_id)
+    }
+
+    /// Whether a part of an asset is what it updates, whatever version and branch the part has.
+    pub fn is_for(&self, part: &Part) -> bool {
+        self.kind() == Some(part.kind) && *self.name == *part.product
+    }
 }
 
 /// A rollout that is not ended: proposed, merged or running.

@@ -87,6 +87,9 @@ pub struct RolloutHead {
     pub installability_unknown: bool,
     /// Advisories behind it, sorted.
     pub advisories: Vec<String>,
+    /// Assets on which forensic triage is asked for, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forensics: Vec<String>,
 }
 
 /// A patch set and its digest.
@@ -156,14 +159,32 @@ pub struct FrozenAsset {
     pub name: String,
     /// Its class.
     pub class: String,
-    /// The render target.
+    /// The render target; the first, where several update it.
     pub target: String,
+    /// The render target of each target, in their order; empty where `target` takes all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// The image it is replaced by, where its class replaces instead of patching.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<FrozenImage>,
     /// Indexes into the patch set, ascending.
     pub targets: Vec<usize>,
     /// The version of each target's package it had, same order.
     pub before: Vec<String>,
     /// How good its way back is.
     pub rollback: Reversibility,
+}
+
+/// An image that replaces an asset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrozenImage {
+    /// Its name.
+    pub name: String,
+    /// The version the asset ran when the rollout was frozen.
+    pub from: String,
+    /// What it must hold, as a name: the first digits of the SHA-256 of its targets.
+    pub id: String,
 }
 
 /// `rollout.yaml`.

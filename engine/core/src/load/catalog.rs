@@ -1,11 +1,12 @@
 //! The typed catalog: every authored resource, by kind and name, with the way back to its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use super::expr::Expression;
+use super::table::DecisionTable;
 use super::wire::{
     AdvisorySpec, AssetClassSpec, ChangeFreezeSpec, CompatibilityMatrixSpec, ComplianceProfileSpec, FleetSpec,
     MaintenanceWindowSpec, NotificationPolicySpec, OverrideSpec, PatchExceptionSpec, PatchPolicySpec, PolicyTestSpec,
@@ -72,6 +73,10 @@ pub struct Catalog {
     pub advisories: Resources<AdvisorySpec>,
     /// PolicyTest.
     pub tests: Resources<PolicyTestSpec>,
+    /// Decision tables by the SlaPolicy that names them.
+    pub tables: BTreeMap<Arc<str>, Arc<DecisionTable>>,
+    /// Render targets that stand below the templates folder: the user's own, or one in place of that of the engine.
+    pub target_folders: BTreeSet<String>,
     /// Compiled conditions by their text.
     pub expressions: BTreeMap<String, Arc<Expression>>,
     /// Texts and spans by document, for [`Catalog::locate`].

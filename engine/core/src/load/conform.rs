@@ -220,7 +220,7 @@ impl Checker<'_> {
 
     /// Whether the value in quotes would do: `"5"` is still no duration.
     fn quoting_helps(&self, pointer: &str, written: &str) -> bool {
-        let mut changed = self.doc.value.clone();
+        let mut changed = Value::clone(&self.doc.value);
         let Some(value) = changed.pointer_mut(pointer) else {
             return false;
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::source::{DocId, Location, SpanTree, Text};
+use crate::source::{DocId, Location, SpanTree, Spot, Text};
 
 /// One YAML document.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct Doc {
     /// Index into [`Documents::texts`].
     pub(super) text: usize,
     /// What it says.
-    pub value: Value,
+    pub value: Arc<Value>,
     /// Where it says it.
     pub(super) spans: Arc<SpanTree>,
     /// A part could not be read.
@@ -88,6 +88,21 @@ impl Documents {
         let value = doc.spans.locate(pointer).value;
         let start = value.start + text.slice(value).find(whole)?;
         Some(text.location(start + part.start..start + part.end))
+    }
+
+    /// The documents of one file, in order.
+    pub fn of_file<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (DocId, &'a Doc)> {
+        self.iter().filter(move |(id, _)| self.file(*id) == path)
+    }
+
+    /// What stands at a byte of a file. A document that could not be read has nothing.
+    pub fn at(&self, path: &str, byte: usize) -> Option<(DocId, Spot)> {
+        self.of_file(path).find_map(|(id, doc)| Some((id, doc.spans.at(byte)?)))
+    }
+
+    /// The bytes of a whole document, from its first key to its last value.
+    pub fn range(&self, id: DocId) -> Range<usize> {
+        self.get(id).map_or(0..0, |doc| doc.spans.locate("").value)
     }
 
     /// The file a document stands in.

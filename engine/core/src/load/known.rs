@@ -4,7 +4,7 @@
 //! has `built: false`: naming it is a warning, and work that needs it is refused. Set it to `true` together with the
 //! implementation.
 
-use super::wire::SourceKind;
+use super::wire::{ComponentKind, SourceKind};
 
 /// A known word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +38,19 @@ pub const TARGETS: &[Known] = &[
     planned("wsus"),
 ];
 
+/// Whether a render target that comes with the engine updates components of a kind; one that does not come with it may.
+pub fn takes(target: &str, kind: ComponentKind) -> bool {
+    match target {
+        "nvidia" => kind == ComponentKind::Gpu,
+        "kubernetes" => kind == ComponentKind::Kubernetes,
+        "intune" | "sccm" | "wsus" => kind == ComponentKind::Os,
+        "vcenter" => kind == ComponentKind::Hypervisor,
+        other => !TARGETS.iter().any(|known| known.name == other),
+    }
+}
+
 /// Decision tables that come with the engine (`table.pack`).
-pub const TABLE_PACKS: &[Known] = &[
-    planned("cisa-bod-26-04"),
-    planned("critical-24h"),
-    planned("pci-dss-4.0.1"),
-];
+pub const TABLE_PACKS: &[Known] = &[built("cisa-bod-26-04"), built("critical-24h"), built("pci-dss-4.0.1")];
 
 /// Kinds of `protection.backup`.
 pub const BACKUPS: &[Known] = &[
@@ -98,7 +105,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("csaf", &[Advisories], false),
     source("csv", &[Inventory], false),
     source("cyclonedx", &[Inventory], false),
-    source("epss", &[Advisories], false),
+    source("epss", &[Advisories], true),
     source("grype", &[Scanner], false),
     source("http", &[Monitor], false),
     source("icinga2", &[Monitor], false),
@@ -130,7 +137,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("updateinfo", &[Advisories], false),
     source("uyuni", &[Inventory], false),
     source("vcenter", &[Inventory], false),
-    source("vulnrichment", &[Advisories], false),
+    source("vulnrichment", &[Advisories], true),
     source("wsus", &[Inventory], false),
 ];
 
@@ -148,6 +155,31 @@ pub const fn kind_word(kind: SourceKind) -> &'static str {
 
 /// The groups of facts that `authoritativeFor` can name, as `native` observations spell them.
 pub const FACT_GROUPS: &[&str] = &[
+    "identity",
+    "labels",
+    "lifecycle",
+    "os",
+    "kernel",
+    "bootTime",
+    "pendingReboot",
+    "restartNeeded",
+    "livePatch",
+    "packages",
+    "available",
+    "kbs",
+    "osBuild",
+    "components",
+    "kubernetes",
+    "gpu",
+    "updaters",
+    "entitlements",
+];
+
+/// The fields of a `native` observation. Those of a PolicyTest's assets are the same, but for `name` in the place of `asset`,
+/// and `fleet`.
+pub const OBSERVATION_FIELDS: &[&str] = &[
+    "asset",
+    "observedAt",
     "identity",
     "labels",
     "lifecycle",
@@ -186,6 +218,12 @@ pub const STATUSES: &[&str] = &[
 
 /// The timeliness of findings that a PolicyTest can expect.
 pub const TIMELINESS: &[&str] = &["at-risk", "breached", "on-time"];
+
+/// The risk decisions that a PolicyTest can expect.
+pub const DECISIONS: &[&str] = &["act", "attend", "track", "track*"];
+
+/// The constraints that a PolicyTest can expect to bind.
+pub const BINDINGS: &[&str] = &["budget", "freeze", "predecessor", "size", "soak", "window"];
 
 #[cfg(test)]
 mod tests {

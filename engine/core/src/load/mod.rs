@@ -11,36 +11,62 @@ mod conform;
 mod documents;
 pub mod expr;
 pub mod known;
+mod memo;
 mod read;
 pub mod rules;
 pub mod schedule;
 pub mod schema;
 mod sites;
+pub mod table;
 pub mod wire;
 
 use jiff::Timestamp;
 
 pub use catalog::*;
 pub use documents::{Doc, Documents};
+pub use memo::Memo;
+pub use read::Names;
+pub use rules::references::{Reference, references, target_of};
 
 use crate::diag::Diagnostics;
-use crate::source::SourceSet;
+use crate::source::{SourceFile, SourceSet};
 
 /// The file that holds the Project.
 pub const PROJECT_FILE: &str = "patchwave.yaml";
+
+/// Everything one load gives, for those who point into the files (editors).
+#[derive(Debug)]
+pub struct Loaded {
+    /// Every resource that could be read.
+    pub catalog: Catalog,
+    /// The documents behind them, those with faults included.
+    pub documents: Documents,
+    /// Every name by kind, those of unreadable documents included.
+    pub names: Names,
+    /// Every problem.
+    pub diagnostics: Diagnostics,
+}
 
 /// Loads a repository.
 ///
 /// `set` holds `patchwave.yaml` and every YAML file below the roots its Project names; `now` decides only warnings
 /// that depend on the clock. The same set gives the same catalog and diagnostics, whatever the order of its files.
 pub fn load(set: &SourceSet, now: Timestamp) -> (Catalog, Diagnostics) {
+    let loaded = load_with(set, now, &mut Memo::default());
+    (loaded.catalog, loaded.diagnostics)
+}
+
+/// Loads a repository, and reads only the files that `memo` does not know. The outcome is that of [`load`].
+pub fn load_with(set: &SourceSet, now: Timestamp, memo: &mut Memo) -> Loaded {
     let mut diagnostics = Diagnostics::default();
     let read::Reading {
         mut catalog,
         documents,
         names,
         project,
-    } = read::catalog(set, &mut diagnostics);
+    } = read::catalog(set, memo, &mut diagnostics);
+    catalog.tables = table::tables(&catalog.slas, set);
+    catalog.target_folders = rules::target_folders(&catalog.project.paths.templates, set);
     catalog.expressions = sites::compile(&documents, &mut diagnostics);
     let context = rules::Context {
         catalog: &catalog,
@@ -52,7 +78,17 @@ pub fn load(set: &SourceSet, now: Timestamp) -> (Catalog, Diagnostics) {
     };
     rules::check(&context, &mut diagnostics);
     diagnostics.sort();
-    (catalog, diagnostics)
+    Loaded {
+        catalog,
+        documents,
+        names,
+        diagnostics,
+    }
+}
+
+/// What is wrong with one file as YAML, whatever its documents say: for `fmt`, which needs nothing else of a file.
+pub fn yaml_diagnostics(file: &SourceFile) -> Diagnostics {
+    read::yaml_diagnostics(file)
 }
 
 #[cfg(test)]

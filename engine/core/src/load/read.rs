@@ -5,13 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use super::catalog::{Catalog, Place, Resource, Resources, Zone};
 use super::documents::{Doc, Documents};
+use super::memo::Memo;
 use super::wire::{self, API_VERSION};
 use super::{PROJECT_FILE, conform, schema};
 use crate::diag::{Code, Diagnostic, Diagnostics, nearest_or_list};
@@ -30,48 +30,47 @@ pub(super) struct Reading {
     pub(super) project: Option<DocId>,
 }
 
-/// Reads everything.
-pub(super) fn catalog(set: &SourceSet, diagnostics: &mut Diagnostics) -> Reading {
+/// Reads everything; files that `memo` knows are not read again.
+pub(super) fn catalog(set: &SourceSet, memo: &mut Memo, diagnostics: &mut Diagnostics) -> Reading {
     let mut documents = Documents::default();
     let mut names = Names::new();
-    let files: Vec<FileReading> = set.sorted().into_par_iter().map(read_file).collect();
-    for file in files {
-        diagnostics.extend(file.diagnostics);
+    let files = memo.files(set);
+    let mut checked: Vec<&Checked> = Vec::new();
+    for file in &files {
+        diagnostics.extend(file.diagnostics.iter().cloned());
         let text = documents.texts.len();
-        documents.docs.extend(file.documents.into_iter().map(|document| Doc {
-            text,
-            value: document.value,
-            spans: Arc::new(document.spans),
-            incomplete: document.incomplete,
-        }));
-        for (kind, name) in file.salvaged {
-            names.entry(kind).or_default().entry(name).or_insert(None);
+        documents
+            .docs
+            .extend(file.documents.iter().map(|(doc, _)| Doc { text, ..doc.clone() }));
+        checked.extend(file.documents.iter().map(|(_, checked)| checked));
+        for (kind, name) in &file.salvaged {
+            let known = names.entry(kind.clone()).or_default();
+            known.entry(name.clone()).or_insert(None);
         }
-        documents.texts.push(Arc::new(file.text));
+        documents.texts.push(Arc::clone(&file.text));
     }
     let mut catalog = Catalog {
         places: places(&documents),
         ..Catalog::default()
     };
-    let mut projects: BTreeMap<DocId, Value> = BTreeMap::new();
-    let checked: Vec<Checked> = documents.docs.par_iter().map(|doc| check(doc, &documents)).collect();
+    let mut projects: BTreeMap<DocId, Arc<Value>> = BTreeMap::new();
     for ((id, _), checked) in documents.iter().zip(checked) {
-        diagnostics.extend(checked.diagnostics);
+        diagnostics.extend(checked.diagnostics.iter().cloned());
         let first = register(&documents, id, &mut names, diagnostics);
         if let Some(value) = checked.value.as_ref().filter(|value| kind_of(value) == "Project") {
-            projects.insert(id, value.clone());
+            projects.insert(id, Arc::clone(value));
         }
-        if let (true, Some(value)) = (first, checked.value)
-            && let Err((pointer, message)) = insert(&mut catalog, id, &value)
+        if let (true, Some(value)) = (first, &checked.value)
+            && let Err((pointer, message)) = insert(&mut catalog, id, value)
         {
-            let name = conform::place_name(&pointer, &value);
+            let name = conform::place_name(&pointer, value);
             let at = documents.locate(id, &pointer);
             diagnostics.push(Diagnostic::new(Code::WrongValue, format!("{name}: {message}")).at(at, pointer));
         }
     }
     let project = find_project(&documents, set, &names, diagnostics);
     if let Some(id) = project {
-        read_project(&mut catalog, id, &documents, projects.get(&id));
+        read_project(&mut catalog, id, &documents, projects.get(&id).map(AsRef::as_ref));
     }
     Reading {
         catalog,
@@ -95,15 +94,18 @@ fn places(documents: &Documents) -> BTreeMap<DocId, Place> {
     documents.iter().filter_map(place).collect()
 }
 
-struct FileReading {
-    text: Text,
-    documents: Vec<yaml::Document>,
+/// One file, read and checked: everything that follows from its text alone.
+#[derive(Debug)]
+pub(super) struct FileReading {
+    text: Arc<Text>,
+    documents: Vec<(Doc, Checked)>,
     diagnostics: Vec<Diagnostic>,
     salvaged: Vec<(String, String)>,
 }
 
-fn read_file(file: &SourceFile) -> FileReading {
-    let text = Text::new(&file.path, &file.text);
+/// Reads and checks one file.
+pub(super) fn read_file(file: &SourceFile) -> FileReading {
+    let text = Arc::new(Text::new(&file.path, &file.text));
     if let Some(fault) = &file.fault {
         let diagnostic = Diagnostic::new(Code::UnreadableFile, format!("`{}` {fault}", file.path))
             .at(Location::whole_file(&file.path), "");
@@ -115,22 +117,32 @@ fn read_file(file: &SourceFile) -> FileReading {
         };
     }
     let reading = yaml::read(&file.text, LIMITS);
-    let diagnostics = reading
-        .problems
-        .into_iter()
-        .map(|problem| yaml_diagnostic(&text, problem))
-        .collect();
-    let salvaged = reading
-        .lost
-        .into_iter()
-        .filter_map(|range| salvage(&text, range))
-        .collect();
+    let read = |document: yaml::Document| {
+        let doc = Doc {
+            text: 0,
+            value: Arc::new(document.value),
+            spans: Arc::new(document.spans),
+            incomplete: document.incomplete,
+        };
+        let checked = check(&doc, &text);
+        (doc, checked)
+    };
+    let documents = reading.documents.into_iter().map(read).collect();
+    let problems = reading.problems.into_iter();
+    let diagnostics = problems.map(|problem| yaml_diagnostic(&text, problem)).collect();
+    let lost = reading.lost.into_iter();
+    let salvaged = lost.filter_map(|range| salvage(&text, range)).collect();
     FileReading {
         text,
-        documents: reading.documents,
+        documents,
         diagnostics,
         salvaged,
     }
+}
+
+/// What is wrong with a file as YAML, whatever it says.
+pub(super) fn yaml_diagnostics(file: &SourceFile) -> Diagnostics {
+    read_file(file).diagnostics.into_iter().collect()
 }
 
 fn yaml_diagnostic(text: &Text, problem: Problem) -> Diagnostic {
@@ -181,18 +193,16 @@ fn salvage(text: &Text, range: Range<usize>) -> Option<(String, String)> {
 }
 
 /// A document after the schema: what is wrong, and the value to read it from, if it can be read at all.
+#[derive(Debug)]
 struct Checked {
     diagnostics: Vec<Diagnostic>,
-    value: Option<Value>,
+    value: Option<Arc<Value>>,
 }
 
-fn check(doc: &Doc, documents: &Documents) -> Checked {
+fn check(doc: &Doc, text: &Text) -> Checked {
     let refuse = |diagnostics| Checked {
         diagnostics,
         value: None,
-    };
-    let Some(text) = documents.texts.get(doc.text) else {
-        return refuse(Vec::new());
     };
     let mut diagnostics = envelope(doc, text);
     let Some(compiled) = schema::compiled(doc.kind()) else {
@@ -207,10 +217,10 @@ fn check(doc: &Doc, documents: &Documents) -> Checked {
     if found.broken {
         return refuse(diagnostics);
     }
-    let mut value = doc.value.clone();
+    let mut value = Arc::clone(&doc.value);
     for pointer in &found.unknown {
         if let Some((parent, key)) = pointer.rsplit_once('/')
-            && let Some(Value::Object(object)) = value.pointer_mut(parent)
+            && let Some(Value::Object(object)) = Arc::make_mut(&mut value).pointer_mut(parent)
         {
             object.shift_remove(&*crate::source::unescape_token(key));
         }

@@ -4,6 +4,9 @@
 //! what `validate` accepts. An explicit `null` is not a value of any field: a key without a value is mostly an
 //! unfinished edit, so the schemas refuse it where the types alone would take it for 'absent'.
 
+mod examples;
+pub mod reference;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -97,8 +100,18 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// `apiVersion`, `kind`, `metadata` and `spec` of one kind; what they refer to stays in the generator.
 fn envelope(kind: &KindInfo, generator: &mut SchemaGenerator) -> Value {
-    let spec = Value::from((kind.spec)(generator));
-    let metadata = Value::from(generator.subschema_for::<wire::Metadata>());
+    let described = |schema: schemars::Schema, about: &str| {
+        let mut schema = Value::from(schema);
+        if let Value::Object(object) = &mut schema {
+            object.insert("description".into(), about.into());
+        }
+        schema
+    };
+    let spec = described((kind.spec)(generator), kind.about);
+    let metadata = described(
+        generator.subschema_for::<wire::Metadata>(),
+        "Name, labels and annotations of the resource.",
+    );
     // A Project may leave out everything; every other kind has something to say.
     let spec_required = (kind.name != "Project").then_some("spec");
     let required: Vec<&str> = ["apiVersion", "kind", "metadata"]
@@ -123,6 +136,7 @@ fn envelope(kind: &KindInfo, generator: &mut SchemaGenerator) -> Value {
 fn definitions(generator: &mut SchemaGenerator) -> Value {
     let mut definitions: BTreeMap<String, Value> = generator.take_definitions(true).into_iter().collect();
     definitions.values_mut().for_each(forbid_null);
+    examples::add(&mut definitions);
     definitions.into_iter().collect()
 }
 
@@ -143,6 +157,10 @@ pub fn combined() -> Value {
             })
         })
         .collect();
+    let kinds: Vec<Value> = KINDS
+        .iter()
+        .map(|k| json!({"const": k.name, "description": k.about}))
+        .collect();
     let mut definitions = definitions(&mut generator);
     if let Value::Object(object) = &mut definitions {
         object.extend(resources);
@@ -154,8 +172,8 @@ pub fn combined() -> Value {
         "description": "Any resource; `kind` decides.",
         "type": "object",
         "properties": {
-            "apiVersion": {"const": API_VERSION},
-            "kind": {"enum": kind_names().collect::<Vec<_>>()},
+            "apiVersion": {"const": API_VERSION, "description": format!("Always `{API_VERSION}`.")},
+            "kind": {"description": "What the document describes.", "oneOf": kinds},
         },
         "required": ["apiVersion", "kind"],
         "allOf": branches,
@@ -233,6 +251,11 @@ static COMPILED: LazyLock<BTreeMap<&'static str, Compiled>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The schema of one kind, kept for the life of the process: for those who walk it at every keystroke.
+pub fn of(kind: &str) -> Option<&'static Value> {
+    COMPILED.get(kind).map(|compiled| &compiled.schema)
+}
+
 pub(super) fn compiled(kind: &str) -> Option<&'static Compiled> {
     COMPILED.get(kind)
 }
@@ -240,6 +263,134 @@ pub(super) fn compiled(kind: &str) -> Option<&'static Compiled> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Calls `see` with every field of every mapping in a schema; conditions (`if`) describe nothing.
+    fn fields(schema: &Value, place: &str, see: &mut impl FnMut(String, &Value)) {
+        match schema {
+            Value::Object(object) => {
+                for (name, field) in object
+                    .get("properties")
+                    .and_then(Value::as_object)
+                    .into_iter()
+                    .flatten()
+                {
+                    see(format!("{place}/properties/{name}"), field);
+                }
+                for (key, value) in object
+                    .iter()
+                    .filter(|(key, _)| !["if", "examples", "default"].contains(&key.as_str()))
+                {
+                    fields(value, &format!("{place}/{key}"), see);
+                }
+            }
+            Value::Array(items) => {
+                let mut items = items.iter().enumerate();
+                items
+                    .by_ref()
+                    .for_each(|(i, item)| fields(item, &format!("{place}/{i}"), see));
+            }
+            _ => {}
+        }
+    }
+
+    fn whole() -> Vec<(String, Value)> {
+        let kinds = KINDS.iter().map(|kind| (file_name(kind.name), generate(kind)));
+        kinds.chain([("patchwave.json".to_owned(), combined())]).collect()
+    }
+
+    #[test]
+    fn everything_is_described() {
+        for (file, schema) in whole() {
+            let said = |value: &Value| {
+                value
+                    .get("description")
+                    .and_then(Value::as_str)
+                    .is_some_and(|d| d.len() > 3)
+            };
+            fields(&schema, "", &mut |place, field| {
+                assert!(said(field), "{file}#{place} has no description");
+                let words = field.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+                words.for_each(|word| assert!(said(word), "{file}#{place}: a word without its meaning: {word}"));
+            });
+            for (name, definition) in schema["$defs"].as_object().unwrap() {
+                assert!(said(definition), "{file}#/$defs/{name} has no description");
+                for keyword in ["oneOf", "anyOf"] {
+                    let choices = definition.get(keyword).and_then(Value::as_array).into_iter().flatten();
+                    let mut words = choices.filter(|choice| choice.get("const").is_some());
+                    assert!(words.all(said), "{file}#/$defs/{name}: a word without its meaning");
+                }
+                assert!(
+                    definition.get("enum").is_none(),
+                    "{file}#/$defs/{name}: words without their meaning"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn examples_and_defaults_are_valid_where_they_stand() {
+        let schema = combined();
+        let mut seen = 0;
+        fields(&schema["$defs"], "#/$defs", &mut |place, field| {
+            let examples = field.get("examples").and_then(Value::as_array).into_iter().flatten();
+            let values: Vec<&Value> = examples.chain(field.get("default")).collect();
+            if values.is_empty() {
+                return;
+            }
+            let this = json!({"$schema": DIALECT, "$ref": place, "$defs": schema["$defs"]});
+            let validator = jsonschema::options().offline().build(&this).unwrap();
+            for value in values {
+                seen += 1;
+                assert!(validator.is_valid(value), "{place}: {value}");
+            }
+        });
+        assert!(seen > 100, "{seen}");
+    }
+
+    #[test]
+    fn the_defaults_of_the_contract_are_shown() {
+        let schema = combined();
+        for (definition, field, default) in [
+            ("ForgeSpec", "type", json!("local")),
+            ("StateSpec", "path", json!(".patchwave/state")),
+            ("ProjectDefaults", "timezone", json!("UTC")),
+            ("PatchPolicySpec", "mode", json!("propose")),
+            ("PatchPolicySpec", "strategy", json!("minimal")),
+            ("SlaPolicySpec", "clock", json!("published")),
+            ("SlaPolicySpec", "unknownDate", json!("detected")),
+            ("SlaPolicySpec", "unknownSeverity", json!("high")),
+            ("SlaPolicySpec", "atRisk", json!("75%")),
+            ("Release", "minAge", json!("0s")),
+            ("Requires", "tested", json!(true)),
+            ("Requires", "untested", json!("refuse")),
+            ("Requires", "reversible", json!("none")),
+            ("AssetClassSpec", "priority", json!(0)),
+            ("AssetClassSpec", "criticality", json!("medium")),
+            ("AssetClassSpec", "content", json!("none")),
+            ("Protection", "backup", json!("none")),
+            ("Protection", "rollback", json!("none")),
+            ("Disruption", "maxUnavailable", json!(1)),
+            ("Disruption", "per", json!("class")),
+            ("Disruption", "reboot", json!("ifNeeded")),
+            ("WaveSpec", "batches", json!(["100%"])),
+            ("WaveSpec", "maxFailures", json!(0)),
+            ("WaveSpec", "onFailure", json!("halt")),
+            ("WaveSpec", "soak", json!("0s")),
+            ("WaveSpec", "approval", json!({"pullRequest": {"reviewers": 1}})),
+            ("PromoteAt", "patched", json!("100%")),
+            ("PromoteAt", "of", json!("reachable")),
+            ("PromoteAt", "min", json!(1)),
+            ("Estimate", "perAsset", json!("15m")),
+            ("Estimate", "reboot", json!("10m")),
+            ("FleetSpec", "identity", json!(["machineId", "fqdn", "name"])),
+            ("SourceSpec", "staleAfter", json!("1d12h")),
+            ("MaintenanceWindowSpec", "cutoff", json!("0s")),
+            ("MaintenanceWindowSpec", "overrun", json!("finish")),
+        ] {
+            let shown = &schema["$defs"][definition]["properties"][field]["default"];
+            assert_eq!(*shown, default, "{definition}.{field}");
+        }
+    }
 
     #[test]
     fn every_schema_compiles_and_refuses_null() {

@@ -147,13 +147,42 @@ fn a_project_with_a_fault_still_says_where_things_are() {
 
 #[test]
 fn a_decision_table_is_looked_for_where_the_repository_was_looked_into() {
-    let text = "apiVersion: patchwave.dev/v1\nkind: SlaPolicy\nmetadata: {name: s}\nspec: {table: {file: tables/mine.json}, default: {within: 1d}}\n";
+    let text = "apiVersion: patchwave.dev/v1\nkind: SlaPolicy\nmetadata: {name: s}\nspec:\n  table: {file: tables/mine.json}\n  outcomes:\n    24H: {within: 1d}\n    STANDARD: {within: 9d}\n  default: {within: 1d}\n";
     let mut set = set(&[("policies/s.yaml", text)]);
     assert_eq!(codes(&set), Vec::<String>::new());
     set.present.insert("tables/other.json".into());
-    assert_eq!(codes(&set), ["PW0201 policies/s.yaml:4:22"]);
-    set.blobs.insert("tables/mine.json".into(), "{}".into());
+    assert_eq!(codes(&set), ["PW0201 policies/s.yaml:5:17"]);
+    set.unread
+        .insert("tables/mine.json".into(), "it may not be read".into());
+    set.present.clear();
+    assert_eq!(codes(&set), ["PW0201 policies/s.yaml:5:17"]);
+    let table = include_str!("table/packs/critical-24h.json");
+    set.blobs.insert("tables/mine.json".into(), table.into());
     assert_eq!(codes(&set), Vec::<String>::new());
+    assert!(load(&set, now()).0.tables.contains_key("s"));
+    set.blobs
+        .insert("tables/mine.json".into(), table.replace("\"high\"", "\"hihg\""));
+    assert!(codes(&set).iter().all(|c| c == "PW0410 policies/s.yaml:5:17"));
+    assert!(load(&set, now()).0.tables.is_empty());
+}
+
+#[test]
+fn a_table_and_its_outcomes_fit() {
+    let sla = |spec: &str| {
+        let text = format!(
+            "apiVersion: patchwave.dev/v1\nkind: SlaPolicy\nmetadata: {{name: s}}\nspec:\n  default: {{within: 1d}}\n{spec}"
+        );
+        codes(&set(&[("policies/s.yaml", &text)]))
+    };
+    let pack = "  table: {pack: critical-24h}\n";
+    assert_eq!(sla(pack), ["PW0410 policies/s.yaml:6:3", "PW0410 policies/s.yaml:6:3"]);
+    let one = "  outcomes:\n    24H: {within: 1d}\n    SOON: {within: 9d}\n";
+    assert_eq!(
+        sla(&format!("{pack}{one}")),
+        ["PW0410 policies/s.yaml:7:3", "PW0410 policies/s.yaml:9:5"]
+    );
+    assert_eq!(sla(&format!("  rules: []\n{one}")), ["PW0109 policies/s.yaml:8:5"]);
+    assert_eq!(sla("  table: {pack: nist}\n"), ["PW0207 policies/s.yaml:6:17"]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub struct LabelSelector {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Requirement {
-    /// The label key.
+    /// Key of the label.
     pub key: String,
     /// How the value is compared.
     pub operator: Operator,

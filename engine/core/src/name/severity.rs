@@ -132,13 +132,19 @@ impl JsonSchema for SeverityMatch {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let word = generator.subschema_for::<Severity>();
+        let mut floor = word.clone();
+        floor.insert(
+            "description".into(),
+            "This severity and every higher one; `unknown` satisfies it.".into(),
+        );
         json_schema!({
             "description": "`high`, `[high, critical]`, or `{atLeast: low}` (an unknown severity satisfies every `atLeast`).",
             "anyOf": [
                 word,
                 {"type": "array", "items": word, "minItems": 1},
-                {"type": "object", "properties": {"atLeast": word}, "required": ["atLeast"], "additionalProperties": false}
-            ]
+                {"type": "object", "properties": {"atLeast": floor}, "required": ["atLeast"], "additionalProperties": false}
+            ],
+            "examples": ["critical", ["high", "critical"], {"atLeast": "medium"}]
         })
     }
 }

@@ -34,6 +34,8 @@ pub struct AdvisoryRecord {
     pub reboot: Option<bool>,
     /// Exploitation as the record itself states it (own bulletins and tests); KEV is joined when merging.
     pub exploited: Option<Exploited>,
+    /// What catalogues say of its CVEs; joined when merging, empty before.
+    pub cves: Vec<super::CveFacts>,
     /// Where the record stands.
     pub provenance: Provenance,
 }

@@ -213,8 +213,10 @@ pub struct Batch {
     pub assets: Vec<AssetRecord>,
     /// Advisory records, in order of reading.
     pub advisories: Vec<super::AdvisoryRecord>,
-    /// KEV entries and other facts about CVEs, in order of reading.
+    /// KEV entries, in order of reading.
     pub exploited: Vec<super::ExploitedRecord>,
+    /// EPSS scores and SSVC answers, in order of reading.
+    pub cves: Vec<super::CveRecord>,
     /// What was read and skipped.
     pub account: Account,
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::advisory::{AdvisoryRecord, Exploited, ExploitedRecord, Fix};
+use super::advisory::{AdvisoryRecord, Ecosystem, Exploited, ExploitedRecord, Fix};
 use super::asset::Provenance;
 use super::ecosystem::OsvEcosystem;
 use super::estate::Note;
 use super::merge::{MergeInput, note};
-use crate::load::wire::{AdvisoryFix, AdvisorySpec, AdvisoryType};
+use crate::load::wire::{AdvisoryFix, AdvisorySpec, AdvisoryType, ComponentKind, ComponentMatch, VersionScheme};
 use crate::name::Severity;
 use crate::time::Boundary;
 use jiff::tz::TimeZone;
@@ -66,7 +66,14 @@ pub(super) fn own(input: &MergeInput<'_>, notes: &mut Vec<Note>) -> Vec<Advisory
         .collect()
 }
 
-fn record(name: &str, spec: &AdvisorySpec, at: &Provenance, zone: &TimeZone, notes: &mut Vec<Note>) -> AdvisoryRecord {
+/// An Advisory resource as a record; what matches nothing is noted.
+pub(crate) fn record(
+    name: &str,
+    spec: &AdvisorySpec,
+    at: &Provenance,
+    zone: &TimeZone,
+    notes: &mut Vec<Note>,
+) -> AdvisoryRecord {
     let id: Arc<str> = spec.id.as_deref().unwrap_or(name).into();
     let mut aliases: Vec<Arc<str>> = spec.aliases.iter().map(|alias| Arc::from(alias.as_str())).collect();
     aliases.retain(|alias| *alias != id);
@@ -102,6 +109,7 @@ fn record(name: &str, spec: &AdvisorySpec, at: &Provenance, zone: &TimeZone, not
         fixes,
         reboot: None,
         exploited,
+        cves: Vec::new(),
         provenance: at.clone(),
     }
 }
@@ -111,34 +119,56 @@ fn record(name: &str, spec: &AdvisorySpec, at: &Provenance, zone: &TimeZone, not
 /// # Errors
 /// Why it cannot be matched with any asset, for people.
 pub fn own_fix(fix: &AdvisoryFix) -> Result<Fix, String> {
-    let (Some(ecosystem), Some(package)) = (&fix.ecosystem, &fix.package) else {
-        return Err(match &fix.component {
-            Some(component) => {
-                format!(
-                    "fixes a component ({}); component advisories are not assessed yet",
-                    component.kind
-                )
-            }
-            None => "has a fix with neither `ecosystem` and `package` nor `component`; it matches nothing".to_owned(),
-        });
-    };
+    match (&fix.ecosystem, &fix.package, &fix.component) {
+        (Some(ecosystem), Some(package), _) => package_fix(fix, ecosystem, package),
+        (_, _, Some(component)) => Ok(component_fix(fix, component)),
+        _ => Err("has a fix with neither `ecosystem` and `package` nor `component`; it matches nothing".to_owned()),
+    }
+}
+
+fn package_fix(fix: &AdvisoryFix, ecosystem: &str, package: &str) -> Result<Fix, String> {
     let Some(read) = OsvEcosystem::parse(ecosystem) else {
         return Err(format!(
             "names ecosystem `{ecosystem}`, which no asset can be matched with; write for example `AlmaLinux:9`"
         ));
     };
-    let text = |text: &Option<String>| text.as_deref().map(Arc::from);
     Ok(Fix {
-        ecosystem: read.ecosystem,
-        package: package.as_str().into(),
         by_source: read.by_source,
+        entitlement: read.entitlement.map(Arc::from),
+        ..range(fix, read.ecosystem, package.into())
+    })
+}
+
+/// The fix of a component, as [`super::parts_of`] gives parts of assets: the kind stands where a distribution does, the
+/// vendor where its release does, both in lower case; without product the name is empty.
+fn component_fix(fix: &AdvisoryFix, component: &ComponentMatch) -> Fix {
+    let lower = |text: &Option<String>| text.as_ref().map(|text| Arc::<str>::from(text.to_lowercase()));
+    // Nobody else makes these two kinds, so whatever vendor is written means them.
+    let one_vendor = matches!(component.kind, ComponentKind::Kubernetes | ComponentKind::Os);
+    let scheme = component
+        .scheme
+        .map_or_else(|| component.kind.scheme(), VersionScheme::scheme);
+    let ecosystem = Ecosystem {
+        scheme,
+        os_id: component.kind.as_str().into(),
+        release: lower(&component.vendor).filter(|_| !one_vendor),
+    };
+    range(fix, ecosystem, lower(&component.product).unwrap_or_default())
+}
+
+fn range(fix: &AdvisoryFix, ecosystem: Ecosystem, package: Arc<str>) -> Fix {
+    let text = |text: &Option<String>| text.as_deref().map(Arc::from);
+    Fix {
+        ecosystem,
+        package,
+        by_source: false,
         arch: None,
         module: None,
         introduced: text(&fix.introduced).filter(|version: &Arc<str>| &**version != "0"),
         fixed: text(&fix.fixed),
         last_affected: None,
-        entitlement: read.entitlement.map(Arc::from),
-    })
+        entitlement: None,
+    }
 }
 
 /// Joins what is known of exploitation onto every advisory that names the CVE, by id or alias: of several the
@@ -158,7 +188,7 @@ pub(super) fn join_exploited(advisories: &mut [AdvisoryRecord], exploited: &[Exp
 }
 
 /// The earlier of two; an unknown beginning is later than any. Use by ransomware of either counts.
-fn join(one: Option<Exploited>, other: &Exploited) -> Option<Exploited> {
+pub(super) fn join(one: Option<Exploited>, other: &Exploited) -> Option<Exploited> {
     let Some(one) = one else { return Some(other.clone()) };
     let rank = |e: &Exploited| (e.since.is_none(), e.since, e.provenance.clone());
     let ransomware = one.ransomware.max(other.ransomware);

@@ -14,9 +14,10 @@ use jiff::tz::TimeZone;
 
 use super::advisory::{AdvisoryRecord, ExploitedRecord};
 use super::asset::{Account, AssetRecord, Batch, Provenance};
+use super::cve::CveRecord;
 use super::estate::{Coverage, Note, Observation, SourceStatus};
 use super::tables::Tables;
-use super::{bulletin, membership, sighting};
+use super::{bulletin, cve, membership, sighting};
 use crate::load::wire::{AdvisorySpec, FleetSpec, SourceKind, SourceSpec};
 
 /// The resources that merging looks at.
@@ -93,6 +94,7 @@ pub fn merge(input: &MergeInput<'_>, mut batches: Vec<SourceBatch>, now: Timesta
     advisories.extend(bulletin::own(input, &mut notes));
     advisories.sort_by(|a, b| (&a.id, &a.provenance).cmp(&(&b.id, &b.provenance)));
     bulletin::join_exploited(&mut advisories, &gathered.exploited);
+    cve::join_cves(&mut advisories, &gathered.exploited, gathered.cves);
     notes.sort();
     notes.dedup();
     Observation {
@@ -114,6 +116,7 @@ struct Gathered<'a> {
     /// By origin.
     advisories: Vec<Vec<AdvisoryRecord>>,
     exploited: Vec<ExploitedRecord>,
+    cves: Vec<CveRecord>,
 }
 
 /// Takes the batches apart: one set of tables, and of each source its records and how it did.
@@ -130,6 +133,7 @@ fn gather<'a>(
         assets: Vec::new(),
         advisories: Vec::new(),
         exploited: Vec::new(),
+        cves: Vec::new(),
     };
     for batch in batches {
         let spec = input
@@ -162,6 +166,7 @@ fn gather<'a>(
         gathered.assets.push(read.assets);
         gathered.advisories.push(read.advisories);
         gathered.exploited.extend(read.exploited);
+        gathered.cves.extend(read.cves);
     }
     gathered
 }

@@ -7,6 +7,7 @@ mod advisory;
 mod asset;
 mod authority;
 mod bulletin;
+mod cve;
 mod ecosystem;
 mod estate;
 mod identity;
@@ -16,6 +17,7 @@ mod merge;
 mod merge_properties;
 #[cfg(test)]
 mod merge_tests;
+mod part;
 mod sighting;
 mod tables;
 
@@ -23,7 +25,10 @@ pub use advisory::*;
 pub use asset::*;
 pub use authority::FACT_GROUPS;
 pub use bulletin::own_fix;
+pub(crate) use bulletin::record as bulletin_record;
+pub use cve::*;
 pub use ecosystem::OsvEcosystem;
 pub use estate::*;
 pub use merge::{MergeInput, SourceBatch, merge};
+pub use part::{Part, build_branch, has_parts, minor_release, parts_of};
 pub use tables::*;

@@ -1,13 +1,35 @@
 //! How much may be down at once, and what already is: over all rollouts and lanes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use crate::load::wire::Lifecycle;
-use crate::name::Rounding;
+use crate::name::{Amount, Rounding};
+
+/// A field that limits how many may be down, by the resource it stands in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Limit {
+    /// `disruption.maxUnavailable` of a class.
+    Class(Arc<str>),
+    /// `maxUnavailable` of a service, after its fleet.
+    Most(Arc<str>, Arc<str>),
+    /// `minAvailable` of a service, after its fleet.
+    Least(Arc<str>, Arc<str>),
+}
+
+impl Limit {
+    /// How many of `members` may be down if the field says `amount`.
+    pub(super) fn of(&self, amount: Amount, members: usize) -> usize {
+        match self {
+            Self::Class(_) | Self::Most(..) => amount.of(members, Rounding::DownAtLeastOne),
+            Self::Least(..) => members.saturating_sub(amount.of(members, Rounding::Up)),
+        }
+    }
+}
 
 /// One limit on how many of a group of assets may be disrupted at the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +42,17 @@ pub(super) struct Budget {
     pub(super) limit: usize,
     /// The resource that says so.
     pub(super) said_by: String,
+    /// Every field that has a say; the strictest gives the limit.
+    pub(super) fields: Vec<(Limit, Amount)>,
+    /// Never more than one, whatever the fields say: the members keep each other up.
+    pub(super) alone: bool,
 }
 
 /// Every budget, and those each asset is under.
+#[derive(Clone)]
 pub(super) struct Budgets {
     list: Vec<Budget>,
-    of_asset: FxHashMap<u32, Vec<u32>>,
+    of_asset: Arc<FxHashMap<u32, Vec<u32>>>,
 }
 
 /// What a budget counts.
@@ -47,21 +74,33 @@ impl Budgets {
                 groups.entry(group).or_default().push(index);
             }
         }
-        let mut budgets = Self {
-            list: Vec::new(),
-            of_asset: FxHashMap::default(),
-        };
+        let (mut list, mut of_asset) = (Vec::new(), FxHashMap::<u32, Vec<u32>>::default());
         for (group, members) in groups {
             let Some(budget) = budget(ctx, &group, &members) else {
                 continue;
             };
-            let id = u32::try_from(budgets.list.len()).unwrap_or(u32::MAX);
-            members
-                .iter()
-                .for_each(|m| budgets.of_asset.entry(*m).or_default().push(id));
-            budgets.list.push(budget);
+            let id = u32::try_from(list.len()).unwrap_or(u32::MAX);
+            members.iter().for_each(|m| of_asset.entry(*m).or_default().push(id));
+            list.push(budget);
         }
-        budgets
+        Self {
+            list,
+            of_asset: Arc::new(of_asset),
+        }
+    }
+
+    /// Lets one field say something else; ids and members stay, so bookings made before still count.
+    pub(super) fn set(&mut self, field: &Limit, amount: Amount) {
+        for budget in &mut self.list {
+            let mut mine = budget.fields.iter_mut().filter(|(f, _)| f == field).peekable();
+            if mine.peek().is_none() {
+                continue;
+            }
+            mine.for_each(|(_, a)| *a = amount);
+            let limits = budget.fields.iter().map(|(f, a)| f.of(*a, budget.members));
+            let limit = limits.min().unwrap_or(budget.limit);
+            budget.limit = if budget.alone { limit.min(1) } else { limit };
+        }
     }
 
     /// Ids of the budgets an asset is under, ascending.
@@ -78,7 +117,9 @@ fn groups_of<'a>(ctx: &Context<'a>, index: u32) -> Vec<Group<'a>> {
     let Some(class) = ctx.class(index) else {
         return Vec::new();
     };
-    let services = ctx.services.of(index);
+    // A cold standby serves nobody: it is neither what a service has nor what it can spare, and goes by its class.
+    let standby = ctx.asset(index).is_some_and(|a| a.lifecycle == Lifecycle::Standby);
+    let services = if standby { &[][..] } else { ctx.services.of(index) };
     let mut groups: Vec<Group<'a>> = services.iter().map(|s| Group::Service(*s)).collect();
     let own = Group::Class(class.name.as_ref());
     match class.spec.disruption.per.as_str() {
@@ -94,55 +135,69 @@ fn groups_of<'a>(ctx: &Context<'a>, index: u32) -> Vec<Group<'a>> {
 }
 
 fn budget(ctx: &Context<'_>, group: &Group<'_>, members: &[u32]) -> Option<Budget> {
-    let members_count = members.len();
     let class = ctx.class(*members.first()?)?;
-    let of_class = class
-        .spec
-        .disruption
-        .max_unavailable
-        .of(members_count, Rounding::DownAtLeastOne);
-    let plain = |label, limit, said_by| {
-        Some(Budget {
-            label,
-            members: members_count,
-            limit,
-            said_by,
-        })
+    let of_class = || {
+        (
+            Limit::Class(Arc::clone(&class.name)),
+            class.spec.disruption.max_unavailable,
+        )
     };
-    match group {
-        Group::Class(name) => plain(format!("class {name}"), of_class, format!("class {name} disruption")),
-        Group::Label(key, value, name) => plain(
-            format!("{key} {value} of class {name}"),
-            of_class,
-            format!("class {name} disruption"),
-        ),
+    let mut ha = None;
+    let (label, fields) = match group {
+        Group::Class(name) => (format!("class {name}"), vec![of_class()]),
+        Group::Label(key, value, name) => (format!("{key} {value} of class {name}"), vec![of_class()]),
         Group::Service(id) => {
             let group = ctx.services.group(*id)?;
-            let (limit, said_by) = service_limit(ctx, group.spec, members)?;
-            plain(
-                format!("service {} in {}", group.spec.name, group.environment),
-                limit,
-                said_by,
-            )
+            let label = format!("service {} in {}", group.spec.name, group.environment);
+            ha = group
+                .spec
+                .ha
+                .as_ref()
+                .map(|ha| (1, format!("service {} ha {}", group.spec.name, ha.kind)));
+            (label, service_fields(ctx, group, members))
         }
+    };
+    let count = members.len();
+    let limits = fields.iter().map(|(f, a)| (f.of(*a, count), words(group, f, *a)));
+    let alone = ha.is_some();
+    // The role of each member is only known when it is touched, so they go one at a time; a field that is stricter counts.
+    let (limit, said_by) = match (limits.min(), ha) {
+        (Some(said), Some(ha)) if ha.0 < said.0 => ha,
+        (said, ha) => said.or(ha)?,
+    };
+    Some(Budget {
+        label,
+        members: count,
+        limit,
+        said_by,
+        fields,
+        alone,
+    })
+}
+
+fn words(group: &Group<'_>, field: &Limit, amount: Amount) -> String {
+    match (field, group) {
+        (Limit::Class(name), Group::Service(_)) => format!("class {name} maxUnavailable {amount} per service"),
+        (Limit::Class(name), _) => format!("class {name} disruption"),
+        (Limit::Most(_, name), _) => format!("service {name} maxUnavailable {amount}"),
+        (Limit::Least(_, name), _) => format!("service {name} minAvailable {amount}"),
     }
 }
 
-/// The strictest of what the service says and what the classes of its members say `per: service`.
-fn service_limit(ctx: &Context<'_>, spec: &crate::load::wire::Service, members: &[u32]) -> Option<(usize, String)> {
-    let count = members.len();
-    let of_service = spec.max_unavailable.map(|a| {
-        (
-            a.of(count, Rounding::DownAtLeastOne),
-            format!("service {} maxUnavailable {a}", spec.name),
-        )
-    });
-    let kept_up = spec.min_available.map(|a| {
-        (
-            count.saturating_sub(a.of(count, Rounding::Up)),
-            format!("service {} minAvailable {a}", spec.name),
-        )
-    });
+/// What the service says, and what the classes of its members say `per: service`.
+fn service_fields(
+    ctx: &Context<'_>,
+    group: &super::context::ServiceGroup<'_>,
+    members: &[u32],
+) -> Vec<(Limit, Amount)> {
+    let (fleet, spec): (Arc<str>, _) = (group.fleet.into(), group.spec);
+    let name = || Arc::from(spec.name.as_str());
+    let most = spec
+        .max_unavailable
+        .map(|a| (Limit::Most(Arc::clone(&fleet), name()), a));
+    let least = spec
+        .min_available
+        .map(|a| (Limit::Least(Arc::clone(&fleet), name()), a));
     let classes: BTreeMap<_, _> = members
         .iter()
         .filter_map(|m| ctx.class(*m))
@@ -151,14 +206,8 @@ fn service_limit(ctx: &Context<'_>, spec: &crate::load::wire::Service, members: 
     let of_classes = classes
         .values()
         .filter(|c| c.spec.disruption.per == "service")
-        .map(|c| {
-            let amount = c.spec.disruption.max_unavailable;
-            (
-                amount.of(count, Rounding::DownAtLeastOne),
-                format!("class {} maxUnavailable {amount} per service", c.name),
-            )
-        });
-    of_service.into_iter().chain(kept_up).chain(of_classes).min()
+        .map(|c| (Limit::Class(Arc::clone(&c.name)), c.spec.disruption.max_unavailable));
+    most.into_iter().chain(least).chain(of_classes).collect()
 }
 
 /// What is planned to be disrupted when, and which assets are busy.

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use super::schedule::later;
-use crate::load::wire::{MaintenanceWindowSpec, OverrideSubject, WindowChoice};
+use crate::load::wire::{MaintenanceWindowSpec, OverrideSpec, OverrideSubject, WindowChoice};
 use crate::load::{Catalog, Resource, schedule};
 use crate::time::{Boundary, ENDLESS_DAYS, Freeze, FreezeSet, Opening, Overrun, Window};
 
@@ -43,6 +43,7 @@ pub(super) enum Reading {
     Open,
 }
 
+#[derive(Clone)]
 struct Spec {
     window: Arc<str>,
     freezes: Vec<usize>,
@@ -53,6 +54,7 @@ struct Spec {
 type Key = (Arc<str>, Vec<usize>, Vec<usize>);
 
 /// An override that can still matter.
+#[derive(Clone)]
 struct Lift {
     subject: OverrideSubject,
     freezes: Vec<usize>,
@@ -62,6 +64,7 @@ struct Lift {
 }
 
 /// Windows, freezes and overrides of a catalog, and which of them each asset has.
+#[derive(Clone)]
 pub(super) struct Calendars {
     now: Timestamp,
     windows: BTreeMap<Arc<str>, Window>,
@@ -97,32 +100,59 @@ impl Calendars {
         calendars
     }
 
+    /// The same, as if the catalog had the overrides `more` too. Calendars they do not concern keep their ids and what is
+    /// known of them.
+    pub(super) fn lifted(&self, ctx: &Context<'_>, more: &[&OverrideSpec]) -> Self {
+        let mut calendars = self.clone();
+        let first = self.lifts.len();
+        calendars.lifts.extend(more.iter().map(|spec| lift(ctx.catalog, spec)));
+        let mut known: BTreeMap<Key, CalendarId> = BTreeMap::new();
+        for (asset, id) in (0_u32..).zip(&mut calendars.of_asset) {
+            let Some(spec) = id.and_then(|id| self.specs.get(id.0 as usize)) else {
+                continue;
+            };
+            let selects = |o: &OverrideSpec| ctx.matches(asset, o.selector.as_ref(), o.when.as_deref(), false);
+            let new = (first..).zip(more).filter(|(_, o)| selects(o)).map(|(i, _)| i);
+            let concerns = |i: &usize| {
+                calendars
+                    .lifts
+                    .get(*i)
+                    .is_some_and(|l| l.concerns(&spec.window, &spec.freezes))
+            };
+            let new: Vec<usize> = new.filter(concerns).collect();
+            if new.is_empty() {
+                continue;
+            }
+            let spec = Spec {
+                overrides: [spec.overrides.as_slice(), &new].concat(),
+                ..spec.clone()
+            };
+            let key = (Arc::clone(&spec.window), spec.freezes.clone(), spec.overrides.clone());
+            let specs = &mut calendars.specs;
+            *id = Some(*known.entry(key).or_insert_with(|| {
+                specs.push(spec);
+                CalendarId(u32::try_from(specs.len() - 1).unwrap_or(u32::MAX))
+            }));
+        }
+        calendars
+    }
+
+    /// Lets a window open otherwise.
+    pub(super) fn replace(&mut self, name: &Arc<str>, window: Window) {
+        self.windows.insert(Arc::clone(name), window);
+        let specs = &self.specs;
+        let other = |id: &CalendarId| specs.get(id.0 as usize).is_none_or(|s| s.window != *name);
+        self.openings.retain(|(id, _), _| other(id));
+    }
+
     /// Groups the assets by what decides their calendar.
     fn assign(&mut self, ctx: &Context<'_>) {
         let zone = &ctx.catalog.zone.0;
-        let live: Vec<_> = ctx
-            .catalog
-            .overrides
-            .values()
-            .filter(|o| o.spec.what != OverrideSubject::Limit && o.spec.until.resolve(Boundary::End, zone) > ctx.now)
+        let written = ctx.catalog.overrides.values().map(|o| &o.spec);
+        let live: Vec<&OverrideSpec> = written
+            .filter(|o| o.what != OverrideSubject::Limit && o.until.resolve(Boundary::End, zone) > ctx.now)
             .collect();
-        for resource in &live {
-            let spec = &resource.spec;
-            let all = ctx.catalog.freezes.iter().enumerate();
-            let freezes = all
-                .filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec))
-                .map(|(i, _)| i)
-                .collect();
-            self.lifts.push(Lift {
-                subject: spec.what,
-                freezes,
-                window: spec.window.clone(),
-                from: spec
-                    .from
-                    .map_or(Timestamp::MIN, |from| from.resolve(Boundary::Start, zone)),
-                until: spec.until.resolve(Boundary::End, zone),
-            });
-        }
+        self.lifts.extend(live.iter().map(|spec| lift(ctx.catalog, spec)));
         let mut known: BTreeMap<Key, CalendarId> = BTreeMap::new();
         for index in 0..u32::try_from(ctx.observation.assets.len()).unwrap_or(u32::MAX) {
             let Some(window) = window_of(ctx, index).filter(|w| self.windows.contains_key(w.as_str())) else {
@@ -139,7 +169,7 @@ impl Calendars {
                 .collect();
             let overrides = live.iter().enumerate();
             let overrides: Vec<usize> = overrides
-                .filter(|(_, o)| selected(o.spec.selector.as_ref(), o.spec.when.as_deref(), false))
+                .filter(|(_, o)| selected(o.selector.as_ref(), o.when.as_deref(), false))
                 .map(|(i, _)| i)
                 .filter(|i| self.lifts.get(*i).is_some_and(|l| l.concerns(&window, &freezes)))
                 .collect();
@@ -173,15 +203,12 @@ impl Calendars {
         self.specs.get(id.0 as usize).map(|s| &s.window)
     }
 
-    /// Names of the freezes of a calendar that end after `at`, with their end if it is known.
-    pub(super) fn freezes_after(&self, id: CalendarId, at: Timestamp) -> Vec<&str> {
+    /// Names of the freezes that keep a calendar closed at some instant from now until `by`.
+    pub(super) fn freezes_before(&self, id: CalendarId, by: Timestamp) -> impl Iterator<Item = &str> {
         let ids = self.specs.get(id.0 as usize).map_or(&[][..], |s| &s.freezes);
-        let later = later(at, ENDLESS_DAYS * 86_400);
         let freezes = ids.iter().filter_map(|i| self.freezes.get(*i));
-        freezes
-            .filter(|f| !FreezeSet::new(vec![(*f).clone()]).intervals(at, later).is_empty())
-            .map(|f| f.name.as_str())
-            .collect()
+        let holds = move |f: &&Freeze| !FreezeSet::new(vec![(*f).clone()]).intervals(self.now, by).is_empty();
+        freezes.filter(holds).map(|f| f.name.as_str())
     }
 
     /// The openings that end after `from`, as far ahead as `reach` says, perhaps further.
@@ -255,6 +282,20 @@ impl Lift {
             OverrideSubject::Window => self.window.as_deref().is_none_or(|w| w == window),
             OverrideSubject::Limit => false,
         }
+    }
+}
+
+fn lift(catalog: &Catalog, spec: &OverrideSpec) -> Lift {
+    let zone = &catalog.zone.0;
+    let all = catalog.freezes.iter().enumerate();
+    let freezes = all.filter(|(_, (name, f))| spec.lifts_freeze(name, &f.spec));
+    let from = spec.from.map(|from| from.resolve(Boundary::Start, zone));
+    Lift {
+        subject: spec.what,
+        freezes: freezes.map(|(i, _)| i).collect(),
+        window: spec.window.clone(),
+        from: from.unwrap_or(Timestamp::MIN),
+        until: spec.until.resolve(Boundary::End, zone),
     }
 }
 

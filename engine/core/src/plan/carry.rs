@@ -22,6 +22,8 @@ pub(super) struct Member {
     pub(super) load: Arc<Load>,
     pub(super) rollback: Reversibility,
     pub(super) render_target: Arc<str>,
+    /// The tool of each target, where it is known; empty where one tool takes them all.
+    pub(super) tools: Tools,
 }
 
 /// What an asset takes and why: assets that are alike share it.
@@ -66,6 +68,9 @@ impl Member {
     }
 }
 
+/// The tool of targets, by index.
+pub(super) type Tools = Arc<BTreeMap<usize, Arc<str>>>;
+
 /// For each hit: the index of the target that fixes it, if one does.
 pub(super) type Covers = Vec<Option<usize>>;
 
@@ -79,11 +84,11 @@ fn by_key(ctx: &Context<'_>, targets: &[Target]) -> FxHashMap<u32, usize> {
 /// Which hits the targets fix.
 pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
     let by_key = by_key(ctx, targets);
-    let hits = (0..).zip(&ctx.assessment.hits);
-    hits.map(|(id, hit)| {
-        let index = by_key.get(&ctx.key_id(id)?)?;
+    let hits = 0..ctx.assessment.hits.len() as u32;
+    hits.map(|hit| {
+        let index = by_key.get(&ctx.key_id(hit)?)?;
         let target = targets.get(*index)?;
-        let fixed = hit.fixed.as_ref()?;
+        let fixed = ctx.goal(hit)?;
         compare(target.scheme, fixed, &target.version).is_le().then_some(*index)
     })
     .collect()
@@ -114,13 +119,14 @@ pub(super) fn members(
     let mut loads: FxHashSet<Arc<Load>> = FxHashSet::default();
     let mut members = Vec::new();
     for index in ctx.in_scope(policy).iter().copied() {
-        let Some(asset) = ctx.asset(index).filter(|a| a.facts.os.is_some()) else {
+        let Some(asset) = ctx.asset(index) else {
             continue;
         };
         let list = ctx.assessment.list_of.get(index as usize).copied();
-        let alike = (list, standing.id(index), ctx.claims.kind_of(index), asset.stale);
+        let has_os = asset.facts.os.is_some();
+        let alike = (list, standing.id(index), ctx.claims.kind_of(index), asset.stale, has_os);
         let load = known.entry(alike).or_insert_with(|| {
-            let load = lacking.load(index, asset.stale, &standing.of(index))?;
+            let load = lacking.load(index, (asset.stale, has_os), &standing.of(index))?;
             Some(shared(&mut loads, load))
         });
         members.extend(load.as_ref().map(|load| Member {
@@ -128,6 +134,7 @@ pub(super) fn members(
             load: Arc::clone(load),
             rollback: Reversibility::None,
             render_target: "".into(),
+            tools: Tools::default(),
         }));
     }
     members
@@ -165,11 +172,10 @@ struct Lacking<'l, 'a> {
 
 impl Lacking<'_, '_> {
     /// What the asset lacks; none when it is nothing.
-    fn load(&self, index: u32, stale: bool, levels: &[Level]) -> Option<Load> {
+    fn load(&self, index: u32, (stale, has_os): (bool, bool), levels: &[Level]) -> Option<Load> {
         let ctx = self.ctx;
-        let tables = &ctx.observation.tables;
         let lacking = levels.iter().filter(|l| l.order.is_lt());
-        let mut lacks: BTreeMap<usize, Arc<str>> = lacking.map(|l| (l.target, tables.shared(l.version))).collect();
+        let mut lacks: BTreeMap<usize, Arc<str>> = lacking.map(|l| (l.target, Arc::clone(&l.version))).collect();
         let (mut deadline, mut stale, mut hits) = (None::<Timestamp>, stale, Vec::new());
         let (mut asked, mut barred) = (BTreeSet::new(), BTreeSet::new());
         for row in ctx.assessment.rows(index as usize) {
@@ -198,7 +204,9 @@ impl Lacking<'_, '_> {
         lacks.retain(|t, installed| {
             asked.contains(t) || (!barred.contains(t) && !self.keeps_back(index, installed, *t))
         });
-        (!lacks.is_empty()).then(|| Load {
+        // An appliance has no distribution; what a finding asks for is known all the same.
+        let has_facts = has_os || !asked.is_empty();
+        (has_facts && !lacks.is_empty()).then(|| Load {
             targets: lacks.keys().copied().collect(),
             before: lacks.into_values().collect(),
             hits: hits.into(),
@@ -235,6 +243,11 @@ pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Time
     }
 }
 
+/// What some members take, each once, in no order.
+pub(super) fn loads<'m>(members: impl Iterator<Item = &'m Member>) -> FxHashSet<Same<Load>> {
+    members.map(|m| Same::of(&m.load)).collect()
+}
+
 /// Advisories behind the hits of some members, sorted by id.
 pub(super) fn advisories<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'m Member>) -> Vec<Arc<str>> {
     let loads: FxHashSet<Same<[u32]>> = members.map(|m| Same::of(&m.load.hits)).collect();
@@ -248,6 +261,25 @@ pub(super) fn advisories<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'
         .map(|a| Arc::clone(&a.id))
         .collect();
     ids.into_iter().collect()
+}
+
+/// Members with a finding behind their targets whose SLA asks for forensic triage, sorted by name.
+pub(super) fn forensics<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'m Member>) -> Vec<Arc<str>> {
+    if !ctx.assessment.judgements.iter().any(|j| j.forensics) {
+        return Vec::new();
+    }
+    let mut known: FxHashMap<_, bool> = FxHashMap::default();
+    let asked = |member: &&Member| {
+        let list = ctx.assessment.list_of.get(member.asset as usize).copied();
+        let alike = (list, Same::of(&member.load.hits));
+        *known.entry(alike).or_insert_with(|| {
+            let rows = ctx.assessment.rows(member.asset as usize).iter();
+            let mut rows = rows.filter(|row| member.load.hits.binary_search(&row.hit).is_ok());
+            rows.any(|row| ctx.judgement(row.judgement).is_some_and(|j| j.forensics))
+        })
+    };
+    let names: BTreeSet<Arc<str>> = members.filter(asked).map(|m| name_of(ctx, m.asset)).collect();
+    names.into_iter().collect()
 }
 
 /// The class's spec of a member, its policy's name: what messages need again and again.

@@ -7,7 +7,31 @@ use crate::assess::Assessment;
 use crate::load::wire::ChangeFreezeSpec;
 use crate::load::{Catalog, schedule};
 use crate::observe::Observation;
-use crate::time::Boundary;
+use crate::time::{Boundary, FreezeSet};
+
+/// The freezes that hold for an asset, given by its index in the observation; overrides are not asked. A freeze whose
+/// condition cannot be judged for the asset holds.
+pub fn freezes_of(
+    catalog: &Catalog,
+    observation: &Observation,
+    assessment: &Assessment,
+    asset_index: usize,
+) -> FreezeSet {
+    let Some(asset) = observation.assets.get(asset_index) else {
+        return FreezeSet::EMPTY;
+    };
+    let name = assessment.class_of.get(asset_index).and_then(Option::as_ref);
+    let class: Class<'_> = name.and_then(|name| catalog.classes.get(name));
+    let holds = |spec: &ChangeFreezeSpec| {
+        matching::matches(catalog, asset, class, spec.selector.as_ref(), spec.when.as_deref()).unwrap_or(true)
+    };
+    let freezes = catalog.freezes.iter().filter(|(_, freeze)| holds(&freeze.spec));
+    FreezeSet::new(
+        freezes
+            .map(|(name, freeze)| schedule::freeze(catalog, name, &freeze.spec))
+            .collect(),
+    )
+}
 
 /// Why a freeze keeps `asset` closed at `now`, as a sentence; none = no freeze does.
 ///

@@ -15,7 +15,7 @@ use super::context::{Context, Said};
 use super::cut::{self, Cycle};
 use super::elsewhere::{Carried, Elsewhere};
 use super::prepare::{Draft, Prepared, prepare};
-use super::schedule::{Without, later, schedule};
+use super::schedule::{later, schedule};
 use super::shared::Same;
 use crate::assess::Row;
 use crate::history::{OpenRollout, Target};
@@ -179,14 +179,7 @@ impl<'a> Composer<'a, '_> {
     }
 
     pub(super) fn push(&mut self, prepared: Prepared<'a>) {
-        let waves = schedule(
-            self.ctx,
-            self.calendars,
-            self.budgets,
-            &mut self.bookings,
-            &prepared,
-            Without::Nothing,
-        );
+        let waves = schedule(self.ctx, self.calendars, self.budgets, &mut self.bookings, &prepared);
         let carried = prepared.carried();
         self.finishes.push(finishes(&prepared, &waves));
         self.rollouts.push((prepared, carried));

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::debian_kernel::carrier;
 use super::matching;
+use super::steps::{Steps, steps};
 use super::{PlanNote, Refusal};
 use crate::assess::{Assessment, Claims, Hit, Judgement};
 use crate::history::{History, Target};
@@ -41,6 +42,7 @@ pub(super) struct Context<'a> {
     /// Which policy would take what.
     pub(super) claims: Claims<'a>,
     scopes: BTreeMap<Arc<str>, Vec<u32>>,
+    steps: Steps,
 }
 
 /// A target without its version: what is updated.
@@ -149,6 +151,7 @@ impl<'a> Context<'a> {
             services,
             claims,
             scopes,
+            steps: steps(observation, assessment),
         }
     }
 
@@ -171,6 +174,18 @@ impl<'a> Context<'a> {
 
     pub(super) fn hit(&self, index: u32) -> Option<&'a Hit> {
         self.assessment.hits.get(index as usize)
+    }
+
+    /// The version a rollout takes for a hit: its fix, or the next step on the way there.
+    pub(super) fn goal(&self, index: u32) -> Option<&Arc<str>> {
+        self.steps
+            .get(&index)
+            .or_else(|| self.assessment.hits.get(index as usize)?.fixed.as_ref())
+    }
+
+    /// Whether what a rollout takes for the hit is only a step on the way to its fix.
+    pub(super) fn is_step(&self, index: u32) -> bool {
+        self.steps.contains_key(&index)
     }
 
     pub(super) fn judgement(&self, index: u32) -> Option<&'a Judgement> {
@@ -344,6 +359,14 @@ impl<'a> Services<'a> {
 
     pub(super) fn group(&self, id: u32) -> Option<&ServiceGroup<'a>> {
         self.groups.get(id as usize)
+    }
+
+    /// Whether no service of its fleet says that it depends on a service: then nobody has said whom it serves.
+    pub(super) fn serves_all(&self, group: &ServiceGroup<'_>) -> bool {
+        let of_fleet = self.specs.iter().filter(|((fleet, _), _)| *fleet == group.fleet);
+        !of_fleet
+            .into_iter()
+            .any(|(_, spec)| spec.depends_on.contains(&group.spec.name))
     }
 
     /// The groups that `id` depends on directly, in its own environment and fleet; a service without members there stands

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
-use super::candidates::Candidates;
+use super::candidates::{Candidates, Gathered};
 use super::carry::Load;
 use super::compose::{Composer, finishes, takes};
 use super::cut::{self, RESTARTS_MAX};
 use super::limits::{self, Start};
 use super::prepare::{Draft, Prepared};
-use super::schedule::{Without, later, schedule};
+use super::schedule::{later, schedule};
 use super::shared::Same;
 use super::targets;
 use crate::assess::Row;
@@ -63,7 +63,8 @@ impl<'a> Composer<'a, '_> {
         candidates.filter(|_| (), |_, (), row| is(row))
     }
 
-    /// The candidates whose deadline lies before the finish of their own wave, if all were cut at `next`.
+    /// The candidates whose deadline lies before the finish of their own wave, if all were cut at `next`: those of the
+    /// emergency lane in that lane, the others after them.
     fn late(
         &mut self,
         policy: &'a Resource<PatchPolicySpec>,
@@ -74,57 +75,60 @@ impl<'a> Composer<'a, '_> {
         let Some(strategy) = self.ctx.catalog.strategies.get(policy.spec.rollout.as_str()) else {
             return Candidates::default();
         };
-        let targets = self.targets(policy, free, free, &[]);
-        let draft = Draft {
-            name: "next".into(),
-            policy,
-            strategy,
-            lane: Lane::Routine,
-            revision: 1,
-            cut: next,
-            expedited: false,
-            restarts: 0,
-            targets,
-            open: None,
-            earliest: next,
-        };
-        let prepared = self.prepare(draft, &[]);
+        // What a rollout under way brings too late is not left to the next cut.
+        let mut late = Gathered::default();
+        late.extend(&self.carried(free, true));
         let mut bookings = self.bookings.clone();
-        let waves = schedule(
-            self.ctx,
-            self.calendars,
-            self.budgets,
-            &mut bookings,
-            &prepared,
-            Without::Nothing,
-        );
-        let finishes = finishes(&prepared, &waves);
+        let mut cut: Vec<Prepared<'a>> = Vec::new();
+        for lane in [Lane::Emergency, Lane::Routine] {
+            let here = self.in_lane(free, lane);
+            if here.is_empty() {
+                continue;
+            }
+            let draft = Draft {
+                name: lane.as_str().into(),
+                policy,
+                strategy,
+                lane,
+                revision: 1,
+                cut: next,
+                expedited: false,
+                restarts: 0,
+                targets: self.targets(policy, &here, free, &[]),
+                open: None,
+                earliest: next,
+            };
+            let prepared = self.prepare(draft, &cut);
+            let waves = schedule(self.ctx, self.calendars, self.budgets, &mut bookings, &prepared);
+            late.extend(&self.too_late(&prepared, &waves, &here));
+            // Better said now than at the next cut.
+            self.said.refusals.extend(prepared.refusals.iter().cloned());
+            cut.push(prepared);
+        }
+        let lists = |asset: u32| late.of(asset).iter().map(Same::of).collect::<Vec<_>>();
+        free.filter(lists, |_, lists, row| {
+            lists.iter().any(|rows| rows.0.binary_search(row).is_ok())
+        })
+    }
+
+    /// Those of `here` that `prepared`, placed as `waves`, would bring after their deadline. Those it refuses are
+    /// remembered.
+    fn too_late(&mut self, prepared: &Prepared<'a>, waves: &[super::Wave], here: &Candidates) -> Candidates {
+        let finishes = finishes(prepared, waves);
         let carried = prepared.carried();
         let place = |asset: u32| carried.get(&asset).map(|p| (p.wave, Same::of(&p.load)));
-        let is_late = |place: &Option<(usize, Same<Load>)>, row: &Row| {
-            let Some((wave, _)) = place.as_ref().filter(|(_, load)| takes(&load.0, &prepared.covers, row)) else {
-                return false;
-            };
-            let deadline = self.ctx.judgement(row.judgement).and_then(|j| j.deadline);
-            let finish = finishes.get(*wave).copied().flatten();
-            deadline.is_some_and(|d| finish.is_none_or(|f| d < f))
+        let takes = |place: &Option<(usize, Same<Load>)>, row: &Row| {
+            let taking = place.as_ref().filter(|(_, load)| takes(&load.0, &prepared.covers, row));
+            taking.map(|(wave, _)| *wave)
         };
-        // What a rollout under way brings too late is not left to the next cut.
-        let under_way = self.carried(free, true);
-        let late = free.filter(
-            |asset| (place(asset), under_way.of(asset).map(Same::of)),
-            |_, (place, under_way), row| {
-                is_late(place, row) || under_way.as_ref().is_some_and(|rows| rows.0.binary_search(row).is_ok())
-            },
-        );
-        let homeless = free.filter(place, |_, place, row| {
-            let load = place.as_ref().map(|(_, load)| load);
-            !load.is_some_and(|load| takes(&load.0, &prepared.covers, row))
-        });
-        self.refuse(&prepared, &homeless);
-        // Better said now than at the next cut.
-        self.said.refusals.extend(prepared.refusals);
-        late
+        let homeless = here.filter(place, |_, place, row| takes(place, row).is_none());
+        self.refuse(prepared, &homeless);
+        here.filter(place, |_, place, row| {
+            let Some(wave) = takes(place, row) else { return false };
+            let deadline = self.ctx.judgement(row.judgement).and_then(|j| j.deadline);
+            let finish = finishes.get(wave).copied().flatten();
+            deadline.is_some_and(|d| finish.is_none_or(|f| d < f))
+        })
     }
 
     /// Remembers the candidates whose targets are refused.

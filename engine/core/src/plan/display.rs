@@ -14,6 +14,10 @@ use crate::time::DurationSeconds;
 /// So many names of a batch are written out; a larger batch says how many more there are.
 const NAMES_MAX: usize = 8;
 
+/// So many targets of a rollout are written out. An estate that was left alone for a year has hundreds, and the waves
+/// below them are what one looks for.
+const TARGETS_MAX: usize = 20;
+
 /// So many refusals of one reason are written out; the JSON form has all.
 const REFUSALS_MAX: usize = 10;
 
@@ -78,12 +82,16 @@ fn write_rollout(out: &mut String, rollout: &Rollout) -> fmt::Result {
         "  policy {}, strategy {}, cut {}",
         rollout.policy, rollout.strategy, rollout.cut
     )?;
-    for target in &rollout.targets {
+    for target in rollout.targets.iter().take(TARGETS_MAX) {
+        let stream = target.module.as_deref().map_or_else(String::new, |m| format!(" ({m})"));
         writeln!(
             out,
-            "  {} to {} on {} {} {}",
+            "  {}{stream} to {} on {} {} {}",
             target.name, target.version, target.os_id, target.os_major, target.arch
         )?;
+    }
+    if let Some(more) = rollout.targets.len().checked_sub(TARGETS_MAX).filter(|n| *n > 0) {
+        writeln!(out, "  and {more} more targets; --format json lists them")?;
     }
     let advisories: Vec<&str> = rollout.advisories.iter().map(AsRef::as_ref).collect();
     if !advisories.is_empty() {

@@ -172,7 +172,7 @@ impl<'e> Elsewhere<'e> {
             .iter()
             .filter(|r| kept.contains(&r.hit))
         {
-            let fixed = ctx.hit(row.hit).and_then(|h| h.fixed.as_ref());
+            let fixed = ctx.goal(row.hit);
             let Some((target, fixed)) = target_of(row.hit).filter(|t| *t < targets.len()).zip(fixed) else {
                 continue;
             };

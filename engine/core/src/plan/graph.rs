@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use petgraph::Direction;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use rustc_hash::FxHashMap;
 
 use super::context::Context;
-use crate::load::wire::WaveSpec;
+use crate::load::wire::{Service, WaveSpec};
 
 /// Waves as positions in the strategy, with what each needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -148,24 +149,127 @@ pub(super) fn precedence(ctx: &Context<'_>, assets: &[u32]) -> Precedence {
                 }
             }
         }
-        if let Some(order) = &spec.spec.order {
+        if let Some((label, values)) = member_order(spec.spec) {
             let rank = |asset: u32| {
-                let value = ctx.asset(asset).and_then(|a| a.label(&order.label));
-                value
-                    .and_then(|v| order.values.iter().position(|x| x == v))
-                    .map_or(0, |p| p + 1)
+                let value = ctx.asset(asset).and_then(|a| a.label(label));
+                // Who has none of the values goes last: the first place is for those a person put there.
+                let place = value.and_then(|v| values.iter().position(|x| *x == v));
+                place.unwrap_or(values.len())
             };
-            in_sequence(
-                &mut graph,
-                &here,
-                rank,
-                &format!("{} by {}", spec.spec.name, order.label),
-            );
+            in_sequence(&mut graph, &here, rank, &format!("{} by {label}", spec.spec.name));
         }
     }
     control_planes(ctx, &mut graph, assets, &node_of);
     hosts(ctx, &mut graph, assets, &node_of);
+    for group in &groups {
+        if let Some(done) = done.get(group) {
+            platform_of_all(ctx, &mut graph, *group, *done, &node_of);
+        }
+    }
     graph
+}
+
+/// A platform that no service depends on serves everything of its fleet and environment: what it needs itself, and other
+/// platforms, aside.
+fn platform_of_all(
+    ctx: &Context<'_>,
+    graph: &mut Precedence,
+    group: u32,
+    done: NodeIndex,
+    node_of: &FxHashMap<u32, NodeIndex>,
+) {
+    let Some(spec) = ctx.services.group(group) else { return };
+    if !spec.spec.platform || !ctx.services.serves_all(spec) {
+        return;
+    }
+    let is_platform = |asset: u32| {
+        let services = ctx.services.of(asset).iter();
+        services.filter_map(|s| ctx.services.group(*s)).any(|s| s.spec.platform)
+    };
+    let is_served = |asset: u32| {
+        let here = ctx.asset(asset).zip(ctx.class(asset));
+        here.is_some_and(|(a, c)| *a.fleet == *spec.fleet && c.spec.environment == spec.environment)
+            && !is_platform(asset)
+    };
+    let first = reached(graph, done, Direction::Incoming);
+    let mut served: Vec<NodeIndex> = node_of
+        .iter()
+        .filter(|(a, _)| is_served(**a))
+        .map(|(_, n)| *n)
+        .collect();
+    served.sort_unstable();
+    for node in served.into_iter().filter(|n| !first.contains(n)) {
+        graph.add_edge(done, node, ());
+    }
+}
+
+/// Everything that comes before a node, or after it.
+fn reached(graph: &Precedence, node: NodeIndex, way: Direction) -> BTreeSet<NodeIndex> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![node]);
+    while let Some(next) = open.pop() {
+        let new = graph.neighbors_directed(next, way).filter(|n| found.insert(*n));
+        open.extend(new.collect::<Vec<_>>());
+    }
+    found
+}
+
+/// The label by which members of a service are ordered, and its values from first to last: as `order` says, else by the
+/// label that `ha.role` names, where whatever leads comes last. A label may order; the role itself is read at run time.
+fn member_order(service: &Service) -> Option<(&str, Vec<&str>)> {
+    const LEADERS: [&str; 5] = ["active", "leader", "master", "primary", "writer"];
+    if let Some(order) = &service.order {
+        return Some((&order.label, order.values.iter().map(String::as_str).collect()));
+    }
+    let role = service.ha.as_ref()?.role.as_deref();
+    role.filter(|role| *role != "observed")
+        .map(|label| (label, LEADERS.to_vec()))
+}
+
+/// For each of some batches that stand in order: the earlier ones whose opening it must not share, because they hold a
+/// platform it is served by.
+pub(super) fn apart(ctx: &Context<'_>, batches: &[Vec<u32>]) -> Vec<Vec<usize>> {
+    let mut assets: Vec<u32> = batches.iter().flatten().copied().collect();
+    assets.sort_unstable();
+    let mut apart = vec![Vec::new(); batches.len()];
+    if !assets
+        .iter()
+        .flat_map(|a| ctx.services.of(*a))
+        .any(|s| ctx.services.group(*s).is_some_and(|g| g.spec.platform))
+    {
+        return apart;
+    }
+    let graph = precedence(ctx, &assets);
+    let batch_of: FxHashMap<u32, usize> = batches
+        .iter()
+        .enumerate()
+        .flat_map(|(i, batch)| batch.iter().map(move |a| (*a, i)))
+        .collect();
+    let batch = |node: NodeIndex| match graph.node_weight(node) {
+        Some(Step::Asset(position)) => batch_of.get(assets.get(*position)?).copied(),
+        _ => None,
+    };
+    for barrier in graph.node_indices() {
+        if !matches!(
+            graph.node_weight(barrier),
+            Some(Step::Barrier { next_opening: true, .. })
+        ) {
+            continue;
+        }
+        let platform: BTreeSet<usize> = graph
+            .neighbors_directed(barrier, Direction::Incoming)
+            .filter_map(batch)
+            .collect();
+        let served: BTreeSet<usize> = reached(&graph, barrier, Direction::Outgoing)
+            .into_iter()
+            .filter_map(batch)
+            .collect();
+        for later in served {
+            if let Some(list) = apart.get_mut(later) {
+                list.extend(platform.iter().copied().filter(|earlier| *earlier < later));
+            }
+        }
+    }
+    apart
 }
 
 /// Services with a member among `assets`, and all they depend on, ascending.
@@ -302,6 +406,9 @@ fn control_planes(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], nod
     }
 }
 
+/// The label that names the host of an asset no Fleet lists; `runsOn` of a listed asset comes first.
+pub(super) const RUNS_ON: &str = "runs-on";
+
 /// A host before the guests that run on it.
 fn hosts(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &FxHashMap<u32, NodeIndex>) {
     let fleets = ctx.catalog.fleets.values();
@@ -309,11 +416,10 @@ fn hosts(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &Fx
         .flat_map(|f| &f.spec.assets)
         .filter_map(|a| Some((a.name.as_str(), a.runs_on.as_deref()?)));
     let host_of: BTreeMap<&str, &str> = pairs.collect();
-    if host_of.is_empty() {
-        return;
-    }
     for index in assets {
-        let host = ctx.asset(*index).and_then(|a| host_of.get(a.name.as_ref()).copied());
+        let asset = ctx.asset(*index);
+        let listed = asset.and_then(|a| host_of.get(a.name.as_ref()).copied());
+        let host = listed.or_else(|| asset.and_then(|a| a.label(RUNS_ON)));
         let host = host.and_then(|h| ctx.asset_index(h)).and_then(|h| node_of.get(&h));
         if let Some((host, guest)) = host.zip(node_of.get(index)).filter(|(h, g)| h != g) {
             graph.add_edge(*host, *guest, ());

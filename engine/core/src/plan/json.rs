@@ -11,7 +11,7 @@ use serde::ser::Error as _;
 use serde_json::value::RawValue;
 
 use super::shared::Same;
-use super::{Batch, BatchAsset, Binding, Plan, PlanNote, Refusal, Rollout, Waiting, Wave};
+use super::{Batch, BatchAsset, Binding, Image, Plan, PlanNote, Refusal, Rollout, Waiting, Wave};
 use crate::history::{Target, WaveState};
 use crate::load::wire::{Lane, Reversibility};
 
@@ -129,6 +129,8 @@ struct RolloutJson<'p> {
     reproducible: bool,
     installability_unknown: bool,
     advisories: &'p [Arc<str>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    forensics: &'p [Arc<str>],
     patchset: PatchSetJson<'p>,
     waves: Vec<WaveJson<'p>>,
 }
@@ -187,6 +189,10 @@ struct DetailJson<'p> {
     before: &'p [Arc<str>],
     class: &'p str,
     target: &'p str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tools: &'p [Arc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'p Image>,
     rollback: Reversibility,
     deadline: Option<Timestamp>,
     stale: bool,
@@ -222,6 +228,7 @@ fn rollout<'p>(rollout: &'p Rollout, details: &mut Details) -> Result<RolloutJso
         reproducible,
         installability_unknown,
         advisories,
+        forensics,
         waves,
     } = rollout;
     let waves: Result<Vec<_>, _> = waves.iter().map(|w| wave(w, details)).collect();
@@ -237,6 +244,7 @@ fn rollout<'p>(rollout: &'p Rollout, details: &mut Details) -> Result<RolloutJso
         reproducible: *reproducible,
         installability_unknown: *installability_unknown,
         advisories,
+        forensics,
         patchset: PatchSetJson { digest, targets },
         waves: waves?,
     })
@@ -253,6 +261,7 @@ fn wave<'p>(wave: &'p Wave, details: &mut Details) -> Result<WaveJson<'p>, serde
         slack_seconds,
         binding,
         fixes,
+        edits: _,
         extra_approval,
         soak_seconds,
         estimate_assumed,
@@ -355,6 +364,8 @@ fn detail(asset: &BatchAsset) -> DetailJson<'_> {
         rollback,
         class,
         target,
+        tools,
+        image,
         deadline,
         stale,
     } = asset;
@@ -363,6 +374,8 @@ fn detail(asset: &BatchAsset) -> DetailJson<'_> {
         before,
         class,
         target,
+        tools,
+        image: image.as_ref(),
         rollback: *rollback,
         deadline: *deadline,
         stale: *stale,

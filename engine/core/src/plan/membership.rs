@@ -10,6 +10,8 @@ use crate::load::wire::WaveSpec;
 pub(super) enum Membership {
     /// In the wave at this index.
     Wave(usize),
+    /// In no wave, because no class wins for it.
+    Classless,
     /// In no wave; why.
     Nowhere(String),
     /// In several waves; their names.
@@ -19,7 +21,7 @@ pub(super) enum Membership {
 /// The wave of `asset` among `waves`.
 pub(super) fn membership(ctx: &Context<'_>, waves: &[WaveSpec], asset: u32) -> Membership {
     let Some(class) = ctx.class(asset) else {
-        return Membership::Nowhere("no class (or two of equal priority) takes it, so it has no environment".into());
+        return Membership::Classless;
     };
     let environment = &class.spec.environment;
     let takes = |wave: &WaveSpec| {

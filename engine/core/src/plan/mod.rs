@@ -13,6 +13,7 @@ mod calendar;
 mod candidates;
 mod carry;
 mod closed;
+mod compare;
 mod compatible;
 mod compose;
 mod context;
@@ -21,10 +22,16 @@ mod cutting;
 mod debian_kernel;
 mod digest;
 mod display;
+mod edit;
 mod elsewhere;
+mod explain;
+mod feasible;
+mod gpu_family;
 mod graph;
 mod graph_display;
+mod graph_svg;
 mod json;
+mod levers;
 mod limits;
 mod lint;
 mod matching;
@@ -33,26 +40,35 @@ mod nouns;
 mod openings;
 mod prepare;
 mod ready;
+mod remarks;
+mod report;
 mod reversible;
 mod schedule;
 mod screen;
 mod shared;
+mod skew;
 mod slots;
 mod standing;
+mod steps;
 mod targets;
 mod tested;
+mod trial;
 
-pub use closed::closed_by;
+pub use closed::{closed_by, freezes_of};
+pub use compare::*;
 pub(crate) use debian_kernel::carrier;
 pub use digest::patchset_digest;
 pub use display::{markdown, text};
+pub use edit::Edit;
+pub use explain::*;
 pub use graph_display::{Graph, GraphEdge, GraphNode, dot, graph, graph_json, mermaid};
+pub use graph_svg::svg;
 pub use json::{PLAN_FORMAT, Summary, json, summary, write_json};
 pub use lint::{Fault, lint};
 pub use nouns::*;
 pub use openings::{BatchTimes, openings_of};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -61,11 +77,12 @@ use self::budget::{Bookings, Budgets};
 use self::calendar::Calendars;
 use self::context::{Context, Said};
 use self::prepare::Prepared;
-use self::schedule::{Without, schedule};
+use self::schedule::schedule;
+use self::trial::{Placed, Situation};
 use crate::assess::{Assessment, Judgement, Row, Status, Unplanned};
 use crate::history::History;
 use crate::load::Catalog;
-use crate::load::wire::{Content, Lane};
+use crate::load::wire::{Content, Lane, Mode};
 use crate::observe::Observation;
 
 /// Everything that is to be done, as of `now`.
@@ -81,39 +98,47 @@ pub fn plan(
     now: Timestamp,
 ) -> Plan {
     let ctx = Context::new(catalog, observation, assessment, history, now);
-    let mut calendars = Calendars::new(&ctx);
-    let budgets = Budgets::new(&ctx);
-    let mut said = Said::default();
-    let mut running = Bookings::default();
-    schedule::book_running(&ctx, &budgets, &mut running);
-    let mut composition = compose::compose(&ctx, &mut calendars, &budgets, &running, &mut said);
-    composition.prepared.sort_by_key(|p| {
-        (
-            p.draft.lane == Lane::Routine,
-            p.draft.open.is_none(),
-            Arc::clone(&p.draft.name),
-        )
-    });
-    let mut rollouts = Vec::new();
-    for prepared in &composition.prepared {
-        let mark = running.mark();
-        let mut waves = schedule(&ctx, &mut calendars, &budgets, &mut running, prepared, Without::Nothing);
-        if waves.iter().any(binding::is_missed) {
-            let before = running.rewound(&budgets, mark);
-            said.refusals.extend(binding::explain(
-                &ctx,
-                &mut calendars,
-                &budgets,
-                &before,
-                prepared,
-                &mut waves,
-            ));
+    let Placing {
+        calendars,
+        budgets,
+        mut said,
+        composition,
+        start,
+        bookings,
+        marks,
+        mut waves,
+    } = Placing::new(&ctx);
+    if waves.iter().flatten().any(binding::is_missed) {
+        let situation = Situation {
+            ctx: &ctx,
+            calendars: &calendars,
+            budgets: &budgets,
+            running: &start,
+            prepared: &composition.prepared,
+            placed: &waves,
+            is_timed: is_timed(&ctx, &composition),
+        };
+        let explained = binding::explain(&situation, &bookings, &marks);
+        said.refusals.extend(explained.refusals);
+        for (rollout, wave, miss) in explained.waves {
+            let wave = waves.get_mut(rollout).and_then(|w| w.get_mut(wave));
+            wave.into_iter().for_each(|w| {
+                w.binding = miss.binding;
+                w.fixes = miss.fixes.clone();
+                w.edits = miss.edits.clone();
+            });
         }
+    }
+    remarks::remark(&ctx, &mut said, &composition.prepared, &waves);
+    let mut rollouts = Vec::new();
+    for (prepared, waves) in composition.prepared.iter().zip(waves) {
         said.refusals.extend(prepared.refusals.iter().cloned());
+        say_steps(&ctx, prepared, &mut said);
         rollouts.push(rollout(&ctx, prepared, waves));
     }
     refuse_unknown(&ctx, &mut said);
     refuse_conflicts(&ctx, &mut said);
+    report::say(&ctx, &mut said);
     rollouts.sort_by(|a, b| a.name.cmp(&b.name));
     Plan {
         now,
@@ -123,6 +148,101 @@ pub fn plan(
         cuts: composition.cuts,
         notes: said.notes.into_iter().collect(),
     }
+}
+
+/// Says of targets that are only a step on the way what comes after.
+fn say_steps(ctx: &Context<'_>, prepared: &Prepared<'_>, said: &mut Said) {
+    let members = prepared.waves.iter().flat_map(prepare::PreparedWave::everyone);
+    let loads = carry::loads(members);
+    let hits = loads.iter().flat_map(|l| l.0.hits.iter().copied());
+    let hits: BTreeSet<u32> = hits.filter(|h| ctx.is_step(*h)).collect();
+    for hit in hits {
+        let (Some(facts), Some(goal)) = (ctx.hit(hit), ctx.goal(hit)) else {
+            continue;
+        };
+        let fixed = facts.fixed.as_deref().unwrap_or_default();
+        let message = format!(
+            "{} {goal} is a step on the way from {} to {fixed}: Kubernetes goes one minor release at a time, another \
+             step follows",
+            facts.package, facts.installed
+        );
+        said.note(&prepared.draft.name, message);
+    }
+}
+
+/// The rollouts of a plan with their waves, and why nothing is missed where it is not asked: for trying edits.
+fn placed(
+    catalog: &Catalog,
+    observation: &Observation,
+    assessment: &Assessment,
+    history: &History,
+    now: Timestamp,
+) -> Placed {
+    let ctx = Context::new(catalog, observation, assessment, history, now);
+    let placing = Placing::new(&ctx);
+    let rollouts = placing.composition.prepared.iter().zip(placing.waves);
+    rollouts.map(|(p, waves)| (Arc::clone(&p.draft.name), waves)).collect()
+}
+
+/// Every rollout in its place, before anything is explained.
+struct Placing<'a> {
+    calendars: Calendars,
+    budgets: Budgets,
+    said: Said,
+    composition: compose::Composition<'a>,
+    /// What runs already.
+    start: Bookings,
+    /// What runs, and what is placed.
+    bookings: Bookings,
+    /// How much was booked before each rollout.
+    marks: Vec<usize>,
+    /// The waves of each rollout.
+    waves: Vec<Vec<Wave>>,
+}
+
+impl<'a> Placing<'a> {
+    fn new(ctx: &'a Context<'a>) -> Self {
+        let mut calendars = Calendars::new(ctx);
+        let budgets = Budgets::new(ctx);
+        let mut said = Said::default();
+        let mut start = Bookings::default();
+        schedule::book_running(ctx, &budgets, &mut start);
+        let mut composition = compose::compose(ctx, &mut calendars, &budgets, &start, &mut said);
+        composition.prepared.sort_by_key(|p| {
+            (
+                p.draft.lane == Lane::Routine,
+                p.draft.open.is_none(),
+                Arc::clone(&p.draft.name),
+            )
+        });
+        let mut bookings = start.clone();
+        let (mut marks, mut waves) = (Vec::new(), Vec::new());
+        for prepared in &composition.prepared {
+            marks.push(bookings.mark());
+            waves.push(schedule(ctx, &mut calendars, &budgets, &mut bookings, prepared));
+        }
+        Self {
+            calendars,
+            budgets,
+            said,
+            composition,
+            start,
+            bookings,
+            marks,
+            waves,
+        }
+    }
+}
+
+/// Whether which rollouts there are was decided by when they would finish: a policy waits for its next cut unless that is
+/// too late, and an emergency overtakes an open rollout that is.
+fn is_timed(ctx: &Context<'_>, composition: &compose::Composition<'_>) -> bool {
+    let cuts = |name: &Arc<str>| composition.cuts.iter().any(|(policy, _)| policy == name);
+    let policies = ctx.catalog.policies.iter();
+    let mut waiting =
+        policies.filter(|(name, p)| p.spec.cadence.is_some() && p.spec.mode != Mode::Observe && !cuts(name));
+    let urgent = || ctx.assessment.judgements.iter().any(|j| j.lane == Lane::Emergency);
+    waiting.next().is_some() || (!ctx.history.open.is_empty() && urgent())
 }
 
 fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Rollout {
@@ -143,6 +263,7 @@ fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Roll
         reproducible: everyone().all(frozen),
         installability_unknown: prepared.installability_unknown,
         advisories: carry::advisories(ctx, everyone()),
+        forensics: carry::forensics(ctx, everyone()),
         waves,
     }
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::edit::Edit;
 use crate::history::{Target, WaveState};
-use crate::load::wire::{Lane, Reversibility};
+use crate::load::wire::{ComponentKind, Lane, Reversibility};
+use crate::version::Scheme;
 
 /// Everything that is to be done, as of `now`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +57,8 @@ pub struct Rollout {
     pub installability_unknown: bool,
     /// Advisories behind it, sorted.
     pub advisories: Vec<Arc<str>>,
+    /// Assets on which the SLA of a finding behind it asks for forensic triage, sorted.
+    pub forensics: Vec<Arc<str>>,
     /// Waves in order of the strategy; empty ones left out.
     pub waves: Vec<Wave>,
 }
@@ -78,8 +82,10 @@ pub struct Wave {
     pub slack_seconds: Option<i64>,
     /// What binds when slack is negative, or when a batch has no place in time.
     pub binding: Option<Binding>,
-    /// Edits that would make the deadline; empty unless it is missed.
+    /// Edits that would make the deadline, each planned again and found to do so; empty unless it is missed.
     pub fixes: Vec<String>,
+    /// The same edits as values, one list a fix.
+    pub edits: Vec<Vec<Edit>>,
     /// One more approval is needed, because it takes something no earlier wave has proved.
     pub extra_approval: bool,
     /// Soak in seconds, after the lane.
@@ -135,12 +141,54 @@ pub struct BatchAsset {
     pub rollback: Reversibility,
     /// Its class.
     pub class: Arc<str>,
-    /// The render target.
+    /// The render target; the first, where several update it.
     pub target: Arc<str>,
+    /// The render target of each target, in their order; empty where `target` takes all.
+    pub tools: Vec<Arc<str>>,
+    /// The image it is replaced by, where its class replaces instead of patching.
+    pub image: Option<Image>,
     /// Earliest deadline of its findings in this rollout.
     pub deadline: Option<Timestamp>,
     /// Planned from a stale observation.
     pub stale: bool,
+}
+
+/// An image that is built anew for the assets that run it, and rolled out in their place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// Its name: the product of the observed component of kind `image`.
+    pub name: Arc<str>,
+    /// The version the asset runs now.
+    pub from: Arc<str>,
+    /// What it must hold, as a name: the first twelve digits of the SHA-256 of the targets for its release. The same
+    /// content has the same id, in every wave.
+    pub id: Arc<str>,
+}
+
+impl BatchAsset {
+    /// The asset once for each tool and system its targets are of, firmware first: what else needs it comes after. One
+    /// part with everything where one tool takes all of one system.
+    pub fn by_tool(&self, targets: &[Target]) -> Vec<Self> {
+        type Key<'t> = (bool, &'t Arc<str>, Option<(Scheme, &'t str, &'t str)>);
+        let mut parts: BTreeMap<Key<'_>, Vec<(usize, Arc<str>)>> = BTreeMap::new();
+        for (place, (index, before)) in self.targets.iter().zip(self.before.iter()).enumerate() {
+            let tool = self.tools.get(place).unwrap_or(&self.target);
+            let target = targets.get(*index);
+            let firmware = target.is_some_and(|t| t.kind() == Some(ComponentKind::Firmware));
+            let system = target.map(|t| (t.scheme, t.os_id.as_ref(), t.os_major.as_ref()));
+            let part = parts.entry((!firmware, tool, system)).or_default();
+            part.push((*index, Arc::clone(before)));
+        }
+        let part = |((_, tool, _), taken): (Key<'_>, Vec<(usize, Arc<str>)>)| Self {
+            targets: taken.iter().map(|(index, _)| *index).collect(),
+            before: taken.into_iter().map(|(_, before)| before).collect(),
+            target: Arc::clone(tool),
+            tools: Vec::new(),
+            ..self.clone()
+        };
+        parts.into_iter().map(part).collect()
+    }
 }
 
 /// Findings that wait for a future cut.
@@ -186,6 +234,20 @@ pub enum Binding {
     Predecessor,
     /// A disruption budget.
     Budget,
+}
+
+impl Binding {
+    /// The word used in outputs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Window => "window",
+            Self::Soak => "soak",
+            Self::Size => "size",
+            Self::Freeze => "freeze",
+            Self::Predecessor => "predecessor",
+            Self::Budget => "budget",
+        }
+    }
 }
 
 /// What the plan says besides.

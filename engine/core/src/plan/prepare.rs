@@ -8,12 +8,13 @@ use rustc_hash::FxHashSet;
 
 use super::budget::Budgets;
 use super::calendar::Calendars;
-use super::carry::{self, Covers, Load, Member, name_of};
+use super::carry::{self, Covers, Load, Member, Tools, name_of};
 use super::context::Context;
 use super::elsewhere::{Carried, Elsewhere, Place};
 use super::graph::{self, Precedence, WaveGraph};
 use super::membership::{Membership, membership};
 use super::screen::Screen;
+use super::skew;
 use super::standing::{Standing, level};
 use super::tested::Rule;
 use super::{Binding, Refusal};
@@ -133,6 +134,8 @@ pub(super) fn prepare<'a>(
     let placed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
     let mut waves: Vec<Vec<Member>> = vec![Vec::new(); specs.len()];
     let mut screen = Screen::new(ctx, (calendars, budgets), draft.policy, &draft.targets, &covers);
+    let kept = fixed.values_mut().flatten().flat_map(|(_, members)| members);
+    kept.for_each(|m| screen.assign_tools(m));
     for mut member in found.into_iter().filter(|m| !placed.contains(&m.asset)) {
         let all = Arc::clone(member.targets());
         match membership(ctx, specs, member.asset) {
@@ -147,6 +150,19 @@ pub(super) fn prepare<'a>(
                 if let Some(wave) = waves.get_mut(wave).filter(|_| !member.targets().is_empty()) {
                     wave.push(member);
                 }
+            }
+            Membership::Classless => {
+                let why = "no class (or two of equal priority) takes it, so it has no environment".to_owned();
+                let fix = "let one AssetClass match it, or give one of those that do a higher `priority`".to_owned();
+                let refusal = without_fix(ctx, member.asset, "no-wave", why);
+                refused.add(
+                    member.asset,
+                    all,
+                    Refusal {
+                        fixes: vec![fix],
+                        ..refusal
+                    },
+                );
             }
             Membership::Nowhere(why) => {
                 let fix = format!("add its environment to a wave of strategy {}", draft.strategy.name);
@@ -211,6 +227,9 @@ fn assemble<'a>(
     for (wave, batches) in &fixed {
         let members = batches.iter().flat_map(|(_, m)| m.iter().cloned());
         waves.get_mut(*wave).into_iter().for_each(|w| w.extend(members.clone()));
+    }
+    for (asset, targets, refusal) in skew::screen(ctx, &draft.targets, &graph, &mut waves) {
+        refused.add(asset, targets, refusal);
     }
     let tested = rule.apply(&mut waves, standing);
     for (asset, targets, refusal) in tested.refused {
@@ -403,10 +422,9 @@ fn kept(
         .ok()
         .and_then(|i| found.get(i));
     let levels = standing.of(asset);
-    let tables = &ctx.observation.tables;
     let before = |target: usize| {
         let planned = known.and_then(|m| m.load.before(target)).cloned();
-        let installed = || level(&levels, target).map(|l| tables.shared(l.version));
+        let installed = || level(&levels, target).map(|l| Arc::clone(&l.version));
         planned.or_else(installed).unwrap_or_else(|| Arc::from(""))
     };
     let load = Load {
@@ -421,6 +439,7 @@ fn kept(
         load: carry::shared(loads, load),
         rollback: class.map_or_else(Default::default, |c| super::reversible::reversibility(&c.spec)),
         render_target: class.map_or_else(|| Arc::from(""), |c| first_tool(&c.spec)),
+        tools: Tools::default(),
     })
 }
 

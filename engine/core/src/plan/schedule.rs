@@ -10,23 +10,49 @@ use super::budget::{Bookings, Budgets};
 use super::calendar::{CalendarId, Calendars, Reading};
 use super::carry::{Member, earlier, name_of};
 use super::context::Context;
+use super::graph;
 use super::prepare::{Prepared, PreparedWave};
 use super::ready::Lane;
+use super::screen::image_of;
 use super::slots::{self, Rules, Site, Slot};
-use super::{Batch, BatchAsset, BatchWindow, Binding, Wave};
+use super::{Batch, BatchAsset, BatchWindow, Binding, Image, Wave, patchset_digest};
+use crate::history::Target;
 use crate::history::{BatchProgress, OpenRollout, WaveState};
-use crate::load::wire::{self, Estimate, RebootPolicy};
+use crate::load::wire::{self, Estimate, Lifecycle, RebootPolicy, Remedy};
 use crate::time::Opening;
 
-/// A limit that is left out to see whether it is the one that binds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Without {
-    /// All limits hold.
-    Nothing,
-    /// One of them does not.
-    Limit(Binding),
+/// Limits that are left out, to see which of them bind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Without {
+    pub(super) window: bool,
+    pub(super) freeze: bool,
+    pub(super) soak: bool,
+    pub(super) size: bool,
+    pub(super) budget: bool,
+    pub(super) predecessor: bool,
     /// Advisories need no age.
-    MinAge,
+    pub(super) min_age: bool,
+}
+
+impl Without {
+    /// All limits hold.
+    pub(super) const NOTHING: Self = Self {
+        window: false,
+        freeze: false,
+        soak: false,
+        size: false,
+        budget: false,
+        predecessor: false,
+        min_age: false,
+    };
+}
+
+/// What placing reads of the resources of a rollout: as they are written, or as an edit would have them.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'t> {
+    pub(super) strategy: &'t wire::RolloutStrategySpec,
+    pub(super) min_age_seconds: i64,
+    pub(super) without: Without,
 }
 
 /// `at` plus seconds, kept within what a timestamp can hold.
@@ -38,6 +64,11 @@ pub(super) fn later(at: Timestamp, seconds: i64) -> Timestamp {
 /// Books what is disrupted already: assets released and not yet passed. One that failed, or that is silent for longer
 /// than it was to take, keeps its place in every budget until somebody hears of it.
 pub(super) fn book_running(ctx: &Context<'_>, budgets: &Budgets, bookings: &mut Bookings) {
+    // What somebody works on is down already, and nobody knows until when.
+    let assets = (0_u32..).zip(&ctx.observation.assets);
+    for (asset, _) in assets.filter(|(_, a)| a.lifecycle == Lifecycle::Maintenance) {
+        bookings.book(budgets, asset, ctx.now, Timestamp::MAX);
+    }
     for open in &ctx.history.open {
         for batch in open.waves.iter().flat_map(|w| &w.batches) {
             let Some(released) = batch.released_at else { continue };
@@ -73,9 +104,25 @@ pub(super) fn schedule(
     budgets: &Budgets,
     bookings: &mut Bookings,
     prepared: &Prepared<'_>,
-    without: Without,
 ) -> Vec<Wave> {
-    let specs = &prepared.draft.strategy.spec.waves;
+    let terms = Terms {
+        strategy: &prepared.draft.strategy.spec,
+        min_age_seconds: prepared.draft.policy.spec.release.min_age.seconds(),
+        without: Without::NOTHING,
+    };
+    schedule_under(ctx, calendars, budgets, bookings, prepared, terms)
+}
+
+/// As [`schedule`], under other terms.
+pub(super) fn schedule_under(
+    ctx: &Context<'_>,
+    calendars: &mut Calendars,
+    budgets: &Budgets,
+    bookings: &mut Bookings,
+    prepared: &Prepared<'_>,
+    terms: Terms<'_>,
+) -> Vec<Wave> {
+    let specs = &terms.strategy.waves;
     let needs = prepared
         .graph
         .contracted(|w| prepared.waves.get(w).is_none_or(PreparedWave::is_empty));
@@ -86,7 +133,7 @@ pub(super) fn schedule(
         budgets,
         bookings,
     };
-    let first_start = first_start(ctx, prepared, without);
+    let first_start = first_start(ctx, prepared, terms);
     let none = BTreeSet::new();
     for index in &prepared.graph.order {
         let (Some(spec), Some(wave)) = (specs.get(*index), prepared.waves.get(*index)) else {
@@ -96,26 +143,25 @@ pub(super) fn schedule(
             continue;
         }
         let needed = needs.get(*index).unwrap_or(&none);
-        let soak_seconds = soak_seconds(prepared, spec);
+        let soak_seconds = soak_seconds(prepared, terms.strategy, spec);
         let after: Option<Vec<Timestamp>> = needed.iter().map(|n| ends.get(*n).copied().flatten()).collect();
-        let ignore_order = without == Without::Limit(Binding::Predecessor);
         let earliest = prepared.draft.earliest.max(ctx.now);
-        let start = if needed.is_empty() || ignore_order {
+        let start = if needed.is_empty() || terms.without.predecessor {
             Some(first_start.max(earliest))
         } else {
             after.and_then(|a| a.into_iter().max())
         };
         let start = start.map(|at| at.max(earliest));
-        let batches = wave_batches(ctx, &mut site, prepared, *index, start, without);
+        let batches = wave_batches(ctx, &mut site, prepared, *index, start, terms);
         let finish = batches
             .iter()
             .map(|b| b.finish)
             .collect::<Option<Vec<_>>>()
             .and_then(|f| f.into_iter().max());
-        let soak = if without == Without::Limit(Binding::Soak) {
+        let soak = if terms.without.soak {
             0
         } else {
-            soak_seconds
+            soak_seconds.max(hold_seconds(spec))
         };
         if let Some(end) = ends.get_mut(*index) {
             *end = wave_end(wave, finish, soak);
@@ -137,6 +183,7 @@ pub(super) fn schedule(
                 slack_seconds: slack,
                 binding: None,
                 fixes: Vec::new(),
+                edits: Vec::new(),
                 extra_approval: wave.extra_approval,
                 soak_seconds,
                 estimate_assumed: prepared.draft.strategy.spec.estimate.is_none(),
@@ -147,19 +194,19 @@ pub(super) fn schedule(
 }
 
 /// The soak of a wave, after the lane.
-fn soak_seconds(prepared: &Prepared<'_>, spec: &wire::WaveSpec) -> i64 {
-    let lane = prepared
-        .draft
-        .strategy
-        .spec
-        .lanes
-        .emergency
-        .as_ref()
-        .and_then(|l| l.soak);
+fn soak_seconds(prepared: &Prepared<'_>, strategy: &wire::RolloutStrategySpec, spec: &wire::WaveSpec) -> i64 {
+    let lane = strategy.lanes.emergency.as_ref().and_then(|l| l.soak);
     match prepared.draft.lane {
         wire::Lane::Emergency => lane.unwrap_or(spec.soak).seconds(),
         wire::Lane::Routine => spec.soak.seconds(),
     }
+}
+
+/// How long the gates of a wave must have held before it is promoted. They are asked while it soaks, so the longer of
+/// the two decides.
+fn hold_seconds(spec: &wire::WaveSpec) -> i64 {
+    let holds = spec.gates.iter().filter_map(|g| g.hold);
+    holds.map(|h| h.seconds()).max().unwrap_or(0)
 }
 
 /// When what needs this wave may start: recorded facts first, the plan where there are none yet.
@@ -177,12 +224,12 @@ fn wave_end(wave: &PreparedWave<'_>, finish: Option<Timestamp>, soak_seconds: i6
 }
 
 /// `release.minAge` holds at the start of the first wave of a routine rollout.
-fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>, without: Without) -> Timestamp {
+fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>, terms: Terms<'_>) -> Timestamp {
     let draft = &prepared.draft;
-    if draft.lane == wire::Lane::Emergency || without == Without::MinAge {
+    if draft.lane == wire::Lane::Emergency || terms.without.min_age {
         return draft.earliest;
     }
-    let min_age = draft.policy.spec.release.min_age.seconds();
+    let min_age = terms.min_age_seconds;
     let hits = ctx
         .assessment
         .hits
@@ -199,32 +246,27 @@ fn first_start(ctx: &Context<'_>, prepared: &Prepared<'_>, without: Without) -> 
 }
 
 /// When the emergency lane may run outside windows: at once, after the notice that people are to get.
-fn rules(prepared: &Prepared<'_>, without: Without) -> Rules {
+fn rules(prepared: &Prepared<'_>, terms: Terms<'_>) -> Rules {
     let draft = &prepared.draft;
-    let emergency = draft
-        .strategy
-        .spec
-        .lanes
-        .emergency
-        .as_ref()
-        .filter(|_| draft.lane == wire::Lane::Emergency);
+    let emergency = terms.strategy.lanes.emergency.as_ref();
+    let emergency = emergency.filter(|_| draft.lane == wire::Lane::Emergency);
     let outside = emergency.and_then(|l| l.outside_windows.as_ref()).filter(|o| o.allowed);
     let outside_from = outside.map(|o| later(draft.cut, o.notice.seconds()));
-    let is = |limit| without == Without::Limit(limit);
+    let without = terms.without;
     Rules {
-        reading: if is(Binding::Freeze) {
+        reading: if without.freeze {
             Reading::Unfrozen
         } else {
             Reading::Full
         },
-        outside_from: if is(Binding::Window) {
+        outside_from: if without.window {
             Some(Timestamp::MIN)
         } else {
             outside_from
         },
-        budgets: !is(Binding::Budget),
-        sizes: !is(Binding::Size),
-        order: !is(Binding::Predecessor),
+        budgets: !without.budget,
+        sizes: !without.size,
+        order: !without.predecessor,
     }
 }
 
@@ -235,12 +277,12 @@ fn wave_batches(
     prepared: &Prepared<'_>,
     index: usize,
     start: Option<Timestamp>,
-    without: Without,
+    terms: Terms<'_>,
 ) -> Vec<Batch> {
-    let (Some(wave), Some(spec)) = (prepared.waves.get(index), prepared.draft.strategy.spec.waves.get(index)) else {
+    let (Some(wave), Some(spec)) = (prepared.waves.get(index), terms.strategy.waves.get(index)) else {
         return Vec::new();
     };
-    let estimate = prepared.draft.strategy.spec.estimate.clone().unwrap_or_default();
+    let estimate = terms.strategy.estimate.clone().unwrap_or_default();
     let lane = |asset: u32| Lane {
         calendar: site_calendar(site.calendars, asset),
         duration_seconds: duration(ctx, estimate.clone(), asset),
@@ -251,7 +293,14 @@ fn wave_batches(
             .iter()
             .map(|(_, m)| m.iter().map(|m| (m.asset, lane(m.asset))).collect())
             .collect();
-        return fixed_batches(ctx, site, wave, &lanes, rules(prepared, without), start);
+        return fixed_batches(
+            ctx,
+            site,
+            (wave, &prepared.draft.targets),
+            &lanes,
+            rules(prepared, terms),
+            start,
+        );
     }
     let assets: Vec<u32> = wave.members.iter().map(|m| m.asset).collect();
     let lanes: Vec<Lane> = assets.iter().map(|a| lane(*a)).collect();
@@ -263,8 +312,8 @@ fn wave_batches(
         sizes: &spec.batches,
     };
     let placed = match start {
-        Some(start) => batches::place(site, &work, rules(prepared, without), start),
-        None => without_times(site, &work, rules(prepared, without), ctx.now),
+        Some(start) => batches::place(site, &work, rules(prepared, terms), start),
+        None => without_times(site, &work, rules(prepared, terms), ctx.now),
     };
     let placed = placed.into_iter().zip(1_usize..);
     placed
@@ -282,6 +331,7 @@ fn wave_batches(
                 .max();
             batch(
                 ctx,
+                &prepared.draft.targets,
                 &format!("{number:02}"),
                 members,
                 slot,
@@ -316,7 +366,7 @@ fn site_calendar(calendars: &Calendars, asset: u32) -> CalendarId {
 fn fixed_batches(
     ctx: &Context<'_>,
     site: &mut Site<'_>,
-    wave: &PreparedWave<'_>,
+    (wave, targets): (&PreparedWave<'_>, &[Target]),
     lanes: &[Vec<(u32, Lane)>],
     rules: Rules,
     start: Option<Timestamp>,
@@ -332,8 +382,19 @@ fn fixed_batches(
             | WaveState::Edited
     );
     let mut at = start;
-    let mut batches = Vec::new();
-    for ((progress, members), lanes) in wave.fixed.iter().zip(lanes) {
+    let mut batches: Vec<Batch> = Vec::new();
+    let assets: Vec<Vec<u32>> = lanes
+        .iter()
+        .map(|l| l.iter().map(|(asset, _)| *asset).collect())
+        .collect();
+    let apart = if rules.order {
+        graph::apart(ctx, &assets)
+    } else {
+        vec![Vec::new(); assets.len()]
+    };
+    for (((progress, members), lanes), apart) in wave.fixed.iter().zip(lanes).zip(apart) {
+        let openings = apart.iter().filter_map(|earlier| batches.get(*earlier)?.window.end);
+        at = at.map(|at| openings.fold(at, Timestamp::max));
         let longest = lanes.iter().map(|(_, l)| l.duration_seconds).max().unwrap_or(0);
         let done = !progress.assets.is_empty() && progress.assets.keys().all(|a| progress.passed.contains(a));
         let (slot, blocked) = match (progress.released_at, at) {
@@ -365,7 +426,7 @@ fn fixed_batches(
                 .for_each(|(asset, _)| site.bookings.book(site.budgets, *asset, slot.start, slot.finish));
         }
         at = slot.as_ref().map(|s| s.finish.max(ctx.now));
-        let mut planned = batch(ctx, &progress.id, members.iter(), slot, blocked, longest);
+        let mut planned = batch(ctx, targets, &progress.id, members.iter(), slot, blocked, longest);
         planned.released = progress.released_at.is_some() || done;
         batches.push(planned);
     }
@@ -399,6 +460,7 @@ fn released_slot(
 
 fn batch<'m>(
     ctx: &Context<'_>,
+    targets: &[Target],
     id: &str,
     members: impl Iterator<Item = &'m Member>,
     slot: Option<Slot>,
@@ -406,7 +468,7 @@ fn batch<'m>(
     duration_seconds: i64,
 ) -> Batch {
     let members: Vec<&Member> = members.collect();
-    let assets = members.iter().map(|m| asset(ctx, m)).collect();
+    let assets = members.iter().map(|m| asset(ctx, targets, m)).collect();
     let (window, start, finish, overruns) = match slot {
         // Without a start it still has windows: its artifacts name them, and a later run may find an opening.
         None => {
@@ -453,7 +515,7 @@ fn batch<'m>(
     }
 }
 
-fn asset(ctx: &Context<'_>, member: &Member) -> BatchAsset {
+fn asset(ctx: &Context<'_>, targets: &[Target], member: &Member) -> BatchAsset {
     BatchAsset {
         name: name_of(ctx, member.asset),
         targets: Arc::clone(&member.load.targets),
@@ -463,7 +525,40 @@ fn asset(ctx: &Context<'_>, member: &Member) -> BatchAsset {
             .class(member.asset)
             .map_or_else(|| Arc::from(""), |c| Arc::clone(&c.name)),
         target: Arc::clone(&member.render_target),
+        tools: tools(member),
+        image: image(ctx, targets, member),
         deadline: member.load.deadline,
         stale: member.load.stale,
     }
+}
+
+/// The tool of each target of a member, same order; none where one takes them all.
+fn tools(member: &Member) -> Vec<Arc<str>> {
+    if member.tools.is_empty() {
+        return Vec::new();
+    }
+    let tool = |index: &usize| Arc::clone(member.tools.get(index).unwrap_or(&member.render_target));
+    let tools: Vec<Arc<str>> = member.targets().iter().map(tool).collect();
+    let several = tools.iter().any(|tool| *tool != member.render_target);
+    if several { tools } else { Vec::new() }
+}
+
+/// The image a member of a class that replaces its assets is replaced by.
+fn image(ctx: &Context<'_>, targets: &[Target], member: &Member) -> Option<Image> {
+    let (asset, class) = (ctx.asset(member.asset)?, ctx.class(member.asset)?);
+    let runs = (class.spec.remedy == Remedy::Replace)
+        .then(|| image_of(asset))
+        .flatten()?;
+    // What the rollout carries for the release: an image is built once for all assets that run it, whatever each lacks.
+    let os = asset.facts.os.as_ref()?;
+    let content = targets
+        .iter()
+        .filter(|t| t.os_id == os.id && *t.os_major == *os.major());
+    let content: Vec<Target> = content.cloned().collect();
+    let digest = patchset_digest(&content);
+    Some(Image {
+        name: runs.product.into(),
+        from: runs.version.into(),
+        id: digest.get(..12).unwrap_or(&digest).into(),
+    })
 }

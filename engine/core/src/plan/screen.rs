@@ -1,13 +1,13 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::budget::Budgets;
 use super::calendar::{self, Calendars};
-use super::carry::{Covers, Load, Member, name_of, place};
+use super::carry::{Covers, Load, Member, Tools, name_of, place};
 use super::compatible;
 use super::context::Context;
 use super::debian_kernel::{is_metapackage, is_release};
@@ -18,8 +18,8 @@ use super::{Binding, Refusal};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::known::{self, Known};
-use crate::load::wire::{AdvisoryType, AssetClassSpec, Content, PatchPolicySpec, Remedy};
-use crate::observe::PackageSetId;
+use crate::load::wire::{AdvisoryType, AssetClassSpec, ComponentKind, Content, Lifecycle, PatchPolicySpec, Remedy};
+use crate::observe::{Asset, PackageSetId, Part, parts_of};
 
 /// Whether a word is one this version knows but cannot do. A word it does not know is a folder of the user's own, or an
 /// error when resources are loaded.
@@ -37,6 +37,7 @@ pub(super) struct Screen<'s, 'a> {
     /// Advisory types behind each target.
     types: Vec<BTreeSet<AdvisoryType>>,
     known: FxHashMap<Alike<'a>, Verdict>,
+    tools: FxHashMap<(Same<[usize]>, &'a str), (Option<Arc<str>>, Tools)>,
 }
 
 /// What the verdict on single targets depends on.
@@ -50,10 +51,9 @@ struct Alike<'a> {
     available: Option<PackageSetId>,
 }
 
-/// What is left of a load, by which tool, and what is refused of it; the asset is left empty.
+/// What is left of a load, and what is refused of it; the asset is left empty.
 struct Verdict {
     load: Arc<Load>,
-    render_target: Arc<str>,
     refusals: Vec<(Arc<[usize]>, Refusal)>,
 }
 
@@ -88,6 +88,7 @@ impl<'s, 'a> Screen<'s, 'a> {
             targets,
             types: types_of(ctx, targets, covers),
             known: FxHashMap::default(),
+            tools: FxHashMap::default(),
         }
     }
 
@@ -116,7 +117,7 @@ impl<'s, 'a> Screen<'s, 'a> {
         let verdict = known
             .entry(alike)
             .or_insert_with(|| self.verdict(member, class, standing));
-        let (load, render_target) = (Arc::clone(&verdict.load), Arc::clone(&verdict.render_target));
+        let load = Arc::clone(&verdict.load);
         let name = name_of(self.ctx, member.asset);
         let of_asset = |refusal: &Refusal| Refusal {
             asset: Arc::clone(&name),
@@ -127,20 +128,21 @@ impl<'s, 'a> Screen<'s, 'a> {
             .map(|(targets, r)| (Arc::clone(targets), of_asset(r)))
             .collect();
         self.known = known;
-        (member.load, member.render_target) = (load, render_target);
+        member.load = load;
         if let Some((targets, detail)) = incompatible.flatten() {
             let fixes =
                 vec!["add the tested combination as a row, or update what it does not go with first".to_owned()];
             member.load = Arc::new(member.load.only(|t| !targets.contains(&t)));
             refusals.push((targets.into(), of_asset(&refused("incompatible", detail, fixes))));
         }
+        self.assign_tools(member);
         refusals
     }
 
     /// What is refused of the targets one by one.
     fn verdict(&self, member: &Member, class: &Resource<AssetClassSpec>, standing: &mut Standing<'_>) -> Verdict {
         let mut refusals = Vec::new();
-        let render_target = self.render_targets(member, class, &mut refusals);
+        self.render_targets(member, class, &mut refusals);
         self.reboot_only(member, standing, &mut refusals);
         self.another_package(member, standing, &mut refusals);
         self.installable(member, standing, &mut refusals);
@@ -152,7 +154,6 @@ impl<'s, 'a> Screen<'s, 'a> {
         };
         Verdict {
             load,
-            render_target,
             refusals: refusals
                 .into_iter()
                 .map(|(t, refusal)| (Arc::from([t]), refusal))
@@ -171,6 +172,16 @@ impl<'s, 'a> Screen<'s, 'a> {
     fn whole_asset(&self, member: &Member, class: &Resource<AssetClassSpec>) -> Option<Refusal> {
         let asset = member.asset;
         let (name, protection) = (&class.name, &class.spec.protection);
+        if self
+            .ctx
+            .asset(asset)
+            .is_some_and(|a| a.lifecycle == Lifecycle::Maintenance)
+        {
+            let detail =
+                "its lifecycle is `maintenance`: somebody works on it, and it counts as down meanwhile".to_owned();
+            let fix = "set its lifecycle to `active` when the work is done".to_owned();
+            return Some(self.refusal(asset, "maintenance", detail, vec![fix]));
+        }
         let not_built = |what: String, pointer: &str| {
             let at = self.ctx.catalog.at(class.doc, pointer);
             let detail = format!("{what} of class {name} ({at}) is a known name, but this version cannot do it yet");
@@ -193,8 +204,8 @@ impl<'s, 'a> Screen<'s, 'a> {
         if class.spec.content != Content::None {
             return not_built(format!("content `{}`", class.spec.content.as_str()), "/spec/content");
         }
-        if class.spec.remedy != Remedy::Patch {
-            return not_built("remedy `replace`".into(), "/spec/remedy");
+        if class.spec.remedy == Remedy::Replace && self.ctx.asset(asset).and_then(image_of).is_none() {
+            return Some(self.without_image(asset, class));
         }
         let wanted = self.policy.spec.requires.reversible;
         let way_back = reversibility(&class.spec);
@@ -213,6 +224,18 @@ impl<'s, 'a> Screen<'s, 'a> {
             return Some(self.without_window(asset, class));
         }
         self.over_budget(asset)
+    }
+
+    /// Nobody can rebuild an image that has no name.
+    fn without_image(&self, asset: u32, class: &Resource<AssetClassSpec>) -> Refusal {
+        let at = self.ctx.catalog.at(class.doc, "/spec/remedy");
+        let detail = format!(
+            "class {} ({at}) replaces its assets by new images, and no image was observed on it: nothing says what to \
+             rebuild",
+            class.name
+        );
+        let fix = "report the image it runs as a component of kind `image` (product and version)".to_owned();
+        self.refusal(asset, "no-image", detail, vec![fix])
     }
 
     fn without_window(&self, asset: u32, class: &Resource<AssetClassSpec>) -> Refusal {
@@ -255,13 +278,7 @@ impl<'s, 'a> Screen<'s, 'a> {
     }
 
     /// The tool that patches each target; one that cannot be rendered is refused with the targets that need it.
-    fn render_targets(
-        &self,
-        member: &Member,
-        class: &Resource<AssetClassSpec>,
-        refusals: &mut Vec<(usize, Refusal)>,
-    ) -> Arc<str> {
-        let mut chosen: Arc<str> = "".into();
+    fn render_targets(&self, member: &Member, class: &Resource<AssetClassSpec>, refusals: &mut Vec<(usize, Refusal)>) {
         for index in member.targets().iter() {
             let no_types = BTreeSet::new();
             let types = self.types.get(*index).unwrap_or(&no_types);
@@ -277,7 +294,7 @@ impl<'s, 'a> Screen<'s, 'a> {
                     );
                     refusals.push((*index, refused("target", detail, vec![fix])));
                 }
-                Some(tool) if is_not_built(known::TARGETS, tool) => {
+                Some(tool) if is_not_built(known::TARGETS, tool) && !self.is_own(tool) => {
                     let detail = format!(
                         "class {} patches {package} with target `{tool}`, a known name that this version cannot render yet",
                         class.name
@@ -285,14 +302,70 @@ impl<'s, 'a> Screen<'s, 'a> {
                     let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
                     refusals.push((*index, refused("not built", detail, vec![fix])));
                 }
-                Some(tool) => {
-                    if chosen.is_empty() {
-                        chosen = tool.into();
-                    }
+                Some(tool) if class.spec.remedy == Remedy::Replace && !self.is_own(tool) => {
+                    let detail = format!(
+                        "target cannot do it: class {} replaces its assets by new images (`remedy: replace`), and `{tool}` \
+                         patches in place",
+                        class.name
+                    );
+                    let fix = format!(
+                        "write a render target for your image pipeline (templates/<name>/target.yaml) and name it in class {}",
+                        class.name
+                    );
+                    refusals.push((*index, refused("target", detail, vec![fix])));
                 }
+                Some(tool) if !self.can_do(tool, *index) => {
+                    let what = self
+                        .targets
+                        .get(*index)
+                        .map_or_else(String::new, |t| format!("{} {} {package}", t.os_id, t.os_major));
+                    let detail = format!(
+                        "target cannot do it: class {} updates {package} by `{tool}`, which installs packages and no {what}",
+                        class.name
+                    );
+                    let fix = format!(
+                        "write a render target of your own (templates/<name>/target.yaml) for {what} and name it in class {}",
+                        class.name
+                    );
+                    refusals.push((*index, refused("target", detail, vec![fix])));
+                }
+                Some(_) => {}
             }
         }
-        chosen
+    }
+
+    /// The tool of each target of a member, and the first of them as its own.
+    pub(super) fn assign_tools(&mut self, member: &mut Member) {
+        let Some(class) = self.ctx.class(member.asset) else {
+            return;
+        };
+        let alike = (Same::of(member.targets()), class.name.as_ref());
+        let types = &self.types;
+        let (first, tools) = self.tools.entry(alike).or_insert_with_key(|(targets, _)| {
+            let no_types = BTreeSet::new();
+            let of = |index: usize| tool(&class.spec, types.get(index).unwrap_or(&no_types));
+            let tools = targets.0.iter().filter_map(|t| Some((*t, Arc::from(of(*t)?))));
+            let tools: BTreeMap<usize, Arc<str>> = tools.collect();
+            let first = tools.values().next().cloned();
+            let several = tools.values().any(|tool| Some(tool) != first.as_ref());
+            (first, if several { tools.into() } else { Tools::default() })
+        });
+        member.tools = Arc::clone(tools);
+        if let Some(first) = first {
+            member.render_target = Arc::clone(first);
+        }
+    }
+
+    /// Whether a tool can bring what the target is. A folder of the user's own says so when it is rendered.
+    fn can_do(&self, tool: &str, target: usize) -> bool {
+        let kind = self.targets.get(target).and_then(Target::kind);
+        // A folder in place of an engine's target that is there does what that does; whatever else it does, nobody says here.
+        let own = self.is_own(tool) && !known::TARGETS.iter().any(|k| k.name == tool && k.built);
+        kind.is_none_or(|kind| own || known::takes(tool, kind))
+    }
+
+    fn is_own(&self, tool: &str) -> bool {
+        self.ctx.catalog.target_folders.contains(tool)
     }
 
     /// Nothing is pinned below what is installed: where a newer version than the target's is there and only the old code
@@ -306,10 +379,7 @@ impl<'s, 'a> Screen<'s, 'a> {
             };
             let detail = format!(
                 "{} {} is installed, newer than {} {}, and the old code still runs: it needs a reboot only",
-                target.name,
-                self.ctx.observation.tables.text(level.version),
-                target.name,
-                target.version
+                target.name, level.version, target.name, target.version
             );
             let fix = "reboot it, or restart what still uses the old code, and observe again".to_owned();
             refusals.push((level.target, refused("needs a reboot only", detail, vec![fix])));
@@ -353,7 +423,9 @@ impl<'s, 'a> Screen<'s, 'a> {
         let offered = standing.offers(member.asset, available);
         let installed = standing.of(member.asset);
         let said: BTreeSet<usize> = refusals.iter().map(|(target, _)| *target).collect();
-        for (index, before) in member.load.pairs().filter(|(t, _)| !said.contains(t)) {
+        let is_package = |t: usize| self.targets.get(t).is_some_and(|t| t.kind().is_none());
+        let packages = member.load.pairs().filter(|(t, _)| is_package(*t));
+        for (index, before) in packages.filter(|(t, _)| !said.contains(t)) {
             // What is installed already and only waits for its reboot needs no repository.
             let there = level(&installed, index).is_some_and(|l| l.order.is_ge());
             if there || offered.binary_search(&index).is_ok() {
@@ -384,6 +456,12 @@ fn refused(reason: &str, detail: String, fixes: Vec<String>) -> Refusal {
         binding: None,
         fixes,
     }
+}
+
+/// The image an asset runs: the first of its observed components of that kind, by name.
+pub(super) fn image_of(asset: &Asset) -> Option<Part> {
+    let images = parts_of(asset).into_iter();
+    images.into_iter().find(|part| part.kind == ComponentKind::Image)
 }
 
 /// The render target of a class for updates of these types; no type at all is taken by whatever takes everything.

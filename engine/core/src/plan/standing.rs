@@ -1,4 +1,4 @@
-//! Which packages of which assets lack the targets of a rollout.
+//! Which packages and parts of which assets lack the targets of a rollout.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use crate::history::Target;
-use crate::observe::{PackageSetId, PackageState, Symbol};
-use crate::version::compare;
+use crate::observe::{PackageSetId, PackageState, Symbol, parts_of};
+use crate::version::{compare, order};
 
 /// How the packages of assets stand to the targets of one rollout. Worked out once for a distinct package, then once
 /// for a distinct set, so that an asset costs a lookup; sets that stand alike share one list.
@@ -26,12 +26,16 @@ pub(super) struct Standing<'a> {
     lists: Vec<Arc<[Level]>>,
     ids: FxHashMap<Arc<[Level]>, u32>,
     offers: FxHashMap<(PackageSetId, u32), Arc<[usize]>>,
+    /// The targets that are no packages.
+    parts: Vec<(usize, Target)>,
+    /// For each asset asked about its list, where there are such targets.
+    with_parts: FxHashMap<u32, u32>,
     /// Scratch: the newest package of each target, valid while its stamp is the current one.
     newest: Vec<(u32, Ordering, Symbol)>,
     stamp: u32,
 }
 
-/// How one asset's set of packages stands to one target.
+/// How an asset stands to one target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Level {
     /// Index of the target.
@@ -39,7 +43,7 @@ pub(super) struct Level {
     /// The newest installed version against the target's.
     pub(super) order: Ordering,
     /// The newest installed version.
-    pub(super) version: Symbol,
+    pub(super) version: Arc<str>,
 }
 
 impl<'a> Standing<'a> {
@@ -78,12 +82,17 @@ impl<'a> Standing<'a> {
             lists: vec![Arc::clone(&empty)],
             ids: FxHashMap::from_iter([(empty, 0)]),
             offers: FxHashMap::default(),
+            parts: (0..)
+                .zip(targets.iter().cloned())
+                .filter(|(_, t)| t.kind().is_some())
+                .collect(),
+            with_parts: FxHashMap::default(),
             newest: vec![(0, Ordering::Less, Symbol(0)); targets.len()],
             stamp: 0,
         }
     }
 
-    /// The targets the asset has a package for, on its release, ascending.
+    /// The targets the asset has something for, on its release or branch, ascending.
     pub(super) fn of(&mut self, asset: u32) -> Arc<[Level]> {
         let id = self.id(asset);
         self.lists.get(id as usize).map_or_else(|| Arc::from([]), Arc::clone)
@@ -91,6 +100,62 @@ impl<'a> Standing<'a> {
 
     /// The number of the asset's list: assets with equal numbers stand alike.
     pub(super) fn id(&mut self, asset: u32) -> u32 {
+        if self.parts.is_empty() {
+            return self.id_of_set(asset);
+        }
+        if let Some(id) = self.with_parts.get(&asset) {
+            return *id;
+        }
+        let mut id = self.id_of_set(asset);
+        let parts = self.of_parts(asset);
+        if !parts.is_empty() {
+            let packages = self.lists.get(id as usize).into_iter().flat_map(|list| list.iter());
+            let mut levels: Vec<Level> = packages.cloned().chain(parts).collect();
+            levels.sort_by_key(|level| level.target);
+            id = self.number(levels.into());
+        }
+        self.with_parts.insert(asset, id);
+        id
+    }
+
+    /// The number of a list.
+    fn number(&mut self, levels: Arc<[Level]>) -> u32 {
+        let lists = &mut self.lists;
+        *self.ids.entry(levels).or_insert_with_key(|levels| {
+            lists.push(Arc::clone(levels));
+            lists.len() as u32 - 1
+        })
+    }
+
+    /// How what is installed of each part stands to the targets for it. A branch is where a version comes from, so an
+    /// asset that has the target's version is at it whatever branch that made it.
+    fn of_parts(&self, asset: u32) -> Vec<Level> {
+        let Some(asset) = self.ctx.asset(asset) else {
+            return Vec::new();
+        };
+        let parts = parts_of(asset);
+        let mut levels: Vec<Level> = Vec::new();
+        for (index, target) in &self.parts {
+            let same = parts.iter().filter(|p| target.is_for(p));
+            let stands = same.filter_map(|p| {
+                let version = &p.version;
+                let order = order(target.scheme, version, &target.version)?;
+                (p.branch == *target.os_major || order.is_eq()).then_some((order, version))
+            });
+            // Of several instances the oldest is what the asset has.
+            if let Some((order, version)) = stands.min_by_key(|(order, _)| *order) {
+                levels.push(Level {
+                    target: *index,
+                    order,
+                    version: version.as_str().into(),
+                });
+            }
+        }
+        levels
+    }
+
+    /// The number of the list of its packages.
+    fn id_of_set(&mut self, asset: u32) -> u32 {
         let set = self.ctx.asset(asset).and_then(|a| a.facts.packages);
         let Some((set, release)) = set.zip(self.ctx.release(asset)) else {
             return 0;
@@ -99,11 +164,7 @@ impl<'a> Standing<'a> {
             return *id;
         }
         let levels = self.levels(set, release);
-        let lists = &mut self.lists;
-        let id = *self.ids.entry(levels).or_insert_with_key(|levels| {
-            lists.push(Arc::clone(levels));
-            lists.len() as u32 - 1
-        });
+        let id = self.number(levels);
         self.sets.insert((set, release), id);
         id
     }
@@ -157,7 +218,7 @@ impl<'a> Standing<'a> {
             Some(Level {
                 target: target as usize,
                 order,
-                version,
+                version: tables.shared(version),
             })
         });
         levels.collect()

@@ -10,8 +10,8 @@ use super::context::{Context, PackageKey};
 use crate::assess::Hit;
 use crate::history::Target;
 use crate::load::Resource;
-use crate::load::wire::{PatchPolicySpec, VersionStrategy};
-use crate::observe::PackageSetId;
+use crate::load::wire::{ComponentKind, PatchPolicySpec, VersionStrategy};
+use crate::observe::{PackageSetId, Part};
 use crate::version::{Scheme, compare};
 
 /// The version each package goes to.
@@ -40,7 +40,7 @@ pub(super) fn versions(
     }
     for hit in approved.iter().copied() {
         let Some(key) = ctx.key(hit) else { continue };
-        let newest = strategy == VersionStrategy::Latest || is_cumulative(key.scheme);
+        let newest = strategy == VersionStrategy::Latest || is_cumulative(key);
         if newest && versions.contains_key(key) {
             take(ctx, &mut versions, hit);
         }
@@ -49,13 +49,13 @@ pub(super) fn versions(
     versions
 }
 
-/// Windows updates replace all that came before them.
-const fn is_cumulative(scheme: Scheme) -> bool {
-    matches!(scheme, Scheme::Windows)
+/// Windows updates, firmware, images and their like replace all that came before them.
+fn is_cumulative(key: &PackageKey) -> bool {
+    matches!(key.scheme, Scheme::Windows) || ComponentKind::parse(&key.os_id).is_some_and(Part::is_cumulative)
 }
 
 fn take(ctx: &Context<'_>, versions: &mut Versions, hit: u32) {
-    let fixed = ctx.hit(hit).and_then(|h| h.fixed.as_ref());
+    let fixed = ctx.goal(hit);
     if let Some((fixed, key)) = fixed.zip(ctx.key(hit)) {
         raise(versions, key, fixed);
     }

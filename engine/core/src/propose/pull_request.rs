@@ -8,7 +8,7 @@ use super::{ForgeOp, ForgeView, PullRequest};
 use crate::assess::Assessment;
 use crate::load::Catalog;
 use crate::load::wire::{Approval, Lane, PatchPolicySpec, WaveSpec};
-use crate::observe::Observation;
+use crate::observe::{Observation, Score};
 use crate::plan::{Rollout, Wave};
 use crate::version::compare;
 
@@ -172,10 +172,11 @@ fn body(subject: Subject<'_>, digest: &str) -> String {
         },
     );
     why(&mut out, subject);
+    forensics(&mut out, subject);
     targets(&mut out, subject);
     batches(&mut out, subject);
     risks(&mut out, subject, spec);
-    checklist(&mut out, spec);
+    checklist(&mut out, subject, spec);
     let _ = write!(out, "\n{}\n", marker(&rollout.name, &wave.name, digest));
     out
 }
@@ -198,6 +199,39 @@ fn why(out: &mut String, subject: Subject<'_>) {
         let _ = writeln!(out, "Earliest deadline in this wave: **{deadline}**{slack}.");
     }
     let _ = writeln!(out);
+}
+
+/// Assets of the wave on which forensic triage is asked for.
+fn forensic_assets(subject: Subject<'_>) -> Vec<&str> {
+    let asked: BTreeSet<&str> = subject.rollout.forensics.iter().map(|f| f.as_ref()).collect();
+    let assets = subject.wave.batches.iter().flat_map(|b| &b.assets);
+    assets
+        .map(|a| a.name.as_ref())
+        .filter(|name| asked.contains(name))
+        .collect()
+}
+
+/// Triage comes before patching, so it stands before everything that is to be done.
+fn forensics(out: &mut String, subject: Subject<'_>) {
+    let asked = forensic_assets(subject);
+    if asked.is_empty() {
+        return;
+    }
+    let shown = asked
+        .iter()
+        .take(NAMES_SHOWN_MAX)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = match asked.len().saturating_sub(NAMES_SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more (the runbook names all)"),
+    };
+    let _ = writeln!(
+        out,
+        "**Forensic triage.** The SLA asks for it on {}, before the patch: {shown}{more}.\n",
+        count(asked.len(), "asset")
+    );
 }
 
 /// `1d 2h 3m`, with a minus sign for a missed deadline.
@@ -231,7 +265,7 @@ fn targets(out: &mut String, subject: Subject<'_>) {
     let advisories = advisories_by_target(subject);
     let _ = writeln!(
         out,
-        "| package | from | to | advisories | exploited | assets |\n| --- | --- | --- | --- | --- | --- |"
+        "| package | from | to | advisories | exploited | EPSS | assets |\n| --- | --- | --- | --- | --- | --- | --- |"
     );
     for (index, from) in &befores {
         let Some(target) = rollout.targets.get(*index) else {
@@ -241,10 +275,12 @@ fn targets(out: &mut String, subject: Subject<'_>) {
         let empty = BTreeMap::new();
         let found = advisories.get(index).unwrap_or(&empty);
         let ids: Vec<String> = found.keys().map(|id| id.to_string()).collect();
-        let exploited = if found.values().any(|e| *e) { "yes" } else { "no" };
+        let exploited = if found.values().any(|(e, _)| *e) { "yes" } else { "no" };
+        let epss = found.values().filter_map(|(_, score)| *score).max();
+        let epss = epss.map_or_else(|| "—".to_owned(), |score| score.to_string());
         let _ = writeln!(
             out,
-            "| `{}` ({} {}, {}) | {} | `{}` | {} | {exploited} | {} |",
+            "| `{}` ({} {}, {}) | {} | `{}` | {} | {exploited} | {epss} | {} |",
             target.name,
             target.os_id,
             target.os_major,
@@ -262,8 +298,9 @@ fn targets(out: &mut String, subject: Subject<'_>) {
     let _ = writeln!(out);
 }
 
-/// For each target of the wave: the advisories (id and CVEs) it fixes on the wave's assets, and whether exploited.
-fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String, bool>> {
+/// For each target of the wave: the advisories (id and CVEs) it fixes on the wave's assets, whether exploited, and
+/// its EPSS score.
+fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String, (bool, Option<Score>)>> {
     let Subject {
         observation,
         assessment,
@@ -271,7 +308,7 @@ fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String
         wave,
         ..
     } = subject;
-    let mut found: BTreeMap<usize, BTreeMap<String, bool>> = BTreeMap::new();
+    let mut found: BTreeMap<usize, BTreeMap<String, (bool, Option<Score>)>> = BTreeMap::new();
     for asset in wave.batches.iter().flat_map(|b| &b.assets) {
         let Ok(index) = observation.assets.binary_search_by(|a| a.name.cmp(&asset.name)) else {
             continue;
@@ -300,10 +337,8 @@ fn advisories_by_target(subject: Subject<'_>) -> BTreeMap<usize, BTreeMap<String
                 } else {
                     format!("{} ({})", advisory.id, cves.join(", "))
                 };
-                found
-                    .entry(*target)
-                    .or_default()
-                    .insert(text, advisory.exploited.is_some());
+                let known = (advisory.exploited.is_some(), advisory.epss().map(|e| e.score));
+                found.entry(*target).or_default().insert(text, known);
             }
         }
     }
@@ -389,7 +424,7 @@ fn join(words: &BTreeSet<&str>) -> String {
     words.iter().copied().collect::<Vec<_>>().join(", ")
 }
 
-fn checklist(out: &mut String, spec: Option<&WaveSpec>) {
+fn checklist(out: &mut String, subject: Subject<'_>, spec: Option<&WaveSpec>) {
     let approval = match spec.map(|s| &s.approval) {
         Some(Approval::Automatic) => "none: the engine merges this pull request itself".to_owned(),
         Some(Approval::PullRequest { reviewers }) => {
@@ -403,6 +438,12 @@ fn checklist(out: &mut String, spec: Option<&WaveSpec>) {
     let _ = writeln!(out, "**Before the merge** ({approval})");
     let _ = writeln!(out, "- [ ] The batches and windows suit the services behind them.");
     let _ = writeln!(out, "- [ ] Backups are where the runbook says.");
+    if !forensic_assets(subject).is_empty() {
+        let _ = writeln!(
+            out,
+            "- [ ] Forensic triage is done or arranged on every asset it is asked for."
+        );
+    }
     let _ = writeln!(
         out,
         "\nA merge authorises; it does not start anything: a batch runs in its window, with a permit."

@@ -32,6 +32,9 @@ pub struct AssetView {
     pub os: OsView,
     /// What is installed, in order of the patch set.
     pub packages: Vec<PackageView>,
+    /// The image it is replaced by, where it is replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageView>,
     /// `none`, `snapshot`, `exact`.
     pub rollback: &'static str,
     /// `ifNeeded`, `always`, `never`.
@@ -65,6 +68,18 @@ pub struct OsView {
     pub id: String,
     /// Release.
     pub major: String,
+}
+
+/// An image to rebuild, and what runs now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageView {
+    /// Its name.
+    pub name: String,
+    /// The version that runs.
+    pub from: String,
+    /// What the new one must hold, as a name.
+    pub id: String,
 }
 
 /// One package of an asset.
@@ -187,6 +202,23 @@ pub(super) fn asset_view(input: &RenderInput<'_>, asset: &BatchAsset, faults: &m
         None,
     );
     let (services, ha) = services(input, observed, faults);
+    let image = asset.image.as_ref().map(|image| ImageView {
+        name: faults.value(
+            Grammar::Package(Scheme::Dotted),
+            "image",
+            &image.name,
+            &subject,
+            place.as_ref(),
+        ),
+        from: faults.value(
+            Grammar::Version(Scheme::Dotted),
+            "image version",
+            &image.from,
+            &subject,
+            place.as_ref(),
+        ),
+        id: image.id.to_string(),
+    });
     Some(AssetView {
         name,
         host,
@@ -195,6 +227,7 @@ pub(super) fn asset_view(input: &RenderInput<'_>, asset: &BatchAsset, faults: &m
         manager: if scheme == Scheme::Deb { "apt" } else { "dnf" },
         os,
         packages,
+        image,
         rollback: asset.rollback.as_str(),
         reboot: RebootPolicy::as_str(spec.disruption.reboot),
         backup,

@@ -6,6 +6,7 @@ use super::RenderInput;
 use super::faults::Faults;
 use super::grammar::Grammar;
 use super::wire::{FORMAT_VERSION, FrozenAsset, FrozenBatch, FrozenRollout, FrozenWave, Patchset, RolloutHead};
+use crate::history::FrozenImage;
 use crate::load::wire::WaveSpec;
 use crate::plan::{Batch, BatchAsset, Wave};
 
@@ -26,6 +27,7 @@ pub(super) fn freeze(input: &RenderInput<'_>, faults: &mut Faults) -> FrozenRoll
         reproducible: rollout.reproducible,
         installability_unknown: rollout.installability_unknown,
         advisories: rollout.advisories.iter().map(ToString::to_string).collect(),
+        forensics: forensics(input),
     };
     check_targets(input, faults);
     let waves = rollout
@@ -43,6 +45,14 @@ pub(super) fn freeze(input: &RenderInput<'_>, faults: &mut Faults) -> FrozenRoll
         windows: windows(input),
         waves,
     }
+}
+
+/// Those of the plan and those that were frozen: a patched asset has no finding any more, but its triage was asked for.
+fn forensics(input: &RenderInput<'_>) -> Vec<String> {
+    let earlier = input.frozen.iter().flat_map(|f| f.rollout.forensics.iter().cloned());
+    let now = input.rollout.forensics.iter().map(ToString::to_string);
+    let names: std::collections::BTreeSet<String> = earlier.chain(now).collect();
+    names.into_iter().collect()
 }
 
 /// The specification of every window a batch runs in. `outside` and windows no longer written have none.
@@ -178,6 +188,12 @@ fn freeze_asset(asset: &BatchAsset) -> FrozenAsset {
         name: asset.name.to_string(),
         class: asset.class.to_string(),
         target: asset.target.to_string(),
+        tools: asset.tools.iter().map(ToString::to_string).collect(),
+        image: asset.image.as_ref().map(|image| FrozenImage {
+            name: image.name.to_string(),
+            from: image.from.to_string(),
+            id: image.id.to_string(),
+        }),
         targets: asset.targets.to_vec(),
         before: asset.before.iter().map(ToString::to_string).collect(),
         rollback: asset.rollback,

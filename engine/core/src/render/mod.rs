@@ -215,9 +215,11 @@ fn wave_views<'f>(
         let batches = planned.batches.iter().map(|batch| {
             let mut assets = Vec::new();
             for planned in &batch.assets {
-                known_target(input, &planned.target, &planned.name, faults);
-                if let Some(view) = asset::asset_view(input, planned, faults) {
-                    assets.push((planned.target.to_string(), view));
+                for part in planned.by_tool(&input.rollout.targets) {
+                    known_target(input, &part.target, &part.name, faults);
+                    if let Some(view) = asset::asset_view(input, &part, faults) {
+                        assets.push((part.target.to_string(), view));
+                    }
                 }
             }
             let classes: std::collections::BTreeSet<&str> = batch.assets.iter().map(|a| a.class.as_ref()).collect();

@@ -57,6 +57,8 @@ pub enum Ecosystem {
     Windows,
     /// NVIDIA drivers.
     Nvidia,
+    /// Components: firmware, hypervisors, storage, applications.
+    Dotted,
 }
 
 impl Ecosystem {
@@ -69,6 +71,7 @@ impl Ecosystem {
             Self::Semver => Scheme::Semver,
             Self::Windows => Scheme::Windows,
             Self::Nvidia => Scheme::Nvidia,
+            Self::Dotted => Scheme::Dotted,
         }
     }
 }

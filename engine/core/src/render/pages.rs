@@ -26,7 +26,10 @@ pub(super) fn wave_files(
         .flat_map(|b| b.assets.keys())
         .map(String::as_str)
         .collect();
-    let head = head(input, frozen, wave);
+    let mut head = head(input, frozen, wave);
+    if let Some(wave_head) = head.get_mut("wave").and_then(Value::as_object_mut) {
+        wave_head.insert("forensics".into(), json!(forensics(frozen, wave)));
+    }
     // What is copied for each batch and asset: neither the whole patch set nor all batches, or it would grow squarely.
     let small = without(&head, "targets");
     for name in targets.iter().copied().chain([DOCUMENTS]) {
@@ -63,6 +66,18 @@ fn hook_files(input: &RenderInput<'_>, target: &str, view: &WaveView) -> BTreeMa
         Some((format!("{target}/hooks/{}.yml", hook.name), text.clone().into_bytes()))
     })
     .collect()
+}
+
+/// Assets of the wave on which forensic triage is asked for.
+fn forensics<'f>(frozen: &'f FrozenRollout, wave: &FrozenWave) -> Vec<&'f str> {
+    let mine: BTreeSet<&str> = wave
+        .batches
+        .iter()
+        .flat_map(|b| &b.assets)
+        .map(|a| a.name.as_str())
+        .collect();
+    let asked = frozen.rollout.forensics.iter().map(String::as_str);
+    asked.filter(|name| mine.contains(name)).collect()
 }
 
 /// What every template of a wave sees.

@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use span::{Children, Hit, SpanTree, escape_token, unescape_token};
+pub use span::{Children, Hit, SpanTree, Spot, escape_token, unescape_token};
 
 /// One file of the repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct SourceSet {
     pub present: BTreeSet<String>,
     /// Texts of other files that rules read, by path (decision tables written as JSON).
     pub blobs: BTreeMap<String, String>,
+    /// Such files that could not be read, and why.
+    pub unread: BTreeMap<String, String>,
 }
 
 impl SourceSet {

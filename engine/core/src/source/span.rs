@@ -36,7 +36,53 @@ pub struct Hit {
     pub resolved: usize,
 }
 
+/// What stands at a byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// The pointer of the value; of a key, that of its value.
+    pub pointer: String,
+    /// The byte lies in the key, not in the value.
+    pub on_key: bool,
+    /// The key, or the value.
+    pub range: Range<usize>,
+}
+
 impl SpanTree {
+    /// The innermost key or value that holds a byte (its end included, where a cursor stands behind a word).
+    pub fn at(&self, byte: usize) -> Option<Spot> {
+        let holds = |range: &Range<u32>| (range.start as usize..=range.end as usize).contains(&byte);
+        let (mut node, mut pointer) = (self, String::new());
+        holds(&node.value).then_some(())?;
+        loop {
+            let next = match &node.children {
+                Children::Leaf => None,
+                Children::Sequence(items) => {
+                    let found = items.iter().enumerate().find(|(_, item)| holds(&item.value));
+                    found.map(|(i, item)| (i.to_string(), item))
+                }
+                Children::Mapping(entries) => {
+                    if let Some((key, at, _)) = entries.iter().find(|(_, at, _)| holds(at)) {
+                        return Some(Spot {
+                            pointer: format!("{pointer}/{}", escape_token(key)),
+                            on_key: true,
+                            range: bytes(at),
+                        });
+                    }
+                    let found = entries.iter().find(|(_, _, value)| holds(&value.value));
+                    found.map(|(key, _, value)| (escape_token(key).into_owned(), value))
+                }
+            };
+            let Some((token, child)) = next else { break };
+            pointer = format!("{pointer}/{token}");
+            node = child;
+        }
+        Some(Spot {
+            pointer,
+            on_key: false,
+            range: bytes(&node.value),
+        })
+    }
+
     /// Follows a JSON Pointer (RFC 6901) as far as it goes.
     pub fn locate(&self, pointer: &str) -> Hit {
         let (mut node, mut key, mut resolved) = (self, None, 0);

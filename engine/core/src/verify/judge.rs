@@ -1,14 +1,16 @@
 //! One batch: what each of its assets shows.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::assess::may_be_away;
 use crate::history::{BatchProgress, FrozenAsset, FrozenBatch, FrozenRollout, Target};
-use crate::load::wire::RebootPolicy;
-use crate::observe::{Asset, Observation, PackageState};
-use crate::version::{compare, kernel_release_version};
+use crate::load::wire::{AssetClassSpec, Lifecycle, RebootPolicy};
+use crate::observe::{Asset, Observation, PackageState, Part, parts_of};
+use crate::version::{compare, kernel_release_version, order};
 
 /// What one asset shows of its targets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,19 +43,21 @@ const SILENCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Judges every asset of a batch from the merged observation.
 ///
-/// `reboot` gives the reboot policy of an asset's class: where a class never reboots, a pending reboot is not held
+/// `class` gives what a class says by its name: where it allows assets to be away, one that was not seen since its release
+/// was not attempted; where it never reboots, a pending reboot is not held
 /// against an asset whose packages are right and whose kernel is not a target.
-pub fn judge_batch(
+pub fn judge_batch<'c>(
     rollout: &FrozenRollout,
     batch: &FrozenBatch,
     progress: &BatchProgress,
     observation: &Observation,
-    reboot: &dyn Fn(&str) -> RebootPolicy,
+    class: &dyn Fn(&str) -> Option<&'c AssetClassSpec>,
+    now: Timestamp,
 ) -> BatchVerdict {
     let assets = batch.assets.iter();
     assets
         .map(|frozen| {
-            let verdict = judge_asset(rollout, frozen, progress, observation, reboot(&frozen.class));
+            let verdict = judge_asset(rollout, frozen, progress, observation, class(&frozen.class), now);
             (Arc::from(frozen.name.as_str()), verdict)
         })
         .collect()
@@ -64,7 +68,8 @@ fn judge_asset(
     frozen: &FrozenAsset,
     progress: &BatchProgress,
     observation: &Observation,
-    reboot: RebootPolicy,
+    class: Option<&AssetClassSpec>,
+    now: Timestamp,
 ) -> AssetVerdict {
     let name = frozen.name.as_str();
     let released = progress.released_at;
@@ -80,9 +85,18 @@ fn judge_asset(
     let Some(seen) = asset.observed_at else {
         return AssetVerdict::Waiting("it was never observed".into());
     };
-    if asset.stale {
-        return AssetVerdict::Waiting(format!("its newest observation, of {seen}, is stale"));
+    if asset.lifecycle == Lifecycle::Retired {
+        return AssetVerdict::NotAttempted("it is retired: nothing of it is patched any more".into());
     }
+    if asset.stale {
+        // Nobody saw it since its release: off, and allowed to be. It keeps its clock and holds nobody up.
+        let away = released.is_some_and(|r| seen <= r) && class.is_some_and(|c| may_be_away(c, seen, now));
+        return match away {
+            true => AssetVerdict::NotAttempted(format!("away since {seen}, which its class allows")),
+            false => AssetVerdict::Waiting(format!("its newest observation, of {seen}, is stale")),
+        };
+    }
+    let reboot = class.map_or(RebootPolicy::IfNeeded, |c| c.disruption.reboot);
     let shown = targets_shown(rollout, frozen, asset, observation, reboot);
     match (shown, released) {
         (Ok(newer), Some(released)) if seen > released => AssetVerdict::Passed { seen, newer },
@@ -139,6 +153,9 @@ fn targets_shown(
 }
 
 fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Result<bool, String> {
+    if target.kind().is_some() {
+        return part_shown(target, asset);
+    }
     let tables = &observation.tables;
     let Some(set) = asset.facts.packages else {
         return Err("its packages were not observed".into());
@@ -175,6 +192,31 @@ fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Re
         ));
     }
     Ok(compare(target.scheme, version, &target.version).is_gt())
+}
+
+/// A component, kubelet, driver or build shows its target where every instance runs it, or newer. One that is not
+/// observed any more shows nothing: unlike a package, nobody takes a storage system's firmware away.
+fn part_shown(target: &Target, asset: &Asset) -> Result<bool, String> {
+    let parts = parts_of(asset).into_iter();
+    let parts: Vec<Part> = parts.filter(|p| target.is_for(p)).collect();
+    if parts.is_empty() {
+        return Err(format!("its {} {} was not observed", target.os_id, target.name));
+    }
+    let mut newer = false;
+    for part in &parts {
+        let runs = part.running.as_ref().unwrap_or(&part.version);
+        match order(target.scheme, runs, &target.version) {
+            None => {
+                return Err(format!(
+                    "{} {runs} cannot be compared with {}",
+                    target.name, target.version
+                ));
+            }
+            Some(Ordering::Less) => return Err(format!("{} is still {runs}, not {}", target.name, target.version)),
+            Some(order) => newer |= order.is_gt(),
+        }
+    }
+    Ok(newer)
 }
 
 /// The running version of a kernel package, if `target` is one and the running kernel was observed.

@@ -17,9 +17,11 @@ mod deb;
 mod digits;
 mod dotted;
 mod kernel;
+mod range;
 mod rank;
 mod rpm;
 mod semver;
+mod vendor;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -27,6 +29,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use kernel::{is_kernel_package, kernel_release_version};
+pub use range::Range;
 pub use rank::{Ranks, ranks};
 pub use rpm::{is_modular, rpm_evr};
 
@@ -48,6 +51,8 @@ pub enum Scheme {
     Windows,
     /// Dotted numbers of NVIDIA driver releases, such as `550.54.15`.
     Nvidia,
+    /// Dotted numbers with a vendor's suffixes, such as `9.14.1P6`: appliances, firmware, applications.
+    Dotted,
 }
 
 impl Scheme {
@@ -59,6 +64,7 @@ impl Scheme {
         Self::Semver,
         Self::Windows,
         Self::Nvidia,
+        Self::Dotted,
     ];
 
     /// Reads the lower-case name; `None` for any other text.
@@ -75,6 +81,7 @@ impl Scheme {
             Self::Semver => "semver",
             Self::Windows => "windows",
             Self::Nvidia => "nvidia",
+            Self::Dotted => "dotted",
         }
     }
 }
@@ -97,7 +104,39 @@ pub fn compare(scheme: Scheme, a: &str, b: &str) -> Ordering {
         Scheme::Apk => apk::compare(a, b),
         Scheme::Semver => semver::compare(a, b),
         Scheme::Windows | Scheme::Nvidia => dotted::compare(a, b),
+        Scheme::Dotted => vendor::compare(a, b),
     }
+}
+
+/// How two versions stand, or none where that cannot be told: versions of [`Scheme::Dotted`] with words nobody knows, a
+/// Windows build or a driver release that is no row of numbers. Wherever it answers, [`compare`] answers the same.
+///
+/// ```
+/// use patchwave_core::version::{Scheme, order};
+/// use std::cmp::Ordering;
+///
+/// assert_eq!(order(Scheme::Dotted, "9.14.1P6", "9.14.1P10"), Some(Ordering::Less));
+/// assert_eq!(order(Scheme::Dotted, "9.14.1", "spring release"), None);
+/// ```
+pub fn order(scheme: Scheme, a: &str, b: &str) -> Option<Ordering> {
+    match scheme {
+        Scheme::Dotted => vendor::order(trim(a), trim(b)),
+        Scheme::Windows | Scheme::Nvidia if !is_numbers(a) || !is_numbers(b) => None,
+        Scheme::Semver if !starts_with_number(a) || !starts_with_number(b) => None,
+        _ => Some(compare(scheme, a, b)),
+    }
+}
+
+fn is_numbers(text: &str) -> bool {
+    let mut parts = trim(text).split('.');
+    parts.all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn starts_with_number(text: &str) -> bool {
+    let text = trim(text);
+    text.strip_prefix(['v', 'V'])
+        .unwrap_or(text)
+        .starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// What a line of two versions says: how the first stands to the second.

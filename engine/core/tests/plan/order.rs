@@ -83,7 +83,7 @@ fn services_go_one_after_the_other_and_by_label() {
     let plan = plan_of(&[("  services: []", services)], &machines);
     assert_eq!(
         batches(last_wave(&plan)),
-        [vec!["o-db"], vec!["n-db"], vec!["m-db"], vec!["a-web", "b-web"]]
+        [vec!["n-db"], vec!["m-db"], vec!["o-db"], vec!["a-web", "b-web"]]
     );
 }
 
@@ -400,4 +400,68 @@ fn the_graph_has_a_node_a_batch() {
             .contains("n0 -->|soak 1d| n1")
     );
     assert_eq!(mermaid(&plan, "no-such"), None);
+}
+
+#[test]
+fn a_host_goes_before_its_guests_by_listing_or_label() {
+    let listed = ("  assets: [{name: p1}]", "  assets: [{name: a, runsOn: z}]");
+    let mut machines = prod(&["a", "z"], &[]);
+    machines.extend(prod(&["b"], &[("runs-on", "z")]).into_iter().take(1));
+    assert_eq!(
+        batches(last_wave(&plan_of(&[listed], &machines))),
+        [vec!["z"], vec!["a", "b"]]
+    );
+    // A host that runs on its own guest is refused with the way round.
+    let round = (
+        "  assets: [{name: p1}]",
+        "  assets: [{name: a, runsOn: z}, {name: z, runsOn: a}]",
+    );
+    let plan = plan_of(&[round], &machines);
+    let cycle = plan.refusals.iter().find(|r| r.reason.as_ref() == "cycle").unwrap();
+    assert!(cycle.detail.contains("a → z → a"), "{}", cycle.detail);
+}
+
+#[test]
+fn two_members_of_an_ha_service_are_never_in_one_batch() {
+    let service = |ha: &str| {
+        let service =
+            format!("  services:\n    - {{name: db, members: {{matchLabels: {{tier: db}}}}, maxUnavailable: 3{ha}}}");
+        let mut machines = Vec::new();
+        for (name, role) in [("a", "primary"), ("b", "replica"), ("c", "replica")] {
+            machines.extend(prod(&[name], &[("tier", "db"), ("pg-role", role)]).into_iter().take(1));
+        }
+        machines.extend(prod(&[], &[]));
+        let plan = plan_of(&[("  services: []", &service)], &machines);
+        batches(last_wave(&plan))
+            .into_iter()
+            .map(|b| b.join(" "))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(service(""), ["a b c"]);
+    assert_eq!(service(", ha: {type: etcd, role: observed}"), ["a", "b", "c"]);
+    assert_eq!(
+        service(", ha: {type: patroni, role: pg-role}"),
+        ["b", "c", "a"],
+        "what leads comes last"
+    );
+}
+
+#[test]
+fn a_platform_nobody_names_goes_before_everything_but_what_it_needs() {
+    let services = "  services:
+    - {name: net, members: {matchLabels: {tier: net}}}
+    - {name: dns, members: {matchLabels: {tier: dns}}, dependsOn: [net], platform: true}
+    - {name: web, members: {matchLabels: {tier: web}}}";
+    let mut machines = prod(&["a"], &[("tier", "web")]);
+    for (name, tier) in [("b", "other"), ("y", "net"), ("z", "dns")] {
+        machines.extend(prod(&[name], &[("tier", tier)]).into_iter().take(1));
+    }
+    let plan = plan_of(&[("  services: []", services)], &machines);
+    assert_eq!(batches(last_wave(&plan)), [vec!["y"], vec!["z"], vec!["a", "b"]]);
+    let starts: Vec<_> = last_wave(&plan)
+        .batches
+        .iter()
+        .map(|b| b.window.start.unwrap())
+        .collect();
+    assert!(starts[0] == starts[1] && starts[1] < starts[2], "{starts:?}");
 }

@@ -247,7 +247,12 @@ proptest! {
         let mut again = drawn.world(&base, &drawn.machines, history, now).plan(now);
         let mut expected = first.clone();
         for plan in [&mut again, &mut expected] {
-            plan.rollouts.iter_mut().flat_map(|r| &mut r.waves).for_each(|w| w.state = WaveState::Pending);
+            for wave in plan.rollouts.iter_mut().flat_map(|r| &mut r.waves) {
+                wave.state = WaveState::Pending;
+                // What an edit would do depends on whether the batches stand already: those that do not may be put together
+                // in another way.
+                (wave.binding, wave.fixes, wave.edits) = (None, Vec::new(), Vec::new());
+            }
         }
         prop_assert_eq!(&again.rollouts, &expected.rollouts);
         prop_assert_eq!(&again.waiting, &expected.waiting);
@@ -305,6 +310,49 @@ proptest! {
             .filter(|w| w.name.as_ref() == "prod").flat_map(|w| &w.batches).filter_map(|b| b.start).min();
         if let (Some(a), Some(b)) = (first_start(&one), first_start(&other)) {
             prop_assert!(a <= b, "{a} {b}");
+        }
+    }
+}
+
+/// Rollout and wave of all that is late or has no place.
+fn missed(plan: &patchwave_core::plan::Plan) -> std::collections::BTreeSet<(String, String)> {
+    let waves = plan.rollouts.iter().flat_map(|r| r.waves.iter().map(move |w| (r, w)));
+    let is_missed = |w: &patchwave_core::plan::Wave| {
+        w.slack_seconds.is_some_and(|s| s < 0) || (!w.state.is_final() && w.batches.iter().any(|b| b.start.is_none()))
+    };
+    let missed = waves.filter(|(_, w)| is_missed(w));
+    missed.map(|(r, w)| (r.name.to_string(), w.name.to_string())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Edits are found by placing again what was placed; made in the resources, assessed and planned from scratch, they do
+    /// the same, with cadences, canaries and rollouts under way.
+    #[test]
+    fn every_edit_does_what_it_says(drawn in drawn(), days in 2..12_i64, open in any::<bool>()) {
+        let (now, mut base) = (at(NOW), base());
+        let sla = &mut base.slas.get_mut("sla").unwrap().spec;
+        sla.rules[1].within = patchwave_core::load::wire::SlaWithin::For(patchwave_core::time::DurationSeconds::hours(24 * days));
+        sla.default.within = sla.rules[1].within;
+        let first = drawn.world(&base, &drawn.machines, History::default(), now);
+        let history = if open { opened(&first.plan(now), &[WaveState::Approved, WaveState::Pending]) } else { History::default() };
+        let world = drawn.world(&base, &drawn.machines, history, now);
+        let plan = world.plan(now);
+        let before = missed(&plan);
+        for rollout in &plan.rollouts {
+            for wave in &rollout.waves {
+                for edits in &wave.edits {
+                    let mut catalog = world.catalog.clone();
+                    edits.iter().for_each(|e| e.apply(&mut catalog));
+                    let edited = World::new(catalog, world.observation.clone(), world.history.clone(), now);
+                    let after = missed(&edited.plan(now));
+                    let case = (rollout.name.to_string(), wave.name.to_string());
+                    prop_assert!(before.contains(&case), "{:?} was not missed", case);
+                    prop_assert!(!after.contains(&case), "{:?} does not help {:?}", edits, case);
+                    prop_assert!(after.is_subset(&before), "{:?} harms {:?}", edits, after);
+                }
+            }
         }
     }
 }

@@ -122,7 +122,7 @@ fn what_cannot_be_rendered_is_refused_where_it_is_needed() {
         ),
         (
             "criticality: high\n  exposure: internal\n  target: ansible\n  remedy: replace",
-            "not built",
+            "no-image",
         ),
     ] {
         let plan = plan_of(&[(prod, change)], &one_each());

@@ -132,6 +132,8 @@ fn planned(name: &str, targets: &[(usize, &str)], class: &str, rollback: Reversi
         rollback,
         class: class.into(),
         target: "ansible".into(),
+        tools: Vec::new(),
+        image: None,
         deadline: None,
         stale: false,
     }
@@ -168,6 +170,7 @@ fn wave(name: &str, number: u32, needs: &[&str], batches: Vec<Batch>) -> Wave {
         soak_seconds: 86_400,
         estimate_assumed: false,
         fixes: Vec::new(),
+        edits: Vec::new(),
         extra_approval: false,
     }
 }
@@ -338,6 +341,7 @@ pub fn world() -> World {
             reproducible: false,
             installability_unknown: true,
             advisories: vec!["ALSA-2026:0101".into(), "DSA-5900-1".into()],
+            forensics: vec![],
             waves,
         },
         catalog: catalog(),

@@ -319,3 +319,24 @@ fn published_schemas() {
         );
     }
 }
+
+#[test]
+fn the_runbook_asks_for_forensic_triage_before_anything_runs() {
+    let mut world = fixture::world();
+    let runbook = |world: &fixture::World, wave: &str| {
+        let bundle = world.render().unwrap();
+        String::from_utf8(bundle.files[&format!("waves/{wave}/RUNBOOK.md")].clone()).unwrap()
+    };
+    assert!(!runbook(&world, "02-critical").contains("riage"));
+    world.rollout.forensics = vec!["web-1".into(), "web-2".into()];
+    let text = runbook(&world, "02-critical");
+    let (triage, run) = (
+        text.find("The SLA asks for it on web-1, web-2."),
+        text.find("## Run a batch"),
+    );
+    assert!(triage.unwrap() < run.unwrap(), "{text}");
+    assert!(
+        !runbook(&world, "01-test").contains("riage"),
+        "only where its assets are"
+    );
+}

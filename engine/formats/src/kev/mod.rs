@@ -76,7 +76,7 @@ fn text(fields: &Fields<'_>, name: &str) -> Result<Option<Arc<str>>, String> {
 }
 
 /// A date is the beginning of that day, UTC: the earliest that the entry can mean.
-fn day(text: &str) -> Result<jiff::Timestamp, String> {
+pub(crate) fn day(text: &str) -> Result<jiff::Timestamp, String> {
     let parsed = text.parse::<Date>().and_then(|date| date.to_zoned(TimeZone::UTC));
     parsed
         .map(|zoned| zoned.timestamp())

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use patchwave_core::load::known::OBSERVATION_FIELDS;
 use patchwave_core::observe::{AssetRecord, Facts, Identity, Os, Provenance, is_asset_name};
 use serde::Deserialize;
 
@@ -26,30 +27,6 @@ use crate::sheet::{Known, ListField, ListUse, Sheet};
 
 /// How far ahead of now a clock may be without a word: more than any machine with a working time service.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
-
-/// The fields there are. Others are ignored, and counted.
-const FIELDS: &[&str] = &[
-    "asset",
-    "observedAt",
-    "identity",
-    "labels",
-    "lifecycle",
-    "os",
-    "kernel",
-    "bootTime",
-    "pendingReboot",
-    "restartNeeded",
-    "livePatch",
-    "packages",
-    "available",
-    "kbs",
-    "osBuild",
-    "components",
-    "kubernetes",
-    "gpu",
-    "updaters",
-    "entitlements",
-];
 
 /// Reads observations.
 pub(crate) struct Native {
@@ -74,7 +51,7 @@ impl RecordReader for Native {
             );
         }
         for (field, _) in &fields.0 {
-            if !FIELDS.contains(&&**field) {
+            if !OBSERVATION_FIELDS.contains(&&**field) {
                 let what = format!(
                     "field `{}` is no field of an observation and was ignored",
                     excerpt(field)

@@ -62,6 +62,7 @@ impl RecordReader for Osv {
             fixes: affected.fixes,
             reboot: None,
             exploited: None,
+            cves: Vec::new(),
             provenance: at.clone(),
             id: Arc::clone(&id),
         };

@@ -69,7 +69,7 @@ fn line(diagnostic: &Diagnostic) -> String {
 }
 
 /// XML 1.0 has no way to write most control characters, so they are replaced.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

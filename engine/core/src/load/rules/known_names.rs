@@ -14,11 +14,13 @@
 //! # Fix
 //! Correct the word. A folder `templates/<name>/` adds a target, a file `templates/hooks/<name>.yml` a hook.
 
+use std::collections::BTreeSet;
+
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics, nearest_or_list};
 use crate::load::known::{self, Known};
 use crate::load::sites::texts_at;
-use crate::source::DocId;
+use crate::source::{DocId, SourceSet};
 
 /// Unknown and unbuilt words.
 pub static RULE: Rule = Rule {
@@ -71,6 +73,19 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 let expected = |field| ["spec", "expect", "findings", "*", field];
                 word(&expected("status"), "status", &[], known::STATUSES);
                 word(&expected("timeliness"), "timeliness", &[], known::TIMELINESS);
+                word(&expected("decision"), "decision", &[], known::DECISIONS);
+                word(
+                    &["spec", "expect", "assets", "*", "status"],
+                    "status",
+                    &[],
+                    known::STATUSES,
+                );
+                for list in [
+                    &["spec", "expect", "refusals", "*", "binding"][..],
+                    &["spec", "expect", "rollouts", "*", "waves", "*", "binding"],
+                ] {
+                    word(list, "constraint", &[], known::BINDINGS);
+                }
             }
             "Source" => word(
                 &["spec", "authoritativeFor", "*"],
@@ -156,12 +171,21 @@ fn judge(
     }
 }
 
+/// The names of the folders with a `target.yaml` below the templates folder.
+pub(in crate::load) fn target_folders(templates: &str, set: &SourceSet) -> BTreeSet<String> {
+    between(set, templates, "/target.yaml").map(str::to_owned).collect()
+}
+
 /// The names that stand between `folder/` and `end` in an existing path.
 fn children<'a>(context: &Context<'a>, folder: &str, end: &str) -> Vec<&'a str> {
-    let files = context.set.files.iter().map(|f| f.path.as_str());
-    let paths = context.set.present.iter().map(String::as_str).chain(files);
-    let name = |path: &'a str| path.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(end);
-    let mut names: Vec<&str> = paths.filter_map(name).filter(|name| !name.contains('/')).collect();
+    let mut names: Vec<&str> = between(context.set, folder, end).collect();
     names.sort_unstable();
     names
+}
+
+fn between<'a>(set: &'a SourceSet, folder: &str, end: &str) -> impl Iterator<Item = &'a str> {
+    let files = set.files.iter().map(|f| f.path.as_str());
+    let paths = set.present.iter().map(String::as_str).chain(files);
+    let name = move |path: &'a str| path.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(end);
+    paths.filter_map(name).filter(|name| !name.contains('/'))
 }

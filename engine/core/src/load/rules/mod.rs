@@ -15,7 +15,8 @@ mod over;
 mod override_allowed;
 mod passed_over;
 mod periods;
-mod references;
+mod policy_tests;
+pub(super) mod references;
 mod release_time;
 mod required;
 mod secrets;
@@ -23,6 +24,7 @@ mod services;
 mod shadowed;
 mod snapshot_revert;
 mod soak;
+mod tables;
 mod uncovered;
 mod unique;
 mod unused;
@@ -88,6 +90,7 @@ pub static RULES: &[&Rule] = &[
     &override_allowed::RULE,
     &passed_over::RULE,
     &periods::RULE,
+    &policy_tests::RULE,
     &references::RULE,
     &release_time::RULE,
     &required::RULE,
@@ -96,11 +99,14 @@ pub static RULES: &[&Rule] = &[
     &shadowed::RULE,
     &snapshot_revert::RULE,
     &soak::RULE,
+    &tables::RULE,
     &uncovered::RULE,
     &unique::RULE,
     &unused::RULE,
     &windows::RULE,
 ];
+
+pub(super) use known_names::target_folders;
 
 /// Runs every rule.
 pub(super) fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {

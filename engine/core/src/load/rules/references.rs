@@ -17,7 +17,9 @@ use std::collections::BTreeSet;
 
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics, nearest_or_list};
+use crate::load::documents::Documents;
 use crate::load::sites::texts_at;
+use crate::source::DocId;
 
 /// Dangling references.
 pub static RULE: Rule = Rule {
@@ -45,31 +47,71 @@ const REFERENCES: &[(&str, &[&str], &str)] = &[
     ("ValidationSuite", &["spec", "checks", "*", "source"], "Source"),
 ];
 
-/// Every name that any resource refers to, with its kind.
-pub(super) fn named<'a>(context: &Context<'a>) -> BTreeSet<(&'static str, &'a str)> {
-    let mut named = BTreeSet::new();
-    for (_, doc) in context.documents.iter() {
-        for (_, path, target) in REFERENCES.iter().filter(|(kind, ..)| *kind == doc.kind()) {
-            named.extend(texts_at(&doc.value, path).into_iter().map(|(_, name)| (*target, name)));
+/// A field that names another resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference<'a> {
+    /// The document it stands in.
+    pub doc: DocId,
+    /// Where in it, as a JSON Pointer.
+    pub pointer: String,
+    /// The kind it names.
+    pub target: &'static str,
+    /// The name it says, which need not exist.
+    pub name: &'a str,
+}
+
+/// Every reference between resources, in order of the documents.
+pub fn references(documents: &Documents) -> Vec<Reference<'_>> {
+    let mut found = Vec::new();
+    for (doc, document) in documents.iter() {
+        for (_, path, target) in REFERENCES.iter().filter(|(kind, ..)| *kind == document.kind()) {
+            let named = texts_at(&document.value, path).into_iter();
+            found.extend(named.map(|(pointer, name)| Reference {
+                doc,
+                pointer,
+                target,
+                name,
+            }));
         }
     }
-    named
+    found
+}
+
+/// The kind that a field names; `path` is that of the field, list entries as numbers. For a field that is still empty.
+pub fn target_of(kind: &str, path: &[&str]) -> Option<&'static str> {
+    let fits = |pattern: &[&str]| {
+        let entry = |step: &str| step.bytes().all(|b| b.is_ascii_digit());
+        let mut steps = pattern.iter().zip(path);
+        pattern.len() == path.len() && steps.all(|(want, step)| want == step || (*want == "*" && entry(step)))
+    };
+    let mut places = REFERENCES.iter();
+    places
+        .find(|(of, pattern, _)| *of == kind && fits(pattern))
+        .map(|(_, _, target)| *target)
+}
+
+/// Every name that any resource refers to, with its kind.
+pub(super) fn named<'a>(context: &Context<'a>) -> BTreeSet<(&'static str, &'a str)> {
+    let found = references(context.documents).into_iter();
+    found.map(|reference| (reference.target, reference.name)).collect()
 }
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
-    for (id, doc) in context.documents.iter() {
-        for (_, path, target) in REFERENCES.iter().filter(|(kind, ..)| *kind == doc.kind()) {
-            for (pointer, name) in texts_at(&doc.value, path) {
-                let known = context.names.get(*target);
-                if known.is_some_and(|names| names.contains_key(name)) {
-                    continue;
-                }
-                let message = format!("there is no {target} `{name}`");
-                let names = known.into_iter().flat_map(|names| names.keys().map(String::as_str));
-                let help = nearest_or_list(name, names)
-                    .unwrap_or_else(|| format!("add a resource of kind {target} named `{name}`"));
-                diagnostics.push(context.at(Code::DanglingReference, id, &pointer, message).help(help));
-            }
+    for Reference {
+        doc,
+        pointer,
+        target,
+        name,
+    } in references(context.documents)
+    {
+        let known = context.names.get(target);
+        if known.is_some_and(|names| names.contains_key(name)) {
+            continue;
         }
+        let message = format!("there is no {target} `{name}`");
+        let names = known.into_iter().flat_map(|names| names.keys().map(String::as_str));
+        let help =
+            nearest_or_list(name, names).unwrap_or_else(|| format!("add a resource of kind {target} named `{name}`"));
+        diagnostics.push(context.at(Code::DanglingReference, doc, &pointer, message).help(help));
     }
 }

@@ -16,9 +16,10 @@
 
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity};
-use crate::load::wire::{ForgeType, OverrideSubject};
+use crate::load::wire::{CompatibilityMatrixSpec, CompatibleValues, ForgeType, OverrideSubject};
 use crate::name::{LabelSelector, Operator};
-use crate::source::DocId;
+use crate::source::{DocId, escape_token};
+use crate::version::Range;
 
 /// Combinations of fields.
 pub static RULE: Rule = Rule {
@@ -57,6 +58,11 @@ impl Faults<'_> {
                 .at_key(Code::WrongCombination, self.doc, pointer, message)
                 .help(help),
         );
+    }
+
+    fn wrong(&mut self, pointer: &str, message: &str, help: &str) {
+        self.found
+            .push(self.context.at(Code::WrongValue, self.doc, pointer, message).help(help));
     }
 
     /// Exactly one of the fields below `pointer` must be there.
@@ -147,7 +153,7 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     catalog
         .matrices
         .values()
-        .for_each(|r| of(r.doc, &|f| f.selector("/spec/selector", r.spec.selector.as_ref())));
+        .for_each(|r| of(r.doc, &|f| matrix(f, &r.spec)));
     catalog.sources.values().for_each(|r| {
         let fields = [("path", r.spec.path.is_some()), ("url", r.spec.url.is_some())];
         of(r.doc, &|f| {
@@ -306,28 +312,7 @@ fn policy(f: &mut Faults<'_>, spec: &crate::load::wire::PatchPolicySpec) {
 
 /// Whether a text is comparisons, separated by commas or blanks: `>= 16`, `>=550.54 <560`. A bare version is `=`.
 fn is_range(text: &str) -> bool {
-    let mut rest = text.trim();
-    let mut seen = false;
-    while !rest.is_empty() {
-        let (operator, after) = split_at(rest, |c| !matches!(c, '<' | '>' | '=' | '!'));
-        let (bound, after) = split_at(after.trim_start(), |c| {
-            c.is_whitespace() || matches!(c, ',' | '<' | '>' | '=' | '!')
-        });
-        let known = matches!(operator, "" | "=" | "==" | "!=" | "<" | "<=" | ">" | ">=");
-        // Every scheme has versions with a digit in them; a word without one is prose.
-        if !known || !bound.contains(|c: char| c.is_ascii_digit()) {
-            return false;
-        }
-        seen = true;
-        let after = after.trim_start();
-        rest = after.strip_prefix(',').unwrap_or(after).trim_start();
-    }
-    seen
-}
-
-fn split_at(text: &str, stop: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at_checked(text.find(stop).unwrap_or(text.len()))
-        .unwrap_or((text, ""))
+    Range::parse(text).is_some()
 }
 
 fn sla(f: &mut Faults<'_>, spec: &crate::load::wire::SlaPolicySpec) {
@@ -345,21 +330,6 @@ fn sla(f: &mut Faults<'_>, spec: &crate::load::wire::SlaPolicySpec) {
             &[("pack", table.pack.is_some()), ("file", table.file.is_some())],
             "a table",
         );
-        if let Some(file) = &table.file {
-            let set = f.context.set;
-            let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let known = || set.present.iter().chain(set.blobs.keys());
-            // A folder that was not looked into says nothing about what is in it.
-            let listed = known().any(|path| path.rsplit_once('/').is_some_and(|(other, _)| other == folder));
-            if listed && !known().any(|path| path == file) {
-                let message = format!("there is no file `{file}`");
-                let diagnostic = f
-                    .context
-                    .at(Code::DanglingReference, f.doc, "/spec/table/file", message);
-                f.found
-                    .push(diagnostic.help("the path counts from the root of the repository"));
-            }
-        }
     }
     for (i, rule) in spec.rules.iter().enumerate() {
         f.selector(&format!("/spec/rules/{i}/selector"), rule.selector.as_ref());
@@ -482,6 +452,49 @@ fn suite(f: &mut Faults<'_>, spec: &crate::load::wire::ValidationSuiteSpec) {
     }
 }
 
+/// A matrix says which versions go together: a range nobody can read would allow nothing, and an empty row everything.
+fn matrix(f: &mut Faults<'_>, spec: &CompatibilityMatrixSpec) {
+    f.selector("/spec/selector", spec.selector.as_ref());
+    if spec.rows.is_empty() {
+        f.wrong(
+            "/spec/rows",
+            "a matrix without rows allows nothing",
+            "add the combinations that were tested",
+        );
+    }
+    for (i, row) in spec.rows.iter().enumerate() {
+        let pointer = format!("/spec/rows/{i}");
+        if row.is_empty() {
+            f.wrong(
+                &pointer,
+                "a row without columns allows everything",
+                "write what it is about, or remove it",
+            );
+        }
+        for (column, values) in row {
+            let pointer = format!("{pointer}/{}", escape_token(column));
+            match values {
+                CompatibleValues::Range(text) if !is_range(text) => {
+                    let message = format!("`{text}` is no range of versions");
+                    f.wrong(
+                        &pointer,
+                        &message,
+                        "write comparisons such as `>=12.4 <12.6`, or a list of words such as `[hopper]`",
+                    );
+                }
+                CompatibleValues::OneOf(list) if list.is_empty() => {
+                    f.wrong(
+                        &pointer,
+                        "an empty list allows nothing",
+                        "list what goes together, or remove the column",
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
 fn advisory(f: &mut Faults<'_>, spec: &crate::load::wire::AdvisorySpec) {
     for (i, fix) in spec.fixes.iter().enumerate() {
         let pointer = format!("/spec/fixes/{i}");
@@ -504,25 +517,6 @@ fn advisory(f: &mut Faults<'_>, spec: &crate::load::wire::AdvisorySpec) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_are_comparisons() {
-        for range in [
-            "16",
-            ">= 16",
-            ">=16,<17",
-            ">= 1:16-1.el9, < 1:17",
-            ">=550.54.15 <560",
-            "!= 9.14.1P6",
-            "= 1.0~rc1",
-            ">= 16,",
-        ] {
-            assert!(is_range(range), "{range}");
-        }
-        for text in ["", " ", "16 or so", ">> 16", "=> 550", ">=", "< ", "latest", ">= 16 <"] {
-            assert!(!is_range(text), "{text}");
-        }
-    }
 
     #[test]
     fn paths_that_leave_the_repository() {

@@ -15,6 +15,7 @@
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics};
 use crate::load::wire::{Lane, RolloutStrategySpec, SlaWithin};
+use crate::source::escape_token;
 use crate::time::DurationSeconds;
 
 /// Deadlines shorter than the shortest way to the last wave.
@@ -42,7 +43,11 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             sla.spec.default.within,
             sla.spec.default.lane,
         );
-        for (pointer, within, lane) in rules.chain([default]) {
+        let outcomes = sla.spec.outcomes.iter().map(|(key, o)| {
+            let pointer = format!("/spec/outcomes/{}/within", escape_token(key));
+            (pointer, o.within, o.lane)
+        });
+        for (pointer, within, lane) in rules.chain(outcomes).chain([default]) {
             let SlaWithin::For(within) = within else { continue };
             let Some((wave, soak)) = longest_soak(&strategy.spec, lane) else {
                 continue;

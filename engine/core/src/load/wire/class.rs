@@ -12,7 +12,7 @@ pub struct AssetClassSpec {
     /// Label selector; `{}` matches every asset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// CEL over `asset`.
+    /// A CEL condition over `asset` that must hold, beside `selector` or instead of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
     /// The highest wins where several classes match an asset; a tie is an error.
@@ -20,7 +20,7 @@ pub struct AssetClassSpec {
     pub priority: i64,
     /// Environment: waves select by it.
     pub environment: String,
-    /// How much depends on it.
+    /// How much depends on the assets; SLA rules and risk decisions read it.
     #[serde(default)]
     pub criticality: Criticality,
     /// Who can reach it; missing counts as public and is reported.
@@ -178,6 +178,7 @@ pub enum WindowChoice {
     },
 }
 
+/// A window named by a label of the asset.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WindowFromLabel {
@@ -224,7 +225,8 @@ impl JsonSchema for WindowChoice {
         let object = generator.subschema_for::<WindowFromLabel>();
         json_schema!({
             "description": "The name of a MaintenanceWindow, or `{fromLabel: patch-window, default: nights}`.",
-            "anyOf": [{"type": "string"}, object]
+            "anyOf": [{"type": "string"}, object],
+            "examples": ["nights", {"fromLabel": "patch-window", "default": "nights"}]
         })
     }
 }
@@ -237,7 +239,7 @@ pub struct Disruption {
     pub max_unavailable: Amount,
     /// Counted per `service`, `class`, `site`, or any label key.
     pub per: String,
-    /// When to reboot.
+    /// When a batch may reboot its assets.
     pub reboot: RebootPolicy,
 }
 
@@ -347,19 +349,19 @@ pub enum Remedy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hooks {
-    /// Once, before the batch.
+    /// Run once, before the first asset of the batch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before_batch: Vec<Hook>,
-    /// Before each asset.
+    /// Run before each asset is touched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before_asset: Vec<Hook>,
-    /// After each asset.
+    /// Run after each asset, once it is patched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after_asset: Vec<Hook>,
-    /// Once, after the batch.
+    /// Run once, after the last asset of the batch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after_batch: Vec<Hook>,
-    /// When an asset fails.
+    /// Run when an asset has failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on_failure: Vec<Hook>,
     /// After each asset, also after a failure.
@@ -371,7 +373,7 @@ pub struct Hooks {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hook {
-    /// Its name.
+    /// Name of a task file in `templates/hooks/`, or of a shipped hook.
     pub name: String,
     /// How long it may take; default 5m.
     #[serde(default = "five_minutes")]
@@ -392,7 +394,7 @@ pub struct Absence {
     /// An ephemeral asset not seen for this long is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_after: Option<DurationSeconds>,
-    /// Why.
+    /// Why they may be away; shown in reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -3,9 +3,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AdvisoryType, Exposure, Lane, Lifecycle};
+use super::{AdvisoryType, Exposure};
 use crate::name::{Amount, Glob, LabelSelector, Severity, SeverityMatch};
 use crate::time::{DurationSeconds, When};
+use crate::version::Scheme;
 
 /// Kind `PatchException`: a recorded decision not to fix, for a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,22 +15,22 @@ pub struct PatchExceptionSpec {
     /// Which assets; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// CEL over `asset`.
+    /// A CEL condition over `asset` that narrows the exception.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
     /// Advisory ids or aliases; ANDed with `packages`. A CVE closes a finding only when all its CVEs are covered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advisories: Vec<String>,
-    /// Package name globs.
+    /// Globs of package names; with `advisories` given, both must match.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<Glob>,
-    /// When it ends.
+    /// When it ends by itself; a bare date means the end of that day.
     pub expires: When,
-    /// Why.
+    /// Why the risk is taken; shown in reports.
     pub reason: String,
-    /// Who decided.
+    /// Who accepted the risk.
     pub approved_by: String,
-    /// The record behind it.
+    /// The record behind it, for example a risk ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
     /// What lowers the risk meanwhile.
@@ -76,7 +77,7 @@ pub struct CompatibilityMatrixSpec {
     /// Which assets; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// CEL over `asset`.
+    /// A CEL condition over `asset` that narrows the matrix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
     /// Combinations that work; a row maps a component to a version range or a list of values.
@@ -97,7 +98,7 @@ pub enum CompatibleValues {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ValidationSuiteSpec {
-    /// The checks, in order.
+    /// The checks, run in this order after the patch.
     pub checks: Vec<ValidationCheck>,
 }
 
@@ -105,7 +106,7 @@ pub struct ValidationSuiteSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ValidationCheck {
-    /// Unique in the suite.
+    /// Name of the check, unique in the suite.
     pub name: String,
     /// A command that must exit 0 on the asset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,7 +114,7 @@ pub struct ValidationCheck {
     /// A workload whose figure may not fall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Workload>,
-    /// A PromQL expression.
+    /// A PromQL expression, asked per asset through `match`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promql: Option<String>,
     /// A URL that must answer 200.
@@ -125,10 +126,10 @@ pub struct ValidationCheck {
     /// How samples find their asset.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub matching: Option<super::GateMatch>,
-    /// How long it must hold.
+    /// How long the check must hold without a break.
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub hold: Option<DurationSeconds>,
-    /// How long it may take.
+    /// How long it may take before it counts as failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationSeconds>,
     /// How often it is tried again.
@@ -144,7 +145,7 @@ pub struct Workload {
     pub command: String,
     /// The field of its output.
     pub metric: String,
-    /// How far it may fall.
+    /// How far the figure may fall below that of before the patch.
     pub max_regression: Amount,
 }
 
@@ -157,7 +158,7 @@ pub struct ComplianceProfileSpec {
     /// Which assets; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// Its controls.
+    /// The controls of the standard, each with what measures it.
     pub controls: Vec<Control>,
 }
 
@@ -165,12 +166,12 @@ pub struct ComplianceProfileSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Control {
-    /// Its number.
+    /// The number of the control in its standard.
     pub id: String,
-    /// What it asks.
+    /// What the control asks, in the words of the standard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// How it is measured.
+    /// What is measured for it.
     pub measure: Measure,
     /// The share that must hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,16 +182,16 @@ pub struct Control {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Measure {
-    /// Severity.
+    /// Only findings of these severities; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<SeverityMatch>,
     /// Only exploited, or only not exploited, advisories.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exploited: Option<bool>,
-    /// Exposure.
+    /// Only assets with this exposure; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Exposure>,
-    /// Fixed within.
+    /// The time within which a finding must be fixed to count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<DurationSeconds>,
 }
@@ -199,15 +200,15 @@ pub struct Measure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NotificationPolicySpec {
-    /// Which events.
+    /// Events that are told.
     pub events: Vec<NotificationEvent>,
-    /// How long before.
+    /// How long before a batch people are told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<DurationSeconds>,
     /// Which assets; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// Where to.
+    /// Where people are told.
     pub channels: Vec<Channel>,
 }
 
@@ -239,7 +240,7 @@ pub enum NotificationEvent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Channel {
-    /// How.
+    /// How people are told.
     #[serde(rename = "type")]
     pub kind: ChannelType,
     /// An address without secrets.
@@ -248,10 +249,10 @@ pub struct Channel {
     /// Where a secret address is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_from: Option<super::SecretRef>,
-    /// Mail addresses.
+    /// Mail addresses that are told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<String>,
-    /// A folder for calendars.
+    /// Folder that calendars are written to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
@@ -275,22 +276,22 @@ pub struct AdvisorySpec {
     /// The vendor's id; default the resource's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// CVEs and other names.
+    /// CVEs and other ids of the same problem; they link, and never merge, advisories.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// Where it stands.
+    /// Where the bulletin stands, for example its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Who wrote it down.
+    /// Who wrote it down and answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// What it is about; default security.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<AdvisoryType>,
-    /// How bad.
+    /// The vendor's severity; absent counts as `unknownSeverity` of the SLA.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
-    /// When it was published.
+    /// When the vendor published it; clocks of `published` start here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<When>,
     /// Whether it is exploited.
@@ -299,7 +300,7 @@ pub struct AdvisorySpec {
     /// Since when exploitation is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exploited_since: Option<When>,
-    /// What fixes it.
+    /// Which version of which package fixes it.
     pub fixes: Vec<AdvisoryFix>,
 }
 
@@ -310,7 +311,7 @@ pub struct AdvisoryFix {
     /// OSV ecosystem, for example `AlmaLinux:9`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecosystem: Option<String>,
-    /// Package name.
+    /// Name of the package, as its ecosystem spells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
     /// A component instead of a package.
@@ -324,109 +325,131 @@ pub struct AdvisoryFix {
     pub fixed: Option<String>,
 }
 
-/// Which component.
+/// Which component. Kind, vendor and product are compared without regard to case; what is left out matches any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ComponentMatch {
-    /// For example `storage`, `firmware`, `hypervisor`.
-    pub kind: String,
-    /// Vendor.
+    /// What it is.
+    pub kind: ComponentKind,
+    /// Vendor name as observed, for example `netapp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
-    /// Product.
+    /// Product name as observed, for example `BIOS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
+    /// How its versions are ordered; default `nvidia` for kind `gpu`, `semver` for `kubernetes`, `windows` for `os`, else
+    /// `dotted`. Versions that the scheme cannot order make the finding unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<VersionScheme>,
 }
 
-/// Kind `PolicyTest`: a unit test of the policies in this repository.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PolicyTestSpec {
-    /// The instant of the test.
-    pub now: When,
-    /// Assets, as native observations with `name` for the asset and optional `labels` and `observedAt`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub assets: Vec<serde_json::Map<String, serde_json::Value>>,
-    /// Advisories.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub advisories: Vec<TestAdvisory>,
-    /// What must come out.
-    pub expect: Expectations,
+/// What a component is: the kinds of observed `components`, and three that are facts of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ComponentKind {
+    /// Firmware.
+    Firmware,
+    /// A hypervisor.
+    Hypervisor,
+    /// A storage system.
+    Storage,
+    /// A backup system.
+    Backup,
+    /// A database.
+    Database,
+    /// A language runtime.
+    Runtime,
+    /// An application.
+    Application,
+    /// An image an asset was made from.
+    Image,
+    /// `kubelet`, or the container runtime by its name (`containerd`, `cri-o`), of the fact `kubernetes`.
+    Kubernetes,
+    /// `driver` or `cuda` of the fact `gpu`; vendor `nvidia`.
+    Gpu,
+    /// The fact `osBuild`; vendor `microsoft`, product `windows`. A fix speaks of builds of its own branch only.
+    Os,
 }
 
-/// An advisory of a test.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TestAdvisory {
-    /// Its id.
-    pub id: String,
-    /// CVEs and other names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
-    /// What it is about; default security.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub types: Vec<AdvisoryType>,
-    /// How bad.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<Severity>,
-    /// When it was published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub published: Option<When>,
-    /// Whether it is exploited.
-    #[serde(default)]
-    pub exploited: bool,
-    /// Since when exploitation is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exploited_since: Option<When>,
-    /// What fixes it.
-    pub fixes: Vec<AdvisoryFix>,
+impl ComponentKind {
+    /// The lowercase word used in resources and outputs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Firmware => "firmware",
+            Self::Hypervisor => "hypervisor",
+            Self::Storage => "storage",
+            Self::Backup => "backup",
+            Self::Database => "database",
+            Self::Runtime => "runtime",
+            Self::Application => "application",
+            Self::Image => "image",
+            Self::Kubernetes => "kubernetes",
+            Self::Gpu => "gpu",
+            Self::Os => "os",
+        }
+    }
+
+    /// How its versions are ordered where an advisory does not say: as Kubernetes, NVIDIA and Microsoft define theirs, and
+    /// everything else as dotted numbers with suffixes, which answers only where it can tell.
+    pub const fn scheme(self) -> Scheme {
+        match self {
+            Self::Kubernetes => Scheme::Semver,
+            Self::Gpu => Scheme::Nvidia,
+            Self::Os => Scheme::Windows,
+            _ => Scheme::Dotted,
+        }
+    }
+
+    /// The kind of that word, as observations spell it.
+    pub fn parse(word: &str) -> Option<Self> {
+        const ALL: [ComponentKind; 11] = [
+            ComponentKind::Firmware,
+            ComponentKind::Hypervisor,
+            ComponentKind::Storage,
+            ComponentKind::Backup,
+            ComponentKind::Database,
+            ComponentKind::Runtime,
+            ComponentKind::Application,
+            ComponentKind::Image,
+            ComponentKind::Kubernetes,
+            ComponentKind::Gpu,
+            ComponentKind::Os,
+        ];
+        ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word))
+    }
 }
 
-/// What a test expects; only what is written is compared.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Expectations {
-    /// Findings, each found by asset and advisory.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<ExpectedFinding>,
-    /// Rollouts by policy.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rollouts: Vec<serde_json::Map<String, serde_json::Value>>,
-    /// Refusals by asset or reason.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub refusals: Vec<serde_json::Map<String, serde_json::Value>>,
+/// How versions are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VersionScheme {
+    /// RPM packages.
+    Rpm,
+    /// Debian packages.
+    Deb,
+    /// Alpine packages.
+    Apk,
+    /// Semantic versions.
+    Semver,
+    /// Windows builds.
+    Windows,
+    /// NVIDIA drivers.
+    Nvidia,
+    /// Dotted numbers with a vendor's suffixes, for example `9.14.1P6`.
+    Dotted,
 }
 
-/// One expected finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ExpectedFinding {
-    /// The asset.
-    pub asset: String,
-    /// The advisory.
-    pub advisory: String,
-    /// The package.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub package: Option<String>,
-    /// Its deadline.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<When>,
-    /// Its lane.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lane: Option<Lane>,
-    /// The SLA rule that decided.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
-    /// Its status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// Its timeliness.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeliness: Option<String>,
-    /// The asset's lifecycle in the test.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lifecycle: Option<Lifecycle>,
-    /// True when the finding must not exist.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub absent: bool,
+impl VersionScheme {
+    /// The scheme.
+    pub const fn scheme(self) -> Scheme {
+        match self {
+            Self::Rpm => Scheme::Rpm,
+            Self::Deb => Scheme::Deb,
+            Self::Apk => Scheme::Apk,
+            Self::Semver => Scheme::Semver,
+            Self::Windows => Scheme::Windows,
+            Self::Nvidia => Scheme::Nvidia,
+            Self::Dotted => Scheme::Dotted,
+        }
+    }
 }

@@ -64,7 +64,7 @@ pub struct FleetAsset {
     /// Its lifecycle, when the observation does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Lifecycle>,
-    /// The asset (hypervisor) this one runs on.
+    /// The asset (hypervisor) this one runs on: it goes first. Default the label `runs-on`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs_on: Option<String>,
 }
@@ -103,12 +103,12 @@ impl Lifecycle {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Service {
-    /// Unique in the fleet.
+    /// Name of the service, unique in the fleet.
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
     pub name: String,
     /// Which assets of the fleet.
     pub members: LabelSelector,
-    /// Who owns it.
+    /// Team that owns the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// At least so many must be up; shares round up.
@@ -123,10 +123,11 @@ pub struct Service {
     /// Order of the members by a label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<MemberOrder>,
-    /// How the members keep each other up.
+    /// How the members keep each other up; two of them are never down at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ha: Option<HighAvailability>,
-    /// Serves others: goes before everything it serves and never in the same window.
+    /// Serves others: goes before everything it serves and never in the same window. It serves what depends on it; where
+    /// nothing says so, everything of its fleet and environment.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub platform: bool,
 }
@@ -135,9 +136,9 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MemberOrder {
-    /// The label key.
+    /// Key of the label whose value orders the members.
     pub label: String,
-    /// Its values, first to last; members with another value come first.
+    /// Its values, first to last; members with another value, or none, come last and are reported.
     pub values: Vec<String>,
 }
 
@@ -148,7 +149,8 @@ pub struct HighAvailability {
     /// For example `postgres-patroni`, `pacemaker`, `galera`, `etcd`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `observed`: the role is read at run time just before each member.
+    /// `observed`: the role is read at run time just before each member. Else the label that says it for the order of
+    /// members (`primary`, `leader`, `master`, `active` and `writer` last); the role is read at run time all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
 }
@@ -157,7 +159,7 @@ pub struct HighAvailability {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceSpec {
-    /// What it gives.
+    /// What the source gives: inventory, advisories, scanner results, monitoring, change records or patch status.
     pub kind: SourceKind,
     /// Its format or product, for example `native`, `osv`, `kev`, `prometheus`.
     #[serde(rename = "type")]
@@ -165,7 +167,7 @@ pub struct SourceSpec {
     /// A file or folder, relative to the repository root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// An address.
+    /// Address the source is fetched from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Where its credential is found.

@@ -11,7 +11,7 @@ use crate::time::{DurationSeconds, When};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PatchPolicySpec {
-    /// For people.
+    /// What the policy is for, in words; shown in plans and pull requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// `observe` reports only, `propose` opens pull requests, `enforce` also refuses to be bypassed.
@@ -23,7 +23,7 @@ pub struct PatchPolicySpec {
     /// Who is accountable, responsible, tests, approves, deploys and is informed.
     #[serde(default)]
     pub roles: Roles,
-    /// Which assets.
+    /// Which assets the policy is for.
     pub scope: AssetMatch,
     /// Which advisories: any one of these.
     #[schemars(length(min = 1))]
@@ -50,7 +50,7 @@ pub struct PatchPolicySpec {
     /// What must be proved before a wave may carry a target.
     #[serde(default)]
     pub requires: Requires,
-    /// The circuit breaker.
+    /// The circuit breaker: more than this in one run is refused until a person confirms.
     #[serde(default)]
     pub limits: Limits,
     /// Findings that existed at a date get their own burn-down deadlines.
@@ -81,10 +81,10 @@ pub enum Mode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Roles {
-    /// Answers for the policy.
+    /// Who answers for the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accountable: Option<String>,
-    /// Do the work.
+    /// Teams that do the work.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub responsible: Vec<String>,
     /// Look at the first waves.
@@ -96,7 +96,7 @@ pub struct Roles {
     /// Run the jobs; an approval by a deployer does not count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deployers: Vec<String>,
-    /// Are told.
+    /// Teams that are told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub informed: Vec<String>,
 }
@@ -105,13 +105,13 @@ pub struct Roles {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Include {
-    /// Advisory types.
+    /// Advisory types this is for; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<AdvisoryType>,
-    /// Severity.
+    /// Severities this is for; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<SeverityMatch>,
-    /// Package name globs.
+    /// Globs of package names, for example `openssl*`; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<Glob>,
     /// Advisory ids or aliases (CVEs).
@@ -126,13 +126,13 @@ pub struct Include {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Exclude {
-    /// Advisory types.
+    /// Advisory types this is for; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<AdvisoryType>,
-    /// Severity.
+    /// Severities this is for; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<SeverityMatch>,
-    /// Package name globs.
+    /// Globs of package names, for example `kernel*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<Glob>,
     /// Advisory ids or aliases (CVEs).
@@ -141,7 +141,7 @@ pub struct Exclude {
     /// CEL over `asset`, `advisory`, `finding`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// Why.
+    /// Why these are left out; shown in reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -159,7 +159,7 @@ pub struct Hold {
     /// Fixing versions held, for example `>= 16` or `>= 16, < 17`; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versions: Option<String>,
-    /// Why.
+    /// Why it waits; shown wherever the hold binds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The hold ends by itself.
@@ -272,7 +272,7 @@ pub struct Limits {
 pub struct Baseline {
     /// A finding whose advisory was published by then is in the baseline.
     pub as_of: When,
-    /// Who approved it.
+    /// Who approved that old findings get their own deadlines.
     pub approved_by: String,
     /// The baseline ends; what is left is on the ordinary clock.
     pub expires: When,
@@ -290,10 +290,10 @@ pub struct BurnDown {
     /// Only exploited, or only not exploited, advisories.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exploited: Option<bool>,
-    /// Severity.
+    /// Severities this deadline is for; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<SeverityMatch>,
-    /// From `asOf`.
+    /// How long after `asOf` the finding must be gone.
     pub within: SlaWithin,
 }
 
@@ -304,7 +304,7 @@ pub struct Objectives {
     /// Share of assets with nothing past its deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compliance: Option<Amount>,
-    /// Mean time to patch.
+    /// Mean time from the start of the clock to the patch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_time_to_patch: Option<DurationSeconds>,
     /// Other objectives by name, for reports.
@@ -316,12 +316,12 @@ pub struct Objectives {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pause {
-    /// When it ends.
+    /// When it ends by itself; a bare date means the end of that day.
     pub until: When,
-    /// Why.
+    /// Why nothing goes on; shown in status and reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who asked for it.
+    /// Who asked for the pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }

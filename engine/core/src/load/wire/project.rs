@@ -25,9 +25,9 @@ pub struct ProjectSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Paths {
-    /// Policy resources.
+    /// Folder of policies, windows, freezes and exceptions.
     pub policies: String,
-    /// Fleet resources.
+    /// Folder of fleets, asset classes, strategies and sources.
     pub fleets: String,
     /// Render targets and hooks.
     pub templates: String,
@@ -53,7 +53,7 @@ pub struct ForgeSpec {
     /// Which forge; `local` keeps everything in `.patchwave/forge.git`.
     #[serde(default, rename = "type")]
     pub kind: ForgeType,
-    /// `owner/name`.
+    /// The repository on the forge, as `owner/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
     /// API base of GitHub Enterprise or Gitea.
@@ -63,6 +63,7 @@ pub struct ForgeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_from: Option<SecretRef>,
     /// The branch rollouts are merged into; default `main`.
+    #[schemars(extend("default" = "main"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
 }
@@ -85,6 +86,7 @@ pub enum ForgeType {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StateSpec {
     /// A folder; default `.patchwave/state`.
+    #[schemars(extend("default" = ".patchwave/state"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// `s3://`, `gs://` or `az://`.
@@ -97,6 +99,7 @@ pub struct StateSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProjectDefaults {
     /// IANA zone in which bare dates and schedules without a zone are read; default UTC.
+    #[schemars(extend("default" = "UTC"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
 }

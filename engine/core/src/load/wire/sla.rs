@@ -29,11 +29,24 @@ pub struct SlaPolicySpec {
     /// What each outcome of the table means.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<String, SlaOutcome>,
-    /// When no rule matches.
+    /// The deadline of a finding that no rule matches.
     pub default: SlaOutcome,
     /// Share of the time after which a finding is at risk.
     #[serde(default = "three_quarters")]
     pub at_risk: Amount,
+}
+
+impl SlaPolicySpec {
+    /// Every clock it names, that of its default included.
+    pub fn clocks(&self) -> Vec<Clock> {
+        let rules = self.rules.iter().filter_map(|r| r.clock);
+        let outcomes = self.outcomes.values().filter_map(|o| o.clock);
+        rules
+            .chain(outcomes)
+            .chain(self.default.clock)
+            .chain([self.clock])
+            .collect()
+    }
 }
 
 fn high() -> Severity {
@@ -107,10 +120,10 @@ pub struct SlaRule {
     /// Environment of the asset's class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-    /// Advisory types.
+    /// Advisory types the rule is for; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<AdvisoryType>,
-    /// Labels of the asset.
+    /// Labels that the asset must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
     /// CEL over `asset`, `advisory`, `finding`.
@@ -121,7 +134,7 @@ pub struct SlaRule {
     pub clock: Option<Clock>,
     /// How long: a duration, or `next-cycle`.
     pub within: SlaWithin,
-    /// The lane.
+    /// The lane that matching findings take.
     #[serde(default)]
     pub lane: Lane,
     /// Also asks for forensic triage.
@@ -129,14 +142,16 @@ pub struct SlaRule {
     pub forensics: bool,
 }
 
-/// Where a decision table comes from: exactly one of `pack` and `file`.
+/// Where a decision table comes from: exactly one of `pack` and `file`. It may ask `cisa:KEV`, `cisa:PE` (or `cisa:AE`),
+/// `ssvc:A`, `ssvc:TI`, `ssvc:E`, `ssvc:EXP`, and `patchwave:SEVERITY`, `patchwave:EXPOSURE`, `patchwave:CRITICALITY`, whose
+/// values are the words of resources. What is not known of a CVE, and each CVE of several, takes the strictest outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SlaTable {
-    /// A shipped table.
+    /// Name of a decision table that comes with the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pack: Option<String>,
-    /// A JSON file in the repository.
+    /// A JSON file in the repository, in the form CERT/CC publishes; the path counts from its root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
@@ -147,7 +162,7 @@ pub struct SlaTable {
 pub struct SlaOutcome {
     /// How long: a duration, or `next-cycle`.
     pub within: SlaWithin,
-    /// The lane.
+    /// The lane findings of this outcome take.
     #[serde(default)]
     pub lane: Lane,
     /// When the clock starts for this outcome.
@@ -213,7 +228,11 @@ impl JsonSchema for SlaWithin {
         let duration = generator.subschema_for::<DurationSeconds>();
         json_schema!({
             "description": "A duration, or `next-cycle` = the second cut after the clock starts.",
-            "anyOf": [{"const": "next-cycle"}, duration]
+            "anyOf": [
+                {"const": "next-cycle", "description": "By the second cut after the clock starts."},
+                duration
+            ],
+            "examples": ["72h", "14d", "next-cycle"]
         })
     }
 }

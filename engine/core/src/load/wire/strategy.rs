@@ -10,7 +10,8 @@ use crate::time::DurationSeconds;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RolloutStrategySpec {
-    /// How long things take until history knows better.
+    /// How long things take until history knows better; without it the defaults, marked as assumed.
+    #[schemars(extend("default" = {"perAsset": "15m", "reboot": "10m"}))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
     /// The waves; a DAG by `needs`.
@@ -25,9 +26,9 @@ pub struct RolloutStrategySpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Estimate {
-    /// Patching one asset.
+    /// How long patching one asset takes, without its reboot.
     pub per_asset: DurationSeconds,
-    /// A reboot.
+    /// How long a reboot takes, added unless the class never reboots.
     pub reboot: DurationSeconds,
 }
 
@@ -45,7 +46,7 @@ impl Default for Estimate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WaveSpec {
-    /// Unique in the strategy.
+    /// Name of the wave, unique in the strategy.
     #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
     pub name: String,
     /// Waves that must be promoted first.
@@ -73,7 +74,7 @@ pub struct WaveSpec {
     /// Conditions for promotion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<Gate>,
-    /// Who must agree.
+    /// Who must agree before the wave may run.
     #[serde(default)]
     pub approval: Approval,
     /// What happens when too much failed.
@@ -95,9 +96,9 @@ fn no_failures() -> Amount {
 pub struct PromoteAt {
     /// Assets that must be patched; shares round up.
     pub patched: Amount,
-    /// The share is of these.
+    /// The assets that `patched` is a share of.
     pub of: PromoteOf,
-    /// And at least so many.
+    /// At least so many assets must be patched, whatever the share.
     pub min: u32,
 }
 
@@ -200,6 +201,7 @@ impl Default for Approval {
     }
 }
 
+/// Approval through the pull request of the wave.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PullRequestApproval {
@@ -207,6 +209,7 @@ struct PullRequestApproval {
     pull_request: Reviewers,
 }
 
+/// How many people must approve.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Reviewers {
@@ -254,7 +257,11 @@ impl JsonSchema for Approval {
         let object = generator.subschema_for::<PullRequestApproval>();
         json_schema!({
             "description": "`automatic`, or `{pullRequest: {reviewers: 2}}`.",
-            "anyOf": [{"const": "automatic"}, object]
+            "anyOf": [
+                {"const": "automatic", "description": "The engine merges its own pull request in the same run."},
+                object
+            ],
+            "examples": ["automatic", {"pullRequest": {"reviewers": 2}}]
         })
     }
 }
@@ -274,7 +281,7 @@ pub enum OnFailure {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lanes {
-    /// The emergency lane.
+    /// What is different for findings whose SLA rule says `lane: emergency`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emergency: Option<EmergencyLane>,
 }
@@ -298,7 +305,7 @@ pub struct EmergencyLane {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OutsideWindows {
-    /// Whether it may.
+    /// Whether the emergency lane may run outside windows.
     pub allowed: bool,
     /// Whose approval it takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -11,6 +11,7 @@ pub struct Schedule {
     /// RFC 5545 recurrence rule, daily or coarser, for example `FREQ=MONTHLY;BYDAY=2TU`.
     pub rrule: String,
     /// Local time of day; default 00:00.
+    #[schemars(extend("default" = "00:00"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"))]
     pub start: Option<String>,
@@ -69,10 +70,10 @@ pub struct ChangeFreezeSpec {
     /// Which assets; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// CEL over `asset`.
+    /// A CEL condition over `asset` that narrows the freeze.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// Start.
+    /// When the freeze starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<When>,
     /// End; a bare date is inside.
@@ -81,10 +82,10 @@ pub struct ChangeFreezeSpec {
     /// A recurring freeze instead of `from` and `to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<WindowSchedule>,
-    /// Why.
+    /// Why nothing may start; shown wherever the freeze binds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who may override it.
+    /// Roles or people whose Override lifts it; empty means anyone of `roles`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overridable_by: Vec<String>,
 }
@@ -93,7 +94,7 @@ pub struct ChangeFreezeSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OverrideSpec {
-    /// What is overridden.
+    /// What is overridden: a freeze, a window, or the limits of a policy.
     pub what: OverrideSubject,
     /// Name of the ChangeFreeze.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,21 +108,21 @@ pub struct OverrideSpec {
     /// Which assets; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
-    /// CEL over `asset`.
+    /// A CEL condition over `asset` that narrows the override.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// Who decided.
+    /// Role or person who decided; a freeze may name who may.
     pub by: String,
-    /// Why.
+    /// Why it is needed; stays a report line until reviewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The record behind it.
+    /// The record behind it, for example a change ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
     /// When it starts; absent means at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<When>,
-    /// When it ends.
+    /// When it ends by itself; a bare date means the end of that day.
     pub until: When,
     /// By when it must be reviewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -89,6 +89,18 @@ fn outages<'p>(estate: &Estate<'p>, plan: &'p Plan) -> BTreeMap<&'p str, Vec<Out
             });
         }
     }
+    let worked_on = estate
+        .observation
+        .assets
+        .iter()
+        .filter(|a| a.lifecycle == Lifecycle::Maintenance);
+    for asset in worked_on {
+        outages.entry(&asset.name).or_default().push(Outage {
+            start: estate.now,
+            finish: Timestamp::MAX,
+            planned: false,
+        });
+    }
     for open in &estate.history.open {
         let estimate = estate
             .catalog
@@ -125,7 +137,12 @@ fn outages<'p>(estate: &Estate<'p>, plan: &'p Plan) -> BTreeMap<&'p str, Vec<Out
 fn rules<'a>(estate: &Estate<'a>) -> Vec<Rule<'a>> {
     let mut in_service: BTreeSet<&str> = BTreeSet::new();
     let mut rules = Vec::new();
-    for group in estate.groups() {
+    let serves = |name: &&str| estate.asset(name).is_none_or(|a| a.lifecycle != Lifecycle::Standby);
+    for mut group in estate.groups() {
+        group.members = group.members.into_iter().filter(serves).collect();
+        if group.members.is_empty() {
+            continue;
+        }
         let count = group.members.len();
         in_service.extend(group.members.iter().copied());
         let own = group.service.max_unavailable.map(|a| at_most(a, count));
@@ -141,7 +158,8 @@ fn rules<'a>(estate: &Estate<'a>) -> Vec<Rule<'a>> {
         let classes = classes
             .filter(|d| d.per == "service")
             .map(|d| at_most(d.max_unavailable, count));
-        if let Some(limit) = own.into_iter().chain(kept).chain(classes).min() {
+        let of_ha = group.service.ha.as_ref().map(|_| 1);
+        if let Some(limit) = own.into_iter().chain(kept).chain(classes).chain(of_ha).min() {
             let label = format!("service {} in {}", group.service.name, group.environment);
             rules.push(Rule {
                 label,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Faults;
 use super::estate::Estate;
+use super::parts;
 use super::versions::Seen;
 use crate::canonical;
 use crate::history::{Target, WaveState};
@@ -18,7 +19,10 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
         name(estate, rollout, faults);
         for target in &rollout.targets {
             let open = estate.open(rollout).is_some_and(|o| o.targets.contains(target));
-            if !open && !known.contains(&(Arc::clone(&target.name), target.version.as_ref())) {
+            if !open
+                && !parts::is_first_of_minor(target)
+                && !known.contains(&(Arc::clone(&target.name), target.version.as_ref()))
+            {
                 faults.add(
                     "target",
                     &rollout.name,

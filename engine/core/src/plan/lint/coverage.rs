@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::Faults;
 use super::estate::{Estate, Shared};
+use super::parts;
 use crate::assess::Status;
 use crate::history::{Target, WaveState};
 use crate::load::wire::{Lane, Mode};
@@ -51,7 +52,8 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
         let Some(resource) = estate.catalog.policies.get(&policy) else {
             continue;
         };
-        let noted = plan.notes.iter().any(|n| n.subject == policy);
+        let speaks = |m: &str| m.starts_with("paused") || m.contains("finding(s)");
+        let noted = plan.notes.iter().any(|n| n.subject == policy && speaks(&n.message));
         let zone = &estate.catalog.zone.0;
         let paused = resource
             .spec
@@ -115,17 +117,19 @@ impl Closers {
         for hit in &estate.assessment.hits {
             let package = carrier(hit);
             let same = by_package.get(&(package.as_ref(), hit.arch.as_ref(), hit.module.as_deref()));
-            let same = same.into_iter().flatten();
+            let same: Vec<(usize, &Target)> = same.into_iter().flatten().copied().collect();
             let fixed = |t: &Target| {
                 let fixed = hit.fixed.as_ref();
                 fixed.is_some_and(|v| compare(t.scheme, v, &t.version).is_le())
             };
-            let closing: Vec<(usize, &Target)> = same.filter(|(_, t)| fixed(t)).copied().collect();
-            let on_release = closing
+            let closing = same.iter().filter(|(_, t)| fixed(t));
+            // A step on the way is all that can be carried of it.
+            let step = |t: &Target| hit.fixed.is_some() && parts::is_step(hit, t);
+            let on_release = same
                 .iter()
-                .filter(|(_, t)| t.os_id == hit.os_id && t.os_major == hit.os_major);
+                .filter(|(_, t)| t.os_id == hit.os_id && t.os_major == hit.os_major && (fixed(t) || step(t)));
             here.push(on_release.map(|(index, _)| *index).collect());
-            anywhere.push(closing.iter().map(|(index, _)| *index).collect());
+            anywhere.push(closing.map(|(index, _)| *index).collect());
         }
         Self { here, anywhere }
     }

@@ -7,6 +7,7 @@ mod content;
 mod coverage;
 mod estate;
 mod order;
+mod parts;
 mod tested;
 mod times;
 mod versions;
@@ -76,5 +77,6 @@ pub fn lint(
     content::check(&estate, plan, &mut faults);
     tested::check(&estate, plan, &mut faults);
     coverage::check(&estate, plan, &mut faults);
+    parts::check(&estate, plan, &mut faults);
     faults.0.into_iter().collect()
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Faults;
 use super::estate::{Estate, Group, names};
 use crate::history::WaveState;
-use crate::load::wire::Lane;
+use crate::load::wire::{Lane, Service};
 use crate::plan::{Batch, Plan, Rollout, Wave};
 
 pub(super) fn check<'p>(estate: &Estate<'p>, plan: &'p Plan, faults: &mut Faults) {
@@ -255,12 +255,15 @@ fn services<'p>(groups: &[Group<'p>], estate: &Estate<'_>, rollout: &Rollout, wa
                 faults,
             );
         }
+        if group.service.ha.is_some() {
+            together(&here, group.service, rollout, faults);
+        }
         if let Some(order) = &group.service.order {
             let rank = |name: &str| {
                 let value = estate.asset(name).and_then(|a| a.label(&order.label));
                 value
                     .and_then(|v| order.values.iter().position(|x| x == v))
-                    .map_or(0, |at| at + 1)
+                    .unwrap_or(order.values.len())
             };
             for wanted in 1..=order.values.len() {
                 let earlier: Vec<_> = here.iter().filter(|(a, _)| rank(a) < wanted).copied().collect();
@@ -274,6 +277,17 @@ fn services<'p>(groups: &[Group<'p>], estate: &Estate<'_>, rollout: &Rollout, wa
                     faults,
                 );
             }
+        }
+    }
+}
+
+/// Members that keep each other up are never in one batch.
+fn together(here: &[(&str, &Batch)], service: &Service, rollout: &Rollout, faults: &mut Faults) {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for (asset, batch) in here.iter().filter(|(_, b)| b.start.is_some()) {
+        if let Some(other) = seen.insert(&batch.id, asset) {
+            let message = format!("{other} and {asset} of {} are in batch {}", service.name, batch.id);
+            faults.add("ha", &rollout.name, message);
         }
     }
 }

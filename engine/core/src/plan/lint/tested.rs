@@ -6,9 +6,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Faults;
 use super::estate::{Estate, Shared};
+use super::parts;
 use crate::history::WaveState;
 use crate::load::wire::Untested;
-use crate::observe::{Asset, PackageState};
+use crate::observe::{Asset, PackageState, parts_of};
 use crate::plan::{Batch, BatchAsset, Plan, Rollout, Wave};
 use crate::version::compare;
 
@@ -169,6 +170,8 @@ impl<'r> Rule<'r, '_> {
                 exact.insert(id, equal);
             }
         }
+        let others = self.rollout.targets.iter().enumerate();
+        let others: Vec<_> = others.filter(|(_, t)| t.kind().is_some()).collect();
         let mut running: FxHashSet<Kind<'_>> = FxHashSet::default();
         let mut seen = FxHashSet::default();
         for (index, asset) in estate.observation.assets.iter().enumerate() {
@@ -180,20 +183,23 @@ impl<'r> Rule<'r, '_> {
                     })
                 })
             };
-            let (Some(os), Some(set)) = (asset.facts.os.as_ref(), asset.facts.packages) else {
-                continue;
-            };
-            let like = self.like(asset);
-            if asset.stale || seen.contains(&(set, os.id.as_ref(), os.major(), like.clone())) || !in_wave() {
+            let os = asset.facts.os.as_ref();
+            let release = os.map(|os| (os.id.as_ref(), os.major()));
+            let own = if others.is_empty() { Vec::new() } else { parts_of(asset) };
+            let alike = (asset.facts.packages, release, own, self.like(asset));
+            if asset.stale || seen.contains(&alike) || !in_wave() {
                 continue;
             }
-            for index in tables.set(set).iter().filter_map(|id| exact.get(&id.0)).flatten() {
+            let set = asset.facts.packages.map_or(&[][..], |set| tables.set(set));
+            for index in set.iter().filter_map(|id| exact.get(&id.0)).flatten() {
                 let target = self.rollout.targets.get(*index);
-                if target.is_some_and(|t| os.id == t.os_id && os.major() == t.os_major.as_ref()) {
-                    running.insert((*index, like.clone()));
+                if target.is_some_and(|t| release == Some((t.os_id.as_ref(), t.os_major.as_ref()))) {
+                    running.insert((*index, alike.3.clone()));
                 }
             }
-            seen.insert((set, os.id.as_ref(), os.major(), like));
+            let others = others.iter().filter(|(_, target)| parts::runs(asset, target));
+            running.extend(others.map(|(index, _)| (*index, alike.3.clone())));
+            seen.insert(alike);
         }
         running
     }

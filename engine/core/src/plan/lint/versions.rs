@@ -3,7 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use super::estate::{Estate, Shared};
-use crate::observe::{Asset, PackageSetId, PackageState};
+use super::parts::part_of;
+use crate::observe::{Asset, PackageSetId, PackageState, Part, parts_of};
 use crate::plan::{BatchAsset, Rollout};
 use crate::version::compare;
 
@@ -13,7 +14,9 @@ type Messages = Vec<(&'static str, String)>;
 pub(super) struct Seen {
     /// For each distinct package the targets it may be the old version of, by the index of the target.
     targets_of: FxHashMap<u32, Vec<usize>>,
-    known: FxHashMap<(Option<PackageSetId>, String, Shared, Shared), Messages>,
+    /// Whether any target is no package: then assets with other parts are not alike.
+    has_parts: bool,
+    known: FxHashMap<(Option<PackageSetId>, String, Vec<Part>, Shared, Shared), Messages>,
 }
 
 impl Seen {
@@ -41,6 +44,7 @@ impl Seen {
         }
         Self {
             targets_of,
+            has_parts: rollout.targets.iter().any(|t| t.kind().is_some()),
             known: FxHashMap::default(),
         }
     }
@@ -58,6 +62,7 @@ impl Seen {
         let alike = (
             asset.facts.packages,
             release,
+            if self.has_parts { parts_of(asset) } else { Vec::new() },
             Shared::of(&planned.targets),
             Shared::of(&planned.before),
         );
@@ -95,13 +100,16 @@ fn messages(
             continue;
         };
         // What runs may be older than what is installed; what is installed must not go back.
-        let installed = newest.get(index).copied().unwrap_or(before);
+        let part = part_of(asset, target).map(|p| p.version);
+        let installed = part.as_deref().or_else(|| newest.get(index).copied());
+        let installed = installed.unwrap_or(before);
         if compare(target.scheme, installed, &target.version).is_gt() {
             let message = format!("{} would go from {installed} to {}", target.name, target.version);
             messages.push(("downgrade", message));
         }
         let os = asset.facts.os.as_ref();
-        if os.is_none_or(|os| os.id != target.os_id || os.major() != target.os_major.as_ref()) {
+        let is_release = os.is_some_and(|os| os.id == target.os_id && os.major() == target.os_major.as_ref());
+        if !is_release && part.is_none() {
             let message = format!("{} is for {} {}", target.name, target.os_id, target.os_major);
             messages.push(("target", message));
         }

@@ -8,6 +8,7 @@ mod reader;
 
 use std::ops::Range;
 
+use granit_parser::{Event, Options, Parser};
 use serde_json::Value;
 
 use super::span::SpanTree;
@@ -126,6 +127,36 @@ pub fn read(text: &str, limits: Limits) -> Reading {
         }
     }
     reading
+}
+
+/// A comment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// What stands behind `#`, without trailing blanks.
+    pub text: String,
+    /// Byte of the `#`.
+    pub start: usize,
+}
+
+/// Every comment of a text that reads without a syntax error, in order.
+///
+/// A layout that loses one is refused, so comments are found here by another parser than the one that lays out.
+pub fn comments(text: &str) -> Vec<Comment> {
+    let mut options = Options::default();
+    options.set_emit_comments(true);
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut found = Vec::new();
+    while let Some(Ok((event, span))) = parser.next_event() {
+        match event {
+            Event::Comment(comment, _) => found.push(Comment {
+                text: comment.trim_end().to_owned(),
+                start: span.byte_range().map_or(0, |at| at.start),
+            }),
+            Event::StreamEnd => break,
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The first line after `at` that starts a document. A marker inside a block scalar cannot be told from a real one, so

@@ -46,6 +46,11 @@ pub fn catalog(yaml: &str, now: Timestamp) -> Catalog {
     let (catalog, diagnostics) = load(
         &SourceSet {
             files,
+            present: [
+                "templates/appliance/target.yaml".to_owned(),
+                "templates/image/target.yaml".to_owned(),
+            ]
+            .into(),
             ..SourceSet::default()
         },
         now,
@@ -113,6 +118,7 @@ pub fn advisory(id: &str, severity: Severity, published: &str, fixes: &[(&str, &
         fixes: fixes.iter().map(fix).collect(),
         reboot: None,
         exploited: None,
+        cves: Vec::new(),
         provenance: provenance("almalinux"),
     }
 }

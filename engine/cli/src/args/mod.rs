@@ -1,11 +1,18 @@
 //! The command line: names and options only; meaning is in `commands`.
 
+mod formats;
+mod values;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
+use patchwave_core::time::When;
 use patchwave_core::version::Scheme;
+
+pub use formats::*;
+use values::{labels, openings_count, parse_scheme, when};
 
 /// Declarative GitOps patch management: what must be patched on which machine by when, in which order, and why.
 #[derive(Debug, Parser)]
@@ -53,114 +60,6 @@ pub struct Global {
     pub offline: bool,
 }
 
-/// When to colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// When writing to a terminal and NO_COLOR is not set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-/// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Text or JSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum TextJson {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-}
-
-/// Formats of `validate`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ValidateFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-    /// For code scanning (SARIF 2.1.0).
-    Sarif,
-    /// For CI test reports.
-    Junit,
-    /// Annotations of a GitHub workflow.
-    Github,
-}
-
-/// Formats of `assess`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum AssessFormat {
-    /// A table for people.
-    #[default]
-    Table,
-    /// One document: findings and assets.
-    Json,
-    /// One finding a line.
-    Ndjson,
-    /// Comma-separated values.
-    Csv,
-}
-
-/// Formats of `plan`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum PlanFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-    /// For a comment.
-    Markdown,
-}
-
-/// Formats of `graph`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum GraphFormat {
-    /// Graphviz.
-    #[default]
-    Dot,
-    /// Mermaid.
-    Mermaid,
-    /// Nodes and edges.
-    Json,
-}
-
-/// Formats of `windows`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum WindowsFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-    /// iCalendar.
-    Ics,
-}
-
-/// Formats of `reconcile`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ReconcileFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-    /// For a CI summary.
-    Markdown,
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -177,6 +76,20 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: ValidateFormat,
     },
+    /// Write the canonical layout of YAML files; comments are kept. A file that is not YAML is left alone.
+    Fmt {
+        /// Files or folders; default: `patchwave.yaml` and the resource folders. What the engine writes is never touched.
+        paths: Vec<PathBuf>,
+        /// Write nothing: list the files that would change, with a diff, and exit 1 if there are any.
+        #[arg(long)]
+        check: bool,
+    },
+    /// The language server, over standard input and output: start it from an editor (docs/editor.md).
+    Lsp {
+        /// Taken and ignored, because many editors pass it: standard input and output are the only way to speak.
+        #[arg(long)]
+        stdio: bool,
+    },
     /// Print a JSON Schema.
     Schema {
         /// Kind, for example PatchPolicy; without it the schema that chooses by kind.
@@ -184,6 +97,18 @@ pub enum Command {
         /// Write every schema into this folder instead.
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
+    },
+    /// Run PolicyTests: the policies of this repository judge small worlds, and what comes out is compared.
+    #[command(after_help = "Examples:
+  patchwave test                       every PolicyTest of the repository; exit 1 when one fails
+  patchwave test policies/linux.yaml   those of one file or folder
+  patchwave test --format junit        for a CI system")]
+    Test {
+        /// Run only the tests in these files or folders; the whole repository is read all the same.
+        paths: Vec<PathBuf>,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TestFormat,
     },
     /// Read all inventory sources, merge, store a snapshot; print what was read, skipped, and why.
     Observe {
@@ -206,8 +131,15 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: AssessFormat,
     },
-    /// Rollouts, waves, batches, schedule, waiting, refusals.
+    /// Rollouts, waves, batches, schedule, waiting, refusals; with --base, what an edit changes.
     Plan {
+        /// Compare with the resources at this Git reference: who is moved by the edit, and how. Both are judged by the
+        /// facts of the work tree.
+        #[arg(long, value_name = "REF")]
+        base: Option<String>,
+        /// What the plan would be at this instant or on this day, if nothing else happened until then.
+        #[arg(long, value_name = "DATE", conflicts_with = "base", value_parser = when)]
+        at: Option<When>,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: PlanFormat,
@@ -329,7 +261,7 @@ pub enum Command {
     },
     /// Compare versions: prints `<`, `=` or `>`; without A and B reads `A<TAB>B` lines, one verdict a line.
     Vercmp {
-        /// rpm, deb, apk, semver, windows or nvidia.
+        /// rpm, deb, apk, semver, windows, nvidia or dotted.
         #[arg(value_parser = parse_scheme)]
         ecosystem: Scheme,
         /// First version.
@@ -366,13 +298,6 @@ pub enum Command {
     Man,
 }
 
-fn parse_scheme(text: &str) -> Result<Scheme, String> {
-    Scheme::parse(text).ok_or_else(|| {
-        let known: Vec<&str> = Scheme::ALL.iter().map(|s| s.as_str()).collect();
-        format!("`{text}` is no version scheme; there are {}", known.join(", "))
-    })
-}
-
 /// What `explain` explains.
 #[derive(Debug, Subcommand)]
 pub enum ExplainSubject {
@@ -390,6 +315,32 @@ pub enum ExplainSubject {
         asset: String,
         /// Advisory id or alias.
         advisory: String,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// A rollout: why it was cut, what it carries, and what places each wave in time.
+    Rollout {
+        /// Its name.
+        name: String,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// A window: its rules, who uses it, what closes it.
+    Window {
+        /// Its name.
+        name: String,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t)]
+        format: TextJson,
+    },
+    /// Everything that is refused of an asset, a rollout or a policy.
+    Refusal {
+        /// The asset, rollout or policy.
+        name: String,
+        /// Only this reason, for example `untested`.
+        reason: Option<String>,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: TextJson,
@@ -472,27 +423,4 @@ pub enum AuditCommand {
         #[arg(long, value_enum, default_value_t)]
         format: TextJson,
     },
-}
-
-/// How many openings `windows` lists at most: a century of nights. The search itself ends after 50 years.
-const OPENINGS_MAX: usize = 36_500;
-
-fn openings_count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..=OPENINGS_MAX) => Ok(count),
-        _ => Err(format!("a whole number from 1 to {OPENINGS_MAX} is needed")),
-    }
-}
-
-/// `key=value,key=value`; empty = an asset without labels.
-fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| match pair.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
-            _ => Err(format!(
-                "`{pair}` is not KEY=VALUE; write for example env=prod,tier=web"
-            )),
-        })
-        .collect()
 }
