@@ -260,13 +260,13 @@ impl<'a> Composer<'a, '_> {
                 cut::after_pause(self.ctx, policy, until)
             }
             Cycle::Cuts(instant) => {
-                self.join(policy, &free, Lane::Routine, false);
-                self.join(policy, &free, Lane::Emergency, true);
+                self.join(policy, &free, &free, (Lane::Routine, false));
+                self.join(policy, &free, &free, (Lane::Emergency, true));
                 self.cut_all(policy, &self.free(found), instant);
                 cut::next_cut(self.ctx.catalog, policy, later(self.ctx.now, 1))
             }
             Cycle::Waits(next) => {
-                self.join(policy, &free, Lane::Routine, false);
+                self.join(policy, &free, &free, (Lane::Routine, false));
                 self.cut_late(policy, &self.free(found), next);
                 next
             }

@@ -361,14 +361,6 @@ impl<'a> Services<'a> {
         self.groups.get(id as usize)
     }
 
-    /// Whether no service of its fleet says that it depends on a service: then nobody has said whom it serves.
-    pub(super) fn serves_all(&self, group: &ServiceGroup<'_>) -> bool {
-        let of_fleet = self.specs.iter().filter(|((fleet, _), _)| *fleet == group.fleet);
-        !of_fleet
-            .into_iter()
-            .any(|(_, spec)| spec.depends_on.contains(&group.spec.name))
-    }
-
     /// The groups that `id` depends on directly, in its own environment and fleet; a service without members there stands
     /// for what it depends on itself.
     pub(super) fn depends_on(&self, id: u32) -> impl Iterator<Item = u32> + '_ {

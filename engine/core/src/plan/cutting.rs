@@ -45,11 +45,11 @@ impl<'a> Composer<'a, '_> {
         }
         let late = self.late(policy, free, next);
         let emergency = self.in_lane(&late, Lane::Emergency);
-        self.join(policy, &emergency, Lane::Emergency, true);
+        self.join(policy, &emergency, free, (Lane::Emergency, true));
         let emergency = self.free(&emergency);
         let urgent = self.draft(policy, &emergency, free, (Lane::Emergency, self.ctx.now, true), &[]);
         let routine = self.in_lane(&late, Lane::Routine);
-        self.join(policy, &routine, Lane::Routine, true);
+        self.join(policy, &routine, free, (Lane::Routine, true));
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
         let routine = not_in(&new, &self.free(&routine));
         let needed = self.with_companions(policy, &routine, free);
@@ -266,13 +266,14 @@ impl<'a> Composer<'a, '_> {
         again
     }
 
-    /// Lets newcomers into an open rollout of the same policy and lane while its first wave is unapproved.
+    /// Lets newcomers into an open rollout of the same policy and lane while its first wave is unapproved. The version is
+    /// the one that fixes everything `approved` of its package, as when it is cut: of both lanes.
     pub(super) fn join(
         &mut self,
         policy: &'a Resource<PatchPolicySpec>,
         newcomers: &Candidates,
-        lane: Lane,
-        expedited: bool,
+        approved: &Candidates,
+        (lane, expedited): (Lane, bool),
     ) {
         let newcomers = self.in_lane(newcomers, lane);
         let newcomers = self.free(&newcomers);
@@ -292,7 +293,7 @@ impl<'a> Composer<'a, '_> {
             return;
         };
         let Some(open) = old.draft.open else { return };
-        let targets = self.targets(policy, &newcomers, &newcomers, &open.targets);
+        let targets = self.targets(policy, &newcomers, approved, &open.targets);
         let draft = Draft {
             targets,
             ..old.draft.clone()

@@ -154,53 +154,18 @@ pub(super) fn precedence(ctx: &Context<'_>, assets: &[u32]) -> Precedence {
                 let value = ctx.asset(asset).and_then(|a| a.label(label));
                 // Who has none of the values goes last: the first place is for those a person put there.
                 let place = value.and_then(|v| values.iter().position(|x| *x == v));
-                place.unwrap_or(values.len())
+                match spec.spec.order {
+                    Some(_) => place.unwrap_or(values.len()),
+                    // By the role alone: whatever leads goes last.
+                    None => usize::from(place.is_some()),
+                }
             };
             in_sequence(&mut graph, &here, rank, &format!("{} by {label}", spec.spec.name));
         }
     }
     control_planes(ctx, &mut graph, assets, &node_of);
     hosts(ctx, &mut graph, assets, &node_of);
-    for group in &groups {
-        if let Some(done) = done.get(group) {
-            platform_of_all(ctx, &mut graph, *group, *done, &node_of);
-        }
-    }
     graph
-}
-
-/// A platform that no service depends on serves everything of its fleet and environment: what it needs itself, and other
-/// platforms, aside.
-fn platform_of_all(
-    ctx: &Context<'_>,
-    graph: &mut Precedence,
-    group: u32,
-    done: NodeIndex,
-    node_of: &FxHashMap<u32, NodeIndex>,
-) {
-    let Some(spec) = ctx.services.group(group) else { return };
-    if !spec.spec.platform || !ctx.services.serves_all(spec) {
-        return;
-    }
-    let is_platform = |asset: u32| {
-        let services = ctx.services.of(asset).iter();
-        services.filter_map(|s| ctx.services.group(*s)).any(|s| s.spec.platform)
-    };
-    let is_served = |asset: u32| {
-        let here = ctx.asset(asset).zip(ctx.class(asset));
-        here.is_some_and(|(a, c)| *a.fleet == *spec.fleet && c.spec.environment == spec.environment)
-            && !is_platform(asset)
-    };
-    let first = reached(graph, done, Direction::Incoming);
-    let mut served: Vec<NodeIndex> = node_of
-        .iter()
-        .filter(|(a, _)| is_served(**a))
-        .map(|(_, n)| *n)
-        .collect();
-    served.sort_unstable();
-    for node in served.into_iter().filter(|n| !first.contains(n)) {
-        graph.add_edge(done, node, ());
-    }
 }
 
 /// Everything that comes before a node, or after it.

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::edit::Edit;
 use crate::history::{Target, WaveState};
 use crate::load::wire::{ComponentKind, Lane, Reversibility};
-use crate::version::Scheme;
 
 /// Everything that is to be done, as of `now`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -167,27 +166,28 @@ pub struct Image {
 }
 
 impl BatchAsset {
-    /// The asset once for each tool and system its targets are of, firmware first: what else needs it comes after. One
-    /// part with everything where one tool takes all of one system.
+    /// The asset once for each tool, that of firmware first: what else needs it comes after. One part with everything
+    /// where one tool takes all: a tool is told of an asset once, whatever the targets are of.
     pub fn by_tool(&self, targets: &[Target]) -> Vec<Self> {
-        type Key<'t> = (bool, &'t Arc<str>, Option<(Scheme, &'t str, &'t str)>);
-        let mut parts: BTreeMap<Key<'_>, Vec<(usize, Arc<str>)>> = BTreeMap::new();
+        let mut parts: BTreeMap<&Arc<str>, (bool, Vec<(usize, &Arc<str>)>)> = BTreeMap::new();
         for (place, (index, before)) in self.targets.iter().zip(self.before.iter()).enumerate() {
             let tool = self.tools.get(place).unwrap_or(&self.target);
-            let target = targets.get(*index);
-            let firmware = target.is_some_and(|t| t.kind() == Some(ComponentKind::Firmware));
-            let system = target.map(|t| (t.scheme, t.os_id.as_ref(), t.os_major.as_ref()));
-            let part = parts.entry((!firmware, tool, system)).or_default();
-            part.push((*index, Arc::clone(before)));
+            let firmware = targets
+                .get(*index)
+                .is_some_and(|t| t.kind() == Some(ComponentKind::Firmware));
+            let (has_firmware, taken) = parts.entry(tool).or_default();
+            *has_firmware |= firmware;
+            taken.push((*index, before));
         }
-        let part = |((_, tool, _), taken): (Key<'_>, Vec<(usize, Arc<str>)>)| Self {
+        let (first, rest): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, (has_firmware, _))| *has_firmware);
+        let part = |(tool, (_, taken)): (&Arc<str>, (bool, Vec<(usize, &Arc<str>)>))| Self {
             targets: taken.iter().map(|(index, _)| *index).collect(),
-            before: taken.into_iter().map(|(_, before)| before).collect(),
+            before: taken.iter().map(|(_, before)| Arc::clone(before)).collect(),
             target: Arc::clone(tool),
             tools: Vec::new(),
             ..self.clone()
         };
-        parts.into_iter().map(part).collect()
+        first.into_iter().chain(rest).map(part).collect()
     }
 }
 

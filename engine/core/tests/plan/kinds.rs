@@ -1,5 +1,11 @@
 //! What is no package: appliances, firmware, kubelets, drivers, builds.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up should fail"
+)]
+
 use std::sync::Arc;
 
 use crate::support::estate::*;

@@ -1,6 +1,12 @@
 //! A small world in whole hours, and two schedulers over it that share nothing with the planner: one follows the
 //! documented rule hour by hour, the other tries every sequence of batches there is.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up should fail"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Hours looked at; longer than any model lasts.

@@ -445,23 +445,3 @@ fn two_members_of_an_ha_service_are_never_in_one_batch() {
         "what leads comes last"
     );
 }
-
-#[test]
-fn a_platform_nobody_names_goes_before_everything_but_what_it_needs() {
-    let services = "  services:
-    - {name: net, members: {matchLabels: {tier: net}}}
-    - {name: dns, members: {matchLabels: {tier: dns}}, dependsOn: [net], platform: true}
-    - {name: web, members: {matchLabels: {tier: web}}}";
-    let mut machines = prod(&["a"], &[("tier", "web")]);
-    for (name, tier) in [("b", "other"), ("y", "net"), ("z", "dns")] {
-        machines.extend(prod(&[name], &[("tier", tier)]).into_iter().take(1));
-    }
-    let plan = plan_of(&[("  services: []", services)], &machines);
-    assert_eq!(batches(last_wave(&plan)), [vec!["y"], vec!["z"], vec!["a", "b"]]);
-    let starts: Vec<_> = last_wave(&plan)
-        .batches
-        .iter()
-        .map(|b| b.window.start.unwrap())
-        .collect();
-    assert!(starts[0] == starts[1] && starts[1] < starts[2], "{starts:?}");
-}

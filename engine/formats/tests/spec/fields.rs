@@ -292,7 +292,7 @@ fn every_field_has_an_effect_that_a_page_shows() {
 
 /// Mentions of a field that are tried before it counts as without effect: an effect, if there is one, is shown where the
 /// field is the subject, and those places come first.
-const TRIES: usize = 12;
+const TRIES: usize = 60;
 
 /// The same for a field that is excused, which is tried only to find out whether it still has to be.
 const TRIES_EXCUSED: usize = 2;

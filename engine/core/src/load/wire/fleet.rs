@@ -126,8 +126,7 @@ pub struct Service {
     /// How the members keep each other up; two of them are never down at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ha: Option<HighAvailability>,
-    /// Serves others: goes before everything it serves and never in the same window. It serves what depends on it; where
-    /// nothing says so, everything of its fleet and environment.
+    /// Serves others: goes before everything it serves and never in the same window. It serves what depends on it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub platform: bool,
 }
