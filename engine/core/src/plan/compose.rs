@@ -75,14 +75,20 @@ pub(super) fn compose<'a>(
     let mut open: Vec<&OpenRollout> = ctx.history.open.iter().collect();
     open.sort_by_key(|o| (o.lane == Lane::Routine, o.cut, &o.name));
     open.into_iter().for_each(|open| composer.take_up(open));
-    let (mut waiting, mut cuts) = (Vec::new(), Vec::new());
+    let (mut left, mut cuts) = (Vec::new(), Vec::new());
     for (name, found) in cut::candidates(ctx) {
         let Some(policy) = ctx.catalog.policies.get(&name) else {
             continue;
         };
-        composer.policy(policy, &found, &mut waiting, &mut cuts);
+        let next = composer.policy(policy, &found, &mut cuts);
+        left.extend(next.map(|next| (policy, found, next)));
     }
     composer.settle();
+    // Last of all: a rollout of any policy may carry what another one would wait with.
+    let left = left.iter();
+    let mut waiting: Vec<Waiting> = left
+        .filter_map(|(policy, found, next)| composer.waits(policy, found, *next))
+        .collect();
     waiting.sort_by(|a: &Waiting, b| (&a.policy, a.cut).cmp(&(&b.policy, b.cut)));
     Composition {
         prepared: composer.rollouts.into_iter().map(|(p, _)| p).collect(),
@@ -233,26 +239,26 @@ impl<'a> Composer<'a, '_> {
         })
     }
 
+    /// Cuts what the policy cuts now. Answers when it cuts what is left, none where nothing is.
     fn policy(
         &mut self,
         policy: &'a Resource<PatchPolicySpec>,
         found: &Candidates,
-        waiting: &mut Vec<Waiting>,
         cuts: &mut Vec<(Arc<str>, Timestamp)>,
-    ) {
+    ) -> Option<Option<Timestamp>> {
         let cycle = cut::cycle(self.ctx, policy);
         if let (Cycle::Cuts(instant), Some(_)) = (&cycle, &policy.spec.cadence) {
             cuts.push((Arc::clone(&policy.name), *instant));
         }
         let free = self.free(found);
         if free.is_empty() {
-            return;
+            return None;
         }
         let next = match cycle {
             Cycle::Observes => {
                 let message = format!("{} finding(s) are only reported: `mode: observe`", free.count());
                 self.said.note(&policy.name, message);
-                return;
+                return None;
             }
             Cycle::Paused(until) => {
                 self.said
@@ -271,26 +277,35 @@ impl<'a> Composer<'a, '_> {
                 next
             }
         };
+        Some(next)
+    }
+
+    /// What of a policy's findings waits for `next`: neither carried nor refused.
+    fn waits(
+        &mut self,
+        policy: &Resource<PatchPolicySpec>,
+        found: &Candidates,
+        next: Option<Timestamp>,
+    ) -> Option<Waiting> {
         let left = self.carried(found, false);
         let left = left.filter(
             |asset| self.refused.of(asset).iter().map(Same::of).collect::<Vec<_>>(),
             |asset, _, row| !self.refused.contains(asset, row),
         );
         let left = left.count();
-        match next {
-            Some(cut) if left > 0 => waiting.push(Waiting {
-                policy: Arc::clone(&policy.name),
-                cut,
-                findings: left,
-            }),
-            None if left > 0 => {
-                self.said.note(
-                    &policy.name,
-                    format!("{left} finding(s) wait, and its cadence has no further instant"),
-                );
-            }
-            _ => {}
+        if left == 0 {
+            return None;
         }
+        let Some(cut) = next else {
+            let message = format!("{left} finding(s) wait, and its cadence has no further instant");
+            self.said.note(&policy.name, message);
+            return None;
+        };
+        Some(Waiting {
+            policy: Arc::clone(&policy.name),
+            cut,
+            findings: left,
+        })
     }
 }
 
