@@ -16,8 +16,13 @@ pub struct Output {
 impl Output {
     /// A result, to standard output. A reader that has gone away (`| head`) is no error.
     pub fn result(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stream(|out| out.write_all(bytes))
+    }
+
+    /// A result that `write` writes piece by piece, as [`Output::result`].
+    pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
+        match write(&mut out).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Failure::new(format!("standard output cannot be written: {error}")))
             }

@@ -64,12 +64,13 @@ fn main() -> ExitCode {
 
 /// Every generated file: path below the root → text. A folder in [`OWNED`] holds nothing else.
 fn generated() -> BTreeMap<PathBuf, String> {
-    let schemas = schema::files()
-        .into_iter()
-        .map(|(name, text)| (Path::new("schemas/v1").join(name), text));
-    let reference = (PathBuf::from("docs/reference.md"), schema::reference::page());
-    let codes = (PathBuf::from("docs/diagnostics.md"), Manual.to_string());
-    schemas.chain([reference, codes]).collect()
+    let schemas = schema::files().into_iter();
+    let mut files: BTreeMap<PathBuf, String> = schemas
+        .map(|(name, text)| (Path::new("schemas/v1").join(name), text))
+        .collect();
+    files.insert("docs/diagnostics.md".into(), Manual.to_string());
+    files.insert("docs/reference.md".into(), schema::reference::page());
+    files
 }
 
 /// Folders whose every file is generated; a file that is no longer generated is removed.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use patchwave_core::assess::rows::{csv_header, csv_row, ndjson_row};
+use patchwave_core::assess::rows::{RowFormat, Writer, csv_header, ndjson_row};
 use patchwave_core::assess::{Finding, Status};
 use patchwave_core::observe::Observation;
 use serde_json::{Value, json};
@@ -19,11 +19,11 @@ const CHUNK_BYTES: usize = 256 * 1024;
 pub fn run(context: &Context, all: bool, format: AssessFormat) -> Result<Exit, Failure> {
     let look = context.findings()?;
     match format {
-        AssessFormat::Ndjson => stream(context, &look, &[], ndjson_row)?,
+        AssessFormat::Ndjson => stream(context, &look, &[], RowFormat::Ndjson)?,
         AssessFormat::Csv => {
             let mut head = Vec::new();
             csv_header(&mut head);
-            stream(context, &look, &head, csv_row)?;
+            stream(context, &look, &head, RowFormat::Csv)?;
         }
         AssessFormat::Json => json_document(context, &look, all)?,
         AssessFormat::Table => table(context, &look, all)?,
@@ -37,22 +37,32 @@ pub fn run(context: &Context, all: bool, format: AssessFormat) -> Result<Exit, F
     Ok(context.exit(&look.observed, &look.survey.assessment))
 }
 
-fn stream(
-    context: &Context,
-    look: &Look,
-    head: &[u8],
-    row: impl Fn(&Finding<'_>, &Observation, &mut Vec<u8>),
-) -> Result<(), Failure> {
+/// Rows are written while the next ones are put together, both cores at work; the order is that of the assets.
+fn stream(context: &Context, look: &Look, head: &[u8], format: RowFormat) -> Result<(), Failure> {
     let observation = &look.observed.observation;
-    let mut chunk = head.to_vec();
-    for finding in look.survey.assessment.findings(observation) {
-        row(&finding, observation, &mut chunk);
-        if chunk.len() >= CHUNK_BYTES {
-            context.output.result(&chunk)?;
-            chunk.clear();
+    let writer = Writer::new(&look.survey.assessment, observation, format);
+    let chunk = |from: usize, mut bytes: Vec<u8>| {
+        bytes.clear();
+        let mut next = from;
+        while next < observation.assets.len() && bytes.len() < CHUNK_BYTES {
+            writer.rows(next..next + 1, &mut bytes);
+            next += 1;
         }
+        (next, bytes)
+    };
+    context.output.result(head)?;
+    let (mut next, mut ready) = chunk(0, Vec::new());
+    let mut spare = Vec::new();
+    while !ready.is_empty() {
+        let (written, (after, bytes)) = rayon::join(
+            || context.output.result(&ready),
+            || chunk(next, std::mem::take(&mut spare)),
+        );
+        written?;
+        next = after;
+        spare = std::mem::replace(&mut ready, bytes);
     }
-    context.output.result(&chunk)
+    Ok(())
 }
 
 fn json_document(context: &Context, look: &Look, all: bool) -> Result<(), Failure> {

@@ -1,10 +1,14 @@
 //! `plan`: rollouts, waves, batches, schedule, waiting, refusals; and what an edit would change of them.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use patchwave_adapters::forge::Forge;
 use patchwave_core::diag::Severity;
-use patchwave_core::plan::{Comparison, Side, compare, comparison_markdown, comparison_text, json, markdown, text};
+use patchwave_core::plan::{
+    Comparison, Side, compare, comparison_markdown, comparison_text, markdown, text, write_json,
+};
 use patchwave_core::time::When;
 use patchwave_runner::repository::open_at;
 use patchwave_runner::sources::observe as read_sources;
@@ -14,6 +18,9 @@ use serde::Serialize;
 use super::{Context, said};
 use crate::args::PlanFormat;
 use crate::exit::{Exit, Failure};
+
+/// Bytes gathered before they are written out: a large plan is streamed, never held as text.
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Plans, and shows or writes the plan; `at` is the instant to plan for, if not now.
 pub fn run(
@@ -38,10 +45,18 @@ pub fn run(
         .iter()
         .map(|s| (s.name.to_string(), s.digest.clone()))
         .collect();
-    let document = json(plan, &inputs)?;
-    save(out, &document)?;
+    if let Some(file) = out {
+        let failure = |e: &dyn std::fmt::Display| Failure::new(format!("{}: {e}", file.display()));
+        let mut sink = BufWriter::with_capacity(CHUNK_BYTES, File::create(file).map_err(|e| failure(&e))?);
+        write_json(plan, &inputs, &mut sink).map_err(|e| failure(&e))?;
+        sink.flush().map_err(|e| failure(&e))?;
+    }
     match format {
-        PlanFormat::Json => context.output.text(&document)?,
+        PlanFormat::Json => context.output.stream(|out| {
+            let mut sink = BufWriter::with_capacity(CHUNK_BYTES, out);
+            write_json(plan, &inputs, &mut sink)?;
+            sink.flush()
+        })?,
         PlanFormat::Markdown => context.output.text(&markdown(plan))?,
         PlanFormat::Text => context.output.text(&text(plan))?,
     }

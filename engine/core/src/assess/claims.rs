@@ -38,6 +38,11 @@ impl<'a> Claims<'a> {
         super::scope_names(&self.rules, &self.scoped)
     }
 
+    /// The number of the asset's kind: [`Claims::takes`] answers alike for all assets of one kind.
+    pub(crate) fn kind_of(&self, index: u32) -> u32 {
+        self.scoped.profile_of.get(index as usize).copied().unwrap_or(u32::MAX)
+    }
+
     /// Whether `policy` includes `hit` on the asset at `index`, and neither excludes nor holds it. What cannot be decided
     /// is not taken.
     pub(crate) fn takes(&self, index: u32, policy: &str, hit: &Hit) -> bool {

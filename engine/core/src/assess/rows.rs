@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use super::finding::Finding;
+use super::finding::{Assessment, Finding, Hit, Judgement};
 use crate::observe::Observation;
 
 /// The columns of [`csv_row`], in the order of the keys of [`ndjson_row`].
@@ -39,14 +39,21 @@ pub const COLUMNS: [&str; 24] = [
 
 /// Appends one finding as a line of JSON, line end included. Nothing is appended for a finding of another observation.
 pub fn ndjson_row(finding: &Finding<'_>, observation: &Observation, out: &mut Vec<u8>) {
-    let Finding {
-        asset, hit, judgement, ..
-    } = finding;
+    let from = out.len();
+    out.push(b'{');
+    text(out, "asset", &finding.asset.name);
+    let asset = out.len();
+    ndjson_rest(finding.hit, finding.judgement, observation, out);
+    if out.len() == asset {
+        out.truncate(from);
+    }
+}
+
+/// What follows the asset in a line of JSON: equal for all assets with the same row.
+fn ndjson_rest(hit: &Hit, judgement: &Judgement, observation: &Observation, out: &mut Vec<u8>) {
     let Some(advisory) = observation.advisories.get(hit.advisory as usize) else {
         return;
     };
-    out.push(b'{');
-    text(out, "asset", &asset.name);
     text(out, "advisory", &advisory.id);
     key(out, "aliases");
     out.push(b'[');
@@ -94,14 +101,96 @@ pub fn ndjson_row(finding: &Finding<'_>, observation: &Observation, out: &mut Ve
     out.extend_from_slice(b"}\n");
 }
 
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowFormat {
+    /// As [`ndjson_row`].
+    Ndjson,
+    /// As [`csv_row`], without the line of names.
+    Csv,
+}
+
+/// Writes the findings of assets as lines: everything but the name of the asset is put together once for a distinct row
+/// (hit and judgement), then copied.
+pub struct Writer<'a> {
+    format: RowFormat,
+    assessment: &'a Assessment,
+    observation: &'a Observation,
+    /// What follows the asset, one text after the other.
+    texts: Vec<u8>,
+    /// For each hit the distinct judgements it has with the place of the text; mostly one.
+    places: Vec<Vec<(u32, usize, usize)>>,
+}
+
+impl<'a> Writer<'a> {
+    /// Puts together what the rows of all assets consist of.
+    pub fn new(assessment: &'a Assessment, observation: &'a Observation, format: RowFormat) -> Self {
+        let mut writer = Self {
+            format,
+            assessment,
+            observation,
+            texts: Vec::new(),
+            places: vec![Vec::new(); assessment.hits.len()],
+        };
+        for row in assessment.lists.iter().flat_map(|list| list.iter()) {
+            let (Some(places), Some(hit), Some(judgement)) = (
+                writer.places.get_mut(row.hit as usize),
+                assessment.hits.get(row.hit as usize),
+                assessment.judgements.get(row.judgement as usize),
+            ) else {
+                continue;
+            };
+            if places.iter().all(|(known, ..)| *known != row.judgement) {
+                let from = writer.texts.len();
+                match format {
+                    RowFormat::Ndjson => ndjson_rest(hit, judgement, observation, &mut writer.texts),
+                    RowFormat::Csv => csv_rest(hit, judgement, observation, &mut writer.texts),
+                }
+                places.push((row.judgement, from, writer.texts.len()));
+            }
+        }
+        writer
+    }
+
+    /// Appends the rows of the assets in `range` (indexes of the observation), by asset, then hit.
+    pub fn rows(&self, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
+        let mut asset = Vec::new();
+        for index in range {
+            let Some(name) = self.observation.assets.get(index).map(|a| &a.name) else {
+                return;
+            };
+            asset.clear();
+            match self.format {
+                RowFormat::Ndjson => {
+                    asset.push(b'{');
+                    text(&mut asset, "asset", name);
+                }
+                RowFormat::Csv => csv_field(&mut asset, name),
+            }
+            for row in self.assessment.rows(index) {
+                let places = self.places.get(row.hit as usize).map_or(&[][..], |p| p);
+                let place = places.iter().find(|(judgement, ..)| *judgement == row.judgement);
+                let rest = place.and_then(|(_, from, to)| self.texts.get(*from..*to));
+                if let Some(rest) = rest.filter(|r| !r.is_empty()) {
+                    out.extend_from_slice(&asset);
+                    out.extend_from_slice(rest);
+                }
+            }
+        }
+    }
+}
+
+/// A key after the one before it; `asset` is the first of the line.
 fn key(out: &mut Vec<u8>, key: &str) {
-    if out.last() != Some(&b'{') {
+    if key != FIRST {
         out.push(b',');
     }
     out.push(b'"');
     out.extend_from_slice(key.as_bytes());
     out.extend_from_slice(b"\":");
 }
+
+const FIRST: &str = "asset";
 
 fn raw(out: &mut Vec<u8>, name: &str, value: &str) {
     key(out, name);
@@ -146,16 +235,23 @@ pub fn csv_header(out: &mut Vec<u8>) {
 
 /// Appends one finding as a line of CSV (RFC 4180); aliases are separated by blanks.
 pub fn csv_row(finding: &Finding<'_>, observation: &Observation, out: &mut Vec<u8>) {
-    let Finding {
-        asset, hit, judgement, ..
-    } = finding;
+    let from = out.len();
+    csv_field(out, &finding.asset.name);
+    let asset = out.len();
+    csv_rest(finding.hit, finding.judgement, observation, out);
+    if out.len() == asset {
+        out.truncate(from);
+    }
+}
+
+/// What follows the asset in a line of CSV: equal for all assets with the same row.
+fn csv_rest(hit: &Hit, judgement: &Judgement, observation: &Observation, out: &mut Vec<u8>) {
     let Some(advisory) = observation.advisories.get(hit.advisory as usize) else {
         return;
     };
     let aliases: Vec<&str> = advisory.aliases.iter().map(|a| a.as_ref()).collect();
     let at = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
-    let fields: [&str; 24] = [
-        &asset.name,
+    let fields: [&str; 23] = [
         &advisory.id,
         &aliases.join(" "),
         hit.scheme.as_str(),
@@ -180,10 +276,8 @@ pub fn csv_row(finding: &Finding<'_>, observation: &Observation, out: &mut Vec<u
         &at(judgement.original.and_then(|o| o.deadline)),
         judgement.detail.as_deref().unwrap_or_default(),
     ];
-    for (index, field) in fields.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
+    for field in fields {
+        out.push(b',');
         csv_field(out, field);
     }
     out.extend_from_slice(b"\r\n");
@@ -204,4 +298,52 @@ fn csv_field(out: &mut Vec<u8>, field: &str) {
     }
     out.extend_from_slice(field.replace('"', "\"\"").as_bytes());
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assess::world::{World, rpm};
+
+    #[test]
+    fn rows_written_from_shared_texts_are_the_rows_of_the_findings() {
+        let mut world = World::plain();
+        world
+            .advisory("ALSA-2026:1", vec![rpm("openssl", "1:3.0.7-27.el9")])
+            .aliases = vec!["CVE-2026-1".into(), "CVE-2026-\"2\"".into()];
+        world.advisory(
+            "ALSA-2026:2",
+            vec![rpm("openssl", "1:3.0.7-28.el9"), rpm("curl", "7.76.1-30.el9")],
+        );
+        for name in ["a", "b", "=c"] {
+            let packages = [
+                ("openssl", "1:3.0.7-24.el9", "x86_64", "", ""),
+                ("curl", "7.76.1-26.el9", "x86_64", "", ""),
+            ];
+            world.asset(name, &[], &packages);
+        }
+        world.asset("none", &[], &[]);
+        let (assessment, observation) = (world.assess(), &world.observation);
+        let assets = observation.assets.len();
+        for (format, row) in [
+            (
+                RowFormat::Ndjson,
+                ndjson_row as fn(&Finding<'_>, &Observation, &mut Vec<u8>),
+            ),
+            (RowFormat::Csv, csv_row),
+        ] {
+            let mut expected = Vec::new();
+            assessment
+                .findings(observation)
+                .for_each(|f| row(&f, observation, &mut expected));
+            let mut written = Vec::new();
+            let writer = Writer::new(&assessment, observation, format);
+            (0..assets).for_each(|index| writer.rows(index..index + 1, &mut written));
+            assert_eq!(
+                String::from_utf8(written).unwrap(),
+                String::from_utf8(expected).unwrap()
+            );
+        }
+        assert_eq!(assessment.findings(observation).count(), 9);
+    }
 }

@@ -99,6 +99,13 @@ impl Tables {
         self.texts.get(symbol.0 as usize).map_or("", |t| t)
     }
 
+    /// The text of a symbol of these tables, shared.
+    pub fn shared(&self, symbol: Symbol) -> Arc<str> {
+        self.texts
+            .get(symbol.0 as usize)
+            .map_or_else(|| Arc::from(""), Arc::clone)
+    }
+
     /// The text of a symbol, or none for the empty text.
     pub fn known(&self, symbol: Symbol) -> Option<&str> {
         Some(self.text(symbol)).filter(|t| !t.is_empty())

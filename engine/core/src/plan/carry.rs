@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::context::{Context, PackageKey};
-use super::targets::Standing;
+use super::shared::Same;
+use super::standing::{Level, Standing};
 use crate::assess::{Hit, Status};
 use crate::history::Target;
 use crate::load::Resource;
@@ -17,33 +19,77 @@ use crate::version::compare;
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) asset: u32,
-    /// Indexes of targets and the version each would replace, ascending.
-    pub(super) targets: Vec<(usize, Arc<str>)>,
-    /// Advisory types behind its targets are found through these rows.
-    pub(super) hits: Vec<u32>,
-    pub(super) deadline: Option<Timestamp>,
-    pub(super) stale: bool,
+    pub(super) load: Arc<Load>,
     pub(super) rollback: Reversibility,
     pub(super) render_target: Arc<str>,
-    /// The tool of each target, where it is known.
-    pub(super) tools: BTreeMap<usize, Arc<str>>,
+    /// The tool of each target, where it is known; empty where one tool takes them all.
+    pub(super) tools: Tools,
 }
+
+/// What an asset takes and why: assets that are alike share it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Load {
+    /// Indexes of targets, ascending.
+    pub(super) targets: Arc<[usize]>,
+    /// The version each would replace, same order.
+    pub(super) before: Arc<[Arc<str>]>,
+    /// The hits they close, ascending: advisory types behind its targets are found through these.
+    pub(super) hits: Arc<[u32]>,
+    pub(super) deadline: Option<Timestamp>,
+    pub(super) stale: bool,
+}
+
+impl Load {
+    /// The version that `target` would replace, if it takes it.
+    pub(super) fn before(&self, target: usize) -> Option<&Arc<str>> {
+        let at = self.targets.iter().position(|t| *t == target)?;
+        self.before.get(at)
+    }
+
+    /// The targets with the version each would replace.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (usize, &Arc<str>)> {
+        self.targets.iter().copied().zip(self.before.iter())
+    }
+
+    /// The same with those targets only that `keep` wants.
+    pub(super) fn only(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let kept = || self.pairs().filter(|(t, _)| keep(*t));
+        Self {
+            targets: kept().map(|(t, _)| t).collect(),
+            before: kept().map(|(_, version)| Arc::clone(version)).collect(),
+            ..self.clone()
+        }
+    }
+}
+
+impl Member {
+    pub(super) fn targets(&self) -> &Arc<[usize]> {
+        &self.load.targets
+    }
+}
+
+/// The tool of targets, by index.
+pub(super) type Tools = Arc<BTreeMap<usize, Arc<str>>>;
 
 /// For each hit: the index of the target that fixes it, if one does.
 pub(super) type Covers = Vec<Option<usize>>;
 
+/// The index of each package key's target, by the number of the key.
+fn by_key(ctx: &Context<'_>, targets: &[Target]) -> FxHashMap<u32, usize> {
+    let keys = targets.iter().map(PackageKey::of_target).enumerate();
+    keys.filter_map(|(index, key)| Some((ctx.id_of_key(&key)?, index)))
+        .collect()
+}
+
 /// Which hits the targets fix.
 pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
-    let by_key: BTreeMap<PackageKey, (usize, &Target)> = targets
-        .iter()
-        .enumerate()
-        .map(|(i, t)| (PackageKey::of_target(t), (i, t)))
-        .collect();
-    let hits = ctx.key_of_hit.iter().zip(0_u32..);
-    hits.map(|(key, hit)| {
-        let (index, target) = by_key.get(key)?;
+    let by_key = by_key(ctx, targets);
+    let hits = 0..ctx.assessment.hits.len() as u32;
+    hits.map(|hit| {
+        let index = by_key.get(&ctx.key_id(hit)?)?;
+        let target = targets.get(*index)?;
         let fixed = ctx.goal(hit)?;
-        compare(key.scheme, fixed, &target.version).is_le().then_some(*index)
+        compare(target.scheme, fixed, &target.version).is_le().then_some(*index)
     })
     .collect()
 }
@@ -53,6 +99,8 @@ pub(super) fn covers(ctx: &Context<'_>, targets: &[Target]) -> Covers {
 /// An asset whose findings for a target are all not to be planned (excepted, held, unknown, …) keeps what it has: a person
 /// said so, or nobody knows. So does one on which `policy` would not take what asked for the target elsewhere. An asset
 /// without any finding for it takes it all the same, because a rollout has one set.
+///
+/// Assets with the same findings, the same standing and the same answers of the policy are worked out once.
 pub(super) fn members(
     ctx: &Context<'_>,
     policy: &str,
@@ -60,12 +108,46 @@ pub(super) fn members(
     standing: &mut Standing<'_>,
     covers: &Covers,
 ) -> Vec<Member> {
-    let asking = asking(targets, covers);
-    let by_key: BTreeMap<PackageKey, usize> = targets.iter().map(PackageKey::of_target).zip(0..).collect();
-    let scope = ctx.in_scope(policy).iter();
-    scope
-        .filter_map(|index| member(ctx, policy, *index, standing, covers, &asking, &by_key))
-        .collect()
+    let lacking = Lacking {
+        ctx,
+        policy,
+        covers,
+        asking: asking(targets, covers),
+        by_key: by_key(ctx, targets),
+    };
+    let mut known: FxHashMap<_, Option<Arc<Load>>> = FxHashMap::default();
+    let mut loads: FxHashSet<Arc<Load>> = FxHashSet::default();
+    let mut members = Vec::new();
+    for index in ctx.in_scope(policy).iter().copied() {
+        let Some(asset) = ctx.asset(index) else {
+            continue;
+        };
+        let list = ctx.assessment.list_of.get(index as usize).copied();
+        let has_os = asset.facts.os.is_some();
+        let alike = (list, standing.id(index), ctx.claims.kind_of(index), asset.stale, has_os);
+        let load = known.entry(alike).or_insert_with(|| {
+            let load = lacking.load(index, (asset.stale, has_os), &standing.of(index))?;
+            Some(shared(&mut loads, load))
+        });
+        members.extend(load.as_ref().map(|load| Member {
+            asset: index,
+            load: Arc::clone(load),
+            rollback: Reversibility::None,
+            render_target: "".into(),
+            tools: Tools::default(),
+        }));
+    }
+    members
+}
+
+/// The one of `loads` that is equal, added if there is none.
+pub(super) fn shared(loads: &mut FxHashSet<Arc<Load>>, load: Load) -> Arc<Load> {
+    if let Some(known) = loads.get(&load) {
+        return Arc::clone(known);
+    }
+    let load = Arc::new(load);
+    loads.insert(Arc::clone(&load));
+    load
 }
 
 /// For each target the hits it fixes.
@@ -78,81 +160,79 @@ fn asking(targets: &[Target], covers: &Covers) -> Vec<Vec<u32>> {
     asking
 }
 
-/// Whether `policy` keeps a target from an asset that has no row for it: it would take none of the hits on that version
-/// that the target fixes. Where no such hit is left, the asset only lacks what others need.
-fn keeps_back(ctx: &Context<'_>, policy: &str, index: u32, installed: &Arc<str>, asking: &[u32]) -> bool {
-    let older = |hit: &&Hit| {
-        let fixed = hit.fixed.as_ref();
-        fixed.is_some_and(|fixed| compare(hit.scheme, installed, fixed).is_lt())
-    };
-    let mut hits = asking.iter().filter_map(|h| ctx.hit(*h)).filter(older).peekable();
-    let takes = |hit: &Hit| {
-        let here = Hit {
-            installed: Arc::clone(installed),
-            ..hit.clone()
-        };
-        ctx.claims.takes(index, policy, &here)
-    };
-    hits.peek().is_some() && !hits.any(takes)
+/// What it takes to say what an asset lacks.
+struct Lacking<'l, 'a> {
+    ctx: &'l Context<'a>,
+    policy: &'l str,
+    covers: &'l Covers,
+    /// For each target the hits it fixes.
+    asking: Vec<Vec<u32>>,
+    by_key: FxHashMap<u32, usize>,
 }
 
-fn member(
-    ctx: &Context<'_>,
-    policy: &str,
-    index: u32,
-    standing: &mut Standing<'_>,
-    covers: &Covers,
-    asking: &[Vec<u32>],
-    by_key: &BTreeMap<PackageKey, usize>,
-) -> Option<Member> {
-    let asset = ctx.asset(index)?;
-    let levels = standing.of(index, asset.facts.packages);
-    let lacking = levels.iter().filter(|l| l.order.is_lt());
-    let mut lacks: BTreeMap<usize, Arc<str>> = lacking.map(|l| (l.target, Arc::clone(&l.version))).collect();
-    let (mut deadline, mut stale, mut hits) = (None::<Timestamp>, asset.stale, Vec::new());
-    let (mut asked, mut barred) = (BTreeSet::new(), BTreeSet::new());
-    for row in ctx.assessment.rows(index as usize) {
-        let (Some(judgement), Some(hit)) = (ctx.judgement(row.judgement), ctx.hit(row.hit)) else {
-            continue;
-        };
-        let Some(target) = covers.get(row.hit as usize).copied().flatten() else {
-            // Nobody knows which version fixes it here, or whether it needs one: so none is given.
-            if judgement.status == Status::Unknown && !judgement.is_planned() {
-                let key = ctx.key_of_hit.get(row.hit as usize);
-                barred.extend(key.and_then(|key| by_key.get(key)).copied());
+impl Lacking<'_, '_> {
+    /// What the asset lacks; none when it is nothing.
+    fn load(&self, index: u32, (stale, has_os): (bool, bool), levels: &[Level]) -> Option<Load> {
+        let ctx = self.ctx;
+        let lacking = levels.iter().filter(|l| l.order.is_lt());
+        let mut lacks: BTreeMap<usize, Arc<str>> = lacking.map(|l| (l.target, Arc::clone(&l.version))).collect();
+        let (mut deadline, mut stale, mut hits) = (None::<Timestamp>, stale, Vec::new());
+        let (mut asked, mut barred) = (BTreeSet::new(), BTreeSet::new());
+        for row in ctx.assessment.rows(index as usize) {
+            let (Some(judgement), Some(hit)) = (ctx.judgement(row.judgement), ctx.hit(row.hit)) else {
+                continue;
+            };
+            let Some(target) = self.covers.get(row.hit as usize).copied().flatten() else {
+                // Nobody knows which version fixes it here, or whether it needs one: so none is given.
+                if judgement.status == Status::Unknown && !judgement.is_planned() {
+                    let target = ctx.key_id(row.hit).and_then(|key| self.by_key.get(&key));
+                    barred.extend(target.copied());
+                }
+                continue;
+            };
+            let mine = judgement.policy.as_deref() == Some(self.policy);
+            if judgement.is_planned() && (mine || ctx.claims.takes(index, self.policy, hit)) {
+                lacks.entry(target).or_insert_with(|| Arc::clone(&hit.installed));
+                asked.insert(target);
+                hits.push(row.hit);
+                deadline = earlier(deadline, judgement.deadline);
+                stale |= judgement.planned_from_stale;
+            } else if judgement.status != Status::Compliant {
+                barred.insert(target);
             }
-            continue;
-        };
-        let mine = judgement.policy.as_deref() == Some(policy);
-        if judgement.is_planned() && (mine || ctx.claims.takes(index, policy, hit)) {
-            lacks.entry(target).or_insert_with(|| Arc::clone(&hit.installed));
-            asked.insert(target);
-            hits.push(row.hit);
-            deadline = earlier(deadline, judgement.deadline);
-            stale |= judgement.planned_from_stale;
-        } else if judgement.status != Status::Compliant {
-            barred.insert(target);
         }
-    }
-    let targets: Vec<(usize, Arc<str>)> = lacks
-        .into_iter()
-        .filter(|(t, installed)| {
-            let keeps = || keeps_back(ctx, policy, index, installed, asking.get(*t).map_or(&[][..], |a| a));
-            asked.contains(t) || (!barred.contains(t) && !keeps())
+        lacks.retain(|t, installed| {
+            asked.contains(t) || (!barred.contains(t) && !self.keeps_back(index, installed, *t))
+        });
+        // An appliance has no distribution; what a finding asks for is known all the same.
+        let has_facts = has_os || !asked.is_empty();
+        (has_facts && !lacks.is_empty()).then(|| Load {
+            targets: lacks.keys().copied().collect(),
+            before: lacks.into_values().collect(),
+            hits: hits.into(),
+            deadline,
+            stale,
         })
-        .collect();
-    // An appliance has no distribution; what a finding asks for is known all the same.
-    let has_facts = asset.facts.os.is_some() || !asked.is_empty();
-    (has_facts && !targets.is_empty()).then_some(Member {
-        asset: index,
-        targets,
-        hits,
-        deadline,
-        stale,
-        rollback: Reversibility::None,
-        render_target: "".into(),
-        tools: BTreeMap::new(),
-    })
+    }
+
+    /// Whether the policy keeps a target from an asset that has no row for it: it would take none of the hits on that
+    /// version that the target fixes. Where no such hit is left, the asset only lacks what others need.
+    fn keeps_back(&self, index: u32, installed: &Arc<str>, target: usize) -> bool {
+        let older = |hit: &&Hit| {
+            let fixed = hit.fixed.as_ref();
+            fixed.is_some_and(|fixed| compare(hit.scheme, installed, fixed).is_lt())
+        };
+        let asking = self.asking.get(target).into_iter().flatten();
+        let mut hits = asking.filter_map(|h| self.ctx.hit(*h)).filter(older).peekable();
+        let takes = |hit: &Hit| {
+            let here = Hit {
+                installed: Arc::clone(installed),
+                ..hit.clone()
+            };
+            self.ctx.claims.takes(index, self.policy, &here)
+        };
+        hits.peek().is_some() && !hits.any(takes)
+    }
 }
 
 /// The earlier of two deadlines; a missing one is later than any.
@@ -163,9 +243,16 @@ pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Time
     }
 }
 
+/// What some members take, each once, in no order.
+pub(super) fn loads<'m>(members: impl Iterator<Item = &'m Member>) -> FxHashSet<Same<Load>> {
+    members.map(|m| Same::of(&m.load)).collect()
+}
+
 /// Advisories behind the hits of some members, sorted by id.
 pub(super) fn advisories<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'m Member>) -> Vec<Arc<str>> {
-    let mut hits: Vec<u32> = members.flat_map(|m| m.hits.iter().copied()).collect();
+    let loads: FxHashSet<Same<[u32]>> = members.map(|m| Same::of(&m.load.hits)).collect();
+    let mut hits: Vec<u32> = Vec::new();
+    loads.iter().for_each(|list| hits.extend_from_slice(&list.0));
     hits.sort_unstable();
     hits.dedup();
     let ids = hits.into_iter().filter_map(|hit| ctx.hit(hit));
@@ -181,10 +268,15 @@ pub(super) fn forensics<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'m
     if !ctx.assessment.judgements.iter().any(|j| j.forensics) {
         return Vec::new();
     }
+    let mut known: FxHashMap<_, bool> = FxHashMap::default();
     let asked = |member: &&Member| {
-        let rows = ctx.assessment.rows(member.asset as usize).iter();
-        let mut rows = rows.filter(|row| member.hits.contains(&row.hit));
-        rows.any(|row| ctx.judgement(row.judgement).is_some_and(|j| j.forensics))
+        let list = ctx.assessment.list_of.get(member.asset as usize).copied();
+        let alike = (list, Same::of(&member.load.hits));
+        *known.entry(alike).or_insert_with(|| {
+            let rows = ctx.assessment.rows(member.asset as usize).iter();
+            let mut rows = rows.filter(|row| member.load.hits.binary_search(&row.hit).is_ok());
+            rows.any(|row| ctx.judgement(row.judgement).is_some_and(|j| j.forensics))
+        })
     };
     let names: BTreeSet<Arc<str>> = members.filter(asked).map(|m| name_of(ctx, m.asset)).collect();
     names.into_iter().collect()

@@ -75,6 +75,9 @@ pub(super) fn incompatible(ctx: &Context<'_>, member: &Member, targets: &[Target
     let matrices: Vec<&Resource<CompatibilityMatrixSpec>> = matrices
         .filter(|m| ctx.matches(member.asset, m.spec.selector.as_ref(), m.spec.when.as_deref(), true))
         .collect();
+    if matrices.is_empty() {
+        return None;
+    }
     let named: BTreeSet<&str> = matrices
         .iter()
         .flat_map(|m| &m.spec.rows)
@@ -82,7 +85,7 @@ pub(super) fn incompatible(ctx: &Context<'_>, member: &Member, targets: &[Target
         .map(String::as_str)
         .collect();
     let mut changes: BTreeMap<&str, Vec<(usize, Value)>> = BTreeMap::new();
-    for (index, target) in member.targets.iter().filter_map(|(t, _)| Some((*t, targets.get(*t)?))) {
+    for (index, target) in member.targets().iter().filter_map(|t| Some((*t, targets.get(*t)?))) {
         let changed = column(target).and_then(|c| named.iter().copied().find(|n| n.eq_ignore_ascii_case(c)));
         if let Some(column) = changed {
             changes.entry(column).or_default().push((index, value_of(target)));

@@ -28,8 +28,15 @@ pub(super) struct Context<'a> {
     pub(super) now: Timestamp,
     /// The class of each asset, if exactly one wins.
     pub(super) classes: Vec<Option<&'a Resource<AssetClassSpec>>>,
-    /// The key of each hit's package.
-    pub(super) key_of_hit: Vec<PackageKey>,
+    /// Distinct package keys of hits, by number.
+    keys: Vec<PackageKey>,
+    key_ids: FxHashMap<PackageKey, u32>,
+    /// The number of the key of each hit's package.
+    key_of_hit: Vec<u32>,
+    /// Distinct releases (id, major), sorted.
+    releases: Vec<(Arc<str>, Arc<str>)>,
+    /// The number of each asset's release, if its operating system is known.
+    release_of: Vec<Option<u32>>,
     /// Services, split by environment.
     pub(super) services: Services<'a>,
     /// Which policy would take what.
@@ -85,14 +92,6 @@ impl PackageKey {
     }
 }
 
-/// A planned finding: an asset and a row of its list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Candidate {
-    pub(super) asset: u32,
-    pub(super) hit: u32,
-    pub(super) judgement: u32,
-}
-
 /// What is said besides the rollouts; sets, so that nothing is said twice and the order is fixed.
 #[derive(Default)]
 pub(super) struct Said {
@@ -123,7 +122,18 @@ impl<'a> Context<'a> {
         };
         let classes: Vec<_> = (0..observation.assets.len()).map(class_of).collect();
         let services = Services::new(catalog, observation, &classes);
-        let key_of_hit = assessment.hits.iter().map(PackageKey::of_hit).collect();
+        let mut key_ids: FxHashMap<PackageKey, u32> = FxHashMap::default();
+        let mut keys = Vec::new();
+        let key_of_hit = assessment.hits.iter().map(PackageKey::of_hit);
+        let key_of_hit = key_of_hit
+            .map(|key| {
+                *key_ids.entry(key).or_insert_with_key(|key| {
+                    keys.push(key.clone());
+                    keys.len() as u32 - 1
+                })
+            })
+            .collect();
+        let (releases, release_of) = releases(observation);
         let claims = Claims::new(catalog, observation, &history.memory, now);
         let scopes = scopes(&claims, observation);
         Self {
@@ -133,7 +143,11 @@ impl<'a> Context<'a> {
             history,
             now,
             classes,
+            keys,
+            key_ids,
             key_of_hit,
+            releases,
+            release_of,
             services,
             claims,
             scopes,
@@ -178,6 +192,32 @@ impl<'a> Context<'a> {
         self.assessment.judgements.get(index as usize)
     }
 
+    /// The number of the key of a hit's package.
+    pub(super) fn key_id(&self, hit: u32) -> Option<u32> {
+        self.key_of_hit.get(hit as usize).copied()
+    }
+
+    /// The number of a package key, if any hit has it.
+    pub(super) fn id_of_key(&self, key: &PackageKey) -> Option<u32> {
+        self.key_ids.get(key).copied()
+    }
+
+    /// The key of a hit's package.
+    pub(super) fn key(&self, hit: u32) -> Option<&PackageKey> {
+        self.keys.get(self.key_id(hit)? as usize)
+    }
+
+    /// The number of an asset's release (id and major), if its operating system is known.
+    pub(super) fn release(&self, asset: u32) -> Option<u32> {
+        self.release_of.get(asset as usize).copied().flatten()
+    }
+
+    /// The number of a release that some asset has.
+    pub(super) fn release_id(&self, os_id: &str, os_major: &str) -> Option<u32> {
+        let like = |r: &(Arc<str>, Arc<str>)| (r.0.as_ref(), r.1.as_ref()).cmp(&(os_id, os_major));
+        self.releases.binary_search_by(like).ok().map(|at| at as u32)
+    }
+
     /// When an advisory was published, or else first seen: what nobody dated is as young as our knowledge of it.
     pub(super) fn known_since(&self, advisory: &AdvisoryRecord) -> Timestamp {
         let seen = || self.history.memory.advisories.get(&advisory.id).copied();
@@ -200,6 +240,27 @@ impl<'a> Context<'a> {
     pub(super) fn in_scope(&self, policy: &str) -> &[u32] {
         self.scopes.get(policy).map_or(&[], |v| v)
     }
+}
+
+type Releases = (Vec<(Arc<str>, Arc<str>)>, Vec<Option<u32>>);
+
+/// Distinct releases, sorted, and the number of each asset's.
+fn releases(observation: &Observation) -> Releases {
+    let distinct: BTreeSet<(&str, &str)> = observation
+        .assets
+        .iter()
+        .filter_map(|a| a.facts.os.as_ref())
+        .map(|os| (os.id.as_ref(), os.major()))
+        .collect();
+    let distinct: Vec<(&str, &str)> = distinct.into_iter().collect();
+    let number = |a: &Asset| {
+        let os = a.facts.os.as_ref()?;
+        let at = distinct.binary_search(&(os.id.as_ref(), os.major())).ok()?;
+        Some(at as u32)
+    };
+    let numbers = observation.assets.iter().map(number).collect();
+    let owned = distinct.iter().map(|(id, major)| (Arc::from(*id), Arc::from(*major)));
+    (owned.collect(), numbers)
 }
 
 /// The assets of each policy.

@@ -1,12 +1,14 @@
 //! When a policy cuts, and what: at a cadence instant, at each run without one, or at once where waiting is too late.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::context::{Candidate, Context};
+use super::candidates::Candidates;
+use super::context::Context;
+use crate::assess::Row;
 use crate::load::schedule;
 use crate::load::wire::{Lane, Mode, PatchPolicySpec};
 use crate::load::{Catalog, Resource};
@@ -116,26 +118,35 @@ pub(super) fn name(
 }
 
 /// The planned findings of each policy in order of its name, by asset, then hit.
-pub(super) fn candidates(ctx: &Context<'_>) -> Vec<(Arc<str>, Vec<Candidate>)> {
+pub(super) fn candidates(ctx: &Context<'_>) -> Vec<(Arc<str>, Candidates)> {
     let names: Vec<&Arc<str>> = ctx.catalog.policies.keys().collect();
     let policy_of = |judgement: &crate::assess::Judgement| {
         let policy = judgement.policy.as_ref().filter(|_| judgement.is_planned())?;
         names.binary_search(&policy).ok()
     };
     let of_judgement: Vec<Option<usize>> = ctx.assessment.judgements.iter().map(policy_of).collect();
-    let mut found: Vec<Vec<Candidate>> = vec![Vec::new(); names.len()];
-    for asset in 0..u32::try_from(ctx.observation.assets.len()).unwrap_or(u32::MAX) {
-        for row in ctx.assessment.rows(asset as usize) {
+    // Once for each list: assets that are alike share it.
+    let split = |rows: &Arc<[Row]>| {
+        let mut of_policy: BTreeMap<usize, Vec<Row>> = BTreeMap::new();
+        for row in rows.iter() {
             let policy = of_judgement.get(row.judgement as usize).copied().flatten();
             // Without a fixing version there is nothing to carry; such a finding is `unpatchable` or says so itself.
-            let fixable = ctx.hit(row.hit).is_some_and(|h| h.fixed.is_some());
-            if let Some(list) = policy.filter(|_| fixable).and_then(|p| found.get_mut(p)) {
-                list.push(Candidate {
-                    asset,
-                    hit: row.hit,
-                    judgement: row.judgement,
-                });
+            if let Some(policy) = policy.filter(|_| ctx.hit(row.hit).is_some_and(|h| h.fixed.is_some())) {
+                of_policy.entry(policy).or_default().push(*row);
             }
+        }
+        let shared = of_policy.into_iter().map(|(policy, rows)| (policy, Arc::from(rows)));
+        shared.collect()
+    };
+    let lists: Vec<Vec<(usize, Arc<[Row]>)>> = ctx.assessment.lists.iter().map(split).collect();
+    let mut found: Vec<Candidates> = vec![Candidates::default(); names.len()];
+    for (asset, list) in (0_u32..)
+        .zip(&ctx.assessment.list_of)
+        .take(ctx.observation.assets.len())
+    {
+        for (policy, rows) in lists.get(*list as usize).into_iter().flatten() {
+            let slot = found.get_mut(*policy);
+            slot.into_iter().for_each(|all| all.push(asset, Arc::clone(rows)));
         }
     }
     names.into_iter().cloned().zip(found).collect()

@@ -1,11 +1,16 @@
 //! The plan as JSON, the shape scripts rely on. Keys are only ever added.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustc_hash::FxHashMap;
 use serde::Serialize;
+use serde::ser::Error as _;
+use serde_json::value::RawValue;
 
+use super::shared::Same;
 use super::{Batch, BatchAsset, Binding, Image, Plan, PlanNote, Refusal, Rollout, Waiting, Wave};
 use crate::history::{Target, WaveState};
 use crate::load::wire::{Lane, Reversibility};
@@ -13,12 +18,26 @@ use crate::load::wire::{Lane, Reversibility};
 /// What `formatVersion` says; readers refuse a newer major.
 pub const PLAN_FORMAT: &str = "1.0";
 
-/// The plan as text: two blanks of indentation, keys in a fixed order, lists in the order of the plan, a line end at the
-/// end. `inputs` are digests of what was read, by name; the caller knows them.
+/// The plan as text, see [`write_json()`].
 ///
 /// # Errors
 /// None in practice: every key is a text.
 pub fn json(plan: &Plan, inputs: &BTreeMap<String, String>) -> Result<String, serde_json::Error> {
+    let mut bytes = Vec::new();
+    write_json(plan, inputs, &mut bytes)?;
+    String::from_utf8(bytes).map_err(|e| serde_json::Error::custom(e.utf8_error()))
+}
+
+/// Writes the plan piece by piece, so that a large one is never held as text: two blanks of indentation, keys in a fixed order, lists in the order of the plan, a line end at the
+/// end. `inputs` are digests of what was read, by name; the caller knows them.
+///
+/// # Errors
+/// `out` cannot be written.
+pub fn write_json(
+    plan: &Plan,
+    inputs: &BTreeMap<String, String>,
+    mut out: impl io::Write,
+) -> Result<(), serde_json::Error> {
     let Plan {
         now,
         rollouts,
@@ -27,20 +46,21 @@ pub fn json(plan: &Plan, inputs: &BTreeMap<String, String>) -> Result<String, se
         cuts,
         notes,
     } = plan;
+    let mut details = Details::default();
+    let rollouts: Result<Vec<_>, _> = rollouts.iter().map(|r| rollout(r, &mut details)).collect();
     let document = Document {
         format_version: PLAN_FORMAT,
         now: *now,
         inputs,
-        rollouts: rollouts.iter().map(rollout).collect(),
+        rollouts: rollouts?,
         waiting,
         refusals: refusals.iter().map(refusal).collect(),
         cuts: cuts.iter().map(|(policy, cut)| CutJson { policy, cut: *cut }).collect(),
         notes,
         summary: summary(plan),
     };
-    let mut text = serde_json::to_string_pretty(&document)?;
-    text.push('\n');
-    Ok(text)
+    serde_json::to_writer_pretty(&mut out, &document)?;
+    out.write_all(b"\n").map_err(serde_json::Error::io)
 }
 
 /// How much there is of what.
@@ -151,7 +171,7 @@ struct BatchJson<'p> {
     blocked: Option<Binding>,
     assets: Vec<&'p str>,
     /// By asset: indexes into `patchset.targets`, the versions they replace, and what else differs.
-    details: BTreeMap<&'p str, DetailJson<'p>>,
+    details: BTreeMap<&'p str, Arc<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -193,7 +213,7 @@ struct CutJson<'p> {
     cut: Timestamp,
 }
 
-fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
+fn rollout<'p>(rollout: &'p Rollout, details: &mut Details) -> Result<RolloutJson<'p>, serde_json::Error> {
     let Rollout {
         name,
         policy,
@@ -211,7 +231,8 @@ fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
         forensics,
         waves,
     } = rollout;
-    RolloutJson {
+    let waves: Result<Vec<_>, _> = waves.iter().map(|w| wave(w, details)).collect();
+    Ok(RolloutJson {
         name,
         policy,
         strategy,
@@ -225,11 +246,11 @@ fn rollout(rollout: &Rollout) -> RolloutJson<'_> {
         advisories,
         forensics,
         patchset: PatchSetJson { digest, targets },
-        waves: waves.iter().map(wave).collect(),
-    }
+        waves: waves?,
+    })
 }
 
-fn wave(wave: &Wave) -> WaveJson<'_> {
+fn wave<'p>(wave: &'p Wave, details: &mut Details) -> Result<WaveJson<'p>, serde_json::Error> {
     let Wave {
         name,
         number,
@@ -245,12 +266,13 @@ fn wave(wave: &Wave) -> WaveJson<'_> {
         soak_seconds,
         estimate_assumed,
     } = wave;
-    WaveJson {
+    let batches: Result<Vec<_>, _> = batches.iter().map(|b| batch(b, details)).collect();
+    Ok(WaveJson {
         name,
         number: *number,
         needs,
         state: *state,
-        batches: batches.iter().map(batch).collect(),
+        batches: batches?,
         deadline: *deadline,
         slack: *slack_seconds,
         binding: *binding,
@@ -258,10 +280,10 @@ fn wave(wave: &Wave) -> WaveJson<'_> {
         soak_seconds: *soak_seconds,
         extra_approval: *extra_approval,
         estimate_assumed: *estimate_assumed,
-    }
+    })
 }
 
-fn batch(batch: &Batch) -> BatchJson<'_> {
+fn batch<'p>(batch: &'p Batch, texts: &mut Details) -> Result<BatchJson<'p>, serde_json::Error> {
     let Batch {
         id,
         window,
@@ -273,7 +295,9 @@ fn batch(batch: &Batch) -> BatchJson<'_> {
         blocked,
         released,
     } = batch;
-    BatchJson {
+    let details = assets.iter().map(|a| Ok((a.name.as_ref(), texts.of(a)?)));
+    let details: Result<BTreeMap<_, _>, serde_json::Error> = details.collect();
+    Ok(BatchJson {
         id,
         window: WindowJson {
             name: &window.name,
@@ -287,7 +311,48 @@ fn batch(batch: &Batch) -> BatchJson<'_> {
         released: *released,
         blocked: *blocked,
         assets: assets.iter().map(|a| a.name.as_ref()).collect(),
-        details: assets.iter().map(|a| (a.name.as_ref(), detail(a))).collect(),
+        details: details?,
+    })
+}
+
+/// The details of assets as text, put together once for assets that are alike.
+#[derive(Default)]
+struct Details(FxHashMap<Alike, Arc<RawValue>>);
+
+/// Everything that stands in the details of an asset.
+type Alike = (
+    Same<[usize]>,
+    Same<[Arc<str>]>,
+    Arc<str>,
+    Arc<str>,
+    &'static str,
+    Option<Timestamp>,
+    bool,
+);
+
+/// How far an asset of a batch is indented in the document, two blanks for each of `rollouts`, the rollout, `waves`, the
+/// wave, `batches`, the batch, `details` and the asset.
+const DEPTH: &str = "                ";
+
+impl Details {
+    fn of(&mut self, asset: &BatchAsset) -> Result<Arc<RawValue>, serde_json::Error> {
+        let alike = (
+            Same::of(&asset.targets),
+            Same::of(&asset.before),
+            Arc::clone(&asset.class),
+            Arc::clone(&asset.target),
+            asset.rollback.as_str(),
+            asset.deadline,
+            asset.stale,
+        );
+        if let Some(text) = self.0.get(&alike) {
+            return Ok(Arc::clone(text));
+        }
+        // A line end within a text is escaped, so each that stands here begins a line of the document.
+        let text = serde_json::to_string_pretty(&detail(asset))?.replace('\n', &format!("\n{DEPTH}"));
+        let text: Arc<RawValue> = RawValue::from_string(text)?.into();
+        self.0.insert(alike, Arc::clone(&text));
+        Ok(text)
     }
 }
 

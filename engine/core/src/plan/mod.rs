@@ -10,6 +10,7 @@ mod batches;
 mod binding;
 mod budget;
 mod calendar;
+mod candidates;
 mod carry;
 mod closed;
 mod compare;
@@ -17,6 +18,7 @@ mod compatible;
 mod compose;
 mod context;
 mod cut;
+mod cutting;
 mod debian_kernel;
 mod digest;
 mod display;
@@ -43,8 +45,10 @@ mod report;
 mod reversible;
 mod schedule;
 mod screen;
+mod shared;
 mod skew;
 mod slots;
+mod standing;
 mod steps;
 mod targets;
 mod tested;
@@ -59,7 +63,7 @@ pub use edit::Edit;
 pub use explain::*;
 pub use graph_display::{Graph, GraphEdge, GraphNode, dot, graph, graph_json, mermaid};
 pub use graph_svg::svg;
-pub use json::{PLAN_FORMAT, Summary, json, summary};
+pub use json::{PLAN_FORMAT, Summary, json, summary, write_json};
 pub use lint::{Fault, lint};
 pub use nouns::*;
 pub use openings::{BatchTimes, openings_of};
@@ -75,7 +79,7 @@ use self::context::{Context, Said};
 use self::prepare::Prepared;
 use self::schedule::schedule;
 use self::trial::{Placed, Situation};
-use crate::assess::{Assessment, Status, Unplanned};
+use crate::assess::{Assessment, Judgement, Row, Status, Unplanned};
 use crate::history::History;
 use crate::load::Catalog;
 use crate::load::wire::{Content, Lane, Mode};
@@ -149,10 +153,9 @@ pub fn plan(
 /// Says of targets that are only a step on the way what comes after.
 fn say_steps(ctx: &Context<'_>, prepared: &Prepared<'_>, said: &mut Said) {
     let members = prepared.waves.iter().flat_map(prepare::PreparedWave::everyone);
-    let hits: BTreeSet<u32> = members
-        .flat_map(|m| m.hits.iter().copied())
-        .filter(|h| ctx.is_step(*h))
-        .collect();
+    let loads = carry::loads(members);
+    let hits = loads.iter().flat_map(|l| l.0.hits.iter().copied());
+    let hits: BTreeSet<u32> = hits.filter(|h| ctx.is_step(*h)).collect();
     for hit in hits {
         let (Some(facts), Some(goal)) = (ctx.hit(hit), ctx.goal(hit)) else {
             continue;
@@ -267,52 +270,56 @@ fn rollout(ctx: &Context<'_>, prepared: &Prepared<'_>, waves: Vec<Wave>) -> Roll
 
 /// Findings that policies claim in contradiction are refused until a person decides, once for an asset and pair.
 fn refuse_conflicts(ctx: &Context<'_>, said: &mut Said) {
-    for (index, asset) in ctx.observation.assets.iter().enumerate() {
-        let mut pairs: BTreeMap<&str, usize> = BTreeMap::new();
-        for row in ctx.assessment.rows(index) {
-            let judgement = ctx.judgement(row.judgement);
-            let judgement = judgement.filter(|j| j.unplanned == Some(Unplanned::Conflict) && j.is_open());
-            if let Some(judgement) = judgement {
-                *pairs
-                    .entry(judgement.detail.as_deref().unwrap_or("policies"))
-                    .or_default() += 1;
-            }
-        }
-        for (words, count) in pairs {
-            said.refusals.insert(Refusal {
-                reason: "conflict".into(),
-                asset: Arc::clone(&asset.name),
-                detail: format!("{count} finding(s) are not planned: {words}"),
-                binding: None,
-                fixes: vec!["give both policies the same, or let one of them exclude what the other claims".into()],
-            });
-        }
-    }
+    let words = |judgement: &Judgement| {
+        let conflict = judgement.unplanned == Some(Unplanned::Conflict) && judgement.is_open();
+        conflict.then(|| judgement.detail.clone().unwrap_or_else(|| "policies".into()))
+    };
+    let fix = "give both policies the same, or let one of them exclude what the other claims";
+    refuse_each(ctx, said, "conflict", fix, words);
 }
 
 /// Findings nobody can judge are not planned, and say so, once for an asset.
 fn refuse_unknown(ctx: &Context<'_>, said: &mut Said) {
-    for (index, asset) in ctx.observation.assets.iter().enumerate() {
-        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-        for row in ctx.assessment.rows(index) {
-            let Some(judgement) = ctx.judgement(row.judgement) else {
-                continue;
-            };
-            let unnamed = judgement.unplanned == Some(Unplanned::FixedInSource);
-            let unknown = judgement.status == Status::Unknown || (unnamed && judgement.status > Status::Unknown);
-            if unknown && !judgement.is_planned() && judgement.policy.is_some() {
-                *reasons
-                    .entry(judgement.detail.as_deref().unwrap_or("unknown"))
-                    .or_default() += 1;
-            }
-        }
-        for (reason, count) in reasons {
+    let words = |judgement: &Judgement| {
+        let unnamed = judgement.unplanned == Some(Unplanned::FixedInSource);
+        let unknown = judgement.status == Status::Unknown || (unnamed && judgement.status > Status::Unknown);
+        let said = unknown && !judgement.is_planned() && judgement.policy.is_some();
+        said.then(|| judgement.detail.clone().unwrap_or_else(|| "unknown".into()))
+    };
+    let fix = "observe the asset, or cover it with an advisory source, and plan again";
+    refuse_each(ctx, said, "unknown", fix, words);
+}
+
+/// Refuses the findings for whose judgement there are `words`: on every asset once for equal words, with their number.
+fn refuse_each(
+    ctx: &Context<'_>,
+    said: &mut Said,
+    reason: &str,
+    fix: &str,
+    words: impl Fn(&Judgement) -> Option<Arc<str>>,
+) {
+    let reason: Arc<str> = reason.into();
+    let of_judgement: Vec<Option<Arc<str>>> = ctx.assessment.judgements.iter().map(words).collect();
+    if of_judgement.iter().all(Option::is_none) {
+        return;
+    }
+    let count = |rows: &Arc<[Row]>| {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let words = rows
+            .iter()
+            .filter_map(|row| of_judgement.get(row.judgement as usize)?.as_deref());
+        words.for_each(|words| *counts.entry(words).or_default() += 1);
+        counts
+    };
+    let lists: Vec<BTreeMap<&str, usize>> = ctx.assessment.lists.iter().map(count).collect();
+    for (asset, list) in ctx.observation.assets.iter().zip(&ctx.assessment.list_of) {
+        for (words, count) in lists.get(*list as usize).into_iter().flatten() {
             said.refusals.insert(Refusal {
-                reason: "unknown".into(),
+                reason: Arc::clone(&reason),
                 asset: Arc::clone(&asset.name),
-                detail: format!("{count} finding(s) are not planned: {reason}"),
+                detail: format!("{count} finding(s) are not planned: {words}"),
                 binding: None,
-                fixes: vec!["observe the asset, or cover it with an advisory source, and plan again".into()],
+                fixes: vec![fix.to_owned()],
             });
         }
     }

@@ -132,10 +132,10 @@ pub struct BatchWindow {
 pub struct BatchAsset {
     /// Its name.
     pub name: Arc<str>,
-    /// Indexes into the rollout's targets, ascending.
-    pub targets: Vec<usize>,
-    /// The version of each target's package the asset has now, same order.
-    pub before: Vec<Arc<str>>,
+    /// Indexes into the rollout's targets, ascending. Assets that are alike share the list.
+    pub targets: Arc<[usize]>,
+    /// The version of each target's package the asset has now, same order; shared likewise.
+    pub before: Arc<[Arc<str>]>,
     /// How good its way back is.
     pub rollback: Reversibility,
     /// Its class.
@@ -169,26 +169,25 @@ impl BatchAsset {
     /// The asset once for each tool, that of firmware first: what else needs it comes after. One part with everything
     /// where one tool takes all: a tool is told of an asset once, whatever the targets are of.
     pub fn by_tool(&self, targets: &[Target]) -> Vec<Self> {
-        let mut parts: BTreeMap<&str, (bool, Self)> = BTreeMap::new();
-        for (place, (index, before)) in self.targets.iter().zip(&self.before).enumerate() {
+        let mut parts: BTreeMap<&Arc<str>, (bool, Vec<(usize, &Arc<str>)>)> = BTreeMap::new();
+        for (place, (index, before)) in self.targets.iter().zip(self.before.iter()).enumerate() {
             let tool = self.tools.get(place).unwrap_or(&self.target);
             let firmware = targets
                 .get(*index)
                 .is_some_and(|t| t.kind() == Some(ComponentKind::Firmware));
-            let none = || Self {
-                targets: Vec::new(),
-                before: Vec::new(),
-                target: Arc::clone(tool),
-                tools: Vec::new(),
-                ..self.clone()
-            };
-            let (has_firmware, part) = parts.entry(tool).or_insert_with(|| (false, none()));
+            let (has_firmware, taken) = parts.entry(tool).or_default();
             *has_firmware |= firmware;
-            part.targets.push(*index);
-            part.before.push(Arc::clone(before));
+            taken.push((*index, before));
         }
-        let (first, rest): (Vec<_>, Vec<_>) = parts.into_values().partition(|(has_firmware, _)| *has_firmware);
-        first.into_iter().chain(rest).map(|(_, part)| part).collect()
+        let (first, rest): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, (has_firmware, _))| *has_firmware);
+        let part = |(tool, (_, taken)): (&Arc<str>, (bool, Vec<(usize, &Arc<str>)>))| Self {
+            targets: taken.iter().map(|(index, _)| *index).collect(),
+            before: taken.iter().map(|(_, before)| Arc::clone(before)).collect(),
+            target: Arc::clone(tool),
+            tools: Vec::new(),
+            ..self.clone()
+        };
+        first.into_iter().chain(rest).map(part).collect()
     }
 }
 

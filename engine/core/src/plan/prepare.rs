@@ -1,20 +1,21 @@
 //! One rollout before it has times: who is in it, in which wave, in what order, and what is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use std::sync::Arc;
+use rustc_hash::FxHashSet;
 
 use super::budget::Budgets;
 use super::calendar::Calendars;
-use super::carry::{self, Covers, Member, name_of};
+use super::carry::{self, Covers, Load, Member, Tools, name_of};
 use super::context::Context;
-use super::elsewhere::{Carried, Elsewhere};
+use super::elsewhere::{Carried, Elsewhere, Place};
 use super::graph::{self, Precedence, WaveGraph};
 use super::membership::{Membership, membership};
-use super::screen::{self, Screen};
+use super::screen::Screen;
 use super::skew;
-use super::targets::Standing;
+use super::standing::{Standing, level};
 use super::tested::Rule;
 use super::{Binding, Refusal};
 use crate::history::{BatchProgress, OpenRollout, Target, WaveProgress, WaveState};
@@ -46,8 +47,8 @@ pub(super) struct Prepared<'a> {
     /// By position in the strategy.
     pub(super) waves: Vec<PreparedWave<'a>>,
     pub(super) covers: Covers,
-    /// Asset and target of every refusal.
-    pub(super) refused: BTreeSet<(u32, usize)>,
+    /// Asset and targets of every refusal.
+    pub(super) refused: Denied,
     pub(super) refusals: Vec<Refusal>,
     pub(super) installability_unknown: bool,
 }
@@ -73,10 +74,10 @@ impl PreparedWave<'_> {
         self.progress.map_or(WaveState::Pending, |p| p.state)
     }
 
-    /// Whether the asset is in a batch that was released.
-    pub(super) fn has_begun(&self, asset: u32) -> bool {
+    /// The assets of batches that were released.
+    fn begun(&self) -> impl Iterator<Item = u32> {
         let released = self.fixed.iter().filter(|(batch, _)| batch.released_at.is_some());
-        released.flat_map(|(_, members)| members).any(|m| m.asset == asset)
+        released.flat_map(|(_, members)| members).map(|m| m.asset)
     }
 
     /// Every asset, placed or not.
@@ -94,12 +95,18 @@ impl Prepared<'_> {
     pub(super) fn carried(&self) -> Carried {
         let live = |w: &PreparedWave<'_>| !matches!(w.state(), WaveState::Superseded | WaveState::RolledBack);
         let waves = self.waves.iter().enumerate().filter(|(_, w)| live(w));
+        let place = |wave: usize, m: &Member| Place {
+            wave,
+            load: Arc::clone(&m.load),
+        };
         waves
-            .flat_map(|(index, wave)| {
-                wave.everyone()
-                    .map(move |m| (m.asset, (index, m.targets.iter().map(|(t, _)| *t).collect())))
-            })
+            .flat_map(|(index, wave)| wave.everyone().map(move |m| (m.asset, place(index, m))))
             .collect()
+    }
+
+    /// The assets of batches that were released.
+    pub(super) fn begun(&self) -> FxHashSet<u32> {
+        self.waves.iter().flat_map(PreparedWave::begun).collect()
     }
 
     pub(super) fn asset_count(&self) -> usize {
@@ -119,26 +126,18 @@ pub(super) fn prepare<'a>(
     let graph = WaveGraph::new(specs);
     let covers = carry::covers(ctx, &draft.targets);
     let mut standing = Standing::new(ctx, &draft.targets);
-    let scope = ctx.in_scope(&draft.policy.name);
     let found = carry::members(ctx, &draft.policy.name, &draft.targets, &mut standing, &covers);
     let mut refused = Refused::default();
     let mut fixed = frozen(ctx, &draft, &found, &mut standing);
     let kept = fixed.values_mut().flatten().flat_map(|(_, members)| members);
-    kept.for_each(|m| elsewhere.count(ctx, &draft.targets, &covers, m));
+    elsewhere.count(ctx, &draft.targets, &covers, kept);
     let placed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
     let mut waves: Vec<Vec<Member>> = vec![Vec::new(); specs.len()];
-    let screen = Screen {
-        ctx,
-        calendars,
-        budgets,
-        policy: draft.policy,
-        targets: &draft.targets,
-        types: screen::types_of(ctx, &draft.targets, &covers),
-    };
+    let mut screen = Screen::new(ctx, (calendars, budgets), draft.policy, &draft.targets, &covers);
     let kept = fixed.values_mut().flatten().flat_map(|(_, members)| members);
     kept.for_each(|m| screen.assign_tools(m));
     for mut member in found.into_iter().filter(|m| !placed.contains(&m.asset)) {
-        let all: Vec<usize> = member.targets.iter().map(|(t, _)| *t).collect();
+        let all = Arc::clone(member.targets());
         match membership(ctx, specs, member.asset) {
             Membership::Wave(wave) if fixed.contains_key(&wave) => {
                 let detail = format!("wave {} is approved already and takes nobody in", name_at(specs, wave));
@@ -148,8 +147,8 @@ pub(super) fn prepare<'a>(
                 for (targets, refusal) in screen.member(&mut member, &mut standing) {
                     refused.add(member.asset, targets, refusal);
                 }
-                if !member.targets.is_empty() {
-                    waves.get_mut(wave).into_iter().for_each(|w| w.push(member.clone()));
+                if let Some(wave) = waves.get_mut(wave).filter(|_| !member.targets().is_empty()) {
+                    wave.push(member);
                 }
             }
             Membership::Classless => {
@@ -197,7 +196,7 @@ pub(super) fn prepare<'a>(
         }
     }
     elsewhere.leave(ctx, &draft.targets, &covers, &graph, &mut waves);
-    assemble(ctx, draft, graph, covers, (waves, fixed, refused), scope, &mut standing)
+    assemble(ctx, draft, graph, covers, (waves, fixed, refused), &mut standing)
 }
 
 fn name_at(specs: &[crate::load::wire::WaveSpec], wave: usize) -> &str {
@@ -213,24 +212,15 @@ fn assemble<'a>(
     graph: WaveGraph,
     covers: Covers,
     (mut waves, mut fixed, mut refused): (Vec<Vec<Member>>, Frozen<'a>, Refused),
-    scope: &[u32],
     standing: &mut Standing<'a>,
 ) -> Prepared<'a> {
     let specs = &draft.strategy.spec.waves;
-    let wave_of: Vec<(u32, usize)> = scope
-        .iter()
-        .filter_map(|a| match membership(ctx, specs, *a) {
-            Membership::Wave(wave) => Some((*a, wave)),
-            _ => None,
-        })
-        .collect();
     let rule = Rule {
         ctx,
         policy: draft.policy,
         targets: &draft.targets,
         waves: specs,
         graph: &graph,
-        wave_of: &wave_of,
     };
     // What is frozen stands in its wave as proof, and is not judged again: it was when it was frozen.
     let is_fixed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
@@ -302,7 +292,7 @@ fn ordered(ctx: &Context<'_>, mut members: Vec<Member>, refused: &mut Refused) -
                 fixes: vec!["take one of the services' `dependsOn` or `order` away, or one of their members".into()],
                 ..refusal
             };
-            refused.add(member.asset, member.targets.iter().map(|(t, _)| *t).collect(), refusal);
+            refused.add(member.asset, Arc::clone(member.targets()), refusal);
         }
         if positions.is_empty() {
             return (members, Precedence::new());
@@ -322,15 +312,30 @@ fn without_fix(ctx: &Context<'_>, asset: u32, reason: &str, detail: String) -> R
     }
 }
 
+/// For each asset the lists of targets it is refused.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Denied(BTreeMap<u32, Vec<Arc<[usize]>>>);
+
+impl Denied {
+    /// The lists of an asset, each ascending.
+    pub(super) fn of(&self, asset: u32) -> &[Arc<[usize]>] {
+        self.0.get(&asset).map_or(&[], |lists| lists)
+    }
+
+    pub(super) fn assets(&self) -> impl Iterator<Item = u32> {
+        self.0.keys().copied()
+    }
+}
+
 #[derive(Default)]
 struct Refused {
-    pairs: BTreeSet<(u32, usize)>,
+    pairs: Denied,
     refusals: Vec<Refusal>,
 }
 
 impl Refused {
-    fn add(&mut self, asset: u32, targets: Vec<usize>, refusal: Refusal) {
-        self.pairs.extend(targets.into_iter().map(|t| (asset, t)));
+    fn add(&mut self, asset: u32, targets: Arc<[usize]>, refusal: Refusal) {
+        self.pairs.0.entry(asset).or_default().push(targets);
         self.refusals.push(refusal);
     }
 }
@@ -342,6 +347,7 @@ fn frozen<'a>(ctx: &Context<'_>, draft: &Draft<'a>, found: &[Member], standing: 
     let Some(open) = draft.open else { return frozen };
     let specs = &draft.strategy.spec.waves;
     let unchanged = open.targets == draft.targets;
+    let mut loads = FxHashSet::default();
     for (index, spec) in specs.iter().enumerate() {
         let Some(progress) = open.waves.iter().find(|w| *w.name == *spec.name) else {
             continue;
@@ -360,7 +366,7 @@ fn frozen<'a>(ctx: &Context<'_>, draft: &Draft<'a>, found: &[Member], standing: 
                 b,
                 b.assets
                     .iter()
-                    .filter_map(|(a, t)| kept(ctx, a, t, found, standing))
+                    .filter_map(|(a, t)| kept(ctx, a, t, found, standing, &mut loads))
                     .collect(),
             )
         });
@@ -388,15 +394,16 @@ fn same_assets(
         .iter()
         .filter(|m| membership(ctx, specs, m.asset) == Membership::Wave(wave))
     {
-        let levels = standing.of(member.asset, ctx.asset(member.asset).and_then(|a| a.facts.packages));
-        let is_newer = |t: usize| levels.iter().any(|l| l.target == t && l.order.is_gt());
-        let targets = member.targets.iter().map(|(t, _)| *t);
+        let levels = standing.of(member.asset);
+        let is_newer = |t: usize| level(&levels, t).is_some_and(|l| l.order.is_gt());
+        let targets = member.targets().iter().copied();
         now.insert(name_of(ctx, member.asset), targets.filter(|t| !is_newer(*t)).collect());
     }
     // An asset that was refused then is refused now: only what was in the wave has to be there still, and nothing new.
-    before
-        .iter()
-        .all(|(asset, targets)| now.get(*asset).is_some_and(|t| targets.iter().all(|x| t.contains(x))))
+    before.iter().all(|(asset, targets)| {
+        now.get(*asset)
+            .is_some_and(|t| targets.iter().all(|x| t.binary_search(x).is_ok()))
+    })
 }
 
 /// An asset of a frozen batch: its frozen targets, today's facts.
@@ -406,6 +413,7 @@ fn kept(
     targets: &[usize],
     found: &[Member],
     standing: &mut Standing<'_>,
+    loads: &mut FxHashSet<Arc<Load>>,
 ) -> Option<Member> {
     let asset = ctx.asset_index(name)?;
     let class = ctx.class(asset);
@@ -413,23 +421,25 @@ fn kept(
         .binary_search_by_key(&asset, |m| m.asset)
         .ok()
         .and_then(|i| found.get(i));
-    let levels = standing.of(asset, ctx.asset(asset).and_then(|a| a.facts.packages));
+    let levels = standing.of(asset);
     let before = |target: usize| {
-        let planned = known
-            .and_then(|m| m.targets.iter().find(|(t, _)| *t == target))
-            .map(|(_, v)| v);
-        let installed = || levels.iter().find(|l| l.target == target).map(|l| &l.version);
-        planned.or_else(installed).cloned().unwrap_or_else(|| Arc::from(""))
+        let planned = known.and_then(|m| m.load.before(target)).cloned();
+        let installed = || level(&levels, target).map(|l| Arc::clone(&l.version));
+        planned.or_else(installed).unwrap_or_else(|| Arc::from(""))
+    };
+    let load = Load {
+        targets: targets.into(),
+        before: targets.iter().map(|t| before(*t)).collect(),
+        hits: known.map_or_else(|| Arc::from([]), |m| Arc::clone(&m.load.hits)),
+        deadline: known.and_then(|m| m.load.deadline),
+        stale: ctx.asset(asset).is_some_and(|a| a.stale),
     };
     Some(Member {
         asset,
-        targets: targets.iter().map(|t| (*t, before(*t))).collect(),
-        hits: known.map_or_else(Vec::new, |m| m.hits.clone()),
-        deadline: known.and_then(|m| m.deadline),
-        stale: ctx.asset(asset).is_some_and(|a| a.stale),
+        load: carry::shared(loads, load),
         rollback: class.map_or_else(Default::default, |c| super::reversible::reversibility(&c.spec)),
         render_target: class.map_or_else(|| Arc::from(""), |c| first_tool(&c.spec)),
-        tools: BTreeMap::new(),
+        tools: Tools::default(),
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Wave;
+use super::carry::loads;
 use super::carry::name_of;
 use super::context::{Context, Said, ServiceGroup};
 use super::matching;
@@ -70,12 +71,14 @@ fn unneeded(said: &mut Said, prepared: &Prepared<'_>) {
     let Some(open) = prepared.draft.open else { return };
     let everyone = || prepared.waves.iter().flat_map(PreparedWave::everyone);
     let target_of = |hit: &u32| prepared.covers.get(*hit as usize).copied().flatten();
-    let asked: BTreeSet<usize> = everyone().flat_map(|m| &m.hits).filter_map(target_of).collect();
-    let left = prepared.waves.iter().filter(|w| !w.state().is_final());
-    let taken: BTreeSet<usize> = left
-        .flat_map(PreparedWave::everyone)
-        .flat_map(|m| m.targets.iter().map(|(t, _)| *t))
+    let asked: BTreeSet<usize> = loads(everyone())
+        .iter()
+        .flat_map(|l| l.0.hits.iter())
+        .filter_map(target_of)
         .collect();
+    let left = prepared.waves.iter().filter(|w| !w.state().is_final());
+    let taken = loads(left.flat_map(PreparedWave::everyone));
+    let taken: BTreeSet<usize> = taken.iter().flat_map(|l| l.0.targets.iter().copied()).collect();
     let unneeded: Vec<&str> = taken
         .difference(&asked)
         .filter_map(|t| prepared.draft.targets.get(*t))

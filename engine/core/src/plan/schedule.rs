@@ -170,7 +170,7 @@ pub(super) fn schedule_under(
             .iter()
             .filter_map(|n| specs.get(*n))
             .map(|w| Arc::from(w.name.as_str()));
-        let deadline = wave.everyone().fold(None, |d, m| earlier(d, m.deadline));
+        let deadline = wave.everyone().fold(None, |d, m| earlier(d, m.load.deadline));
         let slack = deadline.zip(finish).map(|(d, f)| d.duration_since(f).as_secs());
         if let Some(slot) = waves.get_mut(*index) {
             *slot = Some(Wave {
@@ -516,23 +516,31 @@ fn batch<'m>(
 }
 
 fn asset(ctx: &Context<'_>, targets: &[Target], member: &Member) -> BatchAsset {
-    let tool = |index: &usize| Arc::clone(member.tools.get(index).unwrap_or(&member.render_target));
-    let tools: Vec<Arc<str>> = member.targets.iter().map(|(t, _)| tool(t)).collect();
-    let several = tools.iter().any(|tool| *tool != member.render_target);
     BatchAsset {
         name: name_of(ctx, member.asset),
-        targets: member.targets.iter().map(|(t, _)| *t).collect(),
-        before: member.targets.iter().map(|(_, v)| Arc::clone(v)).collect(),
+        targets: Arc::clone(&member.load.targets),
+        before: Arc::clone(&member.load.before),
         rollback: member.rollback,
         class: ctx
             .class(member.asset)
             .map_or_else(|| Arc::from(""), |c| Arc::clone(&c.name)),
         target: Arc::clone(&member.render_target),
-        tools: if several { tools } else { Vec::new() },
+        tools: tools(member),
         image: image(ctx, targets, member),
-        deadline: member.deadline,
-        stale: member.stale,
+        deadline: member.load.deadline,
+        stale: member.load.stale,
     }
+}
+
+/// The tool of each target of a member, same order; none where one takes them all.
+fn tools(member: &Member) -> Vec<Arc<str>> {
+    if member.tools.is_empty() {
+        return Vec::new();
+    }
+    let tool = |index: &usize| Arc::clone(member.tools.get(index).unwrap_or(&member.render_target));
+    let tools: Vec<Arc<str>> = member.targets().iter().map(tool).collect();
+    let several = tools.iter().any(|tool| *tool != member.render_target);
+    if several { tools } else { Vec::new() }
 }
 
 /// The image a member of a class that replaces its assets is replaced by.

@@ -1,22 +1,25 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::budget::Budgets;
 use super::calendar::{self, Calendars};
-use super::carry::{Covers, Member, name_of, place};
+use super::carry::{Covers, Load, Member, Tools, name_of, place};
 use super::compatible;
 use super::context::Context;
 use super::debian_kernel::{is_metapackage, is_release};
 use super::reversible::reversibility;
-use super::targets::Standing;
+use super::shared::Same;
+use super::standing::{Standing, level};
 use super::{Binding, Refusal};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::known::{self, Known};
 use crate::load::wire::{AdvisoryType, AssetClassSpec, ComponentKind, Content, Lifecycle, PatchPolicySpec, Remedy};
-use crate::observe::{Asset, Part, parts_of};
+use crate::observe::{Asset, PackageSetId, Part, parts_of};
 
 /// Whether a word is one this version knows but cannot do. A word it does not know is a folder of the user's own, or an
 /// error when resources are loaded.
@@ -24,19 +27,38 @@ fn is_not_built(words: &[Known], word: &str) -> bool {
     words.iter().any(|w| w.name == word && !w.built)
 }
 
-/// What screening reads of a rollout.
+/// What screening reads of a rollout, and what it has found out about assets that are alike.
 pub(super) struct Screen<'s, 'a> {
-    pub(super) ctx: &'s Context<'a>,
-    pub(super) calendars: &'s Calendars,
-    pub(super) budgets: &'s Budgets,
-    pub(super) policy: &'s Resource<PatchPolicySpec>,
-    pub(super) targets: &'s [Target],
+    ctx: &'s Context<'a>,
+    calendars: &'s Calendars,
+    budgets: &'s Budgets,
+    policy: &'s Resource<PatchPolicySpec>,
+    targets: &'s [Target],
     /// Advisory types behind each target.
-    pub(super) types: Vec<BTreeSet<AdvisoryType>>,
+    types: Vec<BTreeSet<AdvisoryType>>,
+    known: FxHashMap<Alike<'a>, Verdict>,
+    tools: FxHashMap<(Same<[usize]>, &'a str), (Option<Arc<str>>, Tools)>,
+}
+
+/// What the verdict on single targets depends on.
+#[derive(PartialEq, Eq, Hash)]
+struct Alike<'a> {
+    load: Same<Load>,
+    class: &'a str,
+    /// How it stands to the targets, and which can be had.
+    levels: u32,
+    release: Option<u32>,
+    available: Option<PackageSetId>,
+}
+
+/// What is left of a load, and what is refused of it; the asset is left empty.
+struct Verdict {
+    load: Arc<Load>,
+    refusals: Vec<(Arc<[usize]>, Refusal)>,
 }
 
 /// Advisory types behind each target, through the hits it fixes.
-pub(super) fn types_of(ctx: &Context<'_>, targets: &[Target], covers: &Covers) -> Vec<BTreeSet<AdvisoryType>> {
+fn types_of(ctx: &Context<'_>, targets: &[Target], covers: &Covers) -> Vec<BTreeSet<AdvisoryType>> {
     let mut types = vec![BTreeSet::new(); targets.len()];
     for (hit, target) in ctx.assessment.hits.iter().zip(covers) {
         let advisory = ctx.observation.advisories.get(hit.advisory as usize);
@@ -47,41 +69,102 @@ pub(super) fn types_of(ctx: &Context<'_>, targets: &[Target], covers: &Covers) -
     types
 }
 
-impl Screen<'_, '_> {
+/// The targets of some refusals and each refusal.
+type Refusals = Vec<(Arc<[usize]>, Refusal)>;
+
+impl<'s, 'a> Screen<'s, 'a> {
+    pub(super) fn new(
+        ctx: &'s Context<'a>,
+        (calendars, budgets): (&'s Calendars, &'s Budgets),
+        policy: &'s Resource<PatchPolicySpec>,
+        targets: &'s [Target],
+        covers: &Covers,
+    ) -> Self {
+        Self {
+            ctx,
+            calendars,
+            budgets,
+            policy,
+            targets,
+            types: types_of(ctx, targets, covers),
+            known: FxHashMap::default(),
+            tools: FxHashMap::default(),
+        }
+    }
+
     /// Takes from `member` the targets it cannot have and says why; nothing left = the asset is not in the rollout.
-    pub(super) fn member(&self, member: &mut Member, standing: &mut Standing<'_>) -> Vec<(Vec<usize>, Refusal)> {
+    pub(super) fn member(&mut self, member: &mut Member, standing: &mut Standing<'_>) -> Refusals {
         let Some(class) = self.ctx.class(member.asset) else {
             return Vec::new();
         };
-        let all: Vec<usize> = member.targets.iter().map(|(t, _)| *t).collect();
         if let Some(refusal) = self.whole_asset(member, class) {
-            member.targets.clear();
+            let all = Arc::clone(member.targets());
+            member.load = Arc::new(member.load.only(|_| false));
             return vec![(all, refusal)];
         }
         member.rollback = reversibility(&class.spec);
+        // A matrix reads facts that assets which are alike otherwise need not share.
+        let has_matrices = !self.ctx.catalog.matrices.is_empty();
+        let incompatible = has_matrices.then(|| compatible::incompatible(self.ctx, member, self.targets));
+        let alike = Alike {
+            load: Same::of(&member.load),
+            class: &class.name,
+            levels: standing.id(member.asset),
+            release: self.ctx.release(member.asset),
+            available: self.ctx.asset(member.asset).and_then(|a| a.facts.available),
+        };
+        let mut known = std::mem::take(&mut self.known);
+        let verdict = known
+            .entry(alike)
+            .or_insert_with(|| self.verdict(member, class, standing));
+        let load = Arc::clone(&verdict.load);
+        let name = name_of(self.ctx, member.asset);
+        let of_asset = |refusal: &Refusal| Refusal {
+            asset: Arc::clone(&name),
+            ..refusal.clone()
+        };
+        let refusals = verdict.refusals.iter();
+        let mut refusals: Refusals = refusals
+            .map(|(targets, r)| (Arc::clone(targets), of_asset(r)))
+            .collect();
+        self.known = known;
+        member.load = load;
+        if let Some((targets, detail)) = incompatible.flatten() {
+            let fixes =
+                vec!["add the tested combination as a row, or update what it does not go with first".to_owned()];
+            member.load = Arc::new(member.load.only(|t| !targets.contains(&t)));
+            refusals.push((targets.into(), of_asset(&refused("incompatible", detail, fixes))));
+        }
+        self.assign_tools(member);
+        refusals
+    }
+
+    /// What is refused of the targets one by one.
+    fn verdict(&self, member: &Member, class: &Resource<AssetClassSpec>, standing: &mut Standing<'_>) -> Verdict {
         let mut refusals = Vec::new();
         self.render_targets(member, class, &mut refusals);
         self.reboot_only(member, standing, &mut refusals);
         self.another_package(member, standing, &mut refusals);
         self.installable(member, standing, &mut refusals);
-        if let Some((targets, detail)) = compatible::incompatible(self.ctx, member, self.targets) {
-            let fixes =
-                vec!["add the tested combination as a row, or update what it does not go with first".to_owned()];
-            refusals.push((targets, self.refusal(member.asset, "incompatible", detail, fixes)));
+        let refused: BTreeSet<usize> = refusals.iter().map(|(target, _)| *target).collect();
+        let load = if refused.is_empty() {
+            Arc::clone(&member.load)
+        } else {
+            Arc::new(member.load.only(|t| !refused.contains(&t)))
+        };
+        Verdict {
+            load,
+            refusals: refusals
+                .into_iter()
+                .map(|(t, refusal)| (Arc::from([t]), refusal))
+                .collect(),
         }
-        let refused: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
-        member.targets.retain(|(t, _)| !refused.contains(t));
-        self.assign_tools(member);
-        refusals
     }
 
     fn refusal(&self, asset: u32, reason: &str, detail: String, fixes: Vec<String>) -> Refusal {
         Refusal {
-            reason: reason.into(),
             asset: name_of(self.ctx, asset),
-            detail,
-            binding: None,
-            fixes,
+            ..refused(reason, detail, fixes)
         }
     }
 
@@ -195,13 +278,8 @@ impl Screen<'_, '_> {
     }
 
     /// The tool that patches each target; one that cannot be rendered is refused with the targets that need it.
-    fn render_targets(
-        &self,
-        member: &mut Member,
-        class: &Resource<AssetClassSpec>,
-        refusals: &mut Vec<(Vec<usize>, Refusal)>,
-    ) {
-        for (index, _) in &member.targets {
+    fn render_targets(&self, member: &Member, class: &Resource<AssetClassSpec>, refusals: &mut Vec<(usize, Refusal)>) {
+        for index in member.targets().iter() {
             let no_types = BTreeSet::new();
             let types = self.types.get(*index).unwrap_or(&no_types);
             let package = self.targets.get(*index).map_or("", |t| &t.name);
@@ -214,7 +292,7 @@ impl Screen<'_, '_> {
                         "add `{{for: {{types: [{words}]}}, use: ansible}}` to class {}",
                         class.name
                     );
-                    refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
+                    refusals.push((*index, refused("target", detail, vec![fix])));
                 }
                 Some(tool) if is_not_built(known::TARGETS, tool) && !self.is_own(tool) => {
                     let detail = format!(
@@ -222,7 +300,7 @@ impl Screen<'_, '_> {
                         class.name
                     );
                     let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
-                    refusals.push((vec![*index], self.refusal(member.asset, "not built", detail, vec![fix])));
+                    refusals.push((*index, refused("not built", detail, vec![fix])));
                 }
                 Some(tool) if class.spec.remedy == Remedy::Replace && !self.is_own(tool) => {
                     let detail = format!(
@@ -234,7 +312,7 @@ impl Screen<'_, '_> {
                         "write a render target for your image pipeline (templates/<name>/target.yaml) and name it in class {}",
                         class.name
                     );
-                    refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
+                    refusals.push((*index, refused("target", detail, vec![fix])));
                 }
                 Some(tool) if !self.can_do(tool, *index) => {
                     let what = self
@@ -249,7 +327,7 @@ impl Screen<'_, '_> {
                         "write a render target of your own (templates/<name>/target.yaml) for {what} and name it in class {}",
                         class.name
                     );
-                    refusals.push((vec![*index], self.refusal(member.asset, "target", detail, vec![fix])));
+                    refusals.push((*index, refused("target", detail, vec![fix])));
                 }
                 Some(_) => {}
             }
@@ -257,18 +335,23 @@ impl Screen<'_, '_> {
     }
 
     /// The tool of each target of a member, and the first of them as its own.
-    pub(super) fn assign_tools(&self, member: &mut Member) {
+    pub(super) fn assign_tools(&mut self, member: &mut Member) {
         let Some(class) = self.ctx.class(member.asset) else {
             return;
         };
-        let no_types = BTreeSet::new();
-        let of = |index: usize| tool(&class.spec, self.types.get(index).unwrap_or(&no_types));
-        let tools = member
-            .targets
-            .iter()
-            .filter_map(|(t, _)| Some((*t, Arc::from(of(*t)?))));
-        member.tools = tools.collect();
-        if let Some(first) = member.tools.values().next() {
+        let alike = (Same::of(member.targets()), class.name.as_ref());
+        let types = &self.types;
+        let (first, tools) = self.tools.entry(alike).or_insert_with_key(|(targets, _)| {
+            let no_types = BTreeSet::new();
+            let of = |index: usize| tool(&class.spec, types.get(index).unwrap_or(&no_types));
+            let tools = targets.0.iter().filter_map(|t| Some((*t, Arc::from(of(*t)?))));
+            let tools: BTreeMap<usize, Arc<str>> = tools.collect();
+            let first = tools.values().next().cloned();
+            let several = tools.values().any(|tool| Some(tool) != first.as_ref());
+            (first, if several { tools.into() } else { Tools::default() })
+        });
+        member.tools = Arc::clone(tools);
+        if let Some(first) = first {
             member.render_target = Arc::clone(first);
         }
     }
@@ -287,14 +370,11 @@ impl Screen<'_, '_> {
 
     /// Nothing is pinned below what is installed: where a newer version than the target's is there and only the old code
     /// still runs, the asset needs a reboot or a restart, and no package.
-    fn reboot_only(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
-        let installed = standing.of(
-            member.asset,
-            self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
-        );
+    fn reboot_only(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(usize, Refusal)>) {
+        let installed = standing.of(member.asset);
         for level in installed.iter().filter(|l| l.order.is_gt()) {
             let target = self.targets.get(level.target);
-            let Some(target) = target.filter(|_| member.targets.iter().any(|(t, _)| *t == level.target)) else {
+            let Some(target) = target.filter(|_| member.targets().contains(&level.target)) else {
                 continue;
             };
             let detail = format!(
@@ -302,28 +382,27 @@ impl Screen<'_, '_> {
                 target.name, level.version, target.name, target.version
             );
             let fix = "reboot it, or restart what still uses the old code, and observe again".to_owned();
-            let refusal = self.refusal(member.asset, "needs a reboot only", detail, vec![fix]);
-            refusals.push((vec![level.target], refusal));
+            refusals.push((level.target, refused("needs a reboot only", detail, vec![fix])));
         }
     }
 
     /// A kernel with its release in the name has its fix under another name; only a metapackage on the asset brings it.
-    fn another_package(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
-        let facts = self.ctx.asset(member.asset).map(|a| &a.facts);
-        let installed = standing.of(member.asset, facts.and_then(|f| f.packages));
-        let available = facts.and_then(|f| f.available);
-        for (index, before) in &member.targets {
-            let Some(target) = self.targets.get(*index) else {
+    fn another_package(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(usize, Refusal)>) {
+        let installed = standing.of(member.asset);
+        let available = self.ctx.asset(member.asset).and_then(|a| a.facts.available);
+        for (index, before) in member.load.pairs() {
+            let Some(target) = self.targets.get(index) else {
                 continue;
             };
-            let level = installed.iter().find(|l| l.target == *index).map(|l| l.order);
-            let refused = if is_release(target) {
-                let offered = available.is_some_and(|set| standing.offers(member.asset, set).contains(index));
+            let level = level(&installed, index).map(|l| l.order);
+            let elsewhere = if is_release(target) {
+                let offered =
+                    available.is_some_and(|set| standing.offers(member.asset, set).binary_search(&index).is_ok());
                 !offered && level.is_none_or(std::cmp::Ordering::is_lt)
             } else {
                 is_metapackage(target) && level.is_none()
             };
-            if refused {
+            if elsewhere {
                 let detail = format!(
                     "not installable: the fix is another package: a kernel {} has another name than the one that runs \
                      (now {before}), and no metapackage here brings it",
@@ -331,32 +410,28 @@ impl Screen<'_, '_> {
                 );
                 let fix = "install the metapackage of its kernel (linux-image-<flavour>), or the fixed kernel by hand; \
                            where it is installed already, reboot";
-                let refusal = self.refusal(member.asset, "not-installable", detail, vec![fix.to_owned()]);
-                refusals.push((vec![*index], refusal));
+                refusals.push((index, refused("not-installable", detail, vec![fix.to_owned()])));
             }
         }
     }
 
     /// A list of available packages that lacks the target is a refusal; no list at all is not.
-    fn installable(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(Vec<usize>, Refusal)>) {
+    fn installable(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(usize, Refusal)>) {
         let Some(available) = self.ctx.asset(member.asset).and_then(|a| a.facts.available) else {
             return;
         };
         let offered = standing.offers(member.asset, available);
-        let installed = standing.of(
-            member.asset,
-            self.ctx.asset(member.asset).and_then(|a| a.facts.packages),
-        );
-        let said: BTreeSet<usize> = refusals.iter().flat_map(|(targets, _)| targets).copied().collect();
+        let installed = standing.of(member.asset);
+        let said: BTreeSet<usize> = refusals.iter().map(|(target, _)| *target).collect();
         let is_package = |t: usize| self.targets.get(t).is_some_and(|t| t.kind().is_none());
-        let packages = member.targets.iter().filter(|(t, _)| is_package(*t));
+        let packages = member.load.pairs().filter(|(t, _)| is_package(*t));
         for (index, before) in packages.filter(|(t, _)| !said.contains(t)) {
             // What is installed already and only waits for its reboot needs no repository.
-            let there = installed.iter().any(|l| l.target == *index && l.order.is_ge());
-            if there || offered.contains(index) {
+            let there = level(&installed, index).is_some_and(|l| l.order.is_ge());
+            if there || offered.binary_search(&index).is_ok() {
                 continue;
             }
-            let Some(target) = self.targets.get(*index) else {
+            let Some(target) = self.targets.get(index) else {
                 continue;
             };
             let detail = format!(
@@ -367,11 +442,19 @@ impl Screen<'_, '_> {
                 "sync {} {} into the asset's repositories and observe again",
                 target.name, target.version
             );
-            refusals.push((
-                vec![*index],
-                self.refusal(member.asset, "not-installable", detail, vec![fix]),
-            ));
+            refusals.push((index, refused("not-installable", detail, vec![fix])));
         }
+    }
+}
+
+/// A refusal of an asset that is still to be named.
+fn refused(reason: &str, detail: String, fixes: Vec<String>) -> Refusal {
+    Refusal {
+        reason: reason.into(),
+        asset: "".into(),
+        detail,
+        binding: None,
+        fixes,
     }
 }
 

@@ -5,6 +5,7 @@
 //! kube-apiserver, as kubeadm keeps them; a control plane that nobody observes (a managed one) cannot be checked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Refusal;
 use super::carry::{Member, name_of};
@@ -17,7 +18,7 @@ use crate::history::Target;
 const SKEW_MAX: u32 = 3;
 
 /// What is refused: asset, targets, words.
-type Refused = Vec<(u32, Vec<usize>, Refusal)>;
+type Refused = Vec<(u32, Arc<[usize]>, Refusal)>;
 
 /// Takes kubelet targets that would break the skew out of `waves`, control planes first.
 pub(super) fn screen(ctx: &Context<'_>, targets: &[Target], graph: &WaveGraph, waves: &mut [Vec<Member>]) -> Refused {
@@ -48,11 +49,15 @@ pub(super) fn screen(ctx: &Context<'_>, targets: &[Target], graph: &WaveGraph, w
                     }),
                 };
                 if let Some((detail, fix)) = broken {
-                    member.targets.retain(|(t, _)| *t != index);
-                    refused.push((member.asset, vec![index], refusal(ctx, member.asset, detail, fix)));
+                    member.load = Arc::new(member.load.only(|t| t != index));
+                    refused.push((
+                        member.asset,
+                        Arc::from([index]),
+                        refusal(ctx, member.asset, detail, fix),
+                    ));
                 }
             }
-            members.retain(|m| !m.targets.is_empty());
+            members.retain(|m| !m.targets().is_empty());
         }
     }
     refused
@@ -90,7 +95,7 @@ fn is_control_plane(ctx: &Context<'_>, asset: u32) -> bool {
 }
 
 fn kubelet<'t>(targets: &'t [Target], member: &Member) -> Option<(usize, &'t str)> {
-    let own = member.targets.iter().filter_map(|(t, _)| Some((*t, targets.get(*t)?)));
+    let own = member.targets().iter().filter_map(|t| Some((*t, targets.get(*t)?)));
     let mut kubelets = own.filter(|(_, t)| is_kubelet(&t.os_id, &t.name));
     kubelets.next().map(|(index, target)| (index, target.version.as_ref()))
 }

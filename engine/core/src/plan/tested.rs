@@ -3,25 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::Refusal;
-use super::carry::{Member, name_of, place};
+use super::carry::{Load, Member, name_of, place};
 use super::context::Context;
 use super::debian_kernel::carrier;
 use super::graph::WaveGraph;
-use super::targets::Standing;
+use super::membership::{Membership, membership};
+use super::shared::Same;
+use super::standing::Standing;
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::wire::{PatchPolicySpec, Untested, WaveSpec};
 
-/// A target on a kind of asset: what proves it there proves it for every asset of that kind. Release, package
+/// What an asset is like: what proves a target on one asset proves it for every asset of its kind. Release, package
 /// architecture and module are in the target; the machine's architecture and the likeness labels are not.
-type Kind<'a> = (usize, &'a str, Vec<Option<&'a str>>);
+type Kind<'a> = (&'a str, Vec<Option<&'a str>>);
 
 /// What the tested rule finds.
 #[derive(Debug, Default)]
 pub(super) struct Tested {
     /// Targets refused, with the asset.
-    pub(super) refused: Vec<(u32, Vec<usize>, Refusal)>,
+    pub(super) refused: Vec<(u32, Arc<[usize]>, Refusal)>,
     /// For each wave: the groups of assets that share something unproved, where a canary goes first.
     pub(super) canaries: BTreeMap<usize, Vec<Vec<u32>>>,
     /// Waves that need one more approval, with the packages nothing has proved.
@@ -35,8 +39,23 @@ pub(super) struct Rule<'r, 'a> {
     pub(super) targets: &'r [Target],
     pub(super) waves: &'r [WaveSpec],
     pub(super) graph: &'r WaveGraph,
-    /// The wave of every asset in scope.
-    pub(super) wave_of: &'r [(u32, usize)],
+}
+
+/// Kinds by number, in order of first sight.
+#[derive(Default)]
+struct Kinds<'a> {
+    kinds: Vec<Kind<'a>>,
+    ids: FxHashMap<Kind<'a>, u32>,
+}
+
+/// What each wave proves: targets on kinds.
+type Proofs = BTreeMap<usize, FxHashSet<(usize, u32)>>;
+
+/// The targets of one member that nothing has proved.
+struct Unproved {
+    asset: u32,
+    kind: u32,
+    targets: Arc<[usize]>,
 }
 
 impl<'a> Rule<'_, 'a> {
@@ -47,41 +66,57 @@ impl<'a> Rule<'_, 'a> {
         if !requires.tested {
             return tested;
         }
-        let mut proofs: BTreeMap<usize, BTreeSet<Kind<'a>>> = BTreeMap::new();
-        let mut observed: Option<BTreeMap<usize, BTreeSet<Kind<'a>>>> = None;
+        let mut kinds = Kinds::default();
+        let mut proofs = Proofs::new();
+        let mut observed: Option<Proofs> = None;
         for wave in &self.graph.order {
             let ancestors = self.graph.ancestors.get(*wave).cloned().unwrap_or_default();
             let Some(here) = members.get_mut(*wave) else { continue };
             let has_needs = self.graph.needs.get(*wave).is_some_and(|n| !n.is_empty());
-            let mut unproved: BTreeMap<Kind<'a>, Vec<u32>> = BTreeMap::new();
+            let mut known: FxHashMap<(Same<Load>, u32), Arc<[usize]>> = FxHashMap::default();
+            let mut unproved: Vec<Unproved> = Vec::new();
             for member in here.iter().filter(|_| has_needs) {
-                for (target, _) in &member.targets {
-                    let kind = self.kind(*target, member.asset);
-                    let taken = ancestors
-                        .iter()
-                        .any(|a| proofs.get(a).is_some_and(|p| p.contains(&kind)));
-                    if !taken {
-                        let seen = observed.get_or_insert_with(|| self.observed(standing));
-                        if !ancestors.iter().any(|a| seen.get(a).is_some_and(|p| p.contains(&kind))) {
-                            unproved.entry(kind).or_default().push(member.asset);
-                        }
+                let kind = self.kind(member.asset, &mut kinds);
+                let targets = known.entry((Same::of(&member.load), kind)).or_insert_with(|| {
+                    let proved = |by: &Proofs, t: usize| {
+                        let mut before = ancestors.iter().filter_map(|a| by.get(a));
+                        before.any(|p| p.contains(&(t, kind)))
+                    };
+                    let untaken = member.targets().iter().copied().filter(|t| !proved(&proofs, *t));
+                    let untaken: Vec<usize> = untaken.collect();
+                    if untaken.is_empty() {
+                        return Arc::from([]);
                     }
+                    let seen = observed.get_or_insert_with(|| self.observed(standing, &mut kinds));
+                    untaken.into_iter().filter(|t| !proved(seen, *t)).collect()
+                });
+                if !targets.is_empty() {
+                    unproved.push(Unproved {
+                        asset: member.asset,
+                        kind,
+                        targets: Arc::clone(targets),
+                    });
                 }
             }
-            self.judge(*wave, requires.untested, unproved, here, &mut tested);
-            let takes = here
-                .iter()
-                .flat_map(|m| m.targets.iter().map(|(t, _)| self.kind(*t, m.asset)));
-            proofs.insert(*wave, takes.collect());
+            self.judge((*wave, &kinds), requires.untested, &unproved, here, &mut tested);
+            let mut takes = FxHashSet::default();
+            let mut counted = FxHashSet::default();
+            for member in here.iter() {
+                let kind = self.kind(member.asset, &mut kinds);
+                if counted.insert((Same::of(&member.load), kind)) {
+                    takes.extend(member.targets().iter().map(|t| (*t, kind)));
+                }
+            }
+            proofs.insert(*wave, takes);
         }
         tested
     }
 
     fn judge(
         &self,
-        wave: usize,
+        (wave, kinds): (usize, &Kinds<'a>),
         untested: Untested,
-        unproved: BTreeMap<Kind<'a>, Vec<u32>>,
+        unproved: &[Unproved],
         here: &mut Vec<Member>,
         tested: &mut Tested,
     ) {
@@ -90,79 +125,92 @@ impl<'a> Rule<'_, 'a> {
         }
         match untested {
             Untested::Canary => {
-                tested.canaries.insert(wave, unproved.into_values().collect());
+                let mut groups: FxHashMap<(usize, u32), Vec<u32>> = FxHashMap::default();
+                for Unproved { asset, kind, targets } in unproved {
+                    let each = targets.iter();
+                    each.for_each(|t| groups.entry((*t, *kind)).or_default().push(*asset));
+                }
+                let mut groups: Vec<_> = groups.into_iter().collect();
+                groups.sort_by_key(|((target, kind), _)| (*target, kinds.kinds.get(*kind as usize)));
+                let groups = groups.into_iter().map(|(_, assets)| assets).collect();
+                tested.canaries.insert(wave, groups);
             }
             Untested::ExtraApproval => {
-                let packages = unproved.keys().filter_map(|(t, ..)| self.targets.get(*t));
+                let lists: FxHashSet<Same<[usize]>> = unproved.iter().map(|u| Same::of(&u.targets)).collect();
+                let targets: BTreeSet<usize> = lists.iter().flat_map(|list| list.0.iter().copied()).collect();
+                let packages = targets.into_iter().filter_map(|t| self.targets.get(t));
                 tested
                     .extra_approval
                     .insert(wave, packages.map(|t| Arc::clone(&t.name)).collect());
             }
             Untested::Refuse => {
-                let mut by_asset: BTreeMap<u32, BTreeSet<usize>> = BTreeMap::new();
-                for ((target, ..), assets) in unproved {
-                    for asset in assets {
-                        by_asset.entry(asset).or_default().insert(target);
-                    }
-                }
+                let mut known: FxHashMap<(Same<Load>, u32), (Arc<Load>, Refusal)> = FxHashMap::default();
+                let mut refused = unproved.iter().peekable();
+                // Both are in order of the assets.
                 for member in here.iter_mut() {
-                    let Some(refused) = by_asset.get(&member.asset) else {
+                    let Some(Unproved { asset, kind, targets }) = refused.next_if(|u| u.asset == member.asset) else {
                         continue;
                     };
-                    member.targets.retain(|(t, _)| !refused.contains(t));
-                    let targets: Vec<usize> = refused.iter().copied().collect();
-                    let refusal = self.refusal(wave, member.asset, &targets);
-                    tested.refused.push((member.asset, targets, refusal));
+                    let (left, refusal) = known.entry((Same::of(&member.load), *kind)).or_insert_with(|| {
+                        let left = member.load.only(|t| targets.binary_search(&t).is_err());
+                        (Arc::new(left), self.refusal(wave, *asset, targets))
+                    });
+                    let refusal = Refusal {
+                        asset: name_of(self.ctx, *asset),
+                        ..refusal.clone()
+                    };
+                    tested.refused.push((*asset, Arc::clone(targets), refusal));
+                    member.load = Arc::clone(left);
                 }
-                here.retain(|m| !m.targets.is_empty());
+                here.retain(|m| !m.targets().is_empty());
             }
         }
     }
 
-    fn kind(&self, target: usize, asset: u32) -> Kind<'a> {
+    /// The number of an asset's kind.
+    fn kind(&self, asset: u32, kinds: &mut Kinds<'a>) -> u32 {
         let asset = self.ctx.asset(asset);
         let arch = asset.and_then(|a| a.facts.os.as_ref()).map_or("", |os| &os.arch);
         let labels = self.policy.spec.requires.likeness.iter();
-        (
-            target,
-            arch,
-            labels.map(|key| asset.and_then(|a| a.label(key))).collect(),
-        )
+        let kind = (arch, labels.map(|key| asset.and_then(|a| a.label(key))).collect());
+        let list = &mut kinds.kinds;
+        *kinds.ids.entry(kind).or_insert_with_key(|kind| {
+            list.push(kind.clone());
+            list.len() as u32 - 1
+        })
     }
 
     /// For each wave: what its assets were freshly observed to run.
-    fn observed(&self, standing: &mut Standing<'_>) -> BTreeMap<usize, BTreeSet<Kind<'a>>> {
-        let mut observed: BTreeMap<usize, BTreeSet<Kind<'a>>> = BTreeMap::new();
-        for (index, wave) in self.wave_of {
-            let Some(asset) = self.ctx.asset(*index).filter(|a| !a.stale && a.observed_at.is_some()) else {
+    fn observed(&self, standing: &mut Standing<'_>, kinds: &mut Kinds<'a>) -> Proofs {
+        let mut observed = Proofs::new();
+        let mut seen = FxHashSet::default();
+        let mut awaiting: FxHashMap<Option<u32>, BTreeSet<Arc<str>>> = FxHashMap::default();
+        for index in self.ctx.in_scope(&self.policy.name).iter().copied() {
+            let asset = self.ctx.asset(index).filter(|a| !a.stale && a.observed_at.is_some());
+            let (Some(_), Membership::Wave(wave)) = (asset, membership(self.ctx, self.waves, index)) else {
                 continue;
             };
-            let levels = standing.of(*index, asset.facts.packages);
-            for level in levels
-                .iter()
-                .filter(|l| l.order.is_eq() && !self.awaits_reboot(*index, l.target))
-            {
-                observed
-                    .entry(*wave)
-                    .or_default()
-                    .insert(self.kind(level.target, *index));
+            let kind = self.kind(index, kinds);
+            let list = self.ctx.assessment.list_of.get(index as usize).copied();
+            if !seen.insert((wave, standing.id(index), kind, list)) {
+                continue;
             }
+            let awaiting = awaiting.entry(list).or_insert_with(|| self.awaiting_reboot(index));
+            let waits = |t: usize| self.targets.get(t).is_none_or(|t| awaiting.contains(&t.name));
+            let levels = standing.of(index);
+            let runs = levels.iter().filter(|l| l.order.is_eq() && !waits(l.target));
+            let proofs = observed.entry(wave).or_default();
+            proofs.extend(runs.map(|l| (l.target, kind)));
         }
         observed
     }
 
     /// Installed is not running: a package that still waits for its reboot proves nothing.
-    fn awaits_reboot(&self, asset: u32, target: usize) -> bool {
-        let Some(target) = self.targets.get(target) else {
-            return true;
-        };
-        self.ctx.assessment.rows(asset as usize).iter().any(|row| {
-            let waits = self
-                .ctx
-                .judgement(row.judgement)
-                .is_some_and(|j| j.status == crate::assess::Status::PendingReboot);
-            waits && self.ctx.hit(row.hit).is_some_and(|h| carrier(h) == target.name)
-        })
+    fn awaiting_reboot(&self, asset: u32) -> BTreeSet<Arc<str>> {
+        let rows = self.ctx.assessment.rows(asset as usize).iter();
+        let waits = |j: &crate::assess::Judgement| j.status == crate::assess::Status::PendingReboot;
+        let waiting = rows.filter(|row| self.ctx.judgement(row.judgement).is_some_and(waits));
+        waiting.filter_map(|row| self.ctx.hit(row.hit)).map(carrier).collect()
     }
 
     fn refusal(&self, wave: usize, asset: u32, targets: &[usize]) -> Refusal {

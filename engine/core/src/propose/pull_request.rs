@@ -254,7 +254,7 @@ fn targets(out: &mut String, subject: Subject<'_>) {
     let Subject { rollout, wave, .. } = subject;
     let mut befores: BTreeMap<usize, BTreeMap<Arc<str>, usize>> = BTreeMap::new();
     for asset in wave.batches.iter().flat_map(|b| &b.assets) {
-        for (target, before) in asset.targets.iter().zip(&asset.before) {
+        for (target, before) in asset.targets.iter().zip(asset.before.iter()) {
             *befores
                 .entry(*target)
                 .or_default()

@@ -9,8 +9,13 @@ use serde_json::{Map, Value};
 use crate::assess::{Assessment, assess, retire_gone};
 use crate::history::{History, Memory};
 use crate::load::Catalog;
-use crate::load::wire::{AdvisorySpec, FleetSpec, IdentityKey, TestAdvisory, TestMemory};
-use crate::observe::{Batch, MergeInput, Observation, Provenance, SourceBatch, bulletin_record, merge};
+use crate::load::wire::{
+    AdvisorySpec, FleetSpec, IdentityKey, TestAdvisory, TestExploitation, TestImpact, TestMemory, TestSsvc,
+};
+use crate::observe::{
+    Account, Batch, CveRecord, Exploitation, ExploitedRecord, MergeInput, Observation, Provenance, SourceBatch,
+    SourceStatus, Ssvc, bulletin_record, merge,
+};
 use crate::plan::{Plan, lint, plan};
 use crate::source::DocId;
 use crate::time::{Boundary, When};
@@ -101,6 +106,7 @@ pub fn world(catalog: &Catalog, given: &Given<'_>, now: Timestamp, read: ReadNat
     let mut observation = merge(&input, batches, now);
     retire_gone(catalog, &mut observation, now);
     faults.extend(observation.sources.iter().filter_map(|s| s.failure.clone()));
+    observation.sources.extend(catalogues(catalog));
     let errors = observation.notes.iter().filter(|note| note.error);
     faults.extend(errors.map(|note| format!("{}: {}", note.subject, note.message)));
     let history = History {
@@ -220,16 +226,68 @@ fn advisories(catalog: &Catalog, given: &Given<'_>, faults: &mut Vec<String>) ->
         let spec = as_resource(advisory);
         bulletin_record(&advisory.id, &spec, &at, &catalog.zone.0, &mut notes)
     });
-    let outcome = Batch {
+    let mut outcome = Batch {
         advisories: records.collect(),
         ..Batch::default()
     };
+    for (record, advisory) in outcome.advisories.iter().zip(given.advisories) {
+        let cves: Vec<Arc<str>> = record.cve_ids().cloned().collect();
+        if advisory.ssvc.is_some() && cves.is_empty() {
+            faults.push(format!(
+                "advisory {}: `ssvc` is answered for CVEs, and it names none; give one under `aliases`",
+                record.id
+            ));
+        }
+        let exploited = record.exploited.as_ref();
+        outcome.exploited.extend(exploited.into_iter().flat_map(|exploited| {
+            cves.iter().map(|cve| ExploitedRecord {
+                cve: Arc::clone(cve),
+                exploited: exploited.clone(),
+            })
+        }));
+        outcome
+            .cves
+            .extend(cves.iter().filter_map(|cve| answers(cve, advisory.ssvc?)));
+    }
     faults.extend(
         notes
             .iter()
             .map(|note| format!("advisory {} {}", note.subject, note.message)),
     );
     batch(source, Ok(outcome))
+}
+
+/// The answers of a test for one CVE; none if it answers nothing.
+fn answers(cve: &Arc<str>, given: TestSsvc) -> Option<CveRecord> {
+    let ssvc = Ssvc {
+        exploitation: given.exploitation.map(|e| match e {
+            TestExploitation::None => Exploitation::None,
+            TestExploitation::Poc => Exploitation::Poc,
+            TestExploitation::Active => Exploitation::Active,
+        }),
+        automatable: given.automatable,
+        total_impact: given.technical_impact.map(|impact| impact == TestImpact::Total),
+    };
+    (ssvc != Ssvc::UNKNOWN).then(|| CveRecord {
+        cve: Arc::clone(cve),
+        epss: None,
+        ssvc,
+        at: None,
+    })
+}
+
+/// Sources of exploited vulnerabilities count as read: what a test does not call exploited stands in no catalogue.
+fn catalogues(catalog: &Catalog) -> impl Iterator<Item = SourceStatus> {
+    let kev = catalog.sources.values().filter(|s| s.spec.format == "kev");
+    kev.map(|source| SourceStatus {
+        name: Arc::clone(&source.name),
+        kind: source.spec.kind,
+        account: Account::default(),
+        fetched_at: None,
+        stale: false,
+        failure: None,
+        digest: String::new(),
+    })
 }
 
 fn as_resource(advisory: &TestAdvisory) -> AdvisorySpec {
@@ -241,6 +299,7 @@ fn as_resource(advisory: &TestAdvisory) -> AdvisorySpec {
         published,
         exploited,
         exploited_since,
+        ssvc: _,
         fixes,
     } = advisory.clone();
     AdvisorySpec {

@@ -337,7 +337,7 @@ fn packages(
             faults.push(subject, message, place.cloned());
         }
     }
-    let views = targets.iter().zip(&asset.before).map(|(target, before)| {
+    let views = targets.iter().zip(asset.before.iter()).map(|(target, before)| {
         let before = faults.value(Grammar::Version(scheme), "installed version", before, subject, place);
         package(target, before, machine, asset.rollback)
     });

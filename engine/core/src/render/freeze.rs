@@ -194,7 +194,7 @@ fn freeze_asset(asset: &BatchAsset) -> FrozenAsset {
             from: image.from.to_string(),
             id: image.id.to_string(),
         }),
-        targets: asset.targets.clone(),
+        targets: asset.targets.to_vec(),
         before: asset.before.iter().map(ToString::to_string).collect(),
         rollback: asset.rollback,
     }

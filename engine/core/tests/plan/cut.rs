@@ -66,6 +66,33 @@ fn an_instant_before_the_first_run_is_not_made_up_for() {
     );
 }
 
+/// Both policies would take the finding of t2; it is the one's that waits, and the other's rollout carries it.
+#[test]
+fn what_a_later_policy_carries_does_not_wait() {
+    let now = at(NOW);
+    let earlier = "\n---
+apiVersion: patchwave.dev/v1
+kind: PatchPolicy
+metadata: {name: apps}
+spec:
+  scope: {selector: {matchLabels: {app: b}}}
+  include: [{types: [security]}]
+  sla: sla
+  rollout: standard
+  cadence: {rrule: FREQ=MONTHLY;BYDAY=2TU, start: \"06:00\", timezone: Europe/Berlin}
+";
+    let resources = resources(&[("severity: high, within: 30d", "severity: high, within: 90d")]) + earlier;
+    let machines = [
+        machine("t1", &[("env", "test")]),
+        machine("t2", &[("env", "test"), ("app", "b")]),
+    ];
+    let plan = world_at(&resources, &machines, &[openssl()], History::default(), now).plan(now);
+    assert_eq!(names(&plan), ["linux-2026-11-20"]);
+    let batches = plan.rollouts[0].waves.iter().flat_map(|w| &w.batches);
+    let carried: Vec<&str> = batches.flat_map(|b| &b.assets).map(|a| a.name.as_ref()).collect();
+    assert_eq!((carried, plan.waiting.as_slice()), (vec!["t1", "t2"], &[][..]));
+}
+
 #[test]
 fn the_first_run_after_an_instant_cuts_and_names_it_by_its_date() {
     let instant = at("2026-12-09T05:00:00Z");

@@ -119,7 +119,12 @@ const REFUSING: &[Entry] = &[
     ("arch", |w, v| w.rollout.targets[0].arch = v.into()),
     ("module", |w, v| w.rollout.targets[0].module = Some(v.into())),
     ("os id", |w, v| w.rollout.targets[0].os_id = v.into()),
-    ("installed version", |w, v| w.asset(0).1.before[0] = v.into()),
+    ("installed version", |w, v| {
+        let before = &mut w.asset(0).1.before;
+        *before = std::iter::once(v.into())
+            .chain(before.iter().skip(1).cloned())
+            .collect();
+    }),
     ("rollout name", |w, v| w.rollout.name = v.into()),
     ("wave name", |w, v| w.rollout.waves[0].name = v.into()),
     ("batch id", |w, v| w.rollout.waves[0].batches[0].id = v.into()),

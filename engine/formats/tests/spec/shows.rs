@@ -325,7 +325,7 @@ fn batch_cells(batch: &Batch) -> Row {
         ("class", of_assets(&|a| a.class.to_string())),
         ("target", of_assets(&|a| a.target.to_string())),
         ("rollback", of_assets(&|a| word(a.rollback))),
-        ("before", of_assets(&|a| list(&a.before))),
+        ("before", of_assets(&|a| list(a.before.iter()))),
         ("stale", of_assets(&|a| yes(a.stale))),
     ]
 }

@@ -21,7 +21,7 @@ mod periods;
 mod places;
 mod policy_tests;
 mod reasons;
-pub(super) mod references;
+pub mod references;
 mod release_time;
 mod required;
 mod reviews;

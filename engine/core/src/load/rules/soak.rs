@@ -18,7 +18,7 @@ use std::fmt;
 
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics};
-use crate::load::wire::{Clock, Lane, RolloutStrategySpec, SlaWithin, WaveSpec};
+use crate::load::wire::{Lane, PatchPolicySpec, RolloutStrategySpec, SlaWithin, WaveSpec};
 use crate::source::escape_token;
 use crate::time::DurationSeconds;
 
@@ -41,31 +41,21 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             .rules
             .iter()
             .enumerate()
-            .map(|(i, r)| (format!("/spec/rules/{i}/within"), r.within, r.lane, r.clock));
+            .map(|(i, r)| (format!("/spec/rules/{i}/within"), r.within, r.lane));
         let default = (
             "/spec/default/within".to_owned(),
             sla.spec.default.within,
             sla.spec.default.lane,
-            sla.spec.default.clock,
         );
         let outcomes = sla.spec.outcomes.iter().map(|(key, o)| {
             let pointer = format!("/spec/outcomes/{}/within", escape_token(key));
-            (pointer, o.within, o.lane, o.clock)
+            (pointer, o.within, o.lane)
         });
-        for (pointer, within, lane, clock) in rules.chain(outcomes).chain([default]) {
+        for (pointer, within, lane) in rules.chain(outcomes).chain([default]) {
             let SlaWithin::For(within) = within else { continue };
-            let Some((wave, way)) = longest_way(&strategy.spec, lane) else {
+            let Some((wave, way)) = longest_way(&policy.spec, &strategy.spec, lane) else {
                 continue;
             };
-            // `minAge` counts from publication, as the clock `published` does; from another clock it may be over already.
-            let published = clock.unwrap_or(sla.spec.clock) == Clock::Published;
-            let binds = published && lane == Lane::Routine;
-            let age = if binds {
-                policy.spec.release.min_age.seconds()
-            } else {
-                0
-            };
-            let way = Way { age, ..way };
             let whole = way.whole();
             if within >= whole {
                 continue;
@@ -121,7 +111,7 @@ impl fmt::Display for Way {
 
 /// The wave that the most lies before, and what that is. Windows, batches and reboots come on top. `None` if the waves
 /// form a circle, which is another error.
-fn longest_way(strategy: &RolloutStrategySpec, lane: Lane) -> Option<(usize, Way)> {
+fn longest_way(policy: &PatchPolicySpec, strategy: &RolloutStrategySpec, lane: Lane) -> Option<(usize, Way)> {
     let emergency = strategy.lanes.emergency.as_ref().filter(|_| lane == Lane::Emergency);
     let soak = emergency.and_then(|l| l.soak);
     // A gate's `for` runs inside the soak, and a longer one is waited for.
@@ -179,6 +169,14 @@ fn longest_way(strategy: &RolloutStrategySpec, lane: Lane) -> Option<(usize, Way
         }
     }
     let ways: Vec<Way> = ways.into_iter().collect::<Option<_>>()?;
-    let longest = ways.into_iter().enumerate();
-    longest.max_by_key(|(i, way)| (way.whole(), usize::MAX - i))
+    let (wave, way) = ways
+        .into_iter()
+        .enumerate()
+        .max_by_key(|(i, way)| (way.whole(), usize::MAX - i))?;
+    let age = if lane == Lane::Routine {
+        policy.release.min_age.seconds()
+    } else {
+        0
+    };
+    Some((wave, Way { age, ..way }))
 }

@@ -52,14 +52,55 @@ pub struct TestAdvisory {
     /// When it was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<When>,
-    /// Whether it is exploited.
+    /// Whether it is exploited; for decision tables: whether its CVEs stand in the catalogue that a `kev` source of the
+    /// repository gives. Without such a source a table cannot know, and takes the strictest outcome.
     #[serde(default)]
     pub exploited: bool,
     /// Since when exploitation is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exploited_since: Option<When>,
+    /// What CISA answers for its CVEs; what is left out is not answered. Needs a CVE as id or alias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssvc: Option<TestSsvc>,
     /// What fixes it.
     pub fixes: Vec<AdvisoryFix>,
+}
+
+/// SSVC answers, as a `vulnrichment` source gives them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestSsvc {
+    /// State of exploitation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exploitation: Option<TestExploitation>,
+    /// Whether exploitation can be automated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatable: Option<bool>,
+    /// How much an attacker gains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub technical_impact: Option<TestImpact>,
+}
+
+/// State of exploitation, in the words of SSVC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TestExploitation {
+    /// Nothing is known.
+    None,
+    /// A proof of concept is public.
+    Poc,
+    /// Attackers use it.
+    Active,
+}
+
+/// Technical impact, in the words of SSVC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TestImpact {
+    /// Limited control or disclosure.
+    Partial,
+    /// Total control.
+    Total,
 }
 
 /// What earlier runs left behind, as the ledger remembers it.

@@ -21,6 +21,17 @@ pub(super) struct Estate<'a> {
     pub(super) now: Timestamp,
 }
 
+/// The place in memory of a list the plan shares between assets: equal places are equal lists while the plan is borrowed.
+/// Equal lists in two places are only looked at twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shared(usize, usize);
+
+impl Shared {
+    pub(super) fn of<T>(list: &Arc<[T]>) -> Self {
+        Self(Arc::as_ptr(list).cast::<T>() as usize, list.len())
+    }
+}
+
 /// A service's members of one environment, by name.
 pub(super) struct Group<'a> {
     pub(super) fleet: &'a str,

@@ -4,10 +4,13 @@
 
 mod budgets;
 mod content;
+mod coverage;
 mod estate;
 mod order;
 mod parts;
+mod tested;
 mod times;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -72,6 +75,8 @@ pub fn lint(
     times::check(&estate, plan, &mut faults);
     budgets::check(&estate, plan, &mut faults);
     content::check(&estate, plan, &mut faults);
+    tested::check(&estate, plan, &mut faults);
+    coverage::check(&estate, plan, &mut faults);
     parts::check(&estate, plan, &mut faults);
     faults.0.into_iter().collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Faults;
 use super::estate::Estate;
-use crate::assess::Finding;
+use crate::assess::Hit;
 use crate::history::{Target, WaveState};
 use crate::observe::{Asset, Part, parts_of};
 use crate::plan::{Batch, BatchAsset, Plan, Rollout, Wave};
@@ -16,7 +16,9 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
         for wave in rollout.waves.iter().filter(|w| w.state == WaveState::Pending) {
             clusters(estate, rollout, wave, faults);
             hosts(estate, rollout, wave, faults);
-            for planned in wave.batches.iter().flat_map(|b| &b.assets) {
+            let has_kubelets = rollout.targets.iter().any(is_kubelet);
+            let assets = wave.batches.iter().flat_map(|b| &b.assets);
+            for planned in assets.filter(|_| has_kubelets) {
                 one_minor(estate, rollout, planned, faults);
             }
         }
@@ -25,6 +27,7 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
 
 /// The part of an asset that a target is for, on the branch it was planned from.
 pub(super) fn part_of(asset: &Asset, target: &Target) -> Option<Part> {
+    target.kind()?;
     let mut parts = parts_of(asset).into_iter();
     parts.find(|p| target.is_for(p) && p.branch == *target.os_major)
 }
@@ -49,11 +52,9 @@ fn minor(version: &str) -> (u64, u64) {
 }
 
 /// Whether a kubelet target is a step on the way to what fixes a finding.
-pub(super) fn is_step(finding: &Finding<'_>, target: &Target) -> bool {
-    let fixed = finding.hit.fixed.as_deref().unwrap_or_default();
-    is_kubelet(target)
-        && minor(&finding.hit.installed) < minor(&target.version)
-        && minor(&target.version) < minor(fixed)
+pub(super) fn is_step(hit: &Hit, target: &Target) -> bool {
+    let fixed = hit.fixed.as_deref().unwrap_or_default();
+    is_kubelet(target) && minor(&hit.installed) < minor(&target.version) && minor(&target.version) < minor(fixed)
 }
 
 /// Whether nobody has to offer a version: every minor release of Kubernetes begins with `.0`.
@@ -66,8 +67,9 @@ fn one_minor(estate: &Estate<'_>, rollout: &Rollout, planned: &BatchAsset, fault
     let Some(asset) = estate.asset(&planned.name) else {
         return;
     };
-    for target in planned.targets.iter().filter_map(|t| rollout.targets.get(*t)) {
-        let here = part_of(asset, target).filter(|_| is_kubelet(target));
+    let targets = planned.targets.iter().filter_map(|t| rollout.targets.get(*t));
+    for target in targets.filter(|t| is_kubelet(t)) {
+        let here = part_of(asset, target);
         let jumps = here.filter(|p| minor(&target.version).1 > minor(&p.version).1 + 1);
         if let Some(part) = jumps {
             let message = format!(

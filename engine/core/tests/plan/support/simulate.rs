@@ -56,7 +56,7 @@ fn progress(wave: &Wave, state: WaveState) -> WaveProgress {
         assets: b
             .assets
             .iter()
-            .map(|a| (Arc::clone(&a.name), a.targets.clone()))
+            .map(|a| (Arc::clone(&a.name), a.targets.to_vec()))
             .collect(),
         released_at: b.start.filter(|_| ran).map(before),
         opening_start: b.window.start,
