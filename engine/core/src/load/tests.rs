@@ -278,3 +278,36 @@ proptest! {
         prop_assert_eq!(&b[..a.len()], &a[..], "a file with a syntax error hides nothing in another");
     }
 }
+
+/// Found by mutation: a thousand copies of a wave each looked for the openings of all their batches.
+#[test]
+fn copies_of_a_wave_are_counted_once() {
+    let class = class("  target: ansible\n").replace("window: {fromLabel: w}", "window: w");
+    let window = "---\napiVersion: patchwave.dev/v1\nkind: MaintenanceWindow\nmetadata: {name: w}\nspec: {schedules: [{rrule: FREQ=WEEKLY;BYDAY=TU, \
+                  start: \"22:00\", duration: 1h}]}\n";
+    let assets: String = (0..40).map(|i| format!("{{name: a{i}}},")).collect();
+    let waves: String = (0..1_000)
+        .map(|i| format!("{{name: w{i}, environments: [x]}},"))
+        .collect();
+    let more = format!(
+        "---\napiVersion: patchwave.dev/v1\nkind: Fleet\nmetadata: {{name: f}}\nspec: {{assets: [{assets}]}}\n\
+         ---\napiVersion: patchwave.dev/v1\nkind: RolloutStrategy\nmetadata: {{name: r}}\nspec: {{waves: [{waves}]}}\n"
+    );
+    let (_, diagnostics) = load(&set(&[("fleets/c.yaml", &format!("{class}{window}{more}"))]), now());
+    let told = diagnostics.iter().filter(|d| d.code == Code::WaveNeedsOpenings).count();
+    assert_eq!(told, 1_000);
+}
+
+#[test]
+fn the_faults_of_a_file_and_of_a_document_are_bounded() {
+    let broken = "---\n[\n".repeat(5_000);
+    assert_eq!(codes(&set(&[("policies/a.yaml", &broken)])).len(), 501);
+    let wrong = "{name: 1}, ".repeat(5_000);
+    let fleet =
+        format!("apiVersion: patchwave.dev/v1\nkind: Fleet\nmetadata: {{name: f}}\nspec: {{assets: [{wrong}]}}\n");
+    let found = codes(&set(&[("fleets/f.yaml", &fleet)]));
+    assert_eq!(
+        (found.len(), found.first().map(String::as_str)),
+        (101, Some("PW0004 fleets/f.yaml:1:1"))
+    );
+}

@@ -50,10 +50,11 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         return;
     }
     let assets = listed(context);
+    let mut counted = Counted::default();
     for strategy in context.catalog.strategies.values() {
         for (w, wave) in strategy.spec.waves.iter().enumerate() {
             let members: Vec<&Listed<'_>> = assets.iter().filter(|a| a.is_in(wave)).collect();
-            let Some((window, needs)) = needs(context, &strategy.spec, wave, &members) else {
+            let Some((window, needs)) = needs(context, &strategy.spec, wave, &members, &mut counted) else {
                 continue;
             };
             let (openings, days) = needs;
@@ -136,13 +137,13 @@ fn needs<'a>(
     strategy: &RolloutStrategySpec,
     wave: &WaveSpec,
     members: &[&Listed<'a>],
+    counted: &mut Counted<'a>,
 ) -> Option<(&'a Resource<crate::load::wire::MaintenanceWindowSpec>, (usize, i64))> {
     let name = members.first()?.window()?;
     if members.iter().any(|m| m.window() != Some(name)) {
         return None;
     }
     let resource = context.catalog.windows.get(name)?;
-    let window = schedule::window(resource, context.catalog).ok()?;
     let reboots = members
         .iter()
         .any(|m| m.class.spec.disruption.reboot != RebootPolicy::Never);
@@ -151,8 +152,44 @@ fn needs<'a>(
     let seconds = estimate.per_asset.seconds().saturating_add(reboot);
     Some((
         resource,
-        openings(&window, context.now, batches(wave, members), seconds)?,
+        counted.openings(context, resource, batches(wave, members), seconds)?,
     ))
+}
+
+/// Window, batches, seconds of a batch.
+type Wanted<'a> = (&'a str, usize, i64);
+
+/// What was counted before: the waves of most strategies are alike, and looking for openings is dear.
+#[derive(Default)]
+struct Counted<'a> {
+    known: BTreeMap<Wanted<'a>, Option<(usize, i64)>>,
+    searched: usize,
+}
+
+/// Batches that openings are looked for, over all waves: far more than any estate has, and two seconds at most.
+const SEARCHES_MAX: usize = 20_000;
+
+impl<'a> Counted<'a> {
+    fn openings(
+        &mut self,
+        context: &Context<'a>,
+        resource: &'a Resource<crate::load::wire::MaintenanceWindowSpec>,
+        batches: usize,
+        seconds: i64,
+    ) -> Option<(usize, i64)> {
+        let key = (&*resource.name, batches, seconds);
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        self.searched = self.searched.saturating_add(batches);
+        if self.searched > SEARCHES_MAX {
+            return None;
+        }
+        let window = schedule::window(resource, context.catalog).ok();
+        let found = window.and_then(|window| openings(&window, context.now, batches, seconds));
+        self.known.insert(key, found);
+        found
+    }
 }
 
 /// The fewest batches: by the sizes of the wave, or by what one class may have down at once.
