@@ -42,6 +42,7 @@ fn commit(folder: &Path) {
     let repo = git2::Repository::init_opts(folder, options.initial_head("main")).unwrap();
     let mut index = repo.index().unwrap();
     index.add_all(["*"], git2::IndexAddOption::DEFAULT, None).unwrap();
+    index.write().unwrap();
     let tree = repo.find_tree(index.write_tree().unwrap()).unwrap();
     let author = git2::Signature::now("a", "a@example").unwrap();
     let parent = repo.head().ok().map(|head| head.peel_to_commit().unwrap());
@@ -135,4 +136,43 @@ fn a_comparison_says_that_data_changed_beside_it() {
     assert!(
         told(&patchwave(folder.path(), &["plan", "--base", "HEAD"])).contains("source facts reads differs from HEAD")
     );
+}
+
+#[test]
+fn a_path_that_nothing_is_read_of_is_no_success() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().join("infra");
+    fs::create_dir(&root).unwrap();
+    patchwave(&root, &["init", "."]);
+    fs::write(
+        root.join("policies/new.yaml"),
+        "apiVersion: patchwave.dev/v1\nkind: Sorce\n",
+    )
+    .unwrap();
+    fs::write(folder.path().join("other.yaml"), "").unwrap();
+    for (path, said) in [
+        (".", "not valid: "),
+        ("..", "not valid: "),
+        ("infra", "not valid: "),
+        ("infra/policies/new.yaml", "not valid: "),
+        ("policies/new.yaml", "not valid: "),
+        ("other.yaml", "other.yaml does not exist"),
+        ("../other.yaml", "is outside of the repository"),
+        ("none.yaml", "none.yaml does not exist"),
+    ] {
+        let cwd = if path == ".." {
+            root.clone()
+        } else {
+            folder.path().to_owned()
+        };
+        let output = Command::new(env!("CARGO_BIN_EXE_patchwave"))
+            .current_dir(&cwd)
+            .args(["--now", NOW, "-C"])
+            .arg(&root)
+            .args(["validate", path])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{path}: {}", told(&output));
+        assert!(told(&output).contains(said), "{path}: {}", told(&output));
+    }
 }
