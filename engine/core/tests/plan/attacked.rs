@@ -1,7 +1,5 @@
 //! Sentences of the contract that a hostile estate tries to break.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
-
 use crate::support::estate::*;
 use crate::support::*;
 use patchwave_core::history::History;
