@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
-use patchwave_adapters::files::{FileFault, FileText, RepositoryFiles, read_ref_tree, read_repository};
+use patchwave_adapters::files::{
+    FileFault, FileText, RepositoryFiles, paths_changed_since, read_ref_tree, read_repository,
+};
 use patchwave_core::diag::Diagnostics;
 use patchwave_core::load::wire::Paths;
 use patchwave_core::load::{Catalog, PROJECT_FILE, load, table};
@@ -48,6 +50,24 @@ pub fn open_at(root: &Path, git_ref: &str, now: Timestamp) -> Result<Repository,
     let read = |files: &[String], folders: &[String]| read_ref_tree(root, git_ref, files, folders);
     let files = assemble(now, read, |_| Vec::new())?;
     Ok(loaded(root, files.set, now))
+}
+
+/// The names of sources, of any of `sides`, whose files below `root` are not those of `git_ref`: changed, removed or new.
+///
+/// # Errors
+/// A [`FileFault`] whose path is the reference, as for [`open_at`].
+pub fn changed_data(root: &Path, git_ref: &str, sides: &[&Repository]) -> Result<BTreeSet<String>, FileFault> {
+    let sources = || sides.iter().flat_map(|side| side.catalog.sources.values());
+    let with_path = || sources().filter_map(|s| Some((s.name.to_string(), s.spec.path.as_deref()?)));
+    let paths: BTreeSet<&str> = with_path()
+        .map(|(_, path)| path)
+        .filter(|path| is_inside(path))
+        .collect();
+    let changed = paths_changed_since(root, git_ref, &paths)?;
+    Ok(with_path()
+        .filter(|(_, path)| changed.contains(*path))
+        .map(|(name, _)| name)
+        .collect())
 }
 
 fn loaded(root: &Path, set: SourceSet, now: Timestamp) -> Repository {

@@ -1,8 +1,9 @@
 //! The resources of a repository as they were at another Git reference. Reads objects only: no checkout, no network.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use git2::{ErrorCode, ObjectType, Repository, Tree};
+use git2::{DiffOptions, ErrorCode, ObjectType, Oid, Repository, Tree};
 
 use super::{FileFault, FileText, RESOURCE_BYTES_MAX, RepositoryFiles, is_resource};
 
@@ -20,47 +21,9 @@ pub fn read_ref_tree(
     files: &[String],
     folders: &[String],
 ) -> Result<RepositoryFiles, FileFault> {
-    let fault = |what: String, help: &str| FileFault {
-        path: git_ref.to_owned(),
-        what,
-        help: help.to_owned(),
-    };
-    let git_fault = |e: git2::Error| match e.code() {
-        ErrorCode::NotFound => fault(
-            format!("there is no such commit here: {}", e.message()),
-            "fetch it first (a shallow checkout in CI holds one commit only: set fetch-depth: 0), or give another reference",
-        ),
-        ErrorCode::Owner => fault(
-            e.message().to_owned(),
-            "the folder belongs to another user: git config --global --add safe.directory <folder>",
-        ),
-        _ => fault(
-            format!("it cannot be read: {}", e.message()),
-            "give a branch, a tag or a commit",
-        ),
-    };
-    let repo = Repository::discover(work_tree).map_err(|e| match e.code() {
-        ErrorCode::NotFound => fault("this folder is in no Git repository".to_owned(), "run it in a clone"),
-        _ => git_fault(e),
-    })?;
-    let root = repo.workdir().and_then(|root| root.canonicalize().ok());
-    let here = work_tree.canonicalize().ok();
-    let below = root
-        .zip(here)
-        .and_then(|(root, here)| here.strip_prefix(root).map(Path::to_owned).ok());
-    let mut tree = repo
-        .revparse_single(git_ref)
-        .and_then(|object| object.peel_to_tree())
-        .map_err(git_fault)?;
-    if let Some(below) = below.filter(|below| !below.as_os_str().is_empty()) {
-        let entry = tree.get_path(&below).map_err(|_| {
-            fault(
-                format!("it does not hold the folder {}", below.display()),
-                "give a reference that has it",
-            )
-        })?;
-        tree = repo.find_tree(entry.id()).map_err(git_fault)?;
-    }
+    let git_fault = |e| git_fault(git_ref, e);
+    let (repo, tree, _) = tree_at(work_tree, git_ref)?;
+    let tree = repo.find_tree(tree).map_err(git_fault)?;
     let mut outcome = RepositoryFiles::default();
     for path in files.iter().chain(folders) {
         let Ok(entry) = tree.get_path(Path::new(path.trim_end_matches('/'))) else {
@@ -75,6 +38,94 @@ pub fn read_ref_tree(
     outcome.others.dedup();
     outcome.faults.sort_by(|a, b| a.path.cmp(&b.path));
     outcome.faults.dedup();
+    Ok(outcome)
+}
+
+/// The repository that holds `work_tree`, its tree at `git_ref` below that folder, and the folder's path in the repository.
+fn tree_at(work_tree: &Path, git_ref: &str) -> Result<(Repository, Oid, PathBuf), FileFault> {
+    let fault = |what: String, help: &str| FileFault {
+        path: git_ref.to_owned(),
+        what,
+        help: help.to_owned(),
+    };
+    let git_fault = |e| git_fault(git_ref, e);
+    let repo = Repository::discover(work_tree).map_err(|e| match e.code() {
+        ErrorCode::NotFound => fault("this folder is in no Git repository".to_owned(), "run it in a clone"),
+        _ => git_fault(e),
+    })?;
+    let root = repo.workdir().and_then(|root| root.canonicalize().ok());
+    let here = work_tree.canonicalize().ok();
+    let below = root
+        .zip(here)
+        .and_then(|(root, here)| here.strip_prefix(root).map(Path::to_owned).ok());
+    let mut tree = repo
+        .revparse_single(git_ref)
+        .and_then(|object| object.peel_to_tree())
+        .map_err(git_fault)?;
+    let below = below.unwrap_or_default();
+    if !below.as_os_str().is_empty() {
+        let entry = tree.get_path(&below).map_err(|_| {
+            fault(
+                format!("it does not hold the folder {}", below.display()),
+                "give a reference that has it",
+            )
+        })?;
+        tree = repo.find_tree(entry.id()).map_err(git_fault)?;
+    }
+    let id = tree.id();
+    drop(tree);
+    Ok((repo, id, below))
+}
+
+fn git_fault(git_ref: &str, e: git2::Error) -> FileFault {
+    let fault = |what: String, help: &str| FileFault {
+        path: git_ref.to_owned(),
+        what,
+        help: help.to_owned(),
+    };
+    match e.code() {
+        ErrorCode::NotFound => fault(
+            format!("there is no such commit here: {}", e.message()),
+            "fetch it first (a shallow checkout in CI holds one commit only: set fetch-depth: 0), or give another reference",
+        ),
+        ErrorCode::Owner => fault(
+            e.message().to_owned(),
+            "the folder belongs to another user: git config --global --add safe.directory <folder>",
+        ),
+        _ => fault(
+            format!("it cannot be read: {}", e.message()),
+            "give a branch, a tag or a commit",
+        ),
+    }
+}
+
+/// Which of `paths`, files or folders below `work_tree`, are not as they were at `git_ref`. New files count, but not those
+/// that Git is told to ignore.
+///
+/// # Errors
+/// As [`read_ref_tree`].
+pub fn paths_changed_since(
+    work_tree: &Path,
+    git_ref: &str,
+    paths: &BTreeSet<&str>,
+) -> Result<BTreeSet<String>, FileFault> {
+    let (repo, _, below) = tree_at(work_tree, git_ref)?;
+    let changed = |path: &str| -> Result<bool, git2::Error> {
+        let whole = repo.revparse_single(git_ref)?.peel_to_tree()?;
+        let mut options = DiffOptions::new();
+        options.include_untracked(true).recurse_untracked_dirs(true);
+        options
+            .disable_pathspec_match(true)
+            .pathspec(below.join(path.trim_end_matches('/')));
+        let diff = repo.diff_tree_to_workdir_with_index(Some(&whole), Some(&mut options))?;
+        Ok(diff.deltas().len() > 0)
+    };
+    let mut outcome = BTreeSet::new();
+    for path in paths {
+        if changed(path).map_err(|e| git_fault(git_ref, e))? {
+            outcome.insert((*path).to_owned());
+        }
+    }
     Ok(outcome)
 }
 

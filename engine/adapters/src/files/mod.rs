@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-pub use at_ref::read_ref_tree;
+pub use at_ref::{paths_changed_since, read_ref_tree};
 pub use source::{SourceFailure, SourceFiles, read_source};
 use walk::{Found, Kind, walk};
 

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use patchwave_adapters::forge::Forge;
 use patchwave_core::diag::Severity;
+use patchwave_core::diag::render::text::document as text_of_problems;
 use patchwave_core::plan::{
     Comparison, Side, compare, comparison_markdown, comparison_text, markdown, text, write_json,
 };
 use patchwave_core::time::When;
-use patchwave_runner::repository::open_at;
+use patchwave_runner::repository::{changed_data, open_at};
 use patchwave_runner::sources::observe as read_sources;
 use patchwave_runner::survey::survey;
 use serde::Serialize;
@@ -90,6 +91,10 @@ pub fn compare_with(
     let old = open_at(&context.root, base, context.now)
         .map_err(|fault| Failure::with_help(format!("--base {}: {}", fault.path, fault.what), fault.help))?;
     if old.diagnostics.has_errors() {
+        let mut errors = old.diagnostics.clone();
+        errors.retain(|d| d.severity == Severity::Error);
+        let list = text_of_problems(&errors, &old.set, context.output.colour);
+        context.output.warn(&format!("at {base}:\n{list}"));
         let count = old.diagnostics.count(Severity::Error);
         let what = if count == 1 {
             "has 1 error".to_owned()
@@ -107,6 +112,14 @@ pub fn compare_with(
         context.output.say(&format!(
             "warning: the resources at {base} read the source {}, which the work tree cannot give: {failure}",
             source.name
+        ));
+    }
+    let data = changed_data(&context.root, base, &[&old, &look.repository])
+        .map_err(|fault| Failure::with_help(format!("--base {}: {}", fault.path, fault.what), fault.help))?;
+    for source in data {
+        context.output.say(&format!(
+            "note: what source {source} reads differs from {base}; both sides are judged by the data of the work tree, so this \
+             comparison does not show what the change of data does"
         ));
     }
     let forge = context.forge_if_any(&look.repository)?;

@@ -45,13 +45,20 @@ pub(super) struct Wanted(Vec<String>);
 
 impl Wanted {
     /// # Errors
-    /// A path that does not exist.
+    /// A path that does not exist, or lies outside: nothing of it is read, which must not look like `valid`.
     pub(super) fn new(root: &Path, paths: &[PathBuf]) -> Result<Self, Failure> {
         let wanted: Vec<String> = paths.iter().map(|p| relative(root, p)).collect();
         for (given, path) in paths.iter().zip(&wanted) {
             if !root.join(path).exists() {
                 let help = "paths are relative to the repository root, or absolute inside it";
                 return Err(Failure::with_help(format!("{} does not exist", given.display()), help));
+            }
+            let is_inside = (root.join(path).canonicalize().ok())
+                .zip(root.canonicalize().ok())
+                .is_none_or(|(path, root)| path.starts_with(root));
+            if !is_inside {
+                let what = format!("{} is outside of the repository at {}", given.display(), root.display());
+                return Err(Failure::with_help(what, "`-C` names the root of another repository"));
             }
         }
         Ok(Self(wanted))
@@ -71,10 +78,8 @@ impl Wanted {
 /// A path of the command line, relative to the root of the repository; empty for the root itself and what lies above.
 pub(super) fn relative(root: &Path, path: &Path) -> String {
     let inside = match (path.canonicalize(), root.canonicalize()) {
-        (Ok(path), Ok(root)) if !root.join("x").starts_with(&path) => {
-            path.strip_prefix(&root).ok().map(Path::to_path_buf)
-        }
-        (Ok(path), Ok(root)) if path == root => Some(PathBuf::new()),
+        (Ok(path), Ok(root)) if root.starts_with(&path) => Some(PathBuf::new()),
+        (Ok(path), Ok(root)) => path.strip_prefix(&root).ok().map(Path::to_path_buf),
         _ => None,
     };
     let chosen = inside.unwrap_or_else(|| path.to_owned());

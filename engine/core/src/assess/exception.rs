@@ -52,6 +52,17 @@ pub(super) fn relief(case: &Case<'_>, steps: &mut Steps) -> Relief {
         let Some(exception) = rules.exceptions.get(*index).copied() else {
             continue;
         };
+        if names_nothing(&exception.spec) {
+            steps.say("exception", || {
+                let fact = format!(
+                    "exception `{}` gives no relief: it names neither `advisories` nor `packages`, and naming nothing is no \
+                     decision about everything",
+                    exception.name
+                );
+                (fact, rules.at(exception, "/spec"))
+            });
+            continue;
+        }
         let Some(cover) = cover(case, exception) else { continue };
         let expiry = rules.expiry(&exception.spec);
         steps.say("exception", || {
@@ -127,15 +138,18 @@ fn closing<'e>(
     (None, Some(format!("{} of {} CVEs excepted", covered.len(), all.len())))
 }
 
+const fn names_nothing(spec: &PatchExceptionSpec) -> bool {
+    spec.advisories.is_empty() && spec.packages.is_empty()
+}
+
 /// How much of the finding's advisory an exception speaks of; none when it is about something else.
 fn cover<'a>(case: &'a Case<'_>, exception: &Exception<'_>) -> Option<Cover<'a>> {
     let spec = &exception.spec;
     if !spec.packages.is_empty() && !spec.packages.iter().any(|glob| glob.matches(&case.hit.package)) {
         return None;
     }
-    // Naming nothing is not a decision about everything.
     if spec.advisories.is_empty() {
-        return (!spec.packages.is_empty()).then_some(Cover::Whole);
+        return (!names_nothing(spec)).then_some(Cover::Whole);
     }
     let named = |name: &Arc<str>| spec.advisories.iter().any(|id| **id == **name);
     let is_cve = |name: &Arc<str>| name.starts_with("CVE-");

@@ -308,6 +308,13 @@ fn table_notes(rules: &Rules<'_>, observation: &Observation, findings: &Findings
                 .or_insert_with(|| (table, rules.placed(sla, "/spec/table")));
         }
     }
+    let has = |format: &str| rules.catalog.sources.values().any(|s| s.spec.format == format);
+    let help = match (has("kev"), has("vulnrichment")) {
+        (true, true) => "the sources `kev` and `vulnrichment` do not say it of every CVE",
+        (true, false) => "add a source of type `vulnrichment`",
+        (false, true) => "add a source of type `kev`",
+        (false, false) => "add the sources `kev` and `vulnrichment`",
+    };
     let mut hits: Vec<u32> = findings.found.iter().map(|f| f.hit.advisory).collect();
     hits.dedup();
     let note = |(sla, (table, at)): (&Arc<str>, (&DecisionTable, String))| {
@@ -332,7 +339,7 @@ fn table_notes(rules: &Rules<'_>, observation: &Observation, findings: &Findings
             subject: Arc::clone(sla),
             message: format!(
                 "the decision table of SlaPolicy `{sla}`{at} asks what is not known of {count} of {} advisories that hit something \
-                 ({}): the strictest outcome that is possible counts; add the sources `kev` and `vulnrichment`",
+                 ({}): the strictest outcome that is possible counts; {help}",
                 hits.len(),
                 words.join(", ")
             ),

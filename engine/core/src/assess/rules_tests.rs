@@ -472,6 +472,7 @@ fn an_explanation_tells_what_the_judgement_says() {
         json!({"holds": [{"packages": ["openssl*"], "until": "2027-01-01", "reason": "why not"}]}),
     );
     world.exception("e", json!({"advisories": ["CVE-2026-1"]}));
+    world.exception("broad", json!({"reason": "everything"}));
     let explained = |advisory| {
         explain(
             &world.catalog,
@@ -489,6 +490,7 @@ fn an_explanation_tells_what_the_judgement_says() {
         "in scope of policy `p`",
         "almalinux 9 is covered by almalinux",
         "exception `e` matches until 2027-01-02T00:00:00Z",
+        "exception `broad` gives no relief: it names neither `advisories` nor `packages`",
         "include 1 matches",
         "rule `kev` is the first that matches",
         "exploited since 2026-11-19T00:00:00Z: min(2026-12-18T00:00:00Z under rule `default`",

@@ -22,11 +22,12 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    /// How many of `members` may be down if the field says `amount`.
-    pub(super) fn of(&self, amount: Amount, members: usize) -> usize {
+    /// How many of `members` may be down if the field says `amount`. Those nobody ever saw do not keep a service up, so
+    /// they are none of what must stay.
+    pub(super) fn of(&self, amount: Amount, members: usize, unseen: usize) -> usize {
         match self {
             Self::Class(_) | Self::Most(..) => amount.of(members, Rounding::DownAtLeastOne),
-            Self::Least(..) => members.saturating_sub(amount.of(members, Rounding::Up)),
+            Self::Least(..) => members.saturating_sub(amount.of(members, Rounding::Up).saturating_add(unseen)),
         }
     }
 }
@@ -38,6 +39,8 @@ pub(super) struct Budget {
     pub(super) label: String,
     /// How many assets the group has.
     pub(super) members: usize,
+    /// How many of them were never observed.
+    pub(super) unseen: usize,
     /// At most so many of them at once.
     pub(super) limit: usize,
     /// The resource that says so.
@@ -46,6 +49,8 @@ pub(super) struct Budget {
     pub(super) fields: Vec<(Limit, Amount)>,
     /// Never more than one, whatever the fields say: the members keep each other up.
     pub(super) alone: bool,
+    /// It is a service's: whoever takes a member down with him uses it up as well.
+    pub(super) service: bool,
 }
 
 /// Every budget, and those each asset is under.
@@ -83,6 +88,20 @@ impl Budgets {
             members.iter().for_each(|m| of_asset.entry(*m).or_default().push(id));
             list.push(budget);
         }
+        let services: Vec<(u32, u32)> = super::graph::hosts_of(ctx, 0..count).collect();
+        for (host, guest) in services {
+            // A host that goes down takes its guests' services with it, once for each guest.
+            let down = |id: &u32| list.get(*id as usize).is_some_and(|b: &Budget| b.service);
+            let ids: Vec<u32> = of_asset
+                .get(&guest)
+                .into_iter()
+                .flatten()
+                .copied()
+                .filter(down)
+                .collect();
+            of_asset.entry(host).or_default().extend(ids);
+        }
+        of_asset.values_mut().for_each(|ids| ids.sort_unstable());
         Self {
             list,
             of_asset: Arc::new(of_asset),
@@ -97,7 +116,10 @@ impl Budgets {
                 continue;
             }
             mine.for_each(|(_, a)| *a = amount);
-            let limits = budget.fields.iter().map(|(f, a)| f.of(*a, budget.members));
+            let limits = budget
+                .fields
+                .iter()
+                .map(|(f, a)| f.of(*a, budget.members, budget.unseen));
             let limit = limits.min().unwrap_or(budget.limit);
             budget.limit = if budget.alone { limit.min(1) } else { limit };
         }
@@ -158,7 +180,13 @@ fn budget(ctx: &Context<'_>, group: &Group<'_>, members: &[u32]) -> Option<Budge
         }
     };
     let count = members.len();
-    let limits = fields.iter().map(|(f, a)| (f.of(*a, count), words(group, f, *a)));
+    let never = |i: &&u32| ctx.asset(**i).is_none_or(|a| a.observed_at.is_none());
+    let unseen = members.iter().filter(never).count();
+    let said = |f: &Limit, a: Amount| match f {
+        Limit::Least(..) if unseen > 0 => format!("{} ({unseen} never observed)", words(group, f, a)),
+        _ => words(group, f, a),
+    };
+    let limits = fields.iter().map(|(f, a)| (f.of(*a, count, unseen), said(f, *a)));
     let alone = ha.is_some();
     // The role of each member is only known when it is touched, so they go one at a time; a field that is stricter counts.
     let (limit, said_by) = match (limits.min(), ha) {
@@ -168,10 +196,12 @@ fn budget(ctx: &Context<'_>, group: &Group<'_>, members: &[u32]) -> Option<Budge
     Some(Budget {
         label,
         members: count,
+        unseen,
         limit,
         said_by,
         fields,
         alone,
+        service: matches!(group, Group::Service(_)),
     })
 }
 

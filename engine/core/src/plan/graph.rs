@@ -374,19 +374,28 @@ fn control_planes(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], nod
 /// The label that names the host of an asset no Fleet lists; `runsOn` of a listed asset comes first.
 pub(super) const RUNS_ON: &str = "runs-on";
 
-/// A host before the guests that run on it.
-fn hosts(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &FxHashMap<u32, NodeIndex>) {
+/// Host and guest, for each of `assets` that runs on an observed host other than itself.
+pub(super) fn hosts_of<'a>(
+    ctx: &'a Context<'_>,
+    assets: impl IntoIterator<Item = u32> + 'a,
+) -> impl Iterator<Item = (u32, u32)> + 'a {
     let fleets = ctx.catalog.fleets.values();
     let pairs = fleets
         .flat_map(|f| &f.spec.assets)
         .filter_map(|a| Some((a.name.as_str(), a.runs_on.as_deref()?)));
     let host_of: BTreeMap<&str, &str> = pairs.collect();
-    for index in assets {
-        let asset = ctx.asset(*index);
-        let listed = asset.and_then(|a| host_of.get(a.name.as_ref()).copied());
-        let host = listed.or_else(|| asset.and_then(|a| a.label(RUNS_ON)));
-        let host = host.and_then(|h| ctx.asset_index(h)).and_then(|h| node_of.get(&h));
-        if let Some((host, guest)) = host.zip(node_of.get(index)).filter(|(h, g)| h != g) {
+    assets.into_iter().filter_map(move |guest| {
+        let asset = ctx.asset(guest)?;
+        let listed = host_of.get(asset.name.as_ref()).copied();
+        let host = ctx.asset_index(listed.or_else(|| asset.label(RUNS_ON))?)?;
+        (host != guest).then_some((host, guest))
+    })
+}
+
+/// A host before the guests that run on it.
+fn hosts(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &FxHashMap<u32, NodeIndex>) {
+    for (host, guest) in hosts_of(ctx, assets.iter().copied()) {
+        if let Some((host, guest)) = node_of.get(&host).zip(node_of.get(&guest)) {
             graph.add_edge(*host, *guest, ());
         }
     }

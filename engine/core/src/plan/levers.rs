@@ -165,24 +165,26 @@ impl<'c, 'a> Case<'c, 'a> {
     fn budgets(&self) -> Vec<Lever> {
         let budgets = self.situation.budgets;
         let mut order: Vec<&Limit> = Vec::new();
-        let mut fields: BTreeMap<&Limit, (Amount, usize)> = BTreeMap::new();
+        let mut fields: BTreeMap<&Limit, (Amount, usize, usize)> = BTreeMap::new();
         for asset in self.assets() {
             for budget in budgets.of(asset).iter().filter_map(|id| budgets.get(*id)) {
                 for (field, amount) in &budget.fields {
                     let known = fields.entry(field).or_insert_with(|| {
                         order.push(field);
-                        (*amount, 0)
+                        (*amount, 0, 0)
                     });
-                    known.1 = known.1.max(budget.members);
+                    if budget.members > known.1 {
+                        (known.1, known.2) = (budget.members, budget.unseen);
+                    }
                 }
             }
         }
         let lever = |field: &Limit| {
-            let (amount, members) = fields.get(field).copied()?;
-            let now = field.of(amount, members);
+            let (amount, members, unseen) = fields.get(field).copied()?;
+            let now = field.of(amount, members, unseen);
             let counts = (now + 1..=members).filter_map(|down| {
                 let said = if matches!(field, Limit::Least(..)) {
-                    members - down
+                    members.checked_sub(down + unseen)?
                 } else {
                     down
                 };

@@ -169,7 +169,8 @@ impl BatchAsset {
     /// The asset once for each tool, that of firmware first: what else needs it comes after. One part with everything
     /// where one tool takes all: a tool is told of an asset once, whatever the targets are of.
     pub fn by_tool(&self, targets: &[Target]) -> Vec<Self> {
-        let mut parts: BTreeMap<&Arc<str>, (bool, Vec<(usize, &Arc<str>)>)> = BTreeMap::new();
+        type Taken<'t> = (bool, Vec<(usize, &'t Arc<str>)>);
+        let mut parts: BTreeMap<&Arc<str>, Taken<'_>> = BTreeMap::new();
         for (place, (index, before)) in self.targets.iter().zip(self.before.iter()).enumerate() {
             let tool = self.tools.get(place).unwrap_or(&self.target);
             let firmware = targets
@@ -180,7 +181,7 @@ impl BatchAsset {
             taken.push((*index, before));
         }
         let (first, rest): (Vec<_>, Vec<_>) = parts.into_iter().partition(|(_, (has_firmware, _))| *has_firmware);
-        let part = |(tool, (_, taken)): (&Arc<str>, (bool, Vec<(usize, &Arc<str>)>))| Self {
+        let part = |(tool, (_, taken)): (&Arc<str>, Taken<'_>)| Self {
             targets: taken.iter().map(|(index, _)| *index).collect(),
             before: taken.iter().map(|(_, before)| Arc::clone(before)).collect(),
             target: Arc::clone(tool),

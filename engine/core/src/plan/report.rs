@@ -22,7 +22,10 @@ pub(super) fn say(ctx: &Context<'_>, said: &mut Said) {
     for policy in ctx.catalog.policies.values() {
         match policy.spec.mode {
             Mode::Observe => observed_only(ctx, policy, said),
-            Mode::Propose | Mode::Enforce => twins(ctx, policy, said),
+            Mode::Propose | Mode::Enforce => {
+                kept_back(ctx, policy, said);
+                twins(ctx, policy, said);
+            }
         }
         objective(ctx, policy, said);
     }
@@ -49,6 +52,40 @@ fn observed_only(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, said: &m
             &policy.name,
             format!("{count} finding(s) are only reported: `mode: observe`"),
         );
+    }
+}
+
+/// How many findings of a policy are held, or wait until a person asks for them: nothing of them is in a rollout.
+fn kept_back(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, said: &mut Said) {
+    for (status, words) in [
+        (Status::Held, "are held by `holds`"),
+        (
+            Status::AwaitingApproval,
+            "wait until a person asks for them (`release.manual`)",
+        ),
+    ] {
+        let kept = |j: &Judgement| j.status == status && j.policy.as_deref() == Some(&policy.name);
+        let counted: Vec<bool> = ctx.assessment.judgements.iter().map(kept).collect();
+        if !counted.contains(&true) {
+            continue;
+        }
+        let late: Vec<bool> = (ctx.assessment.judgements.iter())
+            .map(|j| j.timeliness == Timeliness::Breached)
+            .collect();
+        let rows = || {
+            (0..ctx.observation.assets.len())
+                .flat_map(|index| ctx.assessment.rows(index))
+                .filter(|row| counted.get(row.judgement as usize) == Some(&true))
+        };
+        let breached = rows()
+            .filter(|row| late.get(row.judgement as usize) == Some(&true))
+            .count();
+        let past = if breached > 0 {
+            format!(", {breached} of them past their deadline")
+        } else {
+            String::new()
+        };
+        said.note(&policy.name, format!("{} finding(s) {words}{past}", rows().count()));
     }
 }
 

@@ -37,8 +37,11 @@ pub(super) struct Screen<'s, 'a> {
     /// Advisory types behind each target.
     types: Vec<BTreeSet<AdvisoryType>>,
     known: FxHashMap<Alike<'a>, Verdict>,
-    tools: FxHashMap<(Same<[usize]>, &'a str), (Option<Arc<str>>, Tools)>,
+    tools: FxHashMap<(Same<[usize]>, &'a str), FirstAndTools>,
 }
+
+/// The tool of the first target that has one, and those of all.
+type FirstAndTools = (Option<Arc<str>>, Tools);
 
 /// What the verdict on single targets depends on.
 #[derive(PartialEq, Eq, Hash)]

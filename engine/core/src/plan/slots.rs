@@ -115,14 +115,21 @@ fn find(
     } else {
         calendars.window_name(calendar).cloned()?
     };
-    let mut look = |reach| {
-        let openings = calendars.openings(calendar, reading, at, reach).iter().copied();
-        earliest_fit(openings, at, duration_seconds, cutoff_seconds, overrun).ok()
+    let near = calendars.openings(calendar, reading, at, Reach::Near).iter().copied();
+    let found = earliest_fit(near, at, duration_seconds, cutoff_seconds, overrun).ok();
+    let found = match found.filter(|fit| !fit.overruns) {
+        Some(fit) => fit,
+        // Only that nothing holds the work needs a look further ahead.
+        None => {
+            let mut far = calendars.openings(calendar, reading, at, Reach::Far).to_vec();
+            if matches!(reading, Reading::Full | Reading::Outside) {
+                // What is longer than every opening runs on after its end, but never into a freeze.
+                let free = calendars.openings(calendar, Reading::Outside, at, Reach::Far);
+                far.retain(|opening| runs_free(free, opening, at, duration_seconds));
+            }
+            earliest_fit(far.into_iter(), at, duration_seconds, cutoff_seconds, overrun).ok()?
+        }
     };
-    // Only that nothing holds the work needs a look further ahead.
-    let found = look(Reach::Near)
-        .filter(|fit| !fit.overruns)
-        .or_else(|| look(Reach::Far))?;
     Some(Slot {
         window,
         opening: found.opening,
@@ -130,6 +137,14 @@ fn find(
         finish: later(found.start, duration_seconds),
         overruns: found.overruns,
     })
+}
+
+/// Whether work that starts as early in `opening` as it can ends before a freeze begins; `free` is what no freeze covers.
+fn runs_free(free: &[Opening], opening: &Opening, at: Timestamp, seconds: i64) -> bool {
+    let start = opening.start.map_or(at, |start| start.max(at));
+    let finish = later(start, seconds);
+    let covers = |span: &Opening| span.start.is_none_or(|s| s <= start) && span.end.is_none_or(|end| finish <= end);
+    free.iter().any(covers)
 }
 
 /// Places a batch whose assets are fixed: they go together or not at all.

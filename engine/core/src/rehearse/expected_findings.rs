@@ -4,7 +4,8 @@ use super::compare::Fields;
 use super::{Failure, Item, Stage};
 use crate::assess::{Finding, FindingTrace, Step, explain, scope};
 use crate::diag::nearest_or_list;
-use crate::load::wire::{Expectations, ExpectedAsset, ExpectedFinding};
+use crate::load::Resource;
+use crate::load::wire::{Expectations, ExpectedAsset, ExpectedFinding, SlaPolicySpec};
 
 /// Every asset and finding that is not as expected.
 pub(super) fn check(stage: &Stage<'_>, expect: &Expectations) -> Vec<Failure> {
@@ -27,6 +28,14 @@ fn asset(stage: &Stage<'_>, position: usize, expected: &ExpectedAsset) -> Option
         status,
         policies,
     } = expected;
+    if class.is_none() && status.is_none() && policies.is_none() {
+        let message =
+            format!("nothing is expected of asset {asset}, so it proves nothing: say its class, status or policies");
+        return Some(Failure::without_fields(
+            &format!("/spec/expect/assets/{position}"),
+            message,
+        ));
+    }
     let observation = &stage.world.observation;
     let index = index_of(stage, asset);
     let fields = index.map(|index| {
@@ -52,6 +61,9 @@ fn asset(stage: &Stage<'_>, position: usize, expected: &ExpectedAsset) -> Option
 }
 
 fn finding(stage: &Stage<'_>, position: usize, expected: &ExpectedFinding) -> Option<Failure> {
+    if let Some(failure) = ruleless(stage, position, expected) {
+        return Some(failure);
+    }
     let index = index_of(stage, &expected.asset);
     let found: Vec<Finding<'_>> = index
         .into_iter()
@@ -186,15 +198,45 @@ fn rules(stage: &Stage<'_>, expected: &ExpectedFinding, finding: &Finding<'_>, f
         notes.push(match rule_place(stage, wanted_sla, wanted) {
             Some(at) => format!("the expected rule `{wanted}` stands at {at}"),
             None => {
-                let rules = stage.catalog.slas.get(wanted_sla).map(|sla| &sla.spec.rules);
-                let names = rules.into_iter().flatten().filter_map(|rule| rule.name.as_deref());
-                let help = nearest_or_list(wanted, names).unwrap_or_default();
-                format!("SlaPolicy `{wanted_sla}` has no rule `{wanted}`; {help}")
+                let names = stage.catalog.slas.get(wanted_sla).into_iter().flat_map(rule_names);
+                let help = nearest_or_list(wanted, names).map_or_else(String::new, |help| format!("; {help}"));
+                format!("SlaPolicy `{wanted_sla}` has no rule `{wanted}`{help}")
             }
         });
     }
     notes
 }
+
+/// The names that rules, or outcomes, of an SLA have.
+fn rule_names(sla: &Resource<SlaPolicySpec>) -> impl Iterator<Item = &str> {
+    let rules = sla.spec.rules.iter().filter_map(|rule| rule.name.as_deref());
+    rules.chain(sla.spec.outcomes.keys().map(String::as_str))
+}
+
+/// An `absent` finding of a rule that no SLA has is never there, whatever the policies say: the test proves nothing.
+fn ruleless(stage: &Stage<'_>, position: usize, expected: &ExpectedFinding) -> Option<Failure> {
+    let rule = expected.rule.as_deref().filter(|_| expected.absent)?;
+    let slas = &stage.catalog.slas;
+    let meant = |name: &str| expected.sla.as_deref().is_none_or(|wanted| wanted == name);
+    let is_one = ANSWERS_WITHOUT_A_RULE.contains(&rule)
+        || (slas.keys().filter(|name| meant(name))).any(|sla| rule_place(stage, sla, rule).is_some());
+    if is_one {
+        return None;
+    }
+    let names = slas.values().filter(|sla| meant(&sla.name)).flat_map(rule_names);
+    let help = nearest_or_list(rule, names).map_or_else(String::new, |help| format!("; {help}"));
+    let message = match &expected.sla {
+        Some(sla) => format!("SlaPolicy `{sla}` has no rule `{rule}`, so its absence proves nothing{help}"),
+        None => format!("no SlaPolicy has a rule `{rule}`, so its absence proves nothing{help}"),
+    };
+    Some(Failure::without_fields(
+        &format!("/spec/expect/findings/{position}/rule"),
+        message,
+    ))
+}
+
+/// What stands in place of a rule where none decided: the baseline of the policy, or no answer at all.
+const ANSWERS_WITHOUT_A_RULE: [&str; 3] = ["baseline", "none", "table"];
 
 /// `file:line` of a rule, given as findings name it.
 fn rule_place(stage: &Stage<'_>, sla: &str, rule: &str) -> Option<String> {

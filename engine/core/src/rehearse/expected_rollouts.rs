@@ -319,6 +319,17 @@ fn opened(stage: &Stage<'_>, position: usize, expected: &ExpectedWindow) -> Opti
         open,
         openings,
     } = expected;
+    if open.is_none()
+        && openings
+            .iter()
+            .all(|wanted| wanted.start.is_none() && wanted.end.is_none())
+    {
+        let message = format!("nothing is expected of window {name}, so it proves nothing: say `open` or `openings`");
+        return Some(Failure::without_fields(
+            &format!("/spec/expect/windows/{position}"),
+            message,
+        ));
+    }
     let world = stage.world;
     let resource = stage.catalog.windows.get(name.as_str())?;
     let window = window(resource, stage.catalog).ok()?;

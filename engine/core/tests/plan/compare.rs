@@ -1,6 +1,7 @@
 //! What an edit changes: alike changes together, counted, and nothing where nothing changes.
 
 use jiff::Timestamp;
+use patchwave_core::history::History;
 use patchwave_core::name::Severity;
 use patchwave_core::plan::{Aspect, Change, Comparison, Plan, RolloutChangeKind, Side, compare, comparison_text};
 
@@ -168,4 +169,23 @@ fn assets_that_come_and_go_are_named() {
     let comparison = compared(&before, &world(&[], &machines, &[openssl(), young]));
     assert_eq!(comparison.assets_added, ["p9".into()]);
     assert_eq!(comparison.assets_removed, ["p1".into()]);
+}
+
+#[test]
+fn a_resource_that_only_moves_in_its_file_changes_nothing() {
+    let untested = [(
+        "    - {name: staging, needs: [test], environments: [staging], soak: 24h}\n",
+        "",
+    )];
+    let edit = [untested[0], ("needs: [staging]", "needs: [test]")];
+    let machines: Vec<_> = one_each().into_iter().filter(|m| m.name == "p1").collect();
+    let before = world(&edit, &machines, &[openssl()]);
+    let yaml = format!("# a line more\n{}", resources(&edit));
+    let after = world_at(&yaml, &machines, &[openssl()], History::default(), at(NOW));
+    assert!(
+        !before.plan(at(NOW)).refusals.is_empty(),
+        "the world refuses nothing, so it shows nothing"
+    );
+    let comparison = compared(&before, &after);
+    assert!(comparison.is_empty(), "{comparison:#?}");
 }

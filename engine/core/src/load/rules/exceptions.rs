@@ -3,7 +3,7 @@
 //!
 //! # Why is this bad
 //! What has ended no longer protects anyone from a breach, but still looks as if it did. An exception that names neither
-//! advisory nor package excuses whatever comes along.
+//! advisory nor package is taken for none at all, and one for all packages excuses whatever comes along.
 //!
 //! # Example
 //! ```yaml
@@ -48,18 +48,22 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             diagnostics.push(diagnostic.help("patch, mitigate, or renew it with a new approval before then"));
         }
         let everything = r.spec.packages.iter().any(crate::name::Glob::is_everything);
-        let findings = r.spec.advisories.is_empty() && (r.spec.packages.is_empty() || everything);
         let assets = r.spec.when.is_none() && r.spec.selector.as_ref().is_none_or(|s| s.is_everything());
-        if findings {
-            let what = if assets {
-                "every finding of every asset"
-            } else {
-                "every finding of these assets"
-            };
-            let message = format!("the exception `{}` excuses {what}, also what is not known yet", r.name);
-            let diagnostic = context.at_key(Code::ExceptionTooBroad, r.doc, "/spec", message);
-            diagnostics.push(diagnostic.help("name the `advisories`, the `packages`, or both"));
-        }
+        let what = if assets {
+            "every finding of every asset"
+        } else {
+            "every finding of these assets"
+        };
+        let message = match (r.spec.advisories.is_empty(), r.spec.packages.is_empty(), everything) {
+            (true, true, _) => format!(
+                "the exception `{}` names neither advisories nor packages, so it excuses nothing; meant is perhaps {what}",
+                r.name
+            ),
+            (true, false, true) => format!("the exception `{}` excuses {what}, also what is not known yet", r.name),
+            _ => continue,
+        };
+        let diagnostic = context.at_key(Code::ExceptionTooBroad, r.doc, "/spec", message);
+        diagnostics.push(diagnostic.help("name the `advisories`, the `packages`, or both"));
     }
     for r in context.catalog.overrides.values() {
         if r.spec.until.resolve(Boundary::End, zone) > context.now {

@@ -6,6 +6,7 @@
 
 mod input;
 mod parse;
+mod strict;
 
 #[cfg(test)]
 mod tests;

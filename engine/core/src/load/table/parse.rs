@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 
+use super::strict::Strict;
 use super::{Column, DecisionTable, Input, TableFault};
 
 /// The largest table CERT/CC publishes is 0.3 MB.
@@ -83,11 +85,15 @@ fn read(text: &str, faults: &mut Faults) -> Option<DecisionTable> {
         );
         return None;
     }
-    let value: Value = match serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text)) {
-        Ok(value) => value,
+    let value = match serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+        Ok(Strict(value)) => value,
         Err(error) => {
             let place = format!("{}:{}", error.line(), error.column());
-            faults.add(place, format!("the table is not JSON: {error}"), FORM);
+            let (message, help) = match error.classify() {
+                Category::Data => (error.to_string(), "write each key once"),
+                _ => (format!("the table is not JSON: {error}"), FORM),
+            };
+            faults.add(place, message, help);
             return None;
         }
     };
@@ -290,7 +296,10 @@ fn row_of(
     for (id, value) in row {
         match value.as_str() {
             Some(key) => {
-                by_id.insert(id.to_ascii_lowercase(), key);
+                if by_id.insert(id.to_ascii_lowercase(), key).is_some() {
+                    let message = format!("the row says `{}` twice; the case of an id does not count", shown(id));
+                    faults.add(place, message, "give every decision point one value");
+                }
             }
             None => faults.add(
                 format!("{place}/{}", escaped(id)),

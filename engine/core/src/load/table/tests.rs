@@ -21,6 +21,33 @@ fn faults(table: &Value) -> Vec<String> {
 }
 
 #[test]
+fn what_stands_twice_counts_for_nobody() {
+    let text = tiny().to_string();
+    for (given, twice, expected) in [
+        (
+            r#""x:O:1.0.0":"fast""#,
+            r#""x:O:1.0.0":"fast","x:O:1.0.0":"slow""#,
+            "`x:O:1.0.0` stands twice",
+        ),
+        (
+            r#""outcome":"#,
+            r#""outcome":"x:P:1.0.0","outcome":"#,
+            "`outcome` stands twice",
+        ),
+        (
+            r#""x:O:1.0.0":"fast""#,
+            r#""x:O:1.0.0":"fast","X:O:1.0.0":"slow""#,
+            "twice; the case",
+        ),
+    ] {
+        let changed = text.replace(given, twice);
+        assert_ne!(changed, text, "{given}");
+        let faults = parse(&changed).expect_err("a key stands twice");
+        assert!(faults.iter().any(|f| f.message.contains(expected)), "{faults:?}");
+    }
+}
+
+#[test]
 fn a_pack_for_every_known_name() {
     for known in super::super::known::TABLE_PACKS {
         let text = PACKS.iter().find(|(name, _)| *name == known.name);

@@ -269,10 +269,20 @@ fn only_in(these: &[Refusal], those: &[Refusal]) -> Vec<RefusalChange> {
     groups.into_values().collect()
 }
 
-/// The words of a refusal with its asset's name left out, so that the same words about many assets are one group.
+/// The words of a refusal without the name of its asset and the lines it points to, so that the same words about many
+/// assets are one group, and a resource that only moved within its file, or to another, changes nothing.
 fn spoken(refusal: &Refusal) -> String {
+    let is_place = |word: &str| {
+        let word = word.trim_matches(|c: char| matches!(c, '(' | ')' | ',' | ';' | ':' | '.'));
+        let line = word
+            .rsplit_once(':')
+            .filter(|(path, _)| path.ends_with(".yaml") || path.ends_with(".yml"));
+        line.is_some_and(|(_, line)| line.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let words: Vec<&str> = refusal.detail.split(' ').filter(|word| !is_place(word)).collect();
+    let text = words.join(" ");
     if refusal.asset.is_empty() {
-        return refusal.detail.clone();
+        return text;
     }
-    refusal.detail.replace(refusal.asset.as_ref(), "*")
+    text.replace(refusal.asset.as_ref(), "*")
 }

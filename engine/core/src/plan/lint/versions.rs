@@ -10,13 +10,16 @@ use crate::version::compare;
 
 type Messages = Vec<(&'static str, String)>;
 
+/// Packages, release, parts, targets and the versions before them: what the messages depend on.
+type Alike = (Option<PackageSetId>, String, Vec<Part>, Shared, Shared);
+
 /// What was seen of a rollout's assets.
 pub(super) struct Seen {
     /// For each distinct package the targets it may be the old version of, by the index of the target.
     targets_of: FxHashMap<u32, Vec<usize>>,
     /// Whether any target is no package: then assets with other parts are not alike.
     has_parts: bool,
-    known: FxHashMap<(Option<PackageSetId>, String, Vec<Part>, Shared, Shared), Messages>,
+    known: FxHashMap<Alike, Messages>,
 }
 
 impl Seen {
