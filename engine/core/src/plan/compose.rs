@@ -266,14 +266,14 @@ impl<'a> Composer<'a, '_> {
                 cut::after_pause(self.ctx, policy, until)
             }
             Cycle::Cuts(instant) => {
-                self.join(policy, &free, &free, (Lane::Routine, false));
-                self.join(policy, &free, &free, (Lane::Emergency, true));
+                self.join(policy, &free, found, (Lane::Routine, false));
+                self.join(policy, &free, found, (Lane::Emergency, true));
                 self.cut_all(policy, &self.free(found), instant);
                 cut::next_cut(self.ctx.catalog, policy, later(self.ctx.now, 1))
             }
             Cycle::Waits(next) => {
-                self.join(policy, &free, &free, (Lane::Routine, false));
-                self.cut_late(policy, &self.free(found), next);
+                self.join(policy, &free, found, (Lane::Routine, false));
+                self.cut_late(policy, &self.free(found), found, next);
                 next
             }
         };
@@ -287,6 +287,10 @@ impl<'a> Composer<'a, '_> {
         found: &Candidates,
         next: Option<Timestamp>,
     ) -> Option<Waiting> {
+        // What an open rollout refuses is refused, at this run as at the one that cut it.
+        let own = self.rollouts.iter().filter(|(p, _)| p.draft.policy.name == policy.name);
+        let refused: Vec<Candidates> = own.map(|(p, _)| super::cutting::refused_of(p, found)).collect();
+        refused.iter().for_each(|r| self.refused.extend(r));
         let left = self.carried(found, false);
         let left = left.filter(
             |asset| self.refused.of(asset).iter().map(Same::of).collect::<Vec<_>>(),

@@ -38,6 +38,7 @@ impl<'a> Composer<'a, '_> {
         &mut self,
         policy: &'a Resource<PatchPolicySpec>,
         free: &Candidates,
+        approved: &Candidates,
         next: Option<Timestamp>,
     ) {
         if free.is_empty() {
@@ -45,11 +46,11 @@ impl<'a> Composer<'a, '_> {
         }
         let late = self.late(policy, free, next);
         let emergency = self.in_lane(&late, Lane::Emergency);
-        self.join(policy, &emergency, free, (Lane::Emergency, true));
+        self.join(policy, &emergency, approved, (Lane::Emergency, true));
         let emergency = self.free(&emergency);
         let urgent = self.draft(policy, &emergency, free, (Lane::Emergency, self.ctx.now, true), &[]);
         let routine = self.in_lane(&late, Lane::Routine);
-        self.join(policy, &routine, free, (Lane::Routine, true));
+        self.join(policy, &routine, approved, (Lane::Routine, true));
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
         let routine = not_in(&new, &self.free(&routine));
         let needed = self.with_companions(policy, &routine, free);
@@ -133,14 +134,7 @@ impl<'a> Composer<'a, '_> {
 
     /// Remembers the candidates whose targets are refused.
     fn refuse(&mut self, prepared: &Prepared<'a>, candidates: &Candidates) {
-        let refused = candidates.filter(
-            |asset| prepared.refused.of(asset).iter().map(Same::of).collect::<Vec<_>>(),
-            |_, lists, row| {
-                let target = prepared.covers.get(row.hit as usize).copied().flatten();
-                target.is_some_and(|t| lists.iter().any(|list| list.0.contains(&t)))
-            },
-        );
-        self.refused.extend(&refused);
+        self.refused.extend(&refused_of(prepared, candidates));
     }
 
     /// A late finding takes the version that fixes all approved findings of its package, but nothing so young that it
@@ -362,4 +356,15 @@ fn not_in(new: &[Prepared<'_>], candidates: &Candidates) -> Candidates {
         let mut each = carried.iter().zip(loads);
         !each.any(|((p, _), load)| load.as_ref().is_some_and(|l| takes(&l.0, &p.covers, row)))
     })
+}
+
+/// The candidates whose targets a rollout refuses.
+pub(super) fn refused_of(prepared: &Prepared<'_>, candidates: &Candidates) -> Candidates {
+    candidates.filter(
+        |asset| prepared.refused.of(asset).iter().map(Same::of).collect::<Vec<_>>(),
+        |_, lists, row| {
+            let target = prepared.covers.get(row.hit as usize).copied().flatten();
+            target.is_some_and(|t| lists.iter().any(|list| list.0.contains(&t)))
+        },
+    )
 }

@@ -20,6 +20,7 @@ use patchwave_core::observe::AdvisoryRecord;
 use patchwave_core::plan::json;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
+use proptest::test_runner::RngSeed;
 
 /// A drawn estate: resources, machines, advisories.
 #[derive(Clone, Debug)]
@@ -218,6 +219,8 @@ fn bytes(world: &World, now: Timestamp) -> String {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 200,
+        // The same estates at every run: what a change breaks is told apart from what chance finds.
+        rng_seed: RngSeed::Fixed(20_261_120),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/plan_properties.txt")))),
         ..ProptestConfig::default()
     })]
