@@ -208,7 +208,7 @@ impl Drawn {
 
 /// The lines in which two values differ.
 fn unlike<T: std::fmt::Debug>(one: &T, other: &T) -> String {
-    similar::TextDiff::from_lines(&format!("{one:#?}"), &format!("{other:#?}"))
+    similar::TextDiff::from_lines(format!("{one:#?}"), format!("{other:#?}"))
         .unified_diff()
         .context_radius(3)
         .to_string()
