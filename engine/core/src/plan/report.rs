@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::carry::place;
 use super::context::{Context, Said};
 use super::graph::WaveGraph;
-use super::membership::{Membership, membership};
+use super::membership::membership;
 use crate::assess::{Judgement, Status, Timeliness, Unplanned};
 use crate::load::Resource;
 use crate::load::wire::{Mode, OverrideSpec, OverrideSubject, PatchPolicySpec, Untested, WaveSpec};
@@ -117,10 +117,7 @@ fn twins(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, said: &mut Said)
         let (Some(asset), Some(class)) = (ctx.asset(*index), ctx.class(*index)) else {
             continue;
         };
-        let find = || match membership(ctx, waves, *index) {
-            Membership::Wave(wave) => Some(wave),
-            _ => None,
-        };
+        let find = || membership(ctx, waves, *index).ok();
         // Without selectors the class decides, so that most assets cost a look-up.
         let wave = if selects {
             find()
