@@ -192,7 +192,8 @@ fn objective(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, said: &mut S
     if compliant < wanted.of(scope.len(), Rounding::Up) {
         let at = place(ctx, policy, "/spec/objectives/compliance");
         let message = format!(
-            "objective missed: {compliant} of {} assets are compliant, {wanted} are wanted ({at})",
+            "objective missed: {compliant} of {} assets are compliant, {wanted} are wanted ({at}); the others are unknown, or \
+             have a finding that is past its deadline or only accepted on record",
             scope.len()
         );
         said.note(&policy.name, message);
