@@ -41,6 +41,8 @@ mod oracle_tests;
 #[cfg(test)]
 mod rules_tests;
 #[cfg(test)]
+mod said_tests;
+#[cfg(test)]
 pub(crate) mod sla_tests;
 #[cfg(test)]
 mod tests;

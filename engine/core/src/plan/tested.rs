@@ -10,7 +10,7 @@ use super::carry::{Load, Member, name_of, place};
 use super::context::Context;
 use super::debian_kernel::carrier;
 use super::graph::WaveGraph;
-use super::membership::{Membership, membership};
+use super::membership::membership;
 use super::shared::Same;
 use super::standing::Standing;
 use crate::history::Target;
@@ -187,7 +187,7 @@ impl<'a> Rule<'_, 'a> {
         let mut awaiting: FxHashMap<Option<u32>, BTreeSet<Arc<str>>> = FxHashMap::default();
         for index in self.ctx.in_scope(&self.policy.name).iter().copied() {
             let asset = self.ctx.asset(index).filter(|a| !a.stale && a.observed_at.is_some());
-            let (Some(_), Membership::Wave(wave)) = (asset, membership(self.ctx, self.waves, index)) else {
+            let (Some(_), Ok(wave)) = (asset, membership(self.ctx, self.waves, index)) else {
                 continue;
             };
             let kind = self.kind(index, kinds);

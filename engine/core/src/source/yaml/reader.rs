@@ -162,7 +162,8 @@ impl<'a> Reader<'a> {
         let (value, spans, anchor) = match event {
             Event::Alias(id) => return self.alias(id, at),
             Event::Scalar(text, style, anchor, tag) => {
-                let value = self.scalar(&text, style, tag.as_deref(), &at)?;
+                let text = self.chomped(&text, style, &at);
+                let value = self.scalar(text, style, tag.as_deref(), &at)?;
                 (
                     value,
                     SpanTree {
@@ -257,6 +258,20 @@ impl<'a> Reader<'a> {
                 format!("the tag `{}` has no meaning in a resource", tag.original()),
                 at.clone(),
             );
+        }
+    }
+
+    /// The content of a block scalar whose last line is ended by the end of the text: it has no line end of its own
+    /// (`b-chomped-last`, rule 165 of YAML 1.2.2), and the parser gives it one.
+    fn chomped<'t>(&self, content: &'t str, style: ScalarStyle, at: &Range<usize>) -> &'t str {
+        let last_line = self.text.rsplit('\n').next().unwrap_or_default();
+        let ended_by_text =
+            at.end >= self.base + self.text.len() && !last_line.trim_matches([' ', '\t', '\r']).is_empty();
+        match style {
+            ScalarStyle::Literal | ScalarStyle::Folded if ended_by_text => {
+                content.strip_suffix('\n').unwrap_or(content)
+            }
+            _ => content,
         }
     }
 
