@@ -268,7 +268,7 @@ impl<'a> Composer<'a, '_> {
             Cycle::Cuts(instant) => {
                 self.join(policy, &free, found, (Lane::Routine, false));
                 self.join(policy, &free, found, (Lane::Emergency, true));
-                self.cut_all(policy, &self.free(found), instant);
+                self.cut_all(policy, &self.free(found), found, instant);
                 cut::next_cut(self.ctx.catalog, policy, later(self.ctx.now, 1))
             }
             Cycle::Waits(next) => {

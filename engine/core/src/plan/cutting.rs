@@ -23,12 +23,24 @@ use crate::lookup::Lookup;
 
 impl<'a> Composer<'a, '_> {
     /// Everything now: what a rule puts into the emergency lane there, the rest into a routine rollout.
-    pub(super) fn cut_all(&mut self, policy: &'a Resource<PatchPolicySpec>, free: &Candidates, instant: Timestamp) {
+    pub(super) fn cut_all(
+        &mut self,
+        policy: &'a Resource<PatchPolicySpec>,
+        free: &Candidates,
+        approved: &Candidates,
+        instant: Timestamp,
+    ) {
         let emergency = self.in_lane(free, Lane::Emergency);
-        let urgent = self.draft(policy, &emergency, free, (Lane::Emergency, self.ctx.now, false), &[]);
+        let urgent = self.draft(
+            policy,
+            &emergency,
+            approved,
+            (Lane::Emergency, self.ctx.now, false),
+            &[],
+        );
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
         let rest = not_in(&new, &self.in_lane(free, Lane::Routine));
-        let regular = self.draft(policy, &rest, free, (Lane::Routine, instant, false), &new);
+        let regular = self.draft(policy, &rest, approved, (Lane::Routine, instant, false), &new);
         new.extend(regular);
         self.start(policy, new, free);
     }
@@ -44,17 +56,17 @@ impl<'a> Composer<'a, '_> {
         if free.is_empty() {
             return;
         }
-        let late = self.late(policy, free, next);
+        let late = self.late(policy, free, approved, next);
         let emergency = self.in_lane(&late, Lane::Emergency);
         self.join(policy, &emergency, approved, (Lane::Emergency, true));
         let emergency = self.free(&emergency);
-        let urgent = self.draft(policy, &emergency, free, (Lane::Emergency, self.ctx.now, true), &[]);
+        let urgent = self.draft(policy, &emergency, approved, (Lane::Emergency, self.ctx.now, true), &[]);
         let routine = self.in_lane(&late, Lane::Routine);
         self.join(policy, &routine, approved, (Lane::Routine, true));
         let mut new: Vec<Prepared<'a>> = urgent.into_iter().collect();
         let routine = not_in(&new, &self.free(&routine));
         let needed = self.with_companions(policy, &routine, free);
-        let expedited = self.draft(policy, &needed, free, (Lane::Routine, self.ctx.now, true), &new);
+        let expedited = self.draft(policy, &needed, approved, (Lane::Routine, self.ctx.now, true), &new);
         new.extend(expedited);
         self.start(policy, new, free);
     }
@@ -70,6 +82,7 @@ impl<'a> Composer<'a, '_> {
         &mut self,
         policy: &'a Resource<PatchPolicySpec>,
         free: &Candidates,
+        approved: &Candidates,
         next: Option<Timestamp>,
     ) -> Candidates {
         let Some(next) = next else { return free.clone() };
@@ -86,6 +99,7 @@ impl<'a> Composer<'a, '_> {
             if here.is_empty() {
                 continue;
             }
+            let together = self.together(policy, &here, approved, (lane, false));
             let draft = Draft {
                 name: lane.as_str().into(),
                 policy,
@@ -95,7 +109,7 @@ impl<'a> Composer<'a, '_> {
                 cut: next,
                 expedited: false,
                 restarts: 0,
-                targets: self.targets(policy, &here, free, &[]),
+                targets: self.targets(policy, &together, approved, &[]),
                 open: None,
                 earliest: next,
             };
@@ -158,6 +172,38 @@ impl<'a> Composer<'a, '_> {
         free.filter(|_| (), |_, (), row| same(row) && released(row) <= by)
     }
 
+    /// What versions are chosen for: `needed` and what rollouts like the one it goes into carry already. A choice for the
+    /// rest alone could be another one, and would let in at the next run what was refused at this.
+    fn together(
+        &self,
+        policy: &Resource<PatchPolicySpec>,
+        needed: &Candidates,
+        approved: &Candidates,
+        (lane, expedited): (Lane, bool),
+    ) -> Candidates {
+        let like = self.rollouts.iter();
+        let like: Vec<_> = like
+            .filter(|(p, _)| is_like(p, &policy.name, lane, expedited))
+            .collect();
+        if like.is_empty() {
+            return needed.clone();
+        }
+        let mut new = Gathered::default();
+        new.extend(needed);
+        let kind = |asset: u32| {
+            let loads = like
+                .iter()
+                .map(|(_, carried)| carried.get(&asset).map(|place| Same::of(&place.load)));
+            let lists = new.of(asset).iter().map(Same::of);
+            (loads.collect::<Vec<_>>(), lists.collect::<Vec<_>>())
+        };
+        self.in_lane(approved, lane).filter(kind, |_, (loads, lists), row| {
+            let mut each = like.iter().zip(loads);
+            each.any(|((p, _), load)| load.as_ref().is_some_and(|l| takes(&l.0, &p.covers, row)))
+                || lists.iter().any(|list| list.0.binary_search(row).is_ok())
+        })
+    }
+
     fn targets(
         &self,
         policy: &Resource<PatchPolicySpec>,
@@ -185,6 +231,7 @@ impl<'a> Composer<'a, '_> {
         if needed.is_empty() {
             return None;
         }
+        let together = self.together(policy, needed, approved, (lane, expedited));
         let draft = Draft {
             name: "".into(),
             policy,
@@ -194,7 +241,7 @@ impl<'a> Composer<'a, '_> {
             cut,
             expedited,
             restarts: 0,
-            targets: self.targets(policy, needed, approved, &[]),
+            targets: self.targets(policy, &together, approved, &[]),
             open: None,
             earliest: self.ctx.now,
         };
@@ -273,9 +320,7 @@ impl<'a> Composer<'a, '_> {
         let newcomers = self.free(&newcomers);
         let joinable = |p: &Prepared<'_>| {
             let open = p.draft.open.filter(|o| !o.frozen && o.restarts < RESTARTS_MAX);
-            // A regular rollout carries everything of its policy; an expedited one only what cannot wait.
-            let kind = lane == Lane::Emergency || p.draft.expedited == expedited;
-            open.is_some() && kind && p.draft.policy.name == policy.name && p.draft.lane == lane
+            open.is_some() && is_like(p, &policy.name, lane, expedited)
         };
         let Some(position) = self.rollouts.iter().position(|(p, _)| joinable(p)) else {
             return;
@@ -287,7 +332,8 @@ impl<'a> Composer<'a, '_> {
             return;
         };
         let Some(open) = old.draft.open else { return };
-        let targets = self.targets(policy, &newcomers, approved, &open.targets);
+        let together = self.together(policy, &newcomers, approved, (lane, expedited));
+        let targets = self.targets(policy, &together, approved, &open.targets);
         let draft = Draft {
             targets,
             ..old.draft.clone()
@@ -343,6 +389,14 @@ impl<'a> Composer<'a, '_> {
             }
         }
     }
+}
+
+/// Whether a rollout is one that such findings go into. A regular one carries everything of its policy, an expedited one
+/// only what cannot wait.
+fn is_like(prepared: &Prepared<'_>, policy: &str, lane: Lane, expedited: bool) -> bool {
+    let draft = &prepared.draft;
+    let kind = lane == Lane::Emergency || draft.expedited == expedited;
+    kind && *draft.policy.name == *policy && draft.lane == lane
 }
 
 /// The candidates that none of `new` carries.

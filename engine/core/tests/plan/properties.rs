@@ -20,7 +20,6 @@ use patchwave_core::observe::AdvisoryRecord;
 use patchwave_core::plan::json;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use proptest::test_runner::RngSeed;
 
 /// A drawn estate: resources, machines, advisories.
 #[derive(Clone, Debug)]
@@ -207,6 +206,14 @@ impl Drawn {
     }
 }
 
+/// The lines in which two values differ.
+fn unlike<T: std::fmt::Debug>(one: &T, other: &T) -> String {
+    similar::TextDiff::from_lines(&format!("{one:#?}"), &format!("{other:#?}"))
+        .unified_diff()
+        .context_radius(3)
+        .to_string()
+}
+
 fn base() -> Catalog {
     let freeze = "---\napiVersion: patchwave.dev/v1\nkind: ChangeFreeze\nmetadata: {name: freeze}\nspec: {selector: {matchLabels: {env: prod}}, from: 2026-11-20, to: 2026-11-21}\n";
     catalog(&(resources(&[]) + freeze), at(NOW))
@@ -219,8 +226,6 @@ fn bytes(world: &World, now: Timestamp) -> String {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 200,
-        // The same estates at every run: what a change breaks is told apart from what chance finds.
-        rng_seed: RngSeed::Fixed(20_261_120),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/plan_properties.txt")))),
         ..ProptestConfig::default()
     })]
@@ -254,10 +259,12 @@ proptest! {
                 wave.state = WaveState::Pending;
                 // What an edit would do depends on whether the batches stand already: those that do not may be put together
                 // in another way.
-                (wave.binding, wave.fixes, wave.edits) = (None, Vec::new(), Vec::new());
+                if approved > 0 {
+                    (wave.binding, wave.fixes, wave.edits) = (None, Vec::new(), Vec::new());
+                }
             }
         }
-        prop_assert_eq!(&again.rollouts, &expected.rollouts);
+        prop_assert_eq!(&again.rollouts, &expected.rollouts, "{}", unlike(&expected.rollouts, &again.rollouts));
         prop_assert_eq!(&again.waiting, &expected.waiting);
 
         let placed = first.rollouts.iter().flat_map(|r| &r.waves).flat_map(|w| &w.batches).all(|b| b.start.is_some());
