@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashSet;
 
 use super::budget::Budgets;
 use super::calendar::Calendars;
@@ -21,6 +20,7 @@ use super::{Binding, Refusal};
 use crate::history::{BatchProgress, OpenRollout, Target, WaveProgress, WaveState};
 use crate::load::Resource;
 use crate::load::wire::{Lane, PatchPolicySpec, RolloutStrategySpec};
+use crate::lookup::Seen;
 
 /// A rollout by name and content.
 #[derive(Clone)]
@@ -105,7 +105,7 @@ impl Prepared<'_> {
     }
 
     /// The assets of batches that were released.
-    pub(super) fn begun(&self) -> FxHashSet<u32> {
+    pub(super) fn begun(&self) -> Seen<u32> {
         self.waves.iter().flat_map(PreparedWave::begun).collect()
     }
 
@@ -335,7 +335,7 @@ fn frozen<'a>(ctx: &Context<'_>, draft: &Draft<'a>, found: &[Member], standing: 
     let Some(open) = draft.open else { return frozen };
     let specs = &draft.strategy.spec.waves;
     let unchanged = open.targets == draft.targets;
-    let mut loads = FxHashSet::default();
+    let mut loads = Seen::default();
     for (index, spec) in specs.iter().enumerate() {
         let Some(progress) = open.waves.iter().find(|w| *w.name == *spec.name) else {
             continue;
@@ -398,7 +398,7 @@ fn kept(
     targets: &[usize],
     found: &[Member],
     standing: &mut Standing<'_>,
-    loads: &mut FxHashSet<Arc<Load>>,
+    loads: &mut Seen<Arc<Load>>,
 ) -> Option<Member> {
     let asset = ctx.asset_index(name)?;
     let class = ctx.class(asset);
