@@ -1,0 +1,248 @@
+//! One run of the engine: look, decide, act, until nothing is left to do. The stages are the engine's; the resources,
+//! the facts and the forge come from the history.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use jiff::Timestamp;
+use patchwave_adapters::forge::{Applied, Forge};
+use patchwave_core::assess::{Assessment, assess};
+use patchwave_core::decide::{Action, ENGINE, World, decide};
+use patchwave_core::history::{History, Memory, OpenRollout, WaveState, fold};
+use patchwave_core::load::Catalog;
+use patchwave_core::observe::Observation;
+use patchwave_core::plan::{Plan, Rollout, Wave, lint, plan};
+use patchwave_core::propose::{ForgeOp, ForgeView};
+use patchwave_core::render::Packs;
+use patchwave_runner::artifacts::{Artifacts, Scene, digest_of_files};
+use patchwave_runner::reconcile::record;
+use patchwave_runner::survey::Survey;
+
+use crate::estate::{InForce, ROLLOUTS, catalog};
+use crate::faults::Fault;
+
+/// Why a run ended before it was done.
+#[derive(Debug)]
+pub enum Stop {
+    /// The forge failed or was moved; the next run goes on.
+    Forge(String),
+    /// The engine found itself at fault.
+    Fault(String),
+}
+
+/// What an engine is given besides the forge.
+#[derive(Clone)]
+pub struct Given {
+    /// The resources.
+    pub catalog: Arc<Catalog>,
+    /// The facts.
+    pub observation: Arc<Observation>,
+    /// How it is broken.
+    pub fault: Option<Fault>,
+}
+
+impl Given {
+    /// With the resources in force.
+    ///
+    /// # Errors
+    /// [`Stop::Fault`] if they have errors.
+    pub fn new(in_force: InForce, observation: Observation, fault: Option<Fault>) -> Result<Self, Stop> {
+        let catalog = catalog(Fault::in_force(fault, in_force))
+            .as_ref()
+            .map_err(|e| Stop::Fault(e.clone()))?;
+        Ok(Self {
+            catalog: Arc::clone(catalog),
+            observation: Arc::new(observation),
+            fault,
+        })
+    }
+}
+
+/// Everything there is to know at one instant.
+pub struct Look {
+    given: Given,
+    /// What the forge shows.
+    pub view: ForgeView,
+    /// What has happened.
+    pub history: History,
+    assessment: Assessment,
+    plan: Plan,
+}
+
+/// What a finding depends on besides resources and facts.
+fn same(a: &Memory, b: &Memory) -> bool {
+    (&a.first_run, &a.advisories, &a.assets, &a.exploited, &a.changes)
+        == (&b.first_run, &b.advisories, &b.assets, &b.exploited, &b.changes)
+}
+
+impl Look {
+    /// Looks; nothing is planned.
+    ///
+    /// # Errors
+    /// [`Stop`] if the forge cannot be read, or cannot be believed.
+    pub fn new(given: &Given, forge: &dyn Forge, before: Option<Self>, now: Timestamp) -> Result<Self, Stop> {
+        let view = forge.view().map_err(|e| Stop::Forge(e.to_string()))?;
+        let mut history = fold(&view, ROLLOUTS).map_err(|faults| Stop::Fault(format!("{faults:?}")))?;
+        Fault::history(given.fault, &mut history);
+        let assessment = match before {
+            Some(before) if same(&before.history.memory, &history.memory) => before.assessment,
+            _ => assess(&given.catalog, &given.observation, &history.memory, now),
+        };
+        Ok(Self {
+            given: given.clone(),
+            view,
+            history,
+            assessment,
+            plan: Plan::default(),
+        })
+    }
+
+    /// Plans, and asks the independent checker.
+    fn planned(mut self, now: Timestamp) -> Result<Self, Stop> {
+        let (catalog, observation) = (&self.given.catalog, &self.given.observation);
+        let planned = plan(catalog, observation, &self.assessment, &self.history, now);
+        let faults = lint(&planned, catalog, observation, &self.assessment, &self.history);
+        if !faults.is_empty() {
+            let faults: String = faults.iter().map(|f| format!("\n  {f}")).collect();
+            return Err(Stop::Fault(format!(
+                "the independent checker rejects the plan:{faults}"
+            )));
+        }
+        self.plan = planned;
+        Ok(self)
+    }
+
+    /// Calls `f` with the world as it is seen.
+    pub fn with_world<T>(&self, f: impl FnOnce(&World<'_>) -> T) -> T {
+        let scene = Scene {
+            catalog: &self.given.catalog,
+            observation: &self.given.observation,
+            assessment: &self.assessment,
+            view: &self.view,
+        };
+        let render = |rollout: &Rollout, wave: &Wave| artifacts()?.wave_files(&scene, rollout, wave);
+        let digest = |files: &BTreeMap<String, Vec<u8>>, rollout: &str, wave: &str| {
+            let found = digest_of_files(ROLLOUTS, files, rollout, wave)?;
+            let believed = self.given.fault == Some(Fault::BelieveFiles);
+            let progress = self.history.open.iter().find(|r| r.name.as_ref() == rollout);
+            let progress = progress.and_then(|r| r.waves.iter().find(|w| w.name.as_ref() == wave));
+            let known = progress.and_then(|w| w.digest.as_deref()).map(str::to_owned);
+            Some(if believed { known.unwrap_or(found) } else { found })
+        };
+        f(&World {
+            catalog: &self.given.catalog,
+            observation: &self.given.observation,
+            assessment: &self.assessment,
+            history: &self.history,
+            view: &self.view,
+            plan: &self.plan,
+            render: &render,
+            digest_of_files: &digest,
+        })
+    }
+
+    /// As people's commands take it.
+    pub fn survey(&self) -> Survey {
+        Survey {
+            view: self.view.clone(),
+            history: self.history.clone(),
+            assessment: Assessment::default(),
+            plan: Plan::default(),
+            artifacts: Artifacts::default(),
+        }
+    }
+}
+
+/// The built-in render targets, read once.
+fn artifacts() -> Result<&'static Artifacts, Vec<String>> {
+    static READ: OnceLock<Result<Artifacts, Vec<String>>> = OnceLock::new();
+    let read = READ.get_or_init(|| match Packs::read(&BTreeMap::new()) {
+        Ok(packs) => Ok(Artifacts { packs }),
+        Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
+    });
+    read.as_ref().map_err(Clone::clone)
+}
+
+/// A run that is not done after so many steps is stuck.
+const STEPS_MAX: usize = 200;
+
+/// One run. Returns what it did, one line each.
+///
+/// # Errors
+/// [`Stop`] if it could not come to its end.
+pub fn reconcile(given: &Given, forge: &dyn Forge, now: Timestamp) -> Result<Vec<String>, Stop> {
+    let (mut done, mut refused_before) = (Vec::new(), None);
+    let mut looked = None;
+    for _ in 0..STEPS_MAX {
+        let look = Look::new(given, forge, looked.take(), now)?.planned(now)?;
+        let mut decision = look.with_world(|world| decide(world, now));
+        Fault::decision(given.fault, &mut decision, &look.history, now);
+        let before = done.len();
+        let refused = act(forge, &look.view, &decision.actions, now, &mut done)?;
+        if done.len() == before && (refused.is_empty() || refused_before.as_ref() == Some(&refused)) {
+            return write_always(given, forge, done, now);
+        }
+        refused_before = Some(refused);
+        looked = Some(look);
+    }
+    Err(Stop::Fault(format!(
+        "no rest after {STEPS_MAX} steps; the last: {:?}",
+        done.last()
+    )))
+}
+
+/// Does what was decided; says what the forge declined.
+fn act(
+    forge: &dyn Forge,
+    view: &ForgeView,
+    actions: &[Action],
+    now: Timestamp,
+    done: &mut Vec<String>,
+) -> Result<Vec<String>, Stop> {
+    let mut refused = Vec::new();
+    for action in actions {
+        match action {
+            Action::Record(events) => {
+                record(forge, view, events, ENGINE, now).map_err(|e| Stop::Forge(e.to_string()))?;
+                done.extend(events.iter().map(|(file, event)| format!("{file}: {event:?}")));
+                break;
+            }
+            Action::Forge(op) => match forge.apply(op, now).map_err(|e| Stop::Forge(e.to_string()))? {
+                Applied::Done { number, .. } => done.push(format!("{} {number:?}", word(op))),
+                Applied::Unchanged => {}
+                Applied::Refused(why) => refused.push(why.to_string()),
+            },
+        }
+    }
+    Ok(refused)
+}
+
+fn word(op: &ForgeOp) -> String {
+    match op {
+        ForgeOp::PutBranch { branch, .. } => format!("wrote {branch}"),
+        ForgeOp::PutPullRequest { branch, .. } => format!("asked for {branch}"),
+        ForgeOp::PutComment { number, .. } => format!("commented on {number}"),
+        ForgeOp::ClosePullRequest { number, reason } => format!("closed {number}: {reason}"),
+        ForgeOp::MergePullRequest { number, .. } => format!("merged {number}"),
+        ForgeOp::PutDashboard { .. } => "wrote the dashboard".to_owned(),
+    }
+}
+
+fn write_always(given: &Given, forge: &dyn Forge, mut done: Vec<String>, now: Timestamp) -> Result<Vec<String>, Stop> {
+    if given.fault == Some(Fault::WriteAlways) {
+        let body = format!("after {} writes", forge.writes());
+        forge
+            .apply(&ForgeOp::PutDashboard { body }, now)
+            .map_err(|e| Stop::Forge(e.to_string()))?;
+        done.push("wrote the dashboard".to_owned());
+    }
+    Ok(done)
+}
+
+impl Look {
+    /// Whether something of a rollout waits to be resumed.
+    pub fn stopped(&self, rollout: &OpenRollout) -> bool {
+        let stopped = |s: WaveState| matches!(s, WaveState::Halted | WaveState::Failed);
+        rollout.halted.is_some() || rollout.waves.iter().any(|w| stopped(w.state))
+    }
+}
