@@ -12,6 +12,8 @@
 
 mod branches;
 mod fake;
+#[cfg(feature = "github")]
+pub mod github;
 mod intake;
 mod ledger;
 pub mod local;
@@ -25,8 +27,10 @@ use jiff::Timestamp;
 use patchwave_core::propose::{ForgeOp, ForgeView};
 
 pub use fake::FakeForge;
+#[cfg(feature = "github")]
+pub use github::{GithubForge, GithubSettings};
 pub use local::LocalForge;
-pub use plumbing::{ENGINE_EMAIL, ENGINE_NAME};
+pub use plumbing::{ENGINE_EMAIL, ENGINE_NAME, Layout};
 
 /// What the engine asks of a forge.
 pub trait Forge {
@@ -123,6 +127,14 @@ pub enum Refusal {
         expected: String,
         /// The head there is.
         found: String,
+    },
+    /// A rule of the forge or of the repository forbids it.
+    #[error("the forge declines pull request {number}: {reason}")]
+    Declined {
+        /// The pull request.
+        number: u64,
+        /// Why, in the forge's words.
+        reason: String,
     },
     /// There is no such pull request.
     #[error("there is no pull request {number}")]

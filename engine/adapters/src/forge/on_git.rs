@@ -62,6 +62,7 @@ impl<F: OnGit> Forge for F {
             ledger,
             ledger_head,
             dashboard: records.dashboard,
+            members: None,
         })
     }
 

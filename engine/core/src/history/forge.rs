@@ -1,6 +1,6 @@
 //! What a forge shows, and the operations that can be asked of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,18 @@ pub struct ForgeView {
     pub ledger_head: Option<String>,
     /// The dashboard issue's body, if there is one.
     pub dashboard: Option<String>,
+    /// Each name in `roles` → the people it stands for, where the forge knows its people; none where it does not.
+    pub members: Option<BTreeMap<String, BTreeSet<String>>>,
+}
+
+impl ForgeView {
+    /// Whether a person is one of those that `roles` stand for. On a forge without teams everybody is.
+    pub fn is_member(&self, who: &str, roles: &[String]) -> bool {
+        let Some(members) = &self.members else { return true };
+        let mut people = roles.iter().filter_map(|role| members.get(role)).flatten();
+        // Names of accounts do not differ by case alone.
+        people.any(|member| member.eq_ignore_ascii_case(who))
+    }
 }
 
 /// A pull request as the forge shows it.
