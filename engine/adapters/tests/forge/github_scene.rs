@@ -23,7 +23,7 @@ fn double() -> &'static Double {
     static DOUBLE: OnceLock<Double> = OnceLock::new();
     DOUBLE.get_or_init(|| {
         let port = std::env::var("PATCHWAVE_GITHUB_DOUBLE_PORT").ok();
-        Double::start(port.map_or(0, |port| port.parse().unwrap()))
+        Double::start(port.as_ref().map_or(0, |port| port.parse().unwrap()), port.is_none())
     })
 }
 

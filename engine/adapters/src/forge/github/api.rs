@@ -516,6 +516,19 @@ fn split_url(url: &str) -> Result<(String, String), ForgeError> {
     Ok((format!("{scheme}://{authority}"), path))
 }
 
+/// A name as one part of a path: a slash in it separates nothing.
+pub(super) fn encoded(name: &str) -> String {
+    name.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

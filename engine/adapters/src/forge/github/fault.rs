@@ -14,7 +14,7 @@ use crate::secret::Secret;
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 const SECONDARY_WAIT: Duration = Duration::from_secs(60);
 /// The part of an answer's own words that is shown.
-const WORDS_SHOWN_MAX: usize = 300;
+const WORDS_SHOWN_MAX: usize = 600;
 
 #[derive(Default, Deserialize)]
 struct Words {
@@ -39,7 +39,13 @@ pub(super) fn message(answer: &Answer) -> String {
         );
     }
     let text: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    let line = text.join("; ").replace(['\n', '\r'], " ");
+    let line = if text.is_empty() {
+        // Not the forge's form: what a proxy in between says is worth as much.
+        String::from_utf8_lossy(&answer.body).into_owned()
+    } else {
+        text.join("; ")
+    };
+    let line = line.replace(['\n', '\r'], " ");
     line.chars().take(WORDS_SHOWN_MAX).collect()
 }
 

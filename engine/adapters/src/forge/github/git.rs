@@ -8,7 +8,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::api::{Repeat, Trust};
+use super::api::{Repeat, Trust, encoded};
 use super::objects::blob_id;
 use super::{GithubForge, Own, wire};
 use crate::forge::ForgeError;
@@ -35,9 +35,10 @@ impl GithubForge {
         }
     }
 
+    /// A reference as one part of a path.
     fn short(&self, reference: &str) -> String {
         let named = self.named(reference);
-        named.strip_prefix("refs/").unwrap_or(&named).to_owned()
+        encoded(named.strip_prefix("refs/").unwrap_or(&named))
     }
 
     /// What a read of a reference means: right after this process moved it, a replica may still show where it was.
@@ -50,7 +51,7 @@ impl GithubForge {
 
     /// Every engine branch and where it points: `refs/heads/patchwave/…`.
     pub(super) fn engine_refs(&self) -> Result<BTreeMap<String, String>, ForgeError> {
-        let path = self.api.repo("git/matching-refs/heads/patchwave/");
+        let path = self.api.repo("git/matching-refs/heads%2Fpatchwave%2F");
         let listed: Vec<wire::Reference> = self.api.pages(&path, Trust::Asked)?.unwrap_or_default();
         let mut found: BTreeMap<String, String> = listed.into_iter().map(|r| (r.name, r.object.sha)).collect();
         let own = self.own();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::json;
 
-use super::api::{Repeat, Trust};
+use super::api::{Repeat, Trust, encoded};
 use super::look::{DASHBOARD_LABEL, DASHBOARD_MARKER, plain};
 use super::{GithubForge, wire};
 use crate::forge::branches::trailers_of;
@@ -399,20 +399,6 @@ fn without_marker(text: &str) -> &str {
     } else {
         trimmed
     }
-}
-
-/// A label as one part of a path.
-fn encoded(label: &str) -> String {
-    label
-        .bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -34,13 +34,14 @@ pub struct Double {
 }
 
 impl Double {
-    /// Starts one on a port (0 = any that is free).
-    pub fn start(port: u16) -> Self {
+    /// Starts one on a port (0 = any that is free). One that is not `conditional` answers every read in full, because a
+    /// validating proxy reads a body even where there is none.
+    pub fn start(port: u16, conditional: bool) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let repos = Repos::default();
         let served = Arc::clone(&repos);
-        http::serve(listener, move |request| rest::answer(&served, request));
+        http::serve(listener, move |request| rest::answer(&served, request, conditional));
         Self { url, repos }
     }
 

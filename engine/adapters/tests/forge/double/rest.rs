@@ -33,7 +33,7 @@ fn respond(status: u16, body: &Value) -> Response {
 }
 
 /// Answers one request.
-pub(super) fn answer(repos: &Repos, request: &Request) -> Response {
+pub(super) fn answer(repos: &Repos, request: &Request, conditional: bool) -> Response {
     let token = request.headers.get("authorization").map(String::as_str);
     if token != Some(&format!("Bearer {TOKEN}")) {
         // The real one does not repeat the token; a careless proxy might.
@@ -73,7 +73,7 @@ pub(super) fn answer(repos: &Repos, request: &Request) -> Response {
         .timestamp_to_rfc9110_string(&repo.clock)
         .unwrap();
     response.headers.push(("date".to_owned(), date));
-    if response.status == 200 && request.method == "GET" {
+    if response.status == 200 && request.method == "GET" && conditional {
         let etag = format!("\"{}\"", patchwave_core::canonical::sha256_hex(&response.body));
         if request.headers.get("if-none-match") == Some(&etag) {
             response.status = 304;
