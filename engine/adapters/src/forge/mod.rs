@@ -11,6 +11,7 @@
 //! - **append-only**: the ledger branch only ever grows, by compare-and-swap.
 
 mod branches;
+mod cloned;
 mod fake;
 #[cfg(feature = "github")]
 pub mod github;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use patchwave_core::propose::{ForgeOp, ForgeView};
 
+pub use cloned::ClonedForge;
 pub use fake::FakeForge;
 #[cfg(feature = "github")]
 pub use github::{GithubForge, GithubSettings};

@@ -12,7 +12,8 @@ use patchwave_adapters::secret::Secret;
 use patchwave_adapters::state::StateStore;
 use patchwave_core::propose::{ForgeOp, PullRequest};
 
-use crate::double::{LOGIN, TOKEN, Trouble};
+use crate::double::trouble::Trouble;
+use crate::double::{LOGIN, TOKEN};
 use crate::github_scene::{GithubScene, settings};
 use crate::support::{Scene, at, files, put_branch, put_pull};
 

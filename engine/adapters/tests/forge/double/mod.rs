@@ -8,7 +8,7 @@ mod answers;
 mod http;
 mod records;
 mod rest;
-mod trouble;
+pub mod trouble;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 pub use records::Repo;
-pub use trouble::Trouble;
 
 /// The token of the engine's account. It is planted: it must turn up nowhere.
 pub const TOKEN: &str = "ghp_planted7f3c1e9a5b2d4680";

@@ -84,7 +84,7 @@ pub(super) fn answer(repos: &Repos, request: &Request, conditional: bool) -> Res
 }
 
 /// The teams of the organisation.
-pub const TEAMS: [(&str, &[&str]); 1] = [("ops", &["lena", "maria"])];
+const TEAMS: [(&str, &[&str]); 2] = [("ops", &["lena", "maria"]), ("team-sre", &["anna", "berta"])];
 
 fn team(slug: &str) -> Response {
     match TEAMS.iter().find(|(name, _)| *name == slug) {
