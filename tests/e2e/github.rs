@@ -146,6 +146,19 @@ fn the_loop_opens_follows_and_merges_on_github_and_a_second_run_writes_nothing()
     world.observe("2026-11-20T13:00:00Z");
     let (said, _) = estate.at("2026-11-20T13:05:00Z").reconcile();
     assert!(said.contains("wave test verified"), "{said}");
+    let said: Vec<String> = {
+        let repo = estate.double.lock();
+        repo.statuses
+            .iter()
+            .map(|(_, s)| format!("{} {}", s["state"], s["description"]))
+            .collect()
+    };
+    assert_eq!(
+        said.last().unwrap(),
+        "\"pending\" \"soaking since 2026-11-20T13:00:00Z\"",
+        "{said:?}"
+    );
+    assert_eq!(estate.reconcile().1, 0);
     estate.run(&["-q", "audit", "verify"]).exits(0);
     let status = estate.run(&["status"]).exits(0);
     assert!(status.out.contains(ROLLOUT), "{status:?}");

@@ -93,6 +93,7 @@ impl Inner {
             ledger_head,
             dashboard: None,
             members: None,
+            statuses: None,
         })
     }
 

@@ -138,6 +138,12 @@ pub enum Refusal {
         /// Why, in the forge's words.
         reason: String,
     },
+    /// The account may not do it, and a run can go on without.
+    #[error("the forge forbids it: {reason}")]
+    Forbidden {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// There is no such pull request.
     #[error("there is no pull request {number}")]
     NoSuchPullRequest {

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use patchwave_adapters::forge::github::Patience;
-use patchwave_adapters::forge::{Appended, Applied, Forge, ForgeError, GithubForge, GithubSettings, Refusal};
+use patchwave_adapters::forge::{Appended, Applied, Forge, ForgeError, GithubForge, GithubSettings, People, Refusal};
 use patchwave_adapters::secret::Secret;
 use patchwave_adapters::state::StateStore;
-use patchwave_core::propose::{ForgeOp, PullRequest};
+use patchwave_core::propose::{CommitStatus, ForgeOp, PullRequest, StatusState};
 
 use crate::double::trouble::Trouble;
 use crate::double::{LOGIN, TOKEN};
@@ -620,4 +620,73 @@ fn a_push_of_a_person_to_main_is_seen() {
     let view = scene.forge.view().unwrap();
     assert_eq!(view.base_head, head);
     assert_eq!(view.merged_files, files(&[("rollouts/x/plan.json", "theirs")]));
+}
+
+#[test]
+fn a_status_is_set_once_and_seen_by_the_next_process() {
+    let scene = proposed();
+    let head = pull(&scene, 1).head;
+    scene.forge.merge(1, "maria", None, at(2)).unwrap();
+    let put = |text: &str| ForgeOp::PutStatus {
+        commit: head.clone(),
+        status: CommitStatus::new(StatusState::Pending, text),
+    };
+    done(&scene, &put("approved"), 3);
+    assert_eq!(scene.forge.apply(&put("approved"), at(3)).unwrap(), Applied::Unchanged);
+    done(&scene, &put("soaking"), 4);
+    let other = GithubScene::on(scene.forge.double.clone(), None);
+    let seen = other.forge.view().unwrap().statuses.unwrap();
+    assert_eq!(seen[&head], CommitStatus::new(StatusState::Pending, "soaking"));
+    assert_eq!(other.forge.apply(&put("soaking"), at(5)).unwrap(), Applied::Unchanged);
+}
+
+#[test]
+fn without_the_permission_there_are_no_statuses_and_the_run_goes_on() {
+    let scene = proposed();
+    let head = pull(&scene, 1).head;
+    scene.forge.merge(1, "maria", None, at(2)).unwrap();
+    let forbidden = |method: &'static str, path: &'static str| Trouble::Forbidden {
+        method,
+        path,
+        permissions: "statuses=write",
+    };
+    trouble(&scene, forbidden("GET", "/statuses"));
+    let blind = GithubScene::on(scene.forge.double.clone(), None);
+    assert_eq!(blind.forge.view().unwrap().statuses, None);
+    trouble(&scene, forbidden("POST", "/statuses"));
+    let status = CommitStatus::new(StatusState::Pending, "approved");
+    let put = ForgeOp::PutStatus { commit: head, status };
+    let applied = scene.forge.apply(&put, at(6)).unwrap();
+    assert!(
+        matches!(applied, Applied::Refused(Refusal::Forbidden { .. })),
+        "{applied:?}"
+    );
+}
+
+#[test]
+fn a_server_without_the_conditional_mutation_is_written_to_all_the_same() {
+    let scene = proposed();
+    scene.forge.double.lock().old_server = true;
+    done(&scene, &put_branch("test", "two"), 2);
+    assert_eq!(pull(&scene, 1).files["rollouts/linux-2027-01-15/plan.json"], b"two");
+    scene.push(BRANCH, "lena", &[("a.txt", "a")]);
+    let applied = scene.forge.apply(&put_branch("test", "three"), at(3)).unwrap();
+    assert!(matches!(applied, Applied::Refused(Refusal::PersonCommits { .. })));
+}
+
+#[test]
+fn a_merge_that_cannot_be_is_not_even_asked_for() {
+    let scene = proposed();
+    let head = pull(&scene, 1).head;
+    scene.forge.double.lock().mergeable_state = "blocked";
+    scene.forge.double.lock().log.clear();
+    let applied = scene
+        .forge
+        .apply(&ForgeOp::MergePullRequest { number: 1, head }, at(2))
+        .unwrap();
+    assert!(
+        matches!(applied, Applied::Refused(Refusal::Declined { number: 1, .. })),
+        "{applied:?}"
+    );
+    assert!(scene.forge.double.lock().writes().is_empty());
 }

@@ -84,6 +84,10 @@ pub(super) fn unexpected(shown: &str, answer: &Answer, repository: &str, token: 
     let status = answer.status;
     let what = |why: &str| format!("{shown} was answered {status}{said}: {why}");
     match status {
+        300..=399 => ForgeError::terminal(
+            what("the repository was moved or renamed"),
+            "write its present name into `spec.forge.repository`",
+        ),
         401 => ForgeError::terminal(
             what("the token is wrong, expired or revoked"),
             "make a new token and put it where `spec.forge.tokenFrom` says",
@@ -91,6 +95,10 @@ pub(super) fn unexpected(shown: &str, answer: &Answer, repository: &str, token: 
         403 if said.contains("archived") => ForgeError::terminal(
             what("the repository is archived, so nothing can be written"),
             "unarchive it, or name another one in `spec.forge.repository`",
+        ),
+        403 if said.contains("not permitted to create or approve") => ForgeError::terminal(
+            what("the organisation or the repository does not let workflows open pull requests"),
+            "allow it in its settings (Actions, General), or use the token of a GitHub App",
         ),
         403 => ForgeError::terminal(what("the token lacks a permission"), permission(shown, answer)),
         404 => ForgeError::terminal(

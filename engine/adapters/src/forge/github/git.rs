@@ -163,6 +163,16 @@ impl GithubForge {
         let input = json!({"input": {"repositoryId": id, "refUpdates": [update]}});
         match self.api.graphql::<serde_json::Value>(MOVE_REF, input, true)? {
             Ok(_) => Ok(true),
+            // A server older than the mutation: the moment between looking and moving cannot be closed there.
+            Err(why) if why.contains("updateRefs") && why.contains("exist") => {
+                let path = self.api.repo(&format!("git/refs/{}", self.short(reference)));
+                if self.read_ref(reference)?.as_deref() != Some(expected) {
+                    return Ok(false);
+                }
+                let body = json!({"sha": new, "force": true});
+                let _: wire::Reference = self.api.put(Method::PATCH, &path, body, Repeat::Safe)?;
+                Ok(true)
+            }
             Err(why) => {
                 // The condition failed, or the forge forbids the move: the reference itself tells which.
                 match self.read_ref(reference)? {

@@ -28,8 +28,9 @@ impl GithubForge {
         let ledger_head = refs.get(LEDGER).cloned();
         let ledger = read_files(self, ledger_head.as_deref(), "")?;
         let mut pull_requests = Vec::new();
-        for pull in self.engine_pulls()? {
-            pull_requests.push(self.pull_request(&pull, &refs, &base_head)?);
+        let pulls = self.engine_pulls()?;
+        for pull in &pulls {
+            pull_requests.push(self.pull_request(pull, &refs, &base_head)?);
         }
         pull_requests.sort_by_key(|pull| pull.number);
         Ok(ForgeView {
@@ -40,6 +41,7 @@ impl GithubForge {
             ledger_head,
             dashboard: self.dashboard()?.map(|(_, body)| body),
             members: Some(self.members()?),
+            statuses: self.statuses(&pulls)?,
         })
     }
 

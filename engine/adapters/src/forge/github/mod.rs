@@ -21,6 +21,7 @@ mod git;
 mod look;
 mod objects;
 mod pulls;
+mod statuses;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use patchwave_core::propose::{ForgeOp, ForgeView};
+use patchwave_core::propose::{CommitStatus, ForgeOp, ForgeView};
 use serde::{Deserialize, Serialize};
 
 pub use api::Patience;
@@ -78,6 +79,8 @@ struct Own {
     comments: BTreeMap<(u64, String), (u64, String)>,
     /// Number and text of the dashboard issue.
     dashboard: Option<(u64, String)>,
+    /// Commit → its status.
+    statuses: BTreeMap<String, CommitStatus>,
     login: Option<String>,
 }
 
@@ -240,6 +243,7 @@ impl Forge for GithubForge {
             ForgeOp::PutComment { number, marker, body } => self.put_comment(*number, marker, body),
             ForgeOp::ClosePullRequest { number, reason } => self.close_pull(*number, reason),
             ForgeOp::MergePullRequest { number, head } => self.merge_pull(*number, head),
+            ForgeOp::PutStatus { commit, status } => self.put_status(commit, status),
             ForgeOp::PutDashboard { body } => self.put_dashboard(body),
         }
     }

@@ -306,6 +306,17 @@ impl GithubForge {
                 }));
             }
         }
+        // Asking in vain would be a write request at every run.
+        let unmet = match pull.mergeable_state.as_deref() {
+            Some("dirty") => Some("it conflicts with the base branch"),
+            Some("blocked") => Some("a rule of the repository (reviews, checks) is not met yet"),
+            Some("draft") => Some("it is a draft"),
+            _ => None,
+        };
+        if let Some(reason) = unmet {
+            let reason = reason.to_owned();
+            return Ok(Applied::Refused(Refusal::Declined { number, reason }));
+        }
         let body = json!({
             "sha": head,
             "merge_method": "merge",

@@ -130,6 +130,7 @@ pub(super) struct Pull {
     pub(super) merged_at: Option<Timestamp>,
     pub(super) merge_commit_sha: Option<String>,
     pub(super) merged_by: Option<User>,
+    pub(super) mergeable_state: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -156,6 +157,14 @@ pub(super) struct Issue {
     pub(super) body: Option<String>,
     pub(super) closed_by: Option<User>,
     pub(super) pull_request: Option<serde_json::Value>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Status {
+    pub(super) state: String,
+    pub(super) context: String,
+    pub(super) description: Option<String>,
+    pub(super) creator: Option<User>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

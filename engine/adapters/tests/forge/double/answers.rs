@@ -173,6 +173,7 @@ pub(super) fn pull(repo: &Repo, issue: &Issue, alone: bool) -> Value {
         "draft": false,
     });
     if alone {
+        fields["mergeable_state"] = json!(repo.mergeable_state);
         fields["merged"] = json!(pull.merged.is_some());
         fields["merged_by"] = pull.merged.as_ref().map_or(Value::Null, |(_, by, _)| user(by));
         fields["comments"] = json!(issue.comments.len());
@@ -198,4 +199,10 @@ pub(super) fn comment(comment: &Comment) -> Value {
             "created_at": time(comment.created), "updated_at": time(comment.created),
         }),
     )
+}
+
+pub(super) fn status(posted: &Value) -> Value {
+    let mut fields = posted.clone();
+    fields["creator"] = user(LOGIN);
+    shape("status", fields)
 }

@@ -65,6 +65,8 @@ pub struct Repo {
     pub folder: TempDir,
     pub clock: Timestamp,
     pub issues: BTreeMap<u64, Issue>,
+    /// Commit and what was posted on it, in order.
+    pub statuses: Vec<(String, serde_json::Value)>,
     /// Method and path with query of every request, in order.
     pub log: Vec<(String, String)>,
     pub troubles: Vec<Trouble>,
@@ -72,6 +74,10 @@ pub struct Repo {
     pub page_size: Option<usize>,
     /// So many reads after each write still show what was before it.
     pub stale_reads: u32,
+    /// It knows no conditional mutation of references.
+    pub old_server: bool,
+    /// What GitHub says of whether an open pull request can be merged.
+    pub mergeable_state: &'static str,
     pub past: Option<(u32, Past)>,
     next_id: u64,
 }
@@ -85,10 +91,13 @@ impl Repo {
             folder,
             clock: now,
             issues: BTreeMap::new(),
+            statuses: Vec::new(),
             log: Vec::new(),
             troubles: Vec::new(),
             page_size: None,
             stale_reads: 0,
+            old_server: false,
+            mergeable_state: "clean",
             past: None,
             next_id: 1,
         };

@@ -207,6 +207,17 @@ fn route(repo: &mut Repo, request: &Request, rest: &str, body: &Value, past: Opt
             let commits = walk.map(|id| answers::listed_commit(&git.find_commit(id.unwrap()).unwrap()));
             Ok((200, commits.collect()))
         }
+        ("GET", ["commits", sha, "statuses"]) => {
+            let of_it = repo.statuses.iter().rev().filter(|(commit, _)| commit == sha);
+            Ok((200, of_it.map(|(_, status)| answers::status(status)).collect()))
+        }
+        ("POST", ["statuses", sha]) => {
+            repo.git()
+                .find_commit(oid(sha)?)
+                .map_err(|_| (422, format!("No commit found for SHA: {sha}")))?;
+            repo.statuses.push(((*sha).to_owned(), body.clone()));
+            Ok((201, answers::status(body)))
+        }
         ("GET", ["compare", range]) => compare(repo, range, request),
         (_, ["pulls", ..]) => pulls(repo, request, &parts, body),
         (_, ["issues", ..]) => issues(repo, request, &parts, body),
@@ -228,6 +239,9 @@ fn text(body: &Value, field: &str) -> Result<String, (u16, String)> {
 }
 
 fn move_refs(repo: &mut Repo, body: &Value) -> Value {
+    if repo.old_server {
+        return json!({"errors": [{"message": "Field 'updateRefs' doesn't exist on type 'Mutation'"}]});
+    }
     let refused = |why: &str| json!({"data": {"updateRefs": null}, "errors": [{"message": why}]});
     let updates = body["variables"]["input"]["refUpdates"]
         .as_array()
