@@ -95,6 +95,29 @@ fn a_second_process_with_nothing_new_asks_little_and_writes_nothing() {
 }
 
 #[test]
+fn the_state_store_keeps_what_is_in_use_and_is_not_believed_blindly() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = || StateStore::new(folder.path());
+    let scene = GithubScene::with(Some(state()));
+    for text in ["one", "two", "three"] {
+        done(&scene, &put_branch("test", text), 1);
+        done(&scene, &put_pull("test", text), 1);
+    }
+    let next = GithubScene::on(scene.forge.double.clone(), Some(state()));
+    done(&next, &put_branch("test", "four"), 2);
+    let seen = next.forge.view().unwrap();
+    let kept = state().list("forge/objects").unwrap();
+    assert_eq!(kept.len(), 1, "the content of the branch's files: {kept:?}");
+    // A changed content is fetched anew, answers of another form are not read.
+    state().put(&kept[0], b"forged").unwrap();
+    let after = GithubScene::on(scene.forge.double.clone(), Some(state()));
+    assert_eq!(after.forge.view().unwrap(), seen);
+    state().put("forge/answers.json", b"{}").unwrap();
+    let after = GithubScene::on(scene.forge.double.clone(), Some(state()));
+    assert_eq!(after.forge.view().unwrap(), seen);
+}
+
+#[test]
 fn every_page_of_a_list_is_read() {
     let scene = GithubScene::new();
     let waves = ["a", "b", "c", "d", "e"];

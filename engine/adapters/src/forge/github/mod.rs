@@ -211,6 +211,7 @@ impl Forge for GithubForge {
     fn view(&self) -> Result<ForgeView, ForgeError> {
         let view = self.look()?;
         self.api.keep();
+        self.objects.prune();
         Ok(view)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -17,6 +18,8 @@ const FOLDER: &str = "forge/objects";
 
 /// Contents known so far, and where else they may be.
 pub(super) struct Objects {
+    /// Whether the state store got new contents, so that old ones may be in it.
+    grown: AtomicBool,
     clone: Option<PathBuf>,
     state: Option<StateStore>,
     known: Mutex<BTreeMap<String, Vec<u8>>>,
@@ -25,6 +28,7 @@ pub(super) struct Objects {
 impl Objects {
     pub(super) const fn new(clone: Option<PathBuf>, state: Option<StateStore>) -> Self {
         Self {
+            grown: AtomicBool::new(false),
             clone,
             state,
             known: Mutex::new(BTreeMap::new()),
@@ -74,8 +78,29 @@ impl Objects {
     /// A state store that cannot be written costs requests, never the run.
     fn keep(&self, id: &str, bytes: &[u8]) {
         let Some(state) = &self.state else { return };
+        self.grown.store(true, Ordering::Relaxed);
         if let Err(why) = state.put(&format!("{FOLDER}/{id}"), bytes) {
             tracing::warn!("a file of the forge is not kept: {why}");
+        }
+    }
+}
+
+impl Objects {
+    /// Removes from the state store what a look at everything had no use for, so that it does not grow for ever.
+    pub(super) fn prune(&self) {
+        let Some(state) = self
+            .state
+            .as_ref()
+            .filter(|_| self.grown.swap(false, Ordering::Relaxed))
+        else {
+            return;
+        };
+        let known = self.known();
+        let used = |key: &String| key.rsplit_once('/').is_some_and(|(_, id)| known.contains_key(id));
+        for key in state.list(FOLDER).unwrap_or_default().iter().filter(|key| !used(key)) {
+            if let Err(why) = state.remove(key) {
+                tracing::warn!("a file of the forge stays in the state store: {why}");
+            }
         }
     }
 }
