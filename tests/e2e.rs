@@ -12,6 +12,7 @@ mod e2e {
     mod cli;
     mod edits;
     mod facts;
+    mod gates;
     mod help;
     mod people;
     mod play;
