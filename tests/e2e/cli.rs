@@ -78,6 +78,7 @@ fn ndjson_findings_have_the_fields_that_scripts_rely_on() {
     let estate = Sandbox::estate();
     let said = estate.run(&["assess", "--format", "ndjson"]).exits(0);
     assert_eq!(said.out.lines().count(), 7);
+    // Written out, and not taken from the code: a column with another name must fail here. Those that may be empty are left out.
     let fields = [
         "asset",
         "advisory",

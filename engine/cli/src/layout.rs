@@ -40,12 +40,40 @@ pub fn canonical(text: &str) -> Result<String, Unformatted> {
         return Err(Unformatted::Unreadable);
     }
     let plain = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
-    let kept = settled(&plain, |text| Ok(comments::aligned(text, &lay_out(text)?)));
-    match kept.and_then(|after| proved(&before, text, after)) {
-        Ok(after) => Ok(after),
-        // Where comments belong is a guess; without it the layout may still hold.
-        Err(_) => settled(&plain, lay_out).and_then(|after| proved(&before, text, after)),
-    }
+    let attempt = |from: &str, ends: usize| {
+        let kept = settled(from, |text| Ok(comments::aligned(text, &lay_out(text, ends)?)));
+        match kept.and_then(|after| proved(&before, text, after)) {
+            Ok(after) => Ok(after),
+            // Where comments belong is a guess; without it the layout may still hold.
+            Err(_) => settled(from, |text| lay_out(text, ends)).and_then(|after| proved(&before, text, after)),
+        }
+    };
+    attempt(&plain, 1).or_else(|why| {
+        // A block scalar at the end can hold the line ends behind it, or the want of one.
+        let ends = plain.len() - plain.trim_end_matches('\n').len();
+        let again = if ends == 0 {
+            attempt(&stripped(&plain).ok_or_else(|| why.clone())?, 1)
+        } else {
+            attempt(&plain, ends)
+        };
+        again.map_err(|_| why)
+    })
+}
+
+/// `text` with the header of its last block scalar made to strip (`|` → `|-`), so that a line end can follow.
+fn stripped(text: &str) -> Option<String> {
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    let header = lines.iter_mut().rev().find_map(|line| {
+        let code = line.split(" #").next()?.trim_end().len();
+        let (code, rest) = line.split_at_checked(code)?;
+        let start = code.trim_end_matches(|c: char| c == '+' || c.is_ascii_digit());
+        let indicators = code.get(start.len()..)?.replace('+', "");
+        let stripped = format!("{start}{indicators}-{rest}");
+        start.ends_with(['|', '>']).then_some((line, stripped))
+    });
+    let (line, stripped) = header?;
+    *line = stripped;
+    Some(lines.join("\n"))
 }
 
 /// Lays out until the layout lays out to itself.
@@ -79,7 +107,8 @@ fn options() -> FormatOptions {
     }
 }
 
-fn lay_out(text: &str) -> Result<String, Unformatted> {
+/// The layout of `text`, with so many line ends at its end.
+fn lay_out(text: &str, ends: usize) -> Result<String, Unformatted> {
     // The library promises no panic and its printer has none for what its parser takes; if it is wrong about a text, that
     // file is refused and the others are still laid out.
     let laid_out = catch_unwind(AssertUnwindSafe(|| pretty_yaml::format_text(text, &options())));
@@ -91,13 +120,12 @@ fn lay_out(text: &str) -> Result<String, Unformatted> {
             ));
         }
     };
-    // Blanks of the last line may be the content of a block scalar; empty lines behind it are not, but for `|+`, where the
-    // proof below finds the difference.
+    // Blanks of the last line may be the content of a block scalar; empty lines behind it are not, but for `|+`.
     let body = laid_out.trim_end_matches('\n');
     Ok(if body.is_empty() {
         String::new()
     } else {
-        format!("{body}\n")
+        format!("{body}{}", "\n".repeat(ends))
     })
 }
 

@@ -271,7 +271,7 @@ fn fmt_writes_the_layout_once_and_leaves_alone_what_it_cannot_read() {
 
 #[test]
 fn fmt_refuses_a_file_it_would_change_the_meaning_of() {
-    let keep = "a: >+\n  words\n\n\n";
+    let keep = "a: >+\n  words\n\n\nb: 1\n";
     let folder = repository(&[("fleets/a.yaml", keep)]);
     let done = run(folder.path(), &["fmt"]);
     assert_eq!(done.status.code(), Some(1));

@@ -16,8 +16,9 @@
 //! | [`verify`] | rollout, ledger, fresh observation | [`verify::WaveVerdict`] and state moves |
 //! | [`decide`] | the world, now | [`decide::Action`]s of one reconcile step |
 //!
-//! Foundations below all stages: [`canonical`] (canonical JSON, digests), [`source`] (texts, spans), [`diag`] (diagnostics), [`name`] (names, globs,
-//! selectors), [`time`] (durations, dates, windows, freezes), [`version`] (version order of each ecosystem).
+//! Foundations below all stages: [`lookup`] (hash tables that show no order), [`canonical`] (canonical JSON, digests),
+//! [`source`] (texts, spans), [`diag`] (diagnostics), [`name`] (names, globs, selectors), [`time`] (durations, dates,
+//! windows, freezes), [`version`] (version order of each ecosystem).
 //! A stage may use foundations and earlier stages only; `tests/direction.rs` checks it.
 
 pub mod assess;
@@ -26,6 +27,7 @@ pub mod decide;
 pub mod diag;
 pub mod history;
 pub mod load;
+pub mod lookup;
 pub mod name;
 pub mod observe;
 pub mod plan;

@@ -11,7 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Foundations, in order; then stages, in order. A module may use what stands before it, and itself.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
+    "lookup",
     "canonical",
     "source",
     "diag",

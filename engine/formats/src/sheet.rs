@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use patchwave_core::lookup::Lookup;
 use patchwave_core::observe::{Batch, PackageId, PackageSetId, Provenance, Skipped};
-use rustc_hash::FxHashMap;
 
 /// How many different things are counted by name; beyond that they are counted together, so that a hostile file
 /// cannot make the account larger than itself.
@@ -24,9 +24,9 @@ pub(crate) type ListDigest = [u8; 32];
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     /// Package lists, by the digest of their bytes.
-    pub(crate) lists: FxHashMap<ListDigest, PackageSetId>,
+    pub(crate) lists: Lookup<ListDigest, PackageSetId>,
     /// Package rows, by their bytes.
-    pub(crate) rows: FxHashMap<Box<[u8]>, PackageId>,
+    pub(crate) rows: Lookup<Box<[u8]>, PackageId>,
     row_bytes: usize,
 }
 
@@ -110,11 +110,11 @@ pub(crate) struct Sheet {
     /// was lost must be told for each record.
     pub(crate) lists: Vec<(Vec<RowId>, Option<ListDigest>)>,
     /// The lists with a digest, by it.
-    pub(crate) by_digest: FxHashMap<ListDigest, usize>,
+    pub(crate) by_digest: Lookup<ListDigest, usize>,
     /// Which record (by index) has which list.
     pub(crate) uses: Vec<(usize, ListField, ListUse)>,
     /// Package rows that lost nothing, by their bytes.
-    pub(crate) rows: FxHashMap<Box<[u8]>, PackageId>,
+    pub(crate) rows: Lookup<Box<[u8]>, PackageId>,
     tallies: Tallies,
 }
 
@@ -195,10 +195,8 @@ impl Whole {
     }
 
     /// In order of the ids, so that which rows are known when memory for them runs out depends on nothing else.
-    fn learn_rows(&mut self, rows: FxHashMap<Box<[u8]>, PackageId>, new: &[PackageId]) {
-        let mut rows: Vec<_> = rows.into_iter().map(|(bytes, id)| (id, bytes)).collect();
-        rows.sort_unstable();
-        for (id, bytes) in rows {
+    fn learn_rows(&mut self, rows: Lookup<Box<[u8]>, PackageId>, new: &[PackageId]) {
+        for (bytes, id) in rows.into_sorted_by_value() {
             if self.known.row_bytes + bytes.len() > ROW_BYTES_MAX {
                 break;
             }

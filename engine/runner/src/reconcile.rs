@@ -8,7 +8,7 @@ use patchwave_adapters::monitors;
 use patchwave_core::decide::{Action, Decision, ENGINE, Remark, decide_within, gates_wanted};
 use patchwave_core::history::Event;
 use patchwave_core::propose::{ForgeOp, ForgeView, append, head};
-use patchwave_core::verify::GateReadings;
+use patchwave_core::verify::{GateKey, GateQuestion, GateReadings};
 
 use crate::RunError;
 use crate::repository::Repository;
@@ -43,6 +43,15 @@ pub enum Extent {
     Nothing,
 }
 
+/// Whether monitors may be asked over the network; saved answers are read all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// They may.
+    Any,
+    /// They may not.
+    None,
+}
+
 /// A run that is not done after so many steps is stuck: every step of a healthy run records a move or writes a pull
 /// request, and the longest chain (propose, merge, approve, release for every wave of many rollouts) stays far below.
 const STEPS_MAX: usize = 2000;
@@ -56,6 +65,7 @@ pub fn reconcile(
     observed: &Observed,
     forge: &dyn Forge,
     extent: Extent,
+    network: Network,
     now: Timestamp,
 ) -> Result<Run, RunError> {
     let (mut done, mut refused_before) = (Vec::new(), None);
@@ -63,7 +73,7 @@ pub fn reconcile(
     let mut readings = GateReadings::new();
     for _ in 0..STEPS_MAX {
         let mut survey = survey(repository, observed, Some(forge), looked.take(), now)?;
-        ask_monitors(repository, observed, &survey, &mut readings, now);
+        ask_monitors(repository, observed, &survey, network, &mut readings, now);
         survey.readings.clone_from(&readings);
         let allowed = |action: &Action| within(extent, action);
         let Decision {
@@ -115,17 +125,26 @@ fn ask_monitors(
     repository: &Repository,
     observed: &Observed,
     survey: &Survey,
+    network: Network,
     readings: &mut GateReadings,
     now: Timestamp,
 ) {
+    let sources = &repository.catalog.sources;
     let mut wanted = survey.with_world(repository, observed, |world| gates_wanted(world, now));
     wanted.retain(|key, _| !readings.contains_key(key));
+    if network == Network::None {
+        let is_saved = |question: &GateQuestion| {
+            let source = question.source.as_ref().and_then(|name| sources.get(name));
+            source.is_some_and(|s| s.spec.path.is_some())
+        };
+        let (saved, live): (BTreeMap<GateKey, GateQuestion>, BTreeMap<GateKey, GateQuestion>) =
+            wanted.into_iter().partition(|(_, question)| is_saved(question));
+        let unasked = || Err("it is not asked: `--offline` allows no network".to_owned());
+        readings.extend(live.into_keys().map(|key| (key, unasked())));
+        wanted = saved;
+    }
     if !wanted.is_empty() {
-        readings.append(&mut monitors::ask(
-            &repository.root,
-            &repository.catalog.sources,
-            &wanted,
-        ));
+        readings.append(&mut monitors::ask(&repository.root, sources, &wanted));
     }
 }
 
@@ -287,6 +306,13 @@ fn op_line(op: &ForgeOp, number: Option<u64>) -> String {
         ForgeOp::PutComment { number, .. } => format!("commented on pull request #{number}"),
         ForgeOp::ClosePullRequest { number, reason } => format!("closed pull request #{number}: {reason}"),
         ForgeOp::MergePullRequest { number, .. } => format!("merged pull request #{number} (approval: automatic)"),
+        ForgeOp::PutStatus { commit, status } => {
+            format!(
+                "set the status of {} to: {}",
+                commit.get(..12).unwrap_or(commit),
+                status.description
+            )
+        }
         ForgeOp::PutDashboard { .. } => "brought the dashboard in line".to_owned(),
     }
 }

@@ -34,22 +34,7 @@ fn a_source_type_is_called_built_if_and_only_if_it_can_be_read() {
 
 #[test]
 fn a_policy_test_may_expect_every_status_there_is() {
-    use Status::*;
-    let all = [
-        Compliant,
-        NotAffected,
-        Mitigated,
-        Unpatchable,
-        Excepted,
-        Unknown,
-        PendingReboot,
-        Held,
-        AwaitingApproval,
-        Breached,
-        AtRisk,
-        Due,
-    ];
-    let mut words = all.map(Status::as_str);
+    let mut words = Status::ALL.map(Status::as_str);
     words.sort_unstable();
     assert_eq!(words, STATUSES);
     let mut words = [Timeliness::OnTime, Timeliness::AtRisk, Timeliness::Breached].map(Timeliness::as_str);

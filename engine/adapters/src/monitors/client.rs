@@ -12,6 +12,8 @@ use ureq::http::{StatusCode, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
+use crate::secret::read_secret;
+
 /// How long one answer may take, and how large it may be. By default 30 seconds, a little more than the slowest query a
 /// monitor should be asked at every run, and 64 MiB, the range of some 5,000 series.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +169,11 @@ fn reason(error: &ureq::Error) -> String {
         E::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
             "it cannot be reached: connection refused".into()
         }
-        E::Io(e) => format!("it cannot be reached: {}", e.kind()),
+        // A refused certificate comes as an error of reading, with the reason inside.
+        E::Io(e) => match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(tls) => format!("its certificate or TLS is refused: {tls}"),
+            None => format!("it cannot be reached: {}", e.kind()),
+        },
         E::Timeout(_) => "it does not answer in time".into(),
         E::HostNotFound => "its host is not known".into(),
         E::ConnectionFailed => "it cannot be reached".into(),
@@ -185,30 +191,19 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// The header for a credential. What is read never stands in an error.
-fn authorization(root: &Path, secret: &SecretRef) -> Result<String, String> {
-    let (place, read) = match (&secret.env, &secret.file) {
-        (Some(name), _) => (format!("the environment variable {name}"), std::env::var(name).ok()),
-        (None, Some(file)) => {
-            let bytes = read_small(&root.join(file)).ok();
-            (
-                format!("the file {file}"),
-                bytes.and_then(|b| String::from_utf8(b).ok()),
-            )
-        }
-        (None, None) => return Err("its `secretRef` names neither `env` nor `file`".into()),
-    };
-    let secret = read.ok_or_else(|| format!("its credential cannot be read from {place}"))?;
-    let secret = secret.trim();
-    if secret.is_empty() || secret.chars().any(char::is_control) {
-        return Err(format!("{place} holds no credential: it is empty, or of several lines"));
+fn authorization(root: &Path, reference: &SecretRef) -> Result<String, String> {
+    let secret = read_secret(reference, root).map_err(|e| format!("{}; {}", e.what, e.help))?;
+    let text = secret.expose();
+    if text.chars().any(char::is_control) {
+        return Err("its `secretRef` holds several lines, and a credential is one".into());
     }
-    if secret.contains(':') {
-        return Ok(format!("Basic {}", STANDARD.encode(secret)));
+    if text.contains(':') {
+        return Ok(format!("Basic {}", STANDARD.encode(text)));
     }
-    if !secret.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(format!("{place} holds no credential: a token has no blanks"));
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("its `secretRef` holds no token: a token has no blanks".into());
     }
-    Ok(format!("Bearer {secret}"))
+    Ok(format!("Bearer {text}"))
 }
 
 fn certificates(root: &Path, file: &str) -> Result<RootCerts, String> {

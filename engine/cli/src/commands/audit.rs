@@ -14,7 +14,12 @@ pub fn run(context: &Context, what: &AuditCommand) -> Result<Exit, Failure> {
     let repository = context.load()?;
     let view = match context.forge_if_any(&repository)? {
         Some(forge) => forge.view().map_err(|e| Failure::with_help(e.what, e.help))?,
-        None => return Err(Failure::new("there is no forge and so no ledger yet")),
+        None => {
+            return Err(Failure::with_help(
+                "there is no forge and so no ledger yet",
+                "`patchwave reconcile --once` makes both",
+            ));
+        }
     };
     let report = audit(&view, &repository.catalog.project.paths.rollouts);
     match format {

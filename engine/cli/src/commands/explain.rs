@@ -126,7 +126,8 @@ fn findings(context: &Context, name: &str, advisory: Option<&str>, format: TextJ
         .iter()
         .position(|a| a.name.eq_ignore_ascii_case(name));
     let Some(index) = index else {
-        let help = nearest_or_list(name, observation.assets.iter().map(|a| a.name.as_ref()));
+        let help = nearest_or_list(name, observation.assets.iter().map(|a| a.name.as_ref()))
+            .or_else(|| Some("`patchwave assess --all --format json` lists every asset".into()));
         return Err(Failure {
             message: format!("no fleet has an asset `{name}`"),
             help,

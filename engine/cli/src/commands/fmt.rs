@@ -70,7 +70,8 @@ fn one(context: &Context, file: &SourceFile, check: bool, report: &mut Report) -
         Err(Unformatted::Unsafe(why)) => {
             context.output.warn(&format!(
                 "error: {}:1:1: this file cannot be laid out without harm, so it is left alone: {why}\n  help: simplify \
-                 the YAML (no comments inside flow collections or between a key and its value), or keep the file as it is\n",
+                 the YAML (no comments inside flow collections or between a key and its value, no `|2` or `|+`), or keep the \
+                 file as it is\n",
                 file.path
             ));
             report.failed += 1;

@@ -47,7 +47,7 @@ pub fn run(
         .map(|s| (s.name.to_string(), s.digest.clone()))
         .collect();
     if let Some(file) = out {
-        let failure = |e: &dyn std::fmt::Display| Failure::new(format!("{}: {e}", file.display()));
+        let failure = |e: &dyn std::fmt::Display| unwritable(file, e);
         let mut sink = BufWriter::with_capacity(CHUNK_BYTES, File::create(file).map_err(|e| failure(&e))?);
         write_json(plan, &inputs, &mut sink).map_err(|e| failure(&e))?;
         sink.flush().map_err(|e| failure(&e))?;
@@ -159,5 +159,12 @@ pub fn compare_with(
 
 fn save(out: Option<&Path>, document: &str) -> Result<(), Failure> {
     let Some(file) = out else { return Ok(()) };
-    std::fs::write(file, document).map_err(|e| Failure::new(format!("{}: {e}", file.display())))
+    std::fs::write(file, document).map_err(|e| unwritable(file, &e))
+}
+
+fn unwritable(file: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::with_help(
+        format!("{} cannot be written: {why}", file.display()),
+        "`--out` names a file in a folder that exists",
+    )
 }

@@ -98,6 +98,22 @@ fn a_setting_that_is_commented_out_stays_beside_its_neighbours() {
 }
 
 #[test]
+fn a_block_scalar_at_the_end_keeps_its_line_ends_and_the_want_of_one() {
+    for (before, after) in [
+        ("a:   |\n  x", "a: |-\n  x\n"),
+        ("a:   >\n  x\n  y", "a: >-\n  x\n  y\n"),
+        ("a:   |+ # why\n  x", "a: |- # why\n  x\n"),
+        ("a:   |-\n  x", "a: |-\n  x\n"),
+        ("a:   |\n  x\n\n\n", "a: |\n  x\n"),
+        ("a:   |+\n  x\n\n", "a: |+\n  x\n\n"),
+        ("a:   |\n  x\n# end", "a: |\n  x\n# end\n"),
+    ] {
+        assert_eq!(canonical(before).as_deref(), Ok(after), "{before:?}");
+        assert_eq!(canonical(after).as_deref(), Ok(after), "{before:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_whole_is_not_laid_out() {
     for text in [
         "a: [1",
@@ -308,7 +324,8 @@ proptest! {
                 prop_assert_eq!(values(&text), values(&after));
                 prop_assert_eq!(comments(&text), comments(&after));
                 prop_assert_eq!(canonical(&after), Ok(after.clone()));
-                prop_assert!(after.ends_with('\n') && !after.ends_with("\n\n") && !after.contains('\r'));
+                prop_assert!(after.ends_with('\n') && !after.contains('\r'));
+                prop_assert!(!after.ends_with("\n\n") || text.contains(">+"));
             }
         }
     }

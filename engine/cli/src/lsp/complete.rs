@@ -40,6 +40,9 @@ pub fn complete(workspace: &Workspace, text: &str, byte: usize) -> Vec<Completio
         }
         values(workspace, kind, &here, &mut found);
     }
+    // A word of the schema may be one of its examples too; the first says more of it.
+    let mut seen = BTreeSet::new();
+    found.retain(|item| seen.insert(item.label.clone()));
     let range = Lines::new(text, workspace.encoding).range(here.word.clone());
     for (order, item) in found.iter_mut().enumerate() {
         item.sort_text = Some(format!("{order:04}"));

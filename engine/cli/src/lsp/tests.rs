@@ -222,6 +222,12 @@ fn a_half_typed_file_is_completed() {
             .unwrap(),
         "asset.os.family == \"rhel\""
     );
+    let sla = "kind: SlaPolicy\nspec:\n  rules:\n    - within: §";
+    assert_eq!(
+        editor.labels(file, sla),
+        ["next-cycle", "72h", "14d", "24h", "7d", "2h30m", "PT15M"],
+        "each once"
+    );
     let class = "kind: AssetClass\nspec:\n  targets:\n    - use: an§";
     assert!(editor.labels(file, class).contains(&"ansible".to_owned()));
     editor.end();

@@ -100,6 +100,22 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status, in the order of the declaration.
+    pub const ALL: [Self; 12] = [
+        Self::Compliant,
+        Self::NotAffected,
+        Self::Mitigated,
+        Self::Unpatchable,
+        Self::Excepted,
+        Self::Unknown,
+        Self::PendingReboot,
+        Self::Held,
+        Self::AwaitingApproval,
+        Self::Breached,
+        Self::AtRisk,
+        Self::Due,
+    ];
+
     /// The word used in outputs.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 
 use super::finding::Hit;
 use super::matching::{FixIndex, Installed, Verdict};
 use super::release::{Interner, Release, hit, installed, newer, releases};
 use super::{kernel, matching};
 use crate::load::wire::Lifecycle;
+use crate::lookup::Lookup;
 use crate::observe::{Asset, Observation, PackageId, PackageSetId, PackageState, RestartNeeded};
 use crate::version::Scheme;
 
@@ -117,7 +117,7 @@ struct Walk {
 pub(super) fn find(observation: &Observation, index: &FixIndex<'_>, only: Option<usize>) -> Findings {
     let wanted = |(at, asset)| key(asset).filter(|_| only.is_none_or(|only| only == at));
     let keys: Vec<Option<Key<'_>>> = observation.assets.par_iter().enumerate().map(wanted).collect();
-    let mut key_ids: FxHashMap<&Key<'_>, u32> = FxHashMap::default();
+    let mut key_ids: Lookup<&Key<'_>, u32> = Lookup::default();
     let mut distinct: Vec<&Key<'_>> = Vec::new();
     let key_of: Vec<Option<u32>> = keys
         .iter()
@@ -144,7 +144,7 @@ pub(super) fn find(observation: &Observation, index: &FixIndex<'_>, only: Option
             |stamps, key| walk(observation, releases.get(&key.os), key, stamps),
         )
         .collect();
-    let mut kernels: FxHashMap<KernelKey<'_>, Vec<u32>> = FxHashMap::default();
+    let mut kernels: Lookup<KernelKey<'_>, Vec<u32>> = Lookup::default();
     let mut raw_lists: Vec<Vec<u32>> = Vec::with_capacity(walks.len());
     let mut broken_of_key: Vec<Vec<PackageId>> = Vec::with_capacity(walks.len());
     for (key, walk) in distinct.iter().zip(walks) {
@@ -195,7 +195,7 @@ fn finish(
             list.into()
         })
         .collect();
-    let mut ids: FxHashMap<Arc<[u32]>, u32> = FxHashMap::default();
+    let mut ids: Lookup<Arc<[u32]>, u32> = Lookup::default();
     let mut lists: Vec<Arc<[u32]>> = Vec::new();
     let list_of_key: Vec<u32> = sorted
         .into_iter()

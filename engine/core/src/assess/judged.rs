@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 
 use super::Scoped;
 use super::case::Case;
@@ -14,6 +13,7 @@ use super::judge::{self, Judged};
 use super::rules::Rules;
 use super::scope;
 use super::trace::Steps;
+use crate::lookup::Lookup;
 use crate::observe::{Note, Observation};
 
 /// Rows, with what must be said of rules.
@@ -43,7 +43,7 @@ struct Subject<'f> {
 /// For each found hit the index of its subject, and one found hit of each subject.
 fn subjects(rules: &Rules<'_>, found: &[Found]) -> (Vec<u32>, usize) {
     let facts = rules.hit_facts;
-    let mut ids: FxHashMap<Subject<'_>, u32> = FxHashMap::default();
+    let mut ids: Lookup<Subject<'_>, u32> = Lookup::default();
     let of = found
         .iter()
         .map(|f| {
@@ -165,7 +165,7 @@ fn judge_unit(
         return output;
     };
     let class = scope::chosen(rules, profile.class);
-    let mut ids: FxHashMap<Judgement, u32> = FxHashMap::default();
+    let mut ids: Lookup<Judgement, u32> = Lookup::default();
     for list in &unit.lists {
         let list = findings.lists.get(*list as usize).map_or(&[][..], |l| l);
         let mut rows = Vec::with_capacity(list.len());
@@ -246,9 +246,9 @@ fn merge(
         })
         .collect();
     let mut lists: Vec<Arc<[Row]>> = vec![Arc::from([])];
-    let mut ids: FxHashMap<Arc<[Row]>, u32> = FxHashMap::default();
+    let mut ids: Lookup<Arc<[Row]>, u32> = Lookup::default();
     ids.insert(Arc::from([]), 0);
-    let mut list_of_pair: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+    let mut list_of_pair: Lookup<(u32, u32), u32> = Lookup::default();
     for ((profile, list, _), rows) in pairs.iter().zip(final_lists.into_iter().flatten()) {
         let id = *ids.entry(rows).or_insert_with_key(|rows| {
             lists.push(Arc::clone(rows));

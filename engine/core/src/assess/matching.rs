@@ -8,9 +8,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 
 use crate::load::wire::ComponentKind;
+use crate::lookup::Lookup;
 use crate::observe::{AdvisoryRecord, Fix, Observation, build_branch};
 use crate::version::{Scheme, compare, is_modular, order, rpm_evr};
 
@@ -63,15 +63,17 @@ type Key<'o> = (&'o str, Option<&'o str>, bool, &'o str);
 /// Fixes by (OS id, release, package), for every advisory that is not withdrawn.
 pub(super) struct FixIndex<'o> {
     advisories: &'o [AdvisoryRecord],
-    fixes: FxHashMap<Key<'o>, Vec<(u32, &'o Fix)>>,
-    schemes: FxHashMap<&'o str, Scheme>,
+    fixes: Lookup<Key<'o>, Vec<(u32, &'o Fix)>>,
+    schemes: Lookup<&'o str, Scheme>,
+    has_parts: bool,
 }
 
 impl<'o> FixIndex<'o> {
     /// Indexes every fix once. An advisory withdrawn at or before `now` says nothing any more.
     pub(super) fn new(observation: &'o Observation, now: Timestamp) -> Self {
-        let mut fixes: FxHashMap<Key<'o>, Vec<(u32, &'o Fix)>> = FxHashMap::default();
-        let mut schemes = FxHashMap::default();
+        let mut fixes: Lookup<Key<'o>, Vec<(u32, &'o Fix)>> = Lookup::default();
+        let mut schemes = Lookup::default();
+        let mut has_parts = false;
         let standing = observation
             .advisories
             .iter()
@@ -87,21 +89,23 @@ impl<'o> FixIndex<'o> {
                     fix.package.as_ref(),
                 );
                 fixes.entry(key).or_default().push((index as u32, fix));
-                schemes
-                    .entry(fix.ecosystem.os_id.as_ref())
-                    .or_insert(fix.ecosystem.scheme);
+                schemes.entry(fix.ecosystem.os_id.as_ref()).or_insert_with_key(|os_id| {
+                    has_parts |= ComponentKind::parse(os_id).is_some();
+                    fix.ecosystem.scheme
+                });
             }
         }
         Self {
             advisories: &observation.advisories,
             fixes,
             schemes,
+            has_parts,
         }
     }
 
     /// Whether any fix is for something that is no package.
     pub(super) fn has_parts(&self) -> bool {
-        self.schemes.keys().any(|os_id| ComponentKind::parse(os_id).is_some())
+        self.has_parts
     }
 
     /// The version order of a distribution, if any advisory speaks of it.

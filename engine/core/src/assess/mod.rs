@@ -41,6 +41,8 @@ mod oracle_tests;
 #[cfg(test)]
 mod rules_tests;
 #[cfg(test)]
+mod said_tests;
+#[cfg(test)]
 pub(crate) mod sla_tests;
 #[cfg(test)]
 mod tests;
@@ -56,7 +58,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 
 use self::case::Profile;
 use self::rules::Rules;
@@ -65,6 +66,7 @@ use self::trace::Steps;
 use crate::history::Memory;
 use crate::load::Catalog;
 use crate::load::wire::Lifecycle;
+use crate::lookup::Lookup;
 use crate::observe::{Asset, Observation};
 
 /// Every finding of every asset, judged at `now`.
@@ -160,7 +162,7 @@ fn scopes(rules: &Rules<'_>, observation: &Observation) -> Scoped {
                 .collect()
         })
         .collect();
-    let mut ids: FxHashMap<Profile, u32> = FxHashMap::default();
+    let mut ids: Lookup<Profile, u32> = Lookup::default();
     let mut all = Scoped {
         class_of: Vec::new(),
         profile_of: Vec::new(),

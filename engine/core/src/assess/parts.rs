@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::finding::Hit;
 use super::found::{Cause, Findings, Found};
 use super::matching::{FixIndex, Installed, Match, Verdict};
 use crate::load::wire::Lifecycle;
+use crate::lookup::Lookup;
 use crate::observe::{Asset, Observation, Part, has_parts, parts_of};
 
 /// The findings with those on parts, for every asset or `only` one.
@@ -116,12 +115,12 @@ fn put_together(mut findings: Findings, hits: Vec<(usize, Vec<Found>)>) -> Findi
     let mut all: Vec<Found> = findings.found.iter().cloned().chain(new).collect();
     all.sort_by(Findings::by_advisory);
     all.dedup();
-    let place: FxHashMap<&Found, u32> = all.iter().zip(0_u32..).collect();
+    let place: Lookup<&Found, u32> = all.iter().zip(0_u32..).collect();
     let moved: Vec<u32> = findings.found.iter().filter_map(|f| place.get(f).copied()).collect();
     let renumbered =
         |list: &[u32]| -> Vec<u32> { list.iter().filter_map(|id| moved.get(*id as usize).copied()).collect() };
     findings.lists = findings.lists.iter().map(|list| renumbered(list).into()).collect();
-    let mut ids: FxHashMap<Arc<[u32]>, u32> = findings.lists.iter().cloned().zip(0_u32..).collect();
+    let mut ids: Lookup<Arc<[u32]>, u32> = findings.lists.iter().cloned().zip(0_u32..).collect();
     for (asset, found) in hits {
         let Some(slot) = findings.list_of.get_mut(asset) else {
             continue;

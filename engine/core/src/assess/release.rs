@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 
 use super::finding::Hit;
 use super::found::{Cause, Found};
 use super::kernel;
 use super::matching::{FixIndex, Installed, Verdict, stream};
+use crate::lookup::Lookup;
 use crate::observe::{Observation, Package, PackageId, PackageSetId, PackageState};
 use crate::version::{Scheme, ranks};
 
@@ -47,7 +47,7 @@ pub(super) struct Release<'o> {
 #[derive(Default)]
 pub(super) struct Interner {
     pub(super) found: Vec<Found>,
-    ids: FxHashMap<Found, u32>,
+    ids: Lookup<Found, u32>,
 }
 
 impl Interner {
@@ -113,7 +113,7 @@ pub(super) fn release<'o>(
     for id in ids {
         by_name.entry(tables.package(*id).name).or_default().push(*id);
     }
-    let mut groups: FxHashMap<_, u32> = FxHashMap::default();
+    let mut groups: Lookup<_, u32> = Lookup::default();
     for members in by_name.values() {
         let versions: Vec<&str> = members
             .iter()

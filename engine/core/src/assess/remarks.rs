@@ -270,28 +270,28 @@ fn appliance_remark(asset: &Asset, spoken: &Spoken<'_>, say: &mut impl FnMut(&st
     }
 }
 
-/// How many standing advisories of each source state no severity: rules judge them by `unknownSeverity`.
+/// How many standing advisories of each source state no severity, and the first of them: rules judge them by `unknownSeverity`.
 fn severity_notes(rules: &Rules<'_>, observation: &Observation) -> Vec<Note> {
-    let mut counts: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<&Arc<str>, (usize, &str)> = BTreeMap::new();
     let standing = observation
         .advisories
         .iter()
         .filter(|a| a.severity == Severity::Unknown && a.withdrawn.is_none_or(|at| at > rules.now));
     for advisory in standing {
-        *counts.entry(&advisory.provenance.source).or_default() += 1;
+        let (count, first) = counts.entry(&advisory.provenance.source).or_insert((0, &advisory.id));
+        *count += 1;
+        *first = (*first).min(&*advisory.id);
     }
-    let note = |(source, count): (&Arc<str>, usize)| {
+    let note = |(source, (count, first)): (&Arc<str>, (usize, &str))| {
         let what = if count == 1 {
-            "1 advisory".into()
+            format!("1 advisory without severity ({first})")
         } else {
-            format!("{count} advisories")
+            format!("{count} advisories without severity (first {first})")
         };
         Note {
             error: false,
             subject: Arc::clone(source),
-            message: format!(
-                "{what} without severity: satisfies every `atLeast`, and SLA rules count it as `unknownSeverity`"
-            ),
+            message: format!("{what}: satisfies every `atLeast`, and SLA rules count it as `unknownSeverity`"),
         }
     };
     counts.into_iter().map(note).collect()

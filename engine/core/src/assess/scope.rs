@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 
 use super::facts;
 use super::rules::{Policy, Rules};
@@ -15,6 +14,7 @@ use super::trace::Steps;
 use crate::load::Resource;
 use crate::load::expr::{ExprError, FactValue};
 use crate::load::wire::{AssetClassSpec, Exposure};
+use crate::lookup::Lookup;
 use crate::name::LabelSelector;
 use crate::observe::Asset;
 
@@ -41,7 +41,7 @@ impl Answer {
 
 /// Answers of asset conditions by the facts they read: few distinct answers serve a whole estate.
 #[derive(Default)]
-pub(super) struct Answers<'c>(FxHashMap<&'c str, FxHashMap<String, Answer>>);
+pub(super) struct Answers<'c>(Lookup<&'c str, Lookup<String, Answer>>);
 
 impl<'c> Answers<'c> {
     fn ask(&mut self, rules: &Rules<'c>, text: &'c str, get: &dyn Fn(&str) -> Option<FactValue>) -> Answer {

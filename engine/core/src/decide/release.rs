@@ -185,10 +185,20 @@ pub fn may_run(
 ) -> Result<Permit, PermitRefusal> {
     let refuse = |why: String| Err(PermitRefusal(why));
     let Some(open) = world.history.open.iter().find(|r| r.name.as_ref() == rollout) else {
-        return refuse(format!("there is no open rollout `{rollout}`"));
+        let open: Vec<&str> = world.history.open.iter().map(|r| r.name.as_ref()).collect();
+        let open = if open.is_empty() {
+            "none is".to_owned()
+        } else {
+            open.join(", ")
+        };
+        return refuse(format!("there is no open rollout `{rollout}`; open: {open}"));
     };
     let Some(progress) = open.waves.iter().find(|w| w.name.as_ref() == wave) else {
-        return refuse(format!("rollout {rollout} has no wave `{wave}`"));
+        let waves: Vec<&str> = open.waves.iter().map(|w| w.name.as_ref()).collect();
+        return refuse(format!(
+            "rollout {rollout} has no wave `{wave}`; it has {}",
+            waves.join(", ")
+        ));
     };
     let Some(batch_progress) = progress.batches.iter().find(|b| b.id.as_ref() == batch) else {
         return refuse(format!(

@@ -7,6 +7,7 @@ mod code;
 mod manual;
 pub mod render;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -207,13 +208,14 @@ impl IntoIterator for Diagnostics {
     }
 }
 
+/// More names, or longer ones, are no list that a person has in mind; comparing them would take longer than the rest.
+const COMPARED_MAX: usize = 1_000;
+
 /// The known name nearest to a wrong one, as a question; `None` if nothing is near.
 ///
 /// Jaro-Winkler weighs the first letters most, which is how people misspell words they are typing; 0.75 keeps
 /// `critcal → critical` and drops words that merely share letters.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    /// More names, or longer ones, are no list that a person has in mind; comparing them would take longer than the rest.
-    const COMPARED_MAX: usize = 1_000;
     const LENGTH_MAX: usize = 256;
     let wrong = Some(wrong.to_lowercase()).filter(|wrong| wrong.len() <= LENGTH_MAX)?;
     let mut known = known.into_iter().filter(|name| name.len() <= LENGTH_MAX);
@@ -231,9 +233,14 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 
 /// The same, else the whole list of known names.
 pub fn nearest_or_list<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let mut known: Vec<&str> = known.into_iter().collect();
-    known.sort_unstable();
-    known.dedup();
+    let mut distinct: BTreeSet<&str> = BTreeSet::new();
+    for name in known {
+        distinct.insert(name);
+        if distinct.len() > COMPARED_MAX {
+            return None;
+        }
+    }
+    let known: Vec<&str> = distinct.into_iter().collect();
     /// A longer list is no help.
     const LISTED_MAX: usize = 24;
     nearest(wrong, known.iter().copied())

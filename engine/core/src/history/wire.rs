@@ -24,7 +24,9 @@ const MAJOR: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// Not JSON or YAML, or not of this shape.
-    #[error("{file} cannot be read: {reason}; restore it from the pull request that wrote it")]
+    #[error(
+        "{file} cannot be read: {reason}; take it again from where it was written: the pull request, or the run of the executor"
+    )]
     Malformed {
         /// The file.
         file: &'static str,

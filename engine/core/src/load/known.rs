@@ -274,28 +274,6 @@ pub const HA_TYPES: &[&str] = &[
     "zookeeper",
 ];
 
-/// The groups of facts that `authoritativeFor` can name, as `native` observations spell them.
-pub const FACT_GROUPS: &[&str] = &[
-    "identity",
-    "labels",
-    "lifecycle",
-    "os",
-    "kernel",
-    "bootTime",
-    "pendingReboot",
-    "restartNeeded",
-    "livePatch",
-    "packages",
-    "available",
-    "kbs",
-    "osBuild",
-    "components",
-    "kubernetes",
-    "gpu",
-    "updaters",
-    "entitlements",
-];
-
 /// The fields of a `native` observation. Those of a PolicyTest's assets are the same, but for `name` in the place of `asset`,
 /// and `fleet`.
 pub const OBSERVATION_FIELDS: &[&str] = &[
@@ -320,6 +298,13 @@ pub const OBSERVATION_FIELDS: &[&str] = &[
     "updaters",
     "entitlements",
 ];
+
+/// The groups of facts that `authoritativeFor` can name, as `native` observations spell them: every field of an observation
+/// but its name and its instant, which stand first.
+pub const FACT_GROUPS: &[&str] = match OBSERVATION_FIELDS {
+    [_asset, _observed_at, groups @ ..] => groups,
+    [] | [_] => &[],
+};
 
 /// The statuses of findings that a PolicyTest can expect.
 pub const STATUSES: &[&str] = &[

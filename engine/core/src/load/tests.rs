@@ -311,3 +311,22 @@ fn the_faults_of_a_file_and_of_a_document_are_bounded() {
         (101, Some("PW0004 fleets/f.yaml:1:1"))
     );
 }
+
+#[test]
+fn a_long_circle_is_told_short() {
+    let services: Vec<String> = (0..3_000)
+        .map(|n| format!("{{name: s{n}, members: {{}}, dependsOn: [s{}]}}", (n + 1) % 3_000))
+        .collect();
+    let fleet = format!(
+        "apiVersion: patchwave.dev/v1\nkind: Fleet\nmetadata: {{name: f}}\nspec: {{assets: [{{name: a}}], services: [{}]}}",
+        services.join(", ")
+    );
+    let (_, diagnostics) = load(&set(&[("fleets/f.yaml", &fleet)]), now());
+    let circle = diagnostics.iter().find(|d| d.code == Code::ServiceCycle).unwrap();
+    assert!(
+        circle.message.contains("`s23` → … (2976 more) → `s0`"),
+        "{}",
+        circle.message
+    );
+    assert!(circle.message.len() < 500 && circle.related.len() < 30);
+}

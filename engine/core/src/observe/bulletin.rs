@@ -8,7 +8,7 @@ use super::asset::Provenance;
 use super::ecosystem::OsvEcosystem;
 use super::estate::Note;
 use super::merge::{MergeInput, note};
-use crate::load::wire::{AdvisoryFix, AdvisorySpec, AdvisoryType, ComponentKind, ComponentMatch, VersionScheme};
+use crate::load::wire::{AdvisoryFix, AdvisorySpec, AdvisoryType, ComponentKind, ComponentMatch};
 use crate::name::Severity;
 use crate::time::Boundary;
 use jiff::tz::TimeZone;
@@ -145,9 +145,7 @@ fn component_fix(fix: &AdvisoryFix, component: &ComponentMatch) -> Fix {
     let lower = |text: &Option<String>| text.as_ref().map(|text| Arc::<str>::from(text.to_lowercase()));
     // Nobody else makes these two kinds, so whatever vendor is written means them.
     let one_vendor = matches!(component.kind, ComponentKind::Kubernetes | ComponentKind::Os);
-    let scheme = component
-        .scheme
-        .map_or_else(|| component.kind.scheme(), VersionScheme::scheme);
+    let scheme = component.scheme.unwrap_or_else(|| component.kind.scheme());
     let ecosystem = Ecosystem {
         scheme,
         os_id: component.kind.as_str().into(),

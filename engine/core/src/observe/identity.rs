@@ -6,12 +6,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
-
 use super::estate::Note;
 use super::merge::{Origin, note};
 use super::sighting::{LISTED, Sighting};
 use crate::load::wire::IdentityKey;
+use crate::lookup::Lookup;
 
 /// Puts sightings that are the same asset together: for each sighting the number of its group, which is the index of
 /// one of its members. `keys` are tried best first; the name always counts, last if it is not among them, because
@@ -55,7 +54,7 @@ fn value(sighting: &Sighting, key: IdentityKey) -> Option<Cow<'_, str>> {
 
 /// The values that more than one sighting has, in order, with those sightings.
 fn shared_values(sightings: &[Sighting], key: IdentityKey) -> BTreeMap<Cow<'_, str>, Vec<usize>> {
-    let mut first: FxHashMap<Cow<'_, str>, usize> = FxHashMap::default();
+    let mut first: Lookup<Cow<'_, str>, usize> = Lookup::default();
     let mut shared: BTreeMap<Cow<'_, str>, Vec<usize>> = BTreeMap::new();
     for (at, sighting) in sightings.iter().enumerate() {
         let Some(value) = value(sighting, key) else { continue };
@@ -163,9 +162,9 @@ struct Groups<'a> {
     /// The group of each sighting.
     group: Vec<usize>,
     /// Members of each group that has more than one.
-    members: FxHashMap<usize, Vec<usize>>,
+    members: Lookup<usize, Vec<usize>>,
     /// Sightings that were told to be clones of each other share a number here.
-    clones: FxHashMap<usize, usize>,
+    clones: Lookup<usize, usize>,
 }
 
 impl<'a> Groups<'a> {
@@ -174,8 +173,8 @@ impl<'a> Groups<'a> {
         Self {
             sightings,
             group,
-            members: FxHashMap::default(),
-            clones: FxHashMap::default(),
+            members: Lookup::default(),
+            clones: Lookup::default(),
         }
     }
 

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 
 use super::authority::{Believed, believe};
 use super::estate::{Asset, Note, Unmanaged};
@@ -16,6 +15,7 @@ use super::identity;
 use super::merge::{MergeInput, Origin, note};
 use super::sighting::{LISTED, Sighting};
 use crate::load::wire::{FleetAsset, FleetSpec};
+use crate::lookup::Lookup;
 
 /// Every member of every fleet, sorted by name, and what is in none.
 pub(super) fn assets(
@@ -116,7 +116,7 @@ fn unmanaged(visitors: Vec<Sighting>, origins: &[Origin<'_>], assets: &[Asset]) 
 
 /// Names are unique without regard to case, over all fleets: the first by fleet stays.
 fn unique(mut assets: Vec<Asset>, notes: &mut Vec<Note>) -> Vec<Asset> {
-    let mut fleets: FxHashMap<String, (Arc<str>, Arc<str>)> = FxHashMap::default();
+    let mut fleets: Lookup<String, (Arc<str>, Arc<str>)> = Lookup::default();
     assets.retain(|asset| match fleets.get(&asset.name.to_ascii_lowercase()) {
         Some((_, fleet)) if *fleet != asset.fleet => {
             in_two_fleets(
@@ -202,7 +202,7 @@ impl Fleet<'_, '_> {
                 false => others.push(sighting),
             }
         }
-        let mut shared: FxHashMap<Arc<Labels>, Arc<Labels>> = FxHashMap::default();
+        let mut shared: Lookup<Arc<Labels>, Arc<Labels>> = Lookup::default();
         let gathered: Vec<Vec<Sighting>> = gathered.into_values().collect();
         let names = self.names(&gathered);
         for (group, name) in gathered.into_iter().zip(names) {
@@ -214,7 +214,7 @@ impl Fleet<'_, '_> {
     /// What each group is called: as the fleet lists it, else as the first of the fleet's sources does, else as any.
     /// A name that another group has to itself is left to that group.
     fn names(&self, groups: &[Vec<Sighting>]) -> Vec<Arc<str>> {
-        let mut bearers: FxHashMap<String, u32> = FxHashMap::default();
+        let mut bearers: Lookup<String, u32> = Lookup::default();
         for group in groups {
             let names: BTreeSet<String> = group
                 .iter()
@@ -253,7 +253,7 @@ impl Fleet<'_, '_> {
         &self,
         name: Arc<str>,
         group: Vec<Sighting>,
-        shared: &mut FxHashMap<Arc<Labels>, Arc<Labels>>,
+        shared: &mut Lookup<Arc<Labels>, Arc<Labels>>,
         notes: &mut Vec<Note>,
     ) -> Asset {
         let mut records = Vec::new();

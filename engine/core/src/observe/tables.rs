@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use crate::lookup::Lookup;
 
 /// An interned text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,22 +54,22 @@ pub enum PackageState {
 #[derive(Clone, Debug)]
 pub struct Tables {
     texts: Vec<Arc<str>>,
-    by_text: FxHashMap<Arc<str>, Symbol>,
+    by_text: Lookup<Arc<str>, Symbol>,
     packages: Vec<Package>,
-    by_package: FxHashMap<Package, PackageId>,
+    by_package: Lookup<Package, PackageId>,
     sets: Vec<Arc<[PackageId]>>,
-    by_set: FxHashMap<Arc<[PackageId]>, PackageSetId>,
+    by_set: Lookup<Arc<[PackageId]>, PackageSetId>,
 }
 
 impl Default for Tables {
     fn default() -> Self {
         let mut tables = Self {
             texts: Vec::new(),
-            by_text: FxHashMap::default(),
+            by_text: Lookup::default(),
             packages: Vec::new(),
-            by_package: FxHashMap::default(),
+            by_package: Lookup::default(),
             sets: Vec::new(),
-            by_set: FxHashMap::default(),
+            by_set: Lookup::default(),
         };
         tables.intern("");
         tables

@@ -1,13 +1,13 @@
 //! How much may be down at once, and what already is: over all rollouts and lanes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use crate::load::wire::Lifecycle;
+use crate::lookup::Lookup;
 use crate::name::{Amount, Rounding};
 
 /// A field that limits how many may be down, by the resource it stands in.
@@ -57,7 +57,7 @@ pub(super) struct Budget {
 #[derive(Clone)]
 pub(super) struct Budgets {
     list: Vec<Budget>,
-    of_asset: Arc<FxHashMap<u32, Vec<u32>>>,
+    of_asset: Arc<Lookup<u32, Vec<u32>>>,
 }
 
 /// What a budget counts.
@@ -79,7 +79,7 @@ impl Budgets {
                 groups.entry(group).or_default().push(index);
             }
         }
-        let (mut list, mut of_asset) = (Vec::new(), FxHashMap::<u32, Vec<u32>>::default());
+        let (mut list, mut of_asset) = (Vec::new(), Lookup::<u32, Vec<u32>>::default());
         for (group, members) in groups {
             let Some(budget) = budget(ctx, &group, &members) else {
                 continue;
@@ -88,6 +88,8 @@ impl Budgets {
             members.iter().for_each(|m| of_asset.entry(*m).or_default().push(id));
             list.push(budget);
         }
+        // Budgets come in the order of their ids, so lists are ascending until a host takes over those of its guests.
+        let mut hosts = BTreeSet::new();
         let services: Vec<(u32, u32)> = super::graph::hosts_of(ctx, 0..count).collect();
         for (host, guest) in services {
             // A host that goes down takes its guests' services with it, once for each guest.
@@ -100,8 +102,11 @@ impl Budgets {
                 .filter(down)
                 .collect();
             of_asset.entry(host).or_default().extend(ids);
+            hosts.insert(host);
         }
-        of_asset.values_mut().for_each(|ids| ids.sort_unstable());
+        for host in hosts {
+            of_asset.entry(host).or_default().sort_unstable();
+        }
         Self {
             list,
             of_asset: Arc::new(of_asset),
@@ -243,8 +248,8 @@ fn service_fields(
 /// What is planned to be disrupted when, and which assets are busy.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bookings {
-    by_budget: FxHashMap<u32, Usage>,
-    locks: FxHashMap<u32, Vec<(Timestamp, Timestamp)>>,
+    by_budget: Lookup<u32, Usage>,
+    locks: Lookup<u32, Vec<(Timestamp, Timestamp)>>,
     log: Vec<(u32, Timestamp, Timestamp)>,
 }
 

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use super::schedule::later;
 use crate::load::wire::{MaintenanceWindowSpec, OverrideSpec, OverrideSubject, WindowChoice};
 use crate::load::{Catalog, Resource, schedule};
+use crate::lookup::Lookup;
 use crate::time::{Boundary, ENDLESS_DAYS, Freeze, FreezeSet, Opening, Overrun, Window};
 
 /// How far openings are worked out at first, in days: most work fits into one of the next weeks.
@@ -72,7 +72,8 @@ pub(super) struct Calendars {
     lifts: Vec<Lift>,
     specs: Vec<Spec>,
     of_asset: Vec<Option<CalendarId>>,
-    openings: FxHashMap<(CalendarId, Reading), (Timestamp, Vec<Opening>)>,
+    /// What was worked out, and how far.
+    openings: Lookup<CalendarId, BTreeMap<Reading, (Timestamp, Vec<Opening>)>>,
 }
 
 impl Calendars {
@@ -94,7 +95,7 @@ impl Calendars {
             lifts: Vec::new(),
             specs: Vec::new(),
             of_asset: Vec::new(),
-            openings: FxHashMap::default(),
+            openings: Lookup::default(),
         };
         calendars.assign(ctx);
         calendars
@@ -140,9 +141,13 @@ impl Calendars {
     /// Lets a window open otherwise.
     pub(super) fn replace(&mut self, name: &Arc<str>, window: Window) {
         self.windows.insert(Arc::clone(name), window);
-        let specs = &self.specs;
-        let other = |id: &CalendarId| specs.get(id.0 as usize).is_none_or(|s| s.window != *name);
-        self.openings.retain(|(id, _), _| other(id));
+        let concerned = (0..)
+            .map(CalendarId)
+            .zip(&self.specs)
+            .filter(|(_, s)| s.window == *name);
+        for (id, _) in concerned {
+            self.openings.remove(&id);
+        }
     }
 
     /// Groups the assets by what decides their calendar.
@@ -221,16 +226,18 @@ impl Calendars {
         let needed = later(from, days * 86_400);
         let known = self
             .openings
-            .get(&(id, reading))
+            .get(&id)
+            .and_then(|readings| readings.get(&reading))
             .is_some_and(|(horizon, _)| *horizon >= needed);
         if !known {
             // Twice as far as asked, so that a long chain of batches works the calendar out a few times, not at each step.
             let ahead = needed.duration_since(self.now).as_secs().saturating_mul(2);
             let horizon = later(self.now, ahead);
             let list = self.work_out(id, reading, horizon);
-            self.openings.insert((id, reading), (horizon, list));
+            self.openings.entry(id).or_default().insert(reading, (horizon, list));
         }
-        let list = self.openings.get(&(id, reading)).map_or(&[][..], |(_, list)| list);
+        let known = self.openings.get(&id).and_then(|readings| readings.get(&reading));
+        let list = known.map_or(&[][..], |(_, list)| list);
         let first = list.partition_point(|o| o.end.is_some_and(|end| end <= from));
         list.get(first..).unwrap_or(&[])
     }

@@ -4,17 +4,16 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::shared::Same;
 use crate::assess::Row;
+use crate::lookup::{Lookup, Seen};
 
 /// Planned findings: for each asset that has any, ascending, its rows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Candidates(Vec<(u32, Arc<[Row]>)>);
 
 /// What is left of a list of rows on assets of one kind.
-type Known<K> = FxHashMap<(Same<[Row]>, K), Arc<[Row]>>;
+type Known<K> = Lookup<(Same<[Row]>, K), Arc<[Row]>>;
 
 impl Candidates {
     /// Adds the rows of the next asset; an empty list is none.
@@ -44,7 +43,7 @@ impl Candidates {
         mut kind: impl FnMut(u32) -> K,
         mut keep: impl FnMut(u32, &K, &Row) -> bool,
     ) -> Self {
-        let mut known: Known<K> = FxHashMap::default();
+        let mut known: Known<K> = Lookup::default();
         let mut kept = Self::default();
         for (asset, rows) in self.assets() {
             let left = known.entry((Same::of(rows), kind(asset)));
@@ -63,7 +62,7 @@ impl Candidates {
 
     /// One asset for every distinct pair of rows and `kind`, with these rows.
     pub(super) fn distinct<K: Eq + Hash>(&self, mut kind: impl FnMut(u32) -> K) -> Vec<(u32, &Arc<[Row]>)> {
-        let mut seen: FxHashSet<(Same<[Row]>, K)> = FxHashSet::default();
+        let mut seen: Seen<(Same<[Row]>, K)> = Seen::default();
         let pairs = self.assets();
         pairs
             .filter(|(asset, rows)| seen.insert((Same::of(rows), kind(*asset))))
@@ -82,7 +81,7 @@ impl Candidates {
 
 /// Findings of assets, gathered from several sides.
 #[derive(Debug, Default)]
-pub(super) struct Gathered(FxHashMap<u32, Vec<Arc<[Row]>>>);
+pub(super) struct Gathered(Lookup<u32, Vec<Arc<[Row]>>>);
 
 impl Gathered {
     pub(super) fn add(&mut self, asset: u32, rows: &Arc<[Row]>) {

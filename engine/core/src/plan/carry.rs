@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::context::{Context, PackageKey};
-use super::shared::Same;
+use super::shared::{Same, distinct};
 use super::standing::{Level, Standing};
 use crate::assess::{Hit, Status};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::wire::{PatchPolicySpec, Reversibility};
+use crate::lookup::{Lookup, Seen};
 use crate::version::compare;
 
 /// One asset of a rollout, before it has a place in it.
@@ -75,7 +75,7 @@ pub(super) type Tools = Arc<BTreeMap<usize, Arc<str>>>;
 pub(super) type Covers = Vec<Option<usize>>;
 
 /// The index of each package key's target, by the number of the key.
-fn by_key(ctx: &Context<'_>, targets: &[Target]) -> FxHashMap<u32, usize> {
+fn by_key(ctx: &Context<'_>, targets: &[Target]) -> Lookup<u32, usize> {
     let keys = targets.iter().map(PackageKey::of_target).enumerate();
     keys.filter_map(|(index, key)| Some((ctx.id_of_key(&key)?, index)))
         .collect()
@@ -115,8 +115,8 @@ pub(super) fn members(
         asking: asking(targets, covers),
         by_key: by_key(ctx, targets),
     };
-    let mut known: FxHashMap<_, Option<Arc<Load>>> = FxHashMap::default();
-    let mut loads: FxHashSet<Arc<Load>> = FxHashSet::default();
+    let mut known: Lookup<_, Option<Arc<Load>>> = Lookup::default();
+    let mut loads: Seen<Arc<Load>> = Seen::default();
     let mut members = Vec::new();
     for index in ctx.in_scope(policy).iter().copied() {
         let Some(asset) = ctx.asset(index) else {
@@ -141,7 +141,7 @@ pub(super) fn members(
 }
 
 /// The one of `loads` that is equal, added if there is none.
-pub(super) fn shared(loads: &mut FxHashSet<Arc<Load>>, load: Load) -> Arc<Load> {
+pub(super) fn shared(loads: &mut Seen<Arc<Load>>, load: Load) -> Arc<Load> {
     if let Some(known) = loads.get(&load) {
         return Arc::clone(known);
     }
@@ -167,7 +167,7 @@ struct Lacking<'l, 'a> {
     covers: &'l Covers,
     /// For each target the hits it fixes.
     asking: Vec<Vec<u32>>,
-    by_key: FxHashMap<u32, usize>,
+    by_key: Lookup<u32, usize>,
 }
 
 impl Lacking<'_, '_> {
@@ -243,16 +243,14 @@ pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Time
     }
 }
 
-/// What some members take, each once, in no order.
-pub(super) fn loads<'m>(members: impl Iterator<Item = &'m Member>) -> FxHashSet<Same<Load>> {
-    members.map(|m| Same::of(&m.load)).collect()
+/// What some members take, each once.
+pub(super) fn loads<'m>(members: impl Iterator<Item = &'m Member>) -> Vec<&'m Load> {
+    distinct(members.map(|m| &m.load))
 }
 
 /// Advisories behind the hits of some members, sorted by id.
 pub(super) fn advisories<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'m Member>) -> Vec<Arc<str>> {
-    let loads: FxHashSet<Same<[u32]>> = members.map(|m| Same::of(&m.load.hits)).collect();
-    let mut hits: Vec<u32> = Vec::new();
-    loads.iter().for_each(|list| hits.extend_from_slice(&list.0));
+    let mut hits: Vec<u32> = distinct(members.map(|m| &m.load.hits)).concat();
     hits.sort_unstable();
     hits.dedup();
     let ids = hits.into_iter().filter_map(|hit| ctx.hit(hit));
@@ -268,7 +266,7 @@ pub(super) fn forensics<'m>(ctx: &Context<'_>, members: impl Iterator<Item = &'m
     if !ctx.assessment.judgements.iter().any(|j| j.forensics) {
         return Vec::new();
     }
-    let mut known: FxHashMap<_, bool> = FxHashMap::default();
+    let mut known: Lookup<_, bool> = Lookup::default();
     let asked = |member: &&Member| {
         let list = ctx.assessment.list_of.get(member.asset as usize).copied();
         let alike = (list, Same::of(&member.load.hits));

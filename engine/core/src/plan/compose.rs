@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashSet;
 
 use super::Waiting;
 use super::budget::{Bookings, Budgets};
@@ -21,6 +20,7 @@ use crate::assess::Row;
 use crate::history::{OpenRollout, Target};
 use crate::load::Resource;
 use crate::load::wire::{Lane, PatchPolicySpec};
+use crate::lookup::Seen;
 
 /// The rollouts of a plan before they have times.
 pub(super) struct Composition<'a> {
@@ -215,7 +215,7 @@ impl<'a> Composer<'a, '_> {
         if self.rollouts.is_empty() {
             return candidates.clone();
         }
-        let begun: Vec<FxHashSet<u32>> = self.rollouts.iter().map(|(p, _)| p.begun()).collect();
+        let begun: Vec<Seen<u32>> = self.rollouts.iter().map(|(p, _)| p.begun()).collect();
         let wave_of = |asset: u32, carried: &Carried| carried.get(&asset).map(|place| place.wave);
         let place = |asset: u32| {
             let each = self.rollouts.iter().zip(&begun);

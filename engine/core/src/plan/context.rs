@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 
 use super::debian_kernel::carrier;
 use super::matching;
@@ -14,6 +13,7 @@ use crate::assess::{Assessment, Claims, Hit, Judgement};
 use crate::history::{History, Target};
 use crate::load::wire::{AssetClassSpec, Lifecycle, Service};
 use crate::load::{Catalog, Resource};
+use crate::lookup::Lookup;
 use crate::name::LabelSelector;
 use crate::observe::{AdvisoryRecord, Asset, Observation};
 use crate::version::Scheme;
@@ -30,7 +30,7 @@ pub(super) struct Context<'a> {
     pub(super) classes: Vec<Option<&'a Resource<AssetClassSpec>>>,
     /// Distinct package keys of hits, by number.
     keys: Vec<PackageKey>,
-    key_ids: FxHashMap<PackageKey, u32>,
+    key_ids: Lookup<PackageKey, u32>,
     /// The number of the key of each hit's package.
     key_of_hit: Vec<u32>,
     /// Distinct releases (id, major), sorted.
@@ -122,7 +122,7 @@ impl<'a> Context<'a> {
         };
         let classes: Vec<_> = (0..observation.assets.len()).map(class_of).collect();
         let services = Services::new(catalog, observation, &classes);
-        let mut key_ids: FxHashMap<PackageKey, u32> = FxHashMap::default();
+        let mut key_ids: Lookup<PackageKey, u32> = Lookup::default();
         let mut keys = Vec::new();
         let key_of_hit = assessment.hits.iter().map(PackageKey::of_hit);
         let key_of_hit = key_of_hit
@@ -289,7 +289,7 @@ pub(super) struct ServiceGroup<'a> {
 pub(super) struct Services<'a> {
     pub(super) groups: Vec<ServiceGroup<'a>>,
     /// Groups of each asset, ascending.
-    of_asset: FxHashMap<u32, Vec<u32>>,
+    of_asset: Lookup<u32, Vec<u32>>,
     by_name: BTreeMap<(&'a str, &'a str, &'a str), u32>,
     /// Every service of every fleet, with members or without.
     specs: BTreeMap<(&'a str, &'a str), &'a Service>,

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 
 use super::candidates::{Candidates, Gathered};
 use super::carry::Load;
@@ -20,6 +19,7 @@ use crate::assess::Row;
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::wire::{Lane, PatchPolicySpec, RolloutStrategySpec};
+use crate::lookup::Lookup;
 
 impl<'a> Composer<'a, '_> {
     /// Everything now: what a rule puts into the emergency lane there, the rest into a routine rollout.
@@ -289,7 +289,7 @@ impl<'a> Composer<'a, '_> {
         // What was refused with the larger set is refused still; its targets are only not part of the set.
         let refusals: BTreeSet<_> = again.refusals.drain(..).chain(prepared.refusals).collect();
         again.refusals = refusals.into_iter().collect();
-        let mut known: FxHashMap<_, Arc<[Row]>> = FxHashMap::default();
+        let mut known: Lookup<_, Arc<[Row]>> = Lookup::default();
         for asset in prepared.refused.assets() {
             let alike: Vec<Same<[usize]>> = prepared.refused.of(asset).iter().map(Same::of).collect();
             let list = self.ctx.assessment.list_of.get(asset as usize).copied();

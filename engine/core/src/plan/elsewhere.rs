@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::carry::{Covers, Load, Member, earlier};
 use super::context::Context;
 use super::graph::WaveGraph;
 use super::shared::Same;
 use crate::history::Target;
+use crate::lookup::{Lookup, Seen};
 use crate::version::compare;
 
 /// Who carries what: for each asset its wave and what it takes.
-pub(super) type Carried = FxHashMap<u32, Place>;
+pub(super) type Carried = Lookup<u32, Place>;
 
 /// Where an asset is in a rollout, and what it takes.
 #[derive(Clone, Debug)]
@@ -40,7 +39,7 @@ impl<'e> Elsewhere<'e> {
     /// How `others` look to a rollout of `targets`.
     pub(super) fn new(targets: &[Target], others: Vec<(&'e [Target], &'e Carried)>) -> Self {
         let others = others.into_iter().map(|(theirs, carried)| {
-            let mut by_package: FxHashMap<_, Vec<usize>> = FxHashMap::default();
+            let mut by_package: Lookup<_, Vec<usize>> = Lookup::default();
             for (index, target) in theirs.iter().enumerate() {
                 by_package.entry(package(target)).or_default().push(index);
             }
@@ -86,7 +85,7 @@ impl<'e> Elsewhere<'e> {
         }
         let version = |t: usize| targets.get(t).map_or("", |t| t.version.as_ref());
         let mut own: BTreeSet<(usize, usize)> = BTreeSet::new();
-        let mut seen = FxHashSet::default();
+        let mut seen = Seen::default();
         for (wave, members) in waves.iter().enumerate() {
             for member in members {
                 let brought = self.on(member.asset);
@@ -108,7 +107,7 @@ impl<'e> Elsewhere<'e> {
             })
             .collect();
         for ((wave, members), proves) in waves.iter_mut().enumerate().zip(&needed_by) {
-            let mut known: FxHashMap<_, Arc<Load>> = FxHashMap::default();
+            let mut known: Lookup<_, Arc<Load>> = Lookup::default();
             for member in members.iter_mut() {
                 let list = ctx.assessment.list_of.get(member.asset as usize).copied();
                 let alike = (wave, list, Same::of(&member.load), self.on(member.asset));
@@ -134,7 +133,7 @@ impl<'e> Elsewhere<'e> {
         if self.0.is_empty() {
             return;
         }
-        let mut known: FxHashMap<_, Arc<Load>> = FxHashMap::default();
+        let mut known: Lookup<_, Arc<Load>> = Lookup::default();
         for member in members {
             let list = ctx.assessment.list_of.get(member.asset as usize).copied();
             let alike = (list, Same::of(&member.load), self.on(member.asset));

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::Direction;
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
-use rustc_hash::FxHashMap;
 
 use super::context::Context;
 use crate::load::wire::{Service, WaveSpec};
+use crate::lookup::Lookup;
 
 /// Waves as positions in the strategy, with what each needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub(super) type Precedence = DiGraph<Step, ()>;
 pub(super) fn precedence(ctx: &Context<'_>, assets: &[u32]) -> Precedence {
     let mut graph = Precedence::new();
     let nodes: Vec<NodeIndex> = (0..assets.len()).map(|i| graph.add_node(Step::Asset(i))).collect();
-    let node_of: FxHashMap<u32, NodeIndex> = assets.iter().copied().zip(nodes.iter().copied()).collect();
+    let node_of: Lookup<u32, NodeIndex> = assets.iter().copied().zip(nodes.iter().copied()).collect();
     let members_here = |group: u32| {
         let members = ctx.services.group(group).map_or(&[][..], |g| &g.members);
         members
@@ -204,7 +204,7 @@ pub(super) fn apart(ctx: &Context<'_>, batches: &[Vec<u32>]) -> Vec<Vec<usize>> 
         return apart;
     }
     let graph = precedence(ctx, &assets);
-    let batch_of: FxHashMap<u32, usize> = batches
+    let batch_of: Lookup<u32, usize> = batches
         .iter()
         .enumerate()
         .flat_map(|(i, batch)| batch.iter().map(move |a| (*a, i)))
@@ -346,7 +346,7 @@ type Cluster<'a> = (&'a str, &'a str, &'a str);
 
 /// Control planes before workers, cluster by cluster (label `cluster`, else the fleet): nodes must not be newer than
 /// their control plane (Kubernetes version skew policy).
-fn control_planes(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &FxHashMap<u32, NodeIndex>) {
+fn control_planes(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &Lookup<u32, NodeIndex>) {
     let mut clusters: BTreeMap<Cluster<'_>, Vec<(u32, NodeIndex)>> = BTreeMap::new();
     for (index, node) in assets.iter().filter_map(|a| node_of.get(a).map(|n| (*a, *n))) {
         let (Some(asset), Some(class)) = (ctx.asset(index), ctx.class(index)) else {
@@ -393,7 +393,7 @@ pub(super) fn hosts_of<'a>(
 }
 
 /// A host before the guests that run on it.
-fn hosts(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &FxHashMap<u32, NodeIndex>) {
+fn hosts(ctx: &Context<'_>, graph: &mut Precedence, assets: &[u32], node_of: &Lookup<u32, NodeIndex>) {
     for (host, guest) in hosts_of(ctx, assets.iter().copied()) {
         if let Some((host, guest)) = node_of.get(&host).zip(node_of.get(&guest)) {
             graph.add_edge(*host, *guest, ());

@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::ser::Error as _;
 use serde_json::value::RawValue;
@@ -14,6 +13,7 @@ use super::shared::Same;
 use super::{Batch, BatchAsset, Binding, Image, Plan, PlanNote, Refusal, Rollout, Waiting, Wave};
 use crate::history::{Target, WaveState};
 use crate::load::wire::{Lane, Reversibility};
+use crate::lookup::Lookup;
 
 /// What `formatVersion` says; readers refuse a newer major.
 pub const PLAN_FORMAT: &str = "1.0";
@@ -317,7 +317,7 @@ fn batch<'p>(batch: &'p Batch, texts: &mut Details) -> Result<BatchJson<'p>, ser
 
 /// The details of assets as text, put together once for assets that are alike.
 #[derive(Default)]
-struct Details(FxHashMap<Alike, Arc<RawValue>>);
+struct Details(Lookup<Alike, Arc<RawValue>>);
 
 /// Everything that stands in the details of an asset.
 type Alike = (

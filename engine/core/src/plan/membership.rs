@@ -5,23 +5,24 @@ use std::sync::Arc;
 use super::context::Context;
 use crate::load::wire::WaveSpec;
 
-/// Where an asset stands in a strategy.
+/// Why an asset has no wave in a strategy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Membership {
-    /// In the wave at this index.
-    Wave(usize),
-    /// In no wave, because no class wins for it.
+pub(super) enum Nowhere {
+    /// No class wins for it.
     Classless,
-    /// In no wave; why.
-    Nowhere(String),
-    /// In several waves; their names.
+    /// No wave takes it; why.
+    Untaken(String),
+    /// Several waves take it; their names.
     Several(Vec<Arc<str>>),
 }
 
-/// The wave of `asset` among `waves`.
-pub(super) fn membership(ctx: &Context<'_>, waves: &[WaveSpec], asset: u32) -> Membership {
+/// The index of the wave of `asset` among `waves`.
+///
+/// # Errors
+/// Why it has none.
+pub(super) fn membership(ctx: &Context<'_>, waves: &[WaveSpec], asset: u32) -> Result<usize, Nowhere> {
     let Some(class) = ctx.class(asset) else {
-        return Membership::Classless;
+        return Err(Nowhere::Classless);
     };
     let environment = &class.spec.environment;
     let takes = |wave: &WaveSpec| {
@@ -30,14 +31,16 @@ pub(super) fn membership(ctx: &Context<'_>, waves: &[WaveSpec], asset: u32) -> M
     };
     let mut taking = waves.iter().enumerate().filter(|(_, wave)| takes(wave));
     match (taking.next(), taking.next()) {
-        (None, _) => Membership::Nowhere(format!(
+        (None, _) => Err(Nowhere::Untaken(format!(
             "no wave takes environment `{environment}` of class {}",
             class.name
-        )),
-        (Some((index, _)), None) => Membership::Wave(index),
+        ))),
+        (Some((index, _)), None) => Ok(index),
         (Some(first), Some(second)) => {
             let all = [first, second].into_iter().chain(taking);
-            Membership::Several(all.map(|(_, wave)| wave.name.as_str().into()).collect())
+            Err(Nowhere::Several(
+                all.map(|(_, wave)| wave.name.as_str().into()).collect(),
+            ))
         }
     }
 }

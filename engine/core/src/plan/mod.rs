@@ -154,7 +154,7 @@ pub fn plan(
 fn say_steps(ctx: &Context<'_>, prepared: &Prepared<'_>, said: &mut Said) {
     let members = prepared.waves.iter().flat_map(prepare::PreparedWave::everyone);
     let loads = carry::loads(members);
-    let hits = loads.iter().flat_map(|l| l.0.hits.iter().copied());
+    let hits = loads.iter().flat_map(|l| l.hits.iter().copied());
     let hits: BTreeSet<u32> = hits.filter(|h| ctx.is_step(*h)).collect();
     for hit in hits {
         let (Some(facts), Some(goal)) = (ctx.hit(hit), ctx.goal(hit)) else {

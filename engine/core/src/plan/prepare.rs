@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashSet;
 
 use super::budget::Budgets;
 use super::calendar::Calendars;
@@ -12,7 +11,7 @@ use super::carry::{self, Covers, Load, Member, Tools, name_of};
 use super::context::Context;
 use super::elsewhere::{Carried, Elsewhere, Place};
 use super::graph::{self, Precedence, WaveGraph};
-use super::membership::{Membership, membership};
+use super::membership::{Nowhere, membership};
 use super::screen::Screen;
 use super::skew;
 use super::standing::{Standing, level};
@@ -21,6 +20,7 @@ use super::{Binding, Refusal};
 use crate::history::{BatchProgress, OpenRollout, Target, WaveProgress, WaveState};
 use crate::load::Resource;
 use crate::load::wire::{Lane, PatchPolicySpec, RolloutStrategySpec};
+use crate::lookup::Seen;
 
 /// A rollout by name and content.
 #[derive(Clone)]
@@ -105,7 +105,7 @@ impl Prepared<'_> {
     }
 
     /// The assets of batches that were released.
-    pub(super) fn begun(&self) -> FxHashSet<u32> {
+    pub(super) fn begun(&self) -> Seen<u32> {
         self.waves.iter().flat_map(PreparedWave::begun).collect()
     }
 
@@ -139,11 +139,11 @@ pub(super) fn prepare<'a>(
     for mut member in found.into_iter().filter(|m| !placed.contains(&m.asset)) {
         let all = Arc::clone(member.targets());
         match membership(ctx, specs, member.asset) {
-            Membership::Wave(wave) if fixed.contains_key(&wave) => {
+            Ok(wave) if fixed.contains_key(&wave) => {
                 let detail = format!("wave {} is approved already and takes nobody in", name_at(specs, wave));
                 refused.add(member.asset, all, without_fix(ctx, member.asset, "late", detail));
             }
-            Membership::Wave(wave) => {
+            Ok(wave) => {
                 for (targets, refusal) in screen.member(&mut member, &mut standing) {
                     refused.add(member.asset, targets, refusal);
                 }
@@ -151,52 +151,40 @@ pub(super) fn prepare<'a>(
                     wave.push(member);
                 }
             }
-            Membership::Classless => {
-                let why = "no class (or two of equal priority) takes it, so it has no environment".to_owned();
-                let fix = "let one AssetClass match it, or give one of those that do a higher `priority`".to_owned();
-                let refusal = without_fix(ctx, member.asset, "no-wave", why);
-                refused.add(
-                    member.asset,
-                    all,
-                    Refusal {
-                        fixes: vec![fix],
-                        ..refusal
-                    },
-                );
-            }
-            Membership::Nowhere(why) => {
-                let fix = format!("add its environment to a wave of strategy {}", draft.strategy.name);
-                let refusal = without_fix(ctx, member.asset, "no-wave", why);
-                refused.add(
-                    member.asset,
-                    all,
-                    Refusal {
-                        fixes: vec![fix],
-                        ..refusal
-                    },
-                );
-            }
-            Membership::Several(names) => {
-                let detail = format!(
-                    "waves {} of strategy {} both take it",
-                    names.join(" and "),
-                    draft.strategy.name
-                );
-                let fix = "narrow one of them with `selector`".to_owned();
-                let refusal = without_fix(ctx, member.asset, "two-waves", detail);
-                refused.add(
-                    member.asset,
-                    all,
-                    Refusal {
-                        fixes: vec![fix],
-                        ..refusal
-                    },
-                );
-            }
+            Err(nowhere) => refused.add(member.asset, all, no_wave(ctx, draft.strategy, member.asset, nowhere)),
         }
     }
     elsewhere.leave(ctx, &draft.targets, &covers, &graph, &mut waves);
     assemble(ctx, draft, graph, covers, (waves, fixed, refused), &mut standing)
+}
+
+/// Says why no single wave takes an asset, and what would give it one.
+fn no_wave(ctx: &Context<'_>, strategy: &Resource<RolloutStrategySpec>, asset: u32, nowhere: Nowhere) -> Refusal {
+    let (reason, detail, fix) = match nowhere {
+        Nowhere::Classless => (
+            "no-wave",
+            "no class (or two of equal priority) takes it, so it has no environment".to_owned(),
+            "let one AssetClass match it, or give one of those that do a higher `priority`".to_owned(),
+        ),
+        Nowhere::Untaken(why) => (
+            "no-wave",
+            why,
+            format!("add its environment to a wave of strategy {}", strategy.name),
+        ),
+        Nowhere::Several(names) => (
+            "two-waves",
+            format!(
+                "waves {} of strategy {} both take it",
+                names.join(" and "),
+                strategy.name
+            ),
+            "narrow one of them with `selector`".to_owned(),
+        ),
+    };
+    Refusal {
+        fixes: vec![fix],
+        ..without_fix(ctx, asset, reason, detail)
+    }
 }
 
 fn name_at(specs: &[crate::load::wire::WaveSpec], wave: usize) -> &str {
@@ -347,7 +335,7 @@ fn frozen<'a>(ctx: &Context<'_>, draft: &Draft<'a>, found: &[Member], standing: 
     let Some(open) = draft.open else { return frozen };
     let specs = &draft.strategy.spec.waves;
     let unchanged = open.targets == draft.targets;
-    let mut loads = FxHashSet::default();
+    let mut loads = Seen::default();
     for (index, spec) in specs.iter().enumerate() {
         let Some(progress) = open.waves.iter().find(|w| *w.name == *spec.name) else {
             continue;
@@ -390,10 +378,7 @@ fn same_assets(
         .map(|(a, t)| (a.as_ref(), t.as_slice()))
         .collect();
     let mut now: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
-    for member in found
-        .iter()
-        .filter(|m| membership(ctx, specs, m.asset) == Membership::Wave(wave))
-    {
+    for member in found.iter().filter(|m| membership(ctx, specs, m.asset) == Ok(wave)) {
         let levels = standing.of(member.asset);
         let is_newer = |t: usize| level(&levels, t).is_some_and(|l| l.order.is_gt());
         let targets = member.targets().iter().copied();
@@ -413,7 +398,7 @@ fn kept(
     targets: &[usize],
     found: &[Member],
     standing: &mut Standing<'_>,
-    loads: &mut FxHashSet<Arc<Load>>,
+    loads: &mut Seen<Arc<Load>>,
 ) -> Option<Member> {
     let asset = ctx.asset_index(name)?;
     let class = ctx.class(asset);

@@ -73,12 +73,12 @@ fn unneeded(said: &mut Said, prepared: &Prepared<'_>) {
     let target_of = |hit: &u32| prepared.covers.get(*hit as usize).copied().flatten();
     let asked: BTreeSet<usize> = loads(everyone())
         .iter()
-        .flat_map(|l| l.0.hits.iter())
+        .flat_map(|l| l.hits.iter())
         .filter_map(target_of)
         .collect();
     let left = prepared.waves.iter().filter(|w| !w.state().is_final());
     let taken = loads(left.flat_map(PreparedWave::everyone));
-    let taken: BTreeSet<usize> = taken.iter().flat_map(|l| l.0.targets.iter().copied()).collect();
+    let taken: BTreeSet<usize> = taken.iter().flat_map(|l| l.targets.iter().copied()).collect();
     let unneeded: Vec<&str> = taken
         .difference(&asked)
         .filter_map(|t| prepared.draft.targets.get(*t))

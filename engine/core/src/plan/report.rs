@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::carry::place;
 use super::context::{Context, Said};
 use super::graph::WaveGraph;
-use super::membership::{Membership, membership};
+use super::membership::membership;
 use crate::assess::{Judgement, Status, Timeliness, Unplanned};
 use crate::load::Resource;
 use crate::load::wire::{Mode, OverrideSpec, OverrideSubject, PatchPolicySpec, Untested, WaveSpec};
@@ -117,10 +117,7 @@ fn twins(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, said: &mut Said)
         let (Some(asset), Some(class)) = (ctx.asset(*index), ctx.class(*index)) else {
             continue;
         };
-        let find = || match membership(ctx, waves, *index) {
-            Membership::Wave(wave) => Some(wave),
-            _ => None,
-        };
+        let find = || membership(ctx, waves, *index).ok();
         // Without selectors the class decides, so that most assets cost a look-up.
         let wave = if selects {
             find()
@@ -195,7 +192,8 @@ fn objective(ctx: &Context<'_>, policy: &Resource<PatchPolicySpec>, said: &mut S
     if compliant < wanted.of(scope.len(), Rounding::Up) {
         let at = place(ctx, policy, "/spec/objectives/compliance");
         let message = format!(
-            "objective missed: {compliant} of {} assets are compliant, {wanted} are wanted ({at})",
+            "objective missed: {compliant} of {} assets are compliant, {wanted} are wanted ({at}); the others are unknown, or \
+             have a finding that is past its deadline or only accepted on record",
             scope.len()
         );
         said.note(&policy.name, message);

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::budget::Budgets;
 use super::calendar::{self, Calendars};
 use super::carry::{Covers, Load, Member, Tools, name_of, place};
@@ -19,6 +17,7 @@ use crate::history::Target;
 use crate::load::Resource;
 use crate::load::known::{self, Known};
 use crate::load::wire::{AdvisoryType, AssetClassSpec, ComponentKind, Content, Lifecycle, PatchPolicySpec, Remedy};
+use crate::lookup::Lookup;
 use crate::observe::{Asset, PackageSetId, Part, parts_of};
 
 /// Whether a word is one this version knows but cannot do. A word it does not know is a folder of the user's own, or an
@@ -36,8 +35,8 @@ pub(super) struct Screen<'s, 'a> {
     targets: &'s [Target],
     /// Advisory types behind each target.
     types: Vec<BTreeSet<AdvisoryType>>,
-    known: FxHashMap<Alike<'a>, Verdict>,
-    tools: FxHashMap<(Same<[usize]>, &'a str), FirstAndTools>,
+    known: Lookup<Alike<'a>, Verdict>,
+    tools: Lookup<(Same<[usize]>, &'a str), FirstAndTools>,
 }
 
 /// The tool of the first target that has one, and those of all.
@@ -90,8 +89,8 @@ impl<'s, 'a> Screen<'s, 'a> {
             policy,
             targets,
             types: types_of(ctx, targets, covers),
-            known: FxHashMap::default(),
-            tools: FxHashMap::default(),
+            known: Lookup::default(),
+            tools: Lookup::default(),
         }
     }
 

@@ -3,6 +3,8 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::lookup::Seen;
+
 /// A shared value, compared by its place in memory: as good as by value where equal values are shared, and it costs the
 /// same however large the value is. It keeps the value alive, so its place is nobody else's.
 #[derive(Debug)]
@@ -30,4 +32,11 @@ impl<T: ?Sized> Hash for Same<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.place().hash(state);
     }
+}
+
+/// Each shared value once, in the order in which it first comes.
+pub(super) fn distinct<'v, T: ?Sized>(values: impl Iterator<Item = &'v Arc<T>>) -> Vec<&'v T> {
+    let mut seen = Seen::default();
+    let first = values.filter(|value| seen.insert(Same::of(value)));
+    first.map(AsRef::as_ref).collect()
 }

@@ -4,10 +4,9 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::context::Context;
 use crate::history::Target;
+use crate::lookup::Lookup;
 use crate::observe::{PackageSetId, PackageState, Symbol, parts_of};
 use crate::version::{compare, order};
 
@@ -21,15 +20,15 @@ pub(super) struct Standing<'a> {
     orders: Vec<(u32, Ordering)>,
     /// For each target the number of its release, if any asset has it.
     releases: Vec<Option<u32>>,
-    sets: FxHashMap<(PackageSetId, u32), u32>,
+    sets: Lookup<(PackageSetId, u32), u32>,
     /// Distinct lists; the first is empty.
     lists: Vec<Arc<[Level]>>,
-    ids: FxHashMap<Arc<[Level]>, u32>,
-    offers: FxHashMap<(PackageSetId, u32), Arc<[usize]>>,
+    ids: Lookup<Arc<[Level]>, u32>,
+    offers: Lookup<(PackageSetId, u32), Arc<[usize]>>,
     /// The targets that are no packages.
     parts: Vec<(usize, Target)>,
     /// For each asset asked about its list, where there are such targets.
-    with_parts: FxHashMap<u32, u32>,
+    with_parts: Lookup<u32, u32>,
     /// Scratch: the newest package of each target, valid while its stamp is the current one.
     newest: Vec<(u32, Ordering, Symbol)>,
     stamp: u32,
@@ -48,15 +47,13 @@ pub(super) struct Level {
 
 impl<'a> Standing<'a> {
     pub(super) fn new(ctx: &'a Context<'a>, targets: &[Target]) -> Self {
-        let mut by_name: FxHashMap<&str, Vec<(u32, &Target)>> = FxHashMap::default();
-        for (index, target) in (0..).zip(targets) {
-            by_name.entry(&target.name).or_default().push((index, target));
-        }
         let tables = &ctx.observation.tables;
-        let named: FxHashMap<Symbol, &[(u32, &Target)]> = by_name
-            .iter()
-            .filter_map(|(name, targets)| Some((tables.symbol(name)?, targets.as_slice())))
-            .collect();
+        let mut named: Lookup<Symbol, Vec<(u32, &Target)>> = Lookup::default();
+        for (index, target) in (0..).zip(targets) {
+            if let Some(name) = tables.symbol(&target.name) {
+                named.entry(name).or_default().push((index, target));
+            }
+        }
         let (mut ranges, mut orders) = (Vec::with_capacity(tables.packages().len()), Vec::new());
         for package in tables.packages() {
             let from = orders.len() as u32;
@@ -78,15 +75,15 @@ impl<'a> Standing<'a> {
             ranges,
             orders,
             releases: targets.iter().map(release).collect(),
-            sets: FxHashMap::default(),
+            sets: Lookup::default(),
             lists: vec![Arc::clone(&empty)],
-            ids: FxHashMap::from_iter([(empty, 0)]),
-            offers: FxHashMap::default(),
+            ids: Lookup::from_iter([(empty, 0)]),
+            offers: Lookup::default(),
             parts: (0..)
                 .zip(targets.iter().cloned())
                 .filter(|(_, t)| t.kind().is_some())
                 .collect(),
-            with_parts: FxHashMap::default(),
+            with_parts: Lookup::default(),
             newest: vec![(0, Ordering::Less, Symbol(0)); targets.len()],
             stamp: 0,
         }

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::candidates::Candidates;
 use super::context::{Context, PackageKey};
 use crate::assess::Hit;
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::wire::{ComponentKind, PatchPolicySpec, VersionStrategy};
+use crate::lookup::{Lookup, Seen};
 use crate::observe::{PackageSetId, Part};
 use crate::version::{Scheme, compare};
 
@@ -114,19 +113,19 @@ type SourceKey<'a> = (Scheme, &'a str, &'a str, &'a str, &'a str);
 struct Asking<'c, 'a> {
     ctx: &'c Context<'a>,
     /// Asset and hit, by the number of the hit's package key.
-    findings: FxHashMap<u32, Vec<(u32, u32)>>,
+    findings: Lookup<u32, Vec<(u32, u32)>>,
     /// Every hit, by the number of its package key.
-    hits: FxHashMap<u32, Vec<u32>>,
+    hits: Lookup<u32, Vec<u32>>,
 }
 
 impl<'c, 'a> Asking<'c, 'a> {
     fn new(ctx: &'c Context<'a>, needed: &Candidates) -> Self {
         let mut asking = Self {
             ctx,
-            findings: FxHashMap::default(),
-            hits: FxHashMap::default(),
+            findings: Lookup::default(),
+            hits: Lookup::default(),
         };
-        let mut seen: FxHashSet<(u32, u32)> = FxHashSet::default();
+        let mut seen: Seen<(u32, u32)> = Seen::default();
         for (asset, rows) in needed.distinct(|asset| ctx.claims.kind_of(asset)) {
             let kind = ctx.claims.kind_of(asset);
             for hit in rows.iter().map(|r| r.hit).filter(|hit| seen.insert((kind, *hit))) {
@@ -178,7 +177,7 @@ type Offer<'a> = (&'a str, &'a str, &'a str, &'a str);
 /// What the advisories behind approved findings fix on a release, or its assets' lists of available packages name.
 fn offered<'a>(ctx: &Context<'a>, approved: &[u32]) -> BTreeSet<Offer<'a>> {
     let mut offered: BTreeSet<Offer<'a>> = BTreeSet::new();
-    let mut seen: FxHashSet<(u32, &str, &str)> = FxHashSet::default();
+    let mut seen: Seen<(u32, &str, &str)> = Seen::default();
     let hits = approved.iter().filter_map(|h| ctx.hit(*h));
     for hit in hits.filter(|h| seen.insert((h.advisory, &h.os_id, &h.os_major))) {
         let fixes = ctx.observation.advisories.get(hit.advisory as usize);

@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::Refusal;
 use super::carry::{Load, Member, name_of, place};
 use super::context::Context;
 use super::debian_kernel::carrier;
 use super::graph::WaveGraph;
-use super::membership::{Membership, membership};
-use super::shared::Same;
+use super::membership::membership;
+use super::shared::{Same, distinct};
 use super::standing::Standing;
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::wire::{PatchPolicySpec, Untested, WaveSpec};
+use crate::lookup::{Lookup, Seen};
 
 /// What an asset is like: what proves a target on one asset proves it for every asset of its kind. Release, package
 /// architecture and module are in the target; the machine's architecture and the likeness labels are not.
@@ -45,11 +44,11 @@ pub(super) struct Rule<'r, 'a> {
 #[derive(Default)]
 struct Kinds<'a> {
     kinds: Vec<Kind<'a>>,
-    ids: FxHashMap<Kind<'a>, u32>,
+    ids: Lookup<Kind<'a>, u32>,
 }
 
 /// What each wave proves: targets on kinds.
-type Proofs = BTreeMap<usize, FxHashSet<(usize, u32)>>;
+type Proofs = BTreeMap<usize, Seen<(usize, u32)>>;
 
 /// The targets of one member that nothing has proved.
 struct Unproved {
@@ -73,7 +72,7 @@ impl<'a> Rule<'_, 'a> {
             let ancestors = self.graph.ancestors.get(*wave).cloned().unwrap_or_default();
             let Some(here) = members.get_mut(*wave) else { continue };
             let has_needs = self.graph.needs.get(*wave).is_some_and(|n| !n.is_empty());
-            let mut known: FxHashMap<(Same<Load>, u32), Arc<[usize]>> = FxHashMap::default();
+            let mut known: Lookup<(Same<Load>, u32), Arc<[usize]>> = Lookup::default();
             let mut unproved: Vec<Unproved> = Vec::new();
             for member in here.iter().filter(|_| has_needs) {
                 let kind = self.kind(member.asset, &mut kinds);
@@ -99,8 +98,8 @@ impl<'a> Rule<'_, 'a> {
                 }
             }
             self.judge((*wave, &kinds), requires.untested, &unproved, here, &mut tested);
-            let mut takes = FxHashSet::default();
-            let mut counted = FxHashSet::default();
+            let mut takes = Seen::default();
+            let mut counted = Seen::default();
             for member in here.iter() {
                 let kind = self.kind(member.asset, &mut kinds);
                 if counted.insert((Same::of(&member.load), kind)) {
@@ -125,26 +124,26 @@ impl<'a> Rule<'_, 'a> {
         }
         match untested {
             Untested::Canary => {
-                let mut groups: FxHashMap<(usize, u32), Vec<u32>> = FxHashMap::default();
+                let mut groups: Lookup<(usize, u32), Vec<u32>> = Lookup::default();
                 for Unproved { asset, kind, targets } in unproved {
                     let each = targets.iter();
                     each.for_each(|t| groups.entry((*t, *kind)).or_default().push(*asset));
                 }
-                let mut groups: Vec<_> = groups.into_iter().collect();
+                let mut groups = groups.into_sorted();
                 groups.sort_by_key(|((target, kind), _)| (*target, kinds.kinds.get(*kind as usize)));
                 let groups = groups.into_iter().map(|(_, assets)| assets).collect();
                 tested.canaries.insert(wave, groups);
             }
             Untested::ExtraApproval => {
-                let lists: FxHashSet<Same<[usize]>> = unproved.iter().map(|u| Same::of(&u.targets)).collect();
-                let targets: BTreeSet<usize> = lists.iter().flat_map(|list| list.0.iter().copied()).collect();
+                let lists = distinct(unproved.iter().map(|u| &u.targets));
+                let targets: BTreeSet<usize> = lists.into_iter().flatten().copied().collect();
                 let packages = targets.into_iter().filter_map(|t| self.targets.get(t));
                 tested
                     .extra_approval
                     .insert(wave, packages.map(|t| Arc::clone(&t.name)).collect());
             }
             Untested::Refuse => {
-                let mut known: FxHashMap<(Same<Load>, u32), (Arc<Load>, Refusal)> = FxHashMap::default();
+                let mut known: Lookup<(Same<Load>, u32), (Arc<Load>, Refusal)> = Lookup::default();
                 let mut refused = unproved.iter().peekable();
                 // Both are in order of the assets.
                 for member in here.iter_mut() {
@@ -183,11 +182,11 @@ impl<'a> Rule<'_, 'a> {
     /// For each wave: what its assets were freshly observed to run.
     fn observed(&self, standing: &mut Standing<'_>, kinds: &mut Kinds<'a>) -> Proofs {
         let mut observed = Proofs::new();
-        let mut seen = FxHashSet::default();
-        let mut awaiting: FxHashMap<Option<u32>, BTreeSet<Arc<str>>> = FxHashMap::default();
+        let mut seen = Seen::default();
+        let mut awaiting: Lookup<Option<u32>, BTreeSet<Arc<str>>> = Lookup::default();
         for index in self.ctx.in_scope(&self.policy.name).iter().copied() {
             let asset = self.ctx.asset(index).filter(|a| !a.stale && a.observed_at.is_some());
-            let (Some(_), Membership::Wave(wave)) = (asset, membership(self.ctx, self.waves, index)) else {
+            let (Some(_), Ok(wave)) = (asset, membership(self.ctx, self.waves, index)) else {
                 continue;
             };
             let kind = self.kind(index, kinds);

@@ -321,7 +321,7 @@ fn packages(
         return None;
     }
     if let Some(target) = input.packs.targets.get(asset.target.as_ref()) {
-        if !target.spec.ecosystems.iter().any(|e| e.scheme() == scheme) {
+        if !target.spec.ecosystems.contains(&scheme) {
             let message = format!(
                 "target `{}` cannot install {scheme} packages; choose another in its class",
                 asset.target

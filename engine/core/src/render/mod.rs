@@ -34,8 +34,8 @@ pub use grammar::{Grammar, shown};
 pub use helpers::Escape;
 pub use openings::{PAST_DEADLINE_DAYS, WITHOUT_DEADLINE_DAYS, openings_until};
 pub use pack::{
-    Capabilities, Control, DOCUMENTS, Ecosystem, FileSpec, LateClients, Pack, PackFault, Packs, Per, RebootControl,
-    TargetSpec, Way, read_pack,
+    Capabilities, Control, DOCUMENTS, FileSpec, LateClients, Pack, PackFault, Packs, Per, RebootControl, TargetSpec,
+    Way, read_pack,
 };
 
 use crate::history::wire::{

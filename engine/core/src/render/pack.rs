@@ -32,48 +32,13 @@ pub struct TargetSpec {
     pub description: String,
     /// Version schemes whose packages it can install; empty for a pack that installs nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ecosystems: Vec<Ecosystem>,
+    pub ecosystems: Vec<Scheme>,
     /// What it can do.
     #[serde(default)]
     pub capabilities: Capabilities,
     /// The files it makes.
     #[schemars(length(min = 1))]
     pub files: Vec<FileSpec>,
-}
-
-/// A version scheme, as users write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Ecosystem {
-    /// RPM packages.
-    Rpm,
-    /// Debian packages.
-    Deb,
-    /// Alpine packages.
-    Apk,
-    /// Semantic versions.
-    Semver,
-    /// Windows updates and builds.
-    Windows,
-    /// NVIDIA drivers.
-    Nvidia,
-    /// Components: firmware, hypervisors, storage, applications.
-    Dotted,
-}
-
-impl Ecosystem {
-    /// The version scheme.
-    pub const fn scheme(self) -> Scheme {
-        match self {
-            Self::Rpm => Scheme::Rpm,
-            Self::Deb => Scheme::Deb,
-            Self::Apk => Scheme::Apk,
-            Self::Semver => Scheme::Semver,
-            Self::Windows => Scheme::Windows,
-            Self::Nvidia => Scheme::Nvidia,
-            Self::Dotted => Scheme::Dotted,
-        }
-    }
 }
 
 /// What a target can do. The planner refuses what it cannot, before anything is rendered.

@@ -140,10 +140,17 @@ impl Recurrence {
         // The Gregorian calendar repeats, so a rule without an occurrence after this date has none after any other. Asked
         // once, the answer spares every later search the walk through all periods. UNTIL is left to those searches, except
         // that a rule that ends before it begins is impossible too.
-        recurrence.impossible = match from {
-            Some(from) => recurrence.rule_dates(from).next().is_none(),
-            None => recurrence.expand(begin).and_then(|mut dates| dates.next()).is_none(),
-        };
+        let never = recurrence.rule.has_no_day();
+        recurrence.impossible = never
+            || match from {
+                Some(from) => recurrence.rule_dates(from).next().is_none(),
+                // The calendar repeats after 400 years, weekdays included, and the expander ends with the year 9999: the last
+                // such cycle is the shortest walk that sees every year there is.
+                None => recurrence
+                    .expand(date(9600, 1, 1))
+                    .and_then(|mut dates| dates.next())
+                    .is_none(),
+            };
         Ok(recurrence)
     }
 

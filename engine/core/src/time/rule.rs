@@ -52,8 +52,27 @@ pub(super) struct Rule {
     pub(super) count: Option<usize>,
     pub(super) until: Option<Until>,
     pub(super) week_start: Weekday,
+    /// `BYMONTH` and `BYMONTHDAY`, where both are given.
+    month_days: Option<(Vec<i64>, Vec<i64>)>,
     /// The rule without `UNTIL` and `COUNT`, with the day that RFC 5545 takes from DTSTART written out.
     pub(super) expandable: String,
+}
+
+impl Rule {
+    /// Whether none of the months has any of the days, as with 30 February: known without a walk through the years.
+    pub(super) fn has_no_day(&self) -> bool {
+        let Some((months, days)) = &self.month_days else {
+            return false;
+        };
+        let length = |month: &i64| match month {
+            2 => 29,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        !months
+            .iter()
+            .any(|month| days.iter().any(|day| day.abs() <= length(month)))
+    }
 }
 
 /// The list parts that hold numbers, and the largest number either side of zero. `BYMONTH` alone has no negative form.
@@ -119,6 +138,7 @@ pub(super) fn parse(text: &str, from: Option<Date>) -> Result<Rule, Vec<Recurren
     if let Some(frequency) = frequency {
         parts.take_day_from(frequency, from);
     }
+    let month_days = parts.numbers("BYMONTH").zip(parts.numbers("BYMONTHDAY"));
     let Parts { mut values, faults } = parts;
     values.retain(|name, _| !matches!(name.as_str(), "UNTIL" | "COUNT"));
     let expandable = values
@@ -133,6 +153,7 @@ pub(super) fn parse(text: &str, from: Option<Date>) -> Result<Rule, Vec<Recurren
             count,
             until,
             week_start,
+            month_days,
             expandable,
         }),
         _ => Err(faults),
@@ -209,6 +230,12 @@ impl Parts {
             );
         }
         number
+    }
+
+    /// The numbers of a list part, if it is given.
+    fn numbers(&self, name: &str) -> Option<Vec<i64>> {
+        let list = self.values.get(name)?;
+        Some(list.split(',').filter_map(signed_digits).collect())
     }
 
     fn check_numbers(&mut self, name: &str, limit: i64) {

@@ -26,6 +26,7 @@ mod vendor;
 use std::cmp::Ordering;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use kernel::{is_kernel_package, kernel_release_version};
@@ -33,11 +34,10 @@ pub use range::Range;
 pub use rank::{Ranks, ranks};
 pub use rpm::{is_modular, rpm_evr};
 
-/// The version scheme of an ecosystem: which rules order its versions.
-///
-/// Written in lower case everywhere, as users write `ecosystem`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// How versions are ordered: the rules of one ecosystem. Written in lower case everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "VersionScheme")]
 pub enum Scheme {
     /// `[epoch:]version[-release]` as `rpm.vercmp` of rpm 4.18 orders it.
     Rpm,

@@ -6,7 +6,7 @@
     reason = "a test that cannot be set up should fail"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::estate::*;
 use crate::support::simulate::*;
@@ -14,12 +14,14 @@ use crate::support::*;
 use jiff::{SignedDuration, Timestamp};
 use patchwave_core::history::{History, WaveState};
 use patchwave_core::load::Catalog;
-use patchwave_core::load::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, Schedule, Service, Untested};
+use patchwave_core::load::wire::{ChangeFreezeSpec, MaintenanceWindowSpec, Schedule, Service, SlaWithin, Untested};
 use patchwave_core::name::{Amount, Severity};
 use patchwave_core::observe::AdvisoryRecord;
-use patchwave_core::plan::json;
+use patchwave_core::plan::{Plan, Wave, json};
+use patchwave_core::time::DurationSeconds;
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{FileFailurePersistence, RngSeed, TestRunner};
 
 /// A drawn estate: resources, machines, advisories.
 #[derive(Clone, Debug)]
@@ -208,7 +210,7 @@ impl Drawn {
 
 /// The lines in which two values differ.
 fn unlike<T: std::fmt::Debug>(one: &T, other: &T) -> String {
-    similar::TextDiff::from_lines(&format!("{one:#?}"), &format!("{other:#?}"))
+    similar::TextDiff::from_lines(format!("{one:#?}"), format!("{other:#?}"))
         .unified_diff()
         .context_radius(3)
         .to_string()
@@ -272,7 +274,7 @@ proptest! {
             let after = patched(&drawn.machines, &first);
             let done = History { names: first.rollouts.iter().map(|r| r.name.clone()).collect(), ..History::default() };
             let last = drawn.world(&base, &after, done, now).plan(now);
-            let carried = first.rollouts.iter().flat_map(|r| r.placement().into_keys()).collect::<std::collections::BTreeSet<_>>();
+            let carried = first.rollouts.iter().flat_map(|r| r.placement().into_keys()).collect::<BTreeSet<_>>();
             for rollout in &last.rollouts {
                 // Only what was refused or waited may be left; nothing that was done is done again.
                 for (asset, _) in rollout.placement() {
@@ -316,7 +318,7 @@ proptest! {
             drawn.world(&base, &drawn.machines, History::default(), now).plan(now),
             wider.world(&base, &drawn.machines, History::default(), now).plan(now),
         );
-        let first_start = |plan: &patchwave_core::plan::Plan| plan.rollouts.iter().filter(|r| !r.expedited).flat_map(|r| &r.waves)
+        let first_start = |plan: &Plan| plan.rollouts.iter().filter(|r| !r.expedited).flat_map(|r| &r.waves)
             .filter(|w| w.name.as_ref() == "prod").flat_map(|w| &w.batches).filter_map(|b| b.start).min();
         if let (Some(a), Some(b)) = (first_start(&one), first_start(&other)) {
             prop_assert!(a <= b, "{a} {b}");
@@ -325,9 +327,9 @@ proptest! {
 }
 
 /// Rollout and wave of all that is late or has no place.
-fn missed(plan: &patchwave_core::plan::Plan) -> std::collections::BTreeSet<(String, String)> {
+fn missed(plan: &Plan) -> BTreeSet<(String, String)> {
     let waves = plan.rollouts.iter().flat_map(|r| r.waves.iter().map(move |w| (r, w)));
-    let is_missed = |w: &patchwave_core::plan::Wave| {
+    let is_missed = |w: &Wave| {
         w.slack_seconds.is_some_and(|s| s < 0) || (!w.state.is_final() && w.batches.iter().any(|b| b.start.is_none()))
     };
     let missed = waves.filter(|(_, w)| is_missed(w));
@@ -343,7 +345,7 @@ proptest! {
     fn every_edit_does_what_it_says(drawn in drawn(), days in 2..12_i64, open in any::<bool>()) {
         let (now, mut base) = (at(NOW), base());
         let sla = &mut base.slas.get_mut("sla").unwrap().spec;
-        sla.rules[1].within = patchwave_core::load::wire::SlaWithin::For(patchwave_core::time::DurationSeconds::hours(24 * days));
+        sla.rules[1].within = SlaWithin::For(DurationSeconds::hours(24 * days));
         sla.default.within = sla.rules[1].within;
         let first = drawn.world(&base, &drawn.machines, History::default(), now);
         let history = if open { opened(&first.plan(now), &[WaveState::Approved, WaveState::Pending]) } else { History::default() };
@@ -365,6 +367,38 @@ proptest! {
             }
         }
     }
+}
+
+/// A property of what was never drawn would hold for nothing.
+#[test]
+fn what_is_drawn_gives_every_property_something_to_hold_for() {
+    let mut runner = TestRunner::new(ProptestConfig {
+        rng_seed: RngSeed::Fixed(20_261_120),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let (now, mut base) = (at(NOW), base());
+    let sla = &mut base.slas.get_mut("sla").unwrap().spec;
+    sla.default.within = SlaWithin::For(DurationSeconds::hours(48));
+    let mut found = BTreeSet::new();
+    for _ in 0..60 {
+        let drawn = drawn().new_tree(&mut runner).unwrap().current();
+        let plan = drawn.world(&base, &drawn.machines, History::default(), now).plan(now);
+        let waves: Vec<_> = plan.rollouts.iter().flat_map(|r| &r.waves).collect();
+        let starts = |name: &str| {
+            let mut batches = waves.iter().filter(|w| *w.name == *name).flat_map(|w| &w.batches);
+            batches.any(|b| b.start.is_some())
+        };
+        found.extend(starts("test").then_some("starts in test"));
+        found.extend(starts("prod").then_some("starts in prod"));
+        found.extend(waves.iter().any(|w| !w.edits.is_empty()).then_some("edits"));
+        found.extend((!plan.refusals.is_empty()).then_some("refusals"));
+        found.extend((!plan.waiting.is_empty()).then_some("waiting"));
+    }
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        ["edits", "refusals", "starts in prod", "starts in test", "waiting"]
+    );
 }
 
 /// Keeps the drawn types honest: what a test writes is what a resource can say.

@@ -243,6 +243,7 @@ fn free_text_is_shown_unchanged_and_never_breaks_out() {
     // One wave is enough here: the values go to the same templates in every wave.
     let only = [Arc::from("test")];
     let plain = render(&world().input(&only)).unwrap().files;
+    assert!(plain.keys().any(|path| path.ends_with(".md")));
     let shape = |text: &[u8]| {
         let text = String::from_utf8_lossy(text).into_owned();
         (

@@ -78,7 +78,7 @@ pub fn diagnostic(item: &Diagnostic, texts: &Texts<'_>, colour: bool) -> String 
         }
     };
     if let Some(location) = &item.location {
-        let _ = write!(out, "{}: ", paint(&location.to_string(), BOLD));
+        let _ = write!(out, "{}: ", paint(&printable(&location.to_string()), BOLD));
     }
     let label = format!("{}[{}]", item.severity, item.code);
     let _ = writeln!(
@@ -101,18 +101,32 @@ pub fn diagnostic(item: &Diagnostic, texts: &Texts<'_>, colour: bool) -> String 
             out,
             "  {}: {}: {}",
             paint("see", BOLD),
-            related.location,
+            printable(&related.location.to_string()),
             printable(&related.message)
         );
     }
     out
 }
 
-/// Control characters from a file must not reach the terminal.
+/// Characters of a file that must not reach the terminal: a control character moves the cursor or ends the line, and one that
+/// sets the direction of writing (`Bidi_Control` of the Unicode Character Database) or ends a line in Unicode's sense makes
+/// the words behind it look like others.
+fn is_deceptive(c: char) -> bool {
+    let directs = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || directs || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Text of one line, with what is deceptive written as an escape (`\n`, `\u{202e}`).
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c })
-        .collect()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_deceptive(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 fn snippet(out: &mut String, location: &Location, texts: &Texts<'_>, paint: &dyn Fn(&str) -> String) {
@@ -133,7 +147,12 @@ fn snippet(out: &mut String, location: &Location, texts: &Texts<'_>, paint: &dyn
     let shown: String = line
         .chars()
         .take(SHOWN_MAX)
-        .map(|c| if c.is_control() { ' ' } else { c })
+        // One character for one: the marks below count columns.
+        .map(|c| match c {
+            '\t' => ' ',
+            c if is_deceptive(c) => '\u{fffd}',
+            c => c,
+        })
         .collect();
     let length = shown.chars().count();
     let end = if location.end_line == location.line {
@@ -174,5 +193,26 @@ mod tests {
                         \x20 see: a.yaml:1:12: in this resource\n\n1 error\n";
         assert_eq!(document(&all, &sources, false), expected);
         assert!(document(&all, &sources, true).contains("\u{1b}[31;1merror[PW0101]"));
+    }
+
+    #[test]
+    fn what_would_deceive_a_terminal_is_escaped_wherever_it_stands() {
+        let text = "\u{202e}k\u{1b}[2J: 1\n";
+        let sources = SourceSet {
+            files: vec![SourceFile::new("a\u{2067}.yaml", text)],
+            ..SourceSet::default()
+        };
+        let at = Text::new("a\u{2067}.yaml", text).location(3..4);
+        let item = Diagnostic::new(Code::UnknownField, "unknown field `x\ny\u{202e}\u{85}`")
+            .at(at.clone(), "")
+            .help("remove `\u{2066}`\r")
+            .related(at, "a\u{2028}b\u{200f}");
+        let all: Diagnostics = [item].into_iter().collect();
+        let expected = "a\\u{2067}.yaml:1:2: error[PW0101]: unknown field `x\\ny\\u{202e}\\u{85}`\n\
+                        \x20 1 | \u{fffd}k\u{fffd}[2J: 1\n\
+                        \x20   |  ^\n\
+                        \x20 help: remove `\\u{2066}`\\r\n\
+                        \x20 see: a\\u{2067}.yaml:1:2: a\\u{2028}b\\u{200f}\n\n1 error\n";
+        assert_eq!(document(&all, &sources, false), expected);
     }
 }

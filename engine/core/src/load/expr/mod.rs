@@ -8,6 +8,7 @@ mod check;
 pub mod facts;
 mod functions;
 mod resolve;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -141,6 +142,7 @@ pub fn compile(text: &str) -> Result<(Expression, Vec<ExprFault>), Vec<ExprFault
     let resolved = resolve::facts(tree, text);
     let mut faults = resolved.faults;
     faults.extend(check::condition(&resolved.tree, text));
+    faults.extend(steps::fault(&resolved.tree));
     if faults.iter().any(|f| f.severity == Severity::Error) {
         return Err(faults);
     }

@@ -145,6 +145,23 @@ fn size_and_depth_are_bounded() {
     assert_eq!(codes(&nested), Vec::<&str>::new());
 }
 
+#[test]
+fn loops_inside_loops_are_bounded() {
+    let two = "advisory.types.exists(t, [\"a\", \"b\"].exists(x, t == x))";
+    assert_eq!(codes(two), Vec::<&str>::new());
+    for list in ["[1,2,3,4,5,6,7,8,9]", "advisory.types"] {
+        let open: Vec<String> = (0..6).map(|n| format!("{list}.all(x{n}, ")).collect();
+        let text = format!("{}true{}", open.concat(), ")".repeat(6));
+        assert_eq!(codes(&text), ["PW0307"], "{text}");
+    }
+    // A list in a variable, and a list made of lists, are as long as what they are made of.
+    let ones = vec!["1"; 300].join(",");
+    let text = format!("[[{ones}]].all(x, x.all(y, x.all(z, true)))");
+    assert_eq!(codes(&text), ["PW0307"]);
+    let text = format!("([{ones}] + [{ones}]).all(x, [{ones}].all(y, true))");
+    assert_eq!(codes(&text), ["PW0307"]);
+}
+
 proptest! {
     #[test]
     fn compiling_never_panics(text in "[ -~\\n\u{e4}]{0,80}") {

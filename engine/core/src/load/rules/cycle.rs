@@ -36,6 +36,9 @@ pub static RULE: Rule = Rule {
     check,
 };
 
+/// More edges of one circle than a person follows in a message.
+const SHOWN_MAX: usize = 24;
+
 /// Where an edge is written.
 type Place = (DocId, String);
 
@@ -103,11 +106,20 @@ impl Edges {
     fn report(&self, context: &Context<'_>, names: &[String], code: Code, verb: &str, diagnostics: &mut Diagnostics) {
         let name = |node: &usize| names.get(*node).map_or("", String::as_str);
         for cycle in self.cycles() {
-            let path = cycle
-                .iter()
-                .map(|n| format!("`{}`", name(n)))
-                .collect::<Vec<_>>()
-                .join(" → ");
+            let quoted = |nodes: &[usize]| {
+                nodes
+                    .iter()
+                    .map(|n| format!("`{}`", name(n)))
+                    .collect::<Vec<_>>()
+                    .join(" → ")
+            };
+            let path = match cycle.split_at_checked(SHOWN_MAX) {
+                Some((first, rest)) if !rest.is_empty() => {
+                    let back = rest.last().map_or("", |n| name(n));
+                    format!("{} → … ({} more) → `{back}`", quoted(first), rest.len() - 1)
+                }
+                _ => quoted(&cycle),
+            };
             let mut edges = cycle.iter().zip(cycle.iter().skip(1)).filter_map(|(from, to)| {
                 let (doc, pointer) = self.from.get(from)?.get(to)?;
                 Some((from, to, *doc, pointer))
@@ -127,7 +139,7 @@ impl Edges {
                     context.documents.locate(doc, pointer),
                     format!("`{}` {verb} `{}`", name(from), name(to)),
                 );
-            for (from, to, doc, pointer) in edges {
+            for (from, to, doc, pointer) in edges.take(SHOWN_MAX) {
                 let place = context.documents.locate(doc, pointer);
                 diagnostic = diagnostic.related(place, format!("`{}` {verb} `{}`", name(from), name(to)));
             }
@@ -141,15 +153,25 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     services(context, diagnostics);
 }
 
+/// The numbers of the nodes with each name.
+fn numbers<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, Vec<usize>> {
+    let mut numbers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (number, name) in names.enumerate() {
+        numbers.entry(name).or_default().push(number);
+    }
+    numbers
+}
+
 fn waves(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     for strategy in context.catalog.strategies.values() {
         let names: Vec<String> = strategy.spec.waves.iter().map(|w| w.name.clone()).collect();
+        let numbers = numbers(names.iter().map(String::as_str));
         let mut edges = Edges::default();
         for (from, wave) in strategy.spec.waves.iter().enumerate() {
             for (i, need) in wave.needs.iter().enumerate() {
                 let pointer = format!("/spec/waves/{from}/needs/{i}");
-                match names.iter().position(|name| name == need) {
-                    Some(to) => edges.add(from, to, (strategy.doc, pointer)),
+                match numbers.get(need.as_str()).and_then(|all| all.first()) {
+                    Some(to) => edges.add(from, *to, (strategy.doc, pointer)),
                     None => diagnostics.push(
                         context
                             .at(
@@ -158,7 +180,7 @@ fn waves(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                                 &pointer,
                                 format!("there is no wave `{need}`"),
                             )
-                            .maybe_help(nearest_or_list(need, names.iter().map(String::as_str))),
+                            .maybe_help(nearest_or_list(need, numbers.keys().copied())),
                     ),
                 }
             }
@@ -175,6 +197,7 @@ fn services(context: &Context<'_>, diagnostics: &mut Diagnostics) {
         .flat_map(|fleet| fleet.spec.services.iter().map(|s| (&*fleet.name, s.name.as_str())))
         .collect();
     let names: Vec<String> = nodes.iter().map(|(_, service)| (*service).to_owned()).collect();
+    let numbers = numbers(names.iter().map(String::as_str));
     let mut edges = Edges::default();
     let mut from = 0;
     for fleet in context.catalog.fleets.values() {
@@ -182,10 +205,10 @@ fn services(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             for (i, wanted) in service.depends_on.iter().enumerate() {
                 let pointer = format!("/spec/services/{s}/dependsOn/{i}");
                 // A service of the same fleet is meant first, else the one of that name anywhere.
-                let own = nodes.iter().position(|(f, n)| *f == &*fleet.name && n == wanted);
-                let all: Vec<usize> = (0..nodes.len()).filter(|n| names.get(*n) == Some(wanted)).collect();
-                match (own, all.as_slice()) {
-                    (Some(to), _) => edges.add(from, to, (fleet.doc, pointer)),
+                let all = numbers.get(wanted.as_str()).map_or(&[][..], Vec::as_slice);
+                let is_own = |n: &&usize| nodes.get(**n).is_some_and(|(f, _)| *f == &*fleet.name);
+                match (all.iter().find(is_own), all) {
+                    (Some(to), _) => edges.add(from, *to, (fleet.doc, pointer)),
                     (None, [to]) => edges.add(from, *to, (fleet.doc, pointer)),
                     (None, []) => diagnostics.push(
                         context
@@ -195,7 +218,7 @@ fn services(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                                 &pointer,
                                 format!("there is no service `{wanted}`"),
                             )
-                            .maybe_help(nearest_or_list(wanted, names.iter().map(String::as_str))),
+                            .maybe_help(nearest_or_list(wanted, numbers.keys().copied())),
                     ),
                     (None, several) => {
                         let fleets: Vec<&str> = several.iter().filter_map(|n| nodes.get(*n)).map(|(f, _)| *f).collect();

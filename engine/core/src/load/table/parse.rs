@@ -256,10 +256,12 @@ fn cells(
         faults.add("/mapping", "`mapping` is missing, or is no list", FORM);
         return None;
     };
-    let mut cells: Vec<Option<(usize, usize)>> = vec![None; size];
+    let mut cells: Vec<Option<(usize, Option<usize>)>> = vec![None; size];
+    let mut unplaced = 0;
     for (index, row) in rows.iter().enumerate() {
         let place = format!("/mapping/{index}");
         let Some((cell, given)) = row_of(row, columns, outcome, &place, faults) else {
+            unplaced += 1;
             continue;
         };
         match cells.get_mut(cell) {
@@ -271,23 +273,26 @@ fn cells(
             None => {}
         }
     }
-    for (cell, slot) in cells.iter().enumerate() {
-        if slot.is_none() {
+    let missing: Vec<usize> = (0..).zip(&cells).filter(|(_, s)| s.is_none()).map(|(c, _)| c).collect();
+    // A row whose question is misspelt is the missing one: it was said already.
+    if missing.len() > unplaced {
+        for cell in missing {
             let message = format!("no row for {}", combination(columns, cell));
             faults.add("/mapping", message, "give each combination of values exactly one row");
         }
     }
-    cells.into_iter().map(|slot| slot.map(|(_, outcome)| outcome)).collect()
+    cells.into_iter().map(|slot| slot?.1).collect()
 }
 
-/// The cell of a row and the place of its outcome.
+/// The cell of a row and the place of its outcome, which is none if the table does not declare it. None for a row that asks
+/// nothing that can be told.
 fn row_of(
     row: &Value,
     columns: &[Column],
     outcome: &Point<'_>,
     place: &str,
     faults: &mut Faults,
-) -> Option<(usize, usize)> {
+) -> Option<(usize, Option<usize>)> {
     let Some(row) = row.as_object() else {
         faults.add(place, "the row is no map", FORM);
         return None;
@@ -350,7 +355,7 @@ fn row_of(
         let message = format!("the row names `{}`, which is no decision point of the table", shown(id));
         faults.add(place, message, "declare it under `decision_points`, or leave it out");
     }
-    cell.zip(result)
+    Some((cell?, result))
 }
 
 /// The values of a cell, in words.

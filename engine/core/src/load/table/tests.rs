@@ -123,6 +123,17 @@ fn every_fault_is_told_with_its_place() {
         let told = faults(&table);
         assert!(told.iter().any(|f| f.contains(expected)), "{expected}: {told:?}");
     }
+    // A row with one wrong word is there: it is not called missing as well.
+    for row in [
+        json!({"cisa:KEV:1.0.0": "Y", "x:O:1.0.0": "soon"}),
+        json!({"cisa:KEV:1.0.0": "Y"}),
+        json!({"cisa:KEV:1.0.0": "Z", "x:O:1.0.0": "fast"}),
+        json!(7),
+    ] {
+        let mut table = tiny();
+        table["mapping"][1] = row;
+        assert_eq!(faults(&table).len(), 1, "{:?}", faults(&table));
+    }
     let mut missing = tiny();
     missing["mapping"].as_array_mut().unwrap().pop();
     assert_eq!(faults(&missing), ["/mapping: no row for cisa:KEV:1.0.0 = Y"]);

@@ -340,7 +340,7 @@ pub struct ComponentMatch {
     /// How its versions are ordered; default `nvidia` for kind `gpu`, `semver` for `kubernetes`, `windows` for `os`, else
     /// `dotted`. Versions that the scheme cannot order make the finding unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<VersionScheme>,
+    pub scheme: Option<Scheme>,
 }
 
 /// What a component is: the kinds of observed `components`, and three that are facts of their own.
@@ -416,40 +416,5 @@ impl ComponentKind {
             ComponentKind::Os,
         ];
         ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word))
-    }
-}
-
-/// How versions are ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum VersionScheme {
-    /// RPM packages.
-    Rpm,
-    /// Debian packages.
-    Deb,
-    /// Alpine packages.
-    Apk,
-    /// Semantic versions.
-    Semver,
-    /// Windows builds.
-    Windows,
-    /// NVIDIA drivers.
-    Nvidia,
-    /// Dotted numbers with a vendor's suffixes, for example `9.14.1P6`.
-    Dotted,
-}
-
-impl VersionScheme {
-    /// The scheme.
-    pub const fn scheme(self) -> Scheme {
-        match self {
-            Self::Rpm => Scheme::Rpm,
-            Self::Deb => Scheme::Deb,
-            Self::Apk => Scheme::Apk,
-            Self::Semver => Scheme::Semver,
-            Self::Windows => Scheme::Windows,
-            Self::Nvidia => Scheme::Nvidia,
-            Self::Dotted => Scheme::Dotted,
-        }
     }
 }

@@ -301,7 +301,8 @@ pub struct BurnDown {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Objectives {
-    /// Share of assets with nothing past its deadline.
+    /// Share of the assets in scope, observed and covered, on which no finding of this policy is past its deadline, or only
+    /// accepted on record (an exception, a mitigation, no fix).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compliance: Option<Amount>,
     /// Mean time from the start of the clock to the patch.

@@ -35,6 +35,8 @@ pub struct PolicyTestSpec {
 }
 
 /// An advisory of a test.
+// The fields it shares with `AdvisorySpec` stand in both: serde's `flatten` and `deny_unknown_fields` do not go together, and a
+// misspelt field that is taken silently is worse than a field declared twice. Both share the types of their fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestAdvisory {

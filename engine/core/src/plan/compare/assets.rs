@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
 
 use super::{Aspect, Change, Side};
 use crate::assess::{Judgement, Row};
 use crate::load::Resource;
 use crate::load::wire::{AssetClassSpec, WindowChoice};
+use crate::lookup::Lookup;
 use crate::observe::Asset;
 
 /// What moves, and how much of it there is.
@@ -34,7 +34,7 @@ pub(super) fn compare(before: &Side<'_>, after: &Side<'_>) -> Moved {
     let (mut changes, mut touched, mut findings) = (BTreeMap::<Key, Change>::new(), 0, 0);
     let (mut added, mut removed) = (Vec::new(), Vec::new());
     let (was_placed, is_placed) = (Placed::of(before), Placed::of(after));
-    let mut known: FxHashMap<(ListId, ListId), (ListChanges, usize)> = FxHashMap::default();
+    let mut known: Lookup<(ListId, ListId), (ListChanges, usize)> = Lookup::default();
     for (name, old, new) in both(&before.observation.assets, &after.observation.assets) {
         match (old, new) {
             (None, Some(_)) => added.push(Arc::clone(name)),
@@ -184,11 +184,11 @@ fn rule(judgement: &Judgement) -> Option<Arc<str>> {
 }
 
 /// Where the plan puts assets: waves as `policy: wave`, and tools.
-struct Placed<'a>(FxHashMap<&'a str, (BTreeSet<String>, BTreeSet<&'a str>)>);
+struct Placed<'a>(Lookup<&'a str, (BTreeSet<String>, BTreeSet<&'a str>)>);
 
 impl<'a> Placed<'a> {
     fn of(side: &Side<'a>) -> Self {
-        let mut placed: FxHashMap<&'a str, (BTreeSet<String>, BTreeSet<&'a str>)> = FxHashMap::default();
+        let mut placed: Lookup<&'a str, (BTreeSet<String>, BTreeSet<&'a str>)> = Lookup::default();
         for rollout in &side.plan.rollouts {
             for wave in &rollout.waves {
                 let words = format!("{}: {}", rollout.policy, wave.name);

@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::Faults;
 use super::estate::{Estate, Shared};
 use super::parts;
 use crate::assess::Status;
 use crate::history::{Target, WaveState};
 use crate::load::wire::{Lane, Mode};
+use crate::lookup::Lookup;
 use crate::plan::{Plan, Rollout, carrier};
 use crate::time::Boundary;
 use crate::version::compare;
@@ -26,7 +25,7 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
     let refused: BTreeSet<&str> = plan.refusals.iter().map(|r| r.asset.as_ref()).collect();
     let broken = plan.refusals.iter().any(|r| r.reason.as_ref() == "limit");
     let mut left: BTreeMap<Arc<str>, (usize, usize)> = BTreeMap::new();
-    let mut known: FxHashMap<(u32, Taken), BTreeMap<Arc<str>, usize>> = FxHashMap::default();
+    let mut known: Lookup<(u32, Taken), BTreeMap<Arc<str>, usize>> = Lookup::default();
     let assets = estate.observation.assets.iter().zip(&estate.assessment.list_of);
     for ((asset, list), index) in assets.zip(0..) {
         let taken = carried.get(asset.name.as_ref()).map_or(&[][..], |taken| taken);
@@ -80,10 +79,10 @@ pub(super) fn check(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
 }
 
 /// For each asset: the rollouts it is in, by index, with its targets.
-type Carried<'p> = FxHashMap<&'p str, Vec<(usize, &'p Arc<[usize]>)>>;
+type Carried<'p> = Lookup<&'p str, Vec<(usize, &'p Arc<[usize]>)>>;
 
 fn carried(plan: &Plan) -> Carried<'_> {
-    let mut carried: Carried<'_> = FxHashMap::default();
+    let mut carried: Carried<'_> = Lookup::default();
     for (index, rollout) in plan.rollouts.iter().enumerate() {
         for wave in rollout
             .waves
@@ -108,7 +107,7 @@ struct Closers {
 
 impl Closers {
     fn new(estate: &Estate<'_>, rollout: &Rollout) -> Self {
-        let mut by_package: FxHashMap<_, Vec<(usize, &Target)>> = FxHashMap::default();
+        let mut by_package: Lookup<_, Vec<(usize, &Target)>> = Lookup::default();
         for (index, target) in rollout.targets.iter().enumerate() {
             let package = (target.name.as_ref(), target.arch.as_ref(), target.module.as_deref());
             by_package.entry(package).or_default().push((index, target));
@@ -170,7 +169,7 @@ fn uncovered(
 /// another finding of the same package asks for the update.
 fn no_extra(estate: &Estate<'_>, plan: &Plan, closers: &[Closers], faults: &mut Faults) {
     for (rollout, closers) in plan.rollouts.iter().zip(closers) {
-        let mut known: FxHashMap<(u32, Shared), Vec<(usize, Status)>> = FxHashMap::default();
+        let mut known: Lookup<(u32, Shared), Vec<(usize, Status)>> = Lookup::default();
         if (rollout.lane == Lane::Emergency) != rollout.name.contains("-emergency") {
             faults.add(
                 "name",

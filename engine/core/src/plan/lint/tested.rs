@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::Faults;
 use super::estate::{Estate, Shared};
 use super::parts;
 use crate::history::WaveState;
 use crate::load::wire::Untested;
+use crate::lookup::{Lookup, Seen};
 use crate::observe::{Asset, PackageState, parts_of};
 use crate::plan::{Batch, BatchAsset, Plan, Rollout, Wave};
 use crate::version::compare;
@@ -56,7 +55,7 @@ impl<'r> Rule<'r, '_> {
 
     /// Assets that are in the estate, each list of targets and likeness once.
     fn distinct(&self, batches: &'r [Batch]) -> Vec<(&'r BatchAsset, Like<'r>)> {
-        let mut seen: FxHashSet<(Shared, Like<'_>)> = FxHashSet::default();
+        let mut seen: Seen<(Shared, Like<'_>)> = Seen::default();
         let mut found = Vec::new();
         for planned in batches.iter().flat_map(|b| &b.assets) {
             let Some(asset) = self.estate.asset(&planned.name) else {
@@ -138,8 +137,8 @@ impl<'r> Rule<'r, '_> {
     }
 
     /// The first batch that takes each kind: where it is unproved, it holds one asset.
-    fn firsts(&self, wave: &'r Wave) -> FxHashMap<Kind<'r>, &'r Batch> {
-        let mut firsts: FxHashMap<Kind<'_>, &Batch> = FxHashMap::default();
+    fn firsts(&self, wave: &'r Wave) -> Lookup<Kind<'r>, &'r Batch> {
+        let mut firsts: Lookup<Kind<'_>, &Batch> = Lookup::default();
         for batch in &wave.batches {
             for kind in self.takes(std::slice::from_ref(batch)) {
                 firsts.entry(kind).or_insert(batch);
@@ -149,16 +148,16 @@ impl<'r> Rule<'r, '_> {
     }
 
     /// What fresh assets of some waves run exactly.
-    fn running(&self, waves: &BTreeSet<&str>) -> FxHashSet<Kind<'r>> {
+    fn running(&self, waves: &BTreeSet<&str>) -> Seen<Kind<'r>> {
         let (estate, tables) = (self.estate, &self.estate.observation.tables);
         let specs = estate.wave_specs(self.rollout).iter();
         let specs: Vec<_> = specs.filter(|w| waves.contains(w.name.as_str())).collect();
-        let mut by_name: FxHashMap<&str, Vec<usize>> = FxHashMap::default();
+        let mut by_name: Lookup<&str, Vec<usize>> = Lookup::default();
         for (index, target) in self.rollout.targets.iter().enumerate() {
             by_name.entry(&target.name).or_default().push(index);
         }
         // A target's package at the target's version, by distinct package.
-        let mut exact: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
+        let mut exact: Lookup<u32, Vec<usize>> = Lookup::default();
         for (id, package) in (0_u32..).zip(tables.packages()) {
             let named = by_name.get(tables.text(package.name)).into_iter().flatten().copied();
             let equal = named.filter(|index| {
@@ -172,8 +171,8 @@ impl<'r> Rule<'r, '_> {
         }
         let others = self.rollout.targets.iter().enumerate();
         let others: Vec<_> = others.filter(|(_, t)| t.kind().is_some()).collect();
-        let mut running: FxHashSet<Kind<'_>> = FxHashSet::default();
-        let mut seen = FxHashSet::default();
+        let mut running: Seen<Kind<'_>> = Seen::default();
+        let mut seen = Seen::default();
         for (index, asset) in estate.observation.assets.iter().enumerate() {
             let in_wave = || {
                 estate.class_at(index).is_some_and(|c| {

@@ -1,9 +1,8 @@
 //! No downgrade, and nothing for another release: once for assets with the same packages and the same targets.
 
-use rustc_hash::FxHashMap;
-
 use super::estate::{Estate, Shared};
 use super::parts::part_of;
+use crate::lookup::Lookup;
 use crate::observe::{Asset, PackageSetId, PackageState, Part, parts_of};
 use crate::plan::{BatchAsset, Rollout};
 use crate::version::compare;
@@ -16,17 +15,17 @@ type Alike = (Option<PackageSetId>, String, Vec<Part>, Shared, Shared);
 /// What was seen of a rollout's assets.
 pub(super) struct Seen {
     /// For each distinct package the targets it may be the old version of, by the index of the target.
-    targets_of: FxHashMap<u32, Vec<usize>>,
+    targets_of: Lookup<u32, Vec<usize>>,
     /// Whether any target is no package: then assets with other parts are not alike.
     has_parts: bool,
-    known: FxHashMap<Alike, Messages>,
+    known: Lookup<Alike, Messages>,
 }
 
 impl Seen {
     pub(super) fn new(estate: &Estate<'_>, rollout: &Rollout) -> Self {
         let tables = &estate.observation.tables;
         let stream = |label: &str| label.split(':').take(2).collect::<Vec<_>>().join(":");
-        let mut by_name: FxHashMap<_, Vec<(usize, Option<String>)>> = FxHashMap::default();
+        let mut by_name: Lookup<_, Vec<(usize, Option<String>)>> = Lookup::default();
         for (index, target) in rollout.targets.iter().enumerate() {
             let module = target.module.as_deref().map(stream);
             by_name
@@ -34,7 +33,7 @@ impl Seen {
                 .or_default()
                 .push((index, module));
         }
-        let mut targets_of: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
+        let mut targets_of: Lookup<u32, Vec<usize>> = Lookup::default();
         for (id, package) in (0_u32..).zip(tables.packages()) {
             let Some(like) = by_name.get(&(tables.text(package.name), tables.text(package.arch))) else {
                 continue;
@@ -48,7 +47,7 @@ impl Seen {
         Self {
             targets_of,
             has_parts: rollout.targets.iter().any(|t| t.kind().is_some()),
-            known: FxHashMap::default(),
+            known: Lookup::default(),
         }
     }
 
@@ -81,10 +80,10 @@ fn messages(
     rollout: &Rollout,
     asset: &Asset,
     planned: &BatchAsset,
-    targets_of: &FxHashMap<u32, Vec<usize>>,
+    targets_of: &Lookup<u32, Vec<usize>>,
 ) -> Messages {
     let tables = &estate.observation.tables;
-    let mut newest: FxHashMap<usize, &str> = FxHashMap::default();
+    let mut newest: Lookup<usize, &str> = Lookup::default();
     for id in asset.facts.packages.map_or(&[][..], |s| tables.set(s)) {
         let version = tables.text(tables.package(*id).version);
         for index in targets_of.get(&id.0).into_iter().flatten() {

@@ -71,6 +71,26 @@ fn hostile_input_is_bounded() {
 }
 
 #[test]
+fn the_end_of_the_text_is_no_line_end() {
+    let value = |text: &str| read(text, LIMITS).documents[0].value["a"].clone();
+    for (text, expected) in [
+        ("a: |\n  x\n  y", "x\ny"),
+        ("a: >\n  x\n  y", "x y"),
+        ("a: |+\n  x", "x"),
+        ("a: |-\n  x", "x"),
+        ("b: [1]\na: | # why\n  x  ", "x  "),
+        ("a: |\n  x\n", "x\n"),
+        ("a: |\n  x\n\n  ", "x\n"),
+        ("a: |+\n  x\n\n", "x\n\n"),
+        ("a: |\n  x\n# end", "x\n"),
+        ("a: |\n  x\n---\nb", "x\n"),
+        ("a: |\n  x\nb: y", "x\n"),
+    ] {
+        assert_eq!(value(text), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn what_has_no_meaning_is_said() {
     assert_eq!(faults("a: !Foo bar"), [Fault::Unsupported]);
     assert_eq!(faults("? [x]\n: 1"), [Fault::Unsupported]);
