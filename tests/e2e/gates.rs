@@ -269,6 +269,22 @@ spec: {kind: change, type: servicenow, path: fleets/monitors}
 }
 
 #[test]
+fn offline_no_monitor_is_asked() {
+    let source = PROMETHEUS.replace("path: fleets/monitors", "url: \"http://127.0.0.1:9\"");
+    let mut estate = soaking(&source, GATE);
+    estate.at("2026-11-20T13:05:00Z");
+    let said = estate.run(&["--offline", "reconcile", "--once"]).exits(0).out;
+    assert!(
+        said.contains("is unreadable (it is not asked: `--offline` allows no network)"),
+        "{said}"
+    );
+    estate
+        .reconcile()
+        .quiet()
+        .waits_for("source prometheus: it cannot be reached: connection refused");
+}
+
+#[test]
 fn a_member_of_the_result_files_can_be_asked_for() {
     let mut estate = soaking("", "{result: checks.smoke}");
     estate

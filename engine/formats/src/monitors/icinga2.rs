@@ -92,7 +92,7 @@ fn check(host: &str, service: &str, status: CheckStatus, attrs: &Attributes) -> 
     };
     Check {
         labels: BTreeMap::from([("host_name".to_owned(), host.to_owned())]),
-        service: service.to_owned(),
+        service: excerpt(service),
         // A check that never ran has `last_check` -1 and a state that means nothing.
         status: if checked_at.is_some() {
             status

@@ -138,7 +138,7 @@ fn check(
     };
     Ok(Check {
         labels: BTreeMap::from([("host_name".to_owned(), host.to_owned())]),
-        service: service.to_owned(),
+        service: excerpt(service),
         status: if detail.has_been_checked {
             found
         } else {

@@ -127,6 +127,9 @@ fn nagios_gives_bits() {
         assert_eq!(checks[0].checked_at.unwrap().to_string(), "2026-11-21T04:27:51Z");
         assert!(checks[0].confirmed && checks[0].handled.is_none());
     }
+    // What a monitor calls a service is said on terminals: no control character gets there.
+    let hostile = nagios(&state(16, ""), FINE).replace("\"description\":\"app\"", "\"description\":\"a\\u001b[2Jb\"");
+    assert_eq!(nagios_services(hostile.as_bytes()).unwrap()[0].service, "a [2Jb");
     let never = r#""status":2,"has_been_checked":false,"last_check":0"#;
     let checks = nagios_services(nagios(never, FINE).as_bytes()).unwrap();
     assert_eq!((checks[0].status, checks[0].checked_at), (CheckStatus::Pending, None));
