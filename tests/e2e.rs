@@ -17,6 +17,7 @@ mod e2e {
     mod cli;
     mod edits;
     mod facts;
+    mod gates;
     #[cfg(feature = "github")]
     mod github;
     mod help;

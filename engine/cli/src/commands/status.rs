@@ -1,7 +1,7 @@
 //! `status`, `halt`, `resume`: running, half done, next, how to stop, whom to call — on one screen.
 
 use patchwave_core::decide::decide;
-use patchwave_core::history::WaveState;
+use patchwave_core::history::{GateProgress, WaveState};
 use patchwave_runner::people;
 use serde_json::{Value, json};
 
@@ -45,6 +45,7 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
                 "digest": wave.digest,
                 "soakingSince": wave.soaking_since.map(|t| t.to_string()),
                 "reason": wave.reason,
+                "gates": wave.gates.iter().map(gate_document).collect::<Vec<_>>(),
                 "batches": batches.collect::<Vec<_>>(),
             })
         });
@@ -62,6 +63,17 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
     json!({
         "rollouts": rollouts.collect::<Vec<_>>(),
         "next": remarks.iter().map(|r| json!({"subject": r.subject, "message": r.message})).collect::<Vec<_>>(),
+    })
+}
+
+/// How a gate stands by the ledger: `status` asks no monitor.
+fn gate_document((number, gate): (&u32, &GateProgress)) -> Value {
+    json!({
+        "gate": number,
+        "asks": gate.asks,
+        "state": gate.state,
+        "since": gate.since.to_string(),
+        "reason": gate.reason,
     })
 }
 
@@ -88,6 +100,16 @@ fn text(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> String {
                 _ => format!(", {passed} of {total} passed, {failed} failed"),
             };
             out.push_str(&format!("  {:<12} {}{progress}\n", wave.name, wave.state));
+            for gate in wave.gates.values() {
+                let why = gate
+                    .reason
+                    .as_deref()
+                    .map_or_else(String::new, |why| format!(": {why}"));
+                out.push_str(&format!(
+                    "    gate `{}` {} since {}{why}\n",
+                    gate.asks, gate.state, gate.since
+                ));
+            }
             for batch in wave
                 .batches
                 .iter()

@@ -7,6 +7,7 @@
 
 mod approve;
 mod dashboard;
+mod gates;
 mod memory;
 #[cfg(test)]
 mod memory_tests;
@@ -17,6 +18,7 @@ mod statuses;
 mod watch;
 
 pub use approve::{approvals_of, approvals_text, past_the_rules};
+pub use gates::{RED_PATIENCE, gates_wanted};
 pub use moves::RESUME;
 pub use release::{Permit, PermitRefusal, may_run};
 
@@ -30,6 +32,7 @@ use crate::load::Catalog;
 use crate::observe::Observation;
 use crate::plan::{Plan, Rollout, Wave};
 use crate::propose::{ForgeOp, ForgeView, WaveFiles};
+use crate::verify::GateReadings;
 
 /// The engine's name as an actor, author and committer.
 pub const ENGINE: &str = "patchwave";
@@ -53,6 +56,8 @@ pub struct World<'a> {
     pub history: &'a History,
     /// What the forge shows.
     pub view: &'a ForgeView,
+    /// What monitors said of the gates that [`gates_wanted`] wants; a gate that was not asked lets nothing through.
+    pub readings: &'a GateReadings,
     /// What is to be done.
     pub plan: &'a Plan,
     /// Renders a wave.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::gates::change_allows;
 use super::{Decision, World};
 use crate::history::{BatchProgress, Event, OpenRollout, WaveProgress, WaveState, ledger_file};
 use crate::plan::Batch;
@@ -55,19 +56,9 @@ fn release_wave(
         decision.say(&rollout.name, format!("wave {} is {reason}", wave.name));
         return;
     }
-    if !matches!(
-        wave.state,
-        WaveState::Approved | WaveState::Released | WaveState::Running
-    ) {
-        return;
-    }
-    // Batches go one after the other: the first one that is not settled is the one to look at.
-    let Some(next) = wave.batches.iter().find(|b| !settled(b)) else {
+    let Some(next) = next_batch(wave) else {
         return;
     };
-    if next.released_at.is_some() {
-        return;
-    }
     let Some(planned) = planned_batch(world, rollout, wave, next) else {
         decision.say(
             &rollout.name,
@@ -78,6 +69,9 @@ fn release_wave(
     match planned.start {
         Some(start) if start <= now => {
             let Some(digest) = wave.digest.clone() else { return };
+            if !change_allows(world, rollout, wave, planned, now, decision) {
+                return;
+            }
             decision.record(
                 ledger_file(&rollout.name),
                 Event::Released {
@@ -103,6 +97,30 @@ fn release_wave(
             );
         }
     }
+}
+
+/// The batch of an approved wave that is to be released next; none while one is under way. Batches go one after the
+/// other: the first one that is not settled is the one to look at.
+fn next_batch(wave: &WaveProgress) -> Option<&BatchProgress> {
+    let open = matches!(
+        wave.state,
+        WaveState::Approved | WaveState::Released | WaveState::Running
+    );
+    let next = wave.batches.iter().find(|b| !settled(b)).filter(|_| open)?;
+    next.released_at.is_none().then_some(next)
+}
+
+/// The batch of a wave that would be released now, if nothing else holds it back.
+pub(super) fn due_batch<'a>(
+    world: &World<'a>,
+    rollout: &OpenRollout,
+    wave: &WaveProgress,
+    now: Timestamp,
+) -> Option<&'a Batch> {
+    let held = rollout.halted.is_some() || paused(world, rollout, now).is_some();
+    let next = next_batch(wave).filter(|_| !held)?;
+    let planned = planned_batch(world, rollout, wave, next)?;
+    planned.start.is_some_and(|start| start <= now).then_some(planned)
 }
 
 /// Every asset of the batch is accounted for: passed, failed, never touched, or let go.

@@ -81,6 +81,8 @@ mod tests {
             digest: None,
             batches: Vec::new(),
             soaking_since: Some(at),
+            not_before: None,
+            gates: std::collections::BTreeMap::new(),
             promoted_at: None,
             reason: None,
         };

@@ -10,10 +10,10 @@ use patchwave_core::history::{AuditReport, audit};
 use patchwave_core::propose::{ForgeView, PullRequestState};
 use patchwave_runner::RunError;
 use patchwave_runner::artifacts::digest_of_files;
-use patchwave_runner::reconcile::{Extent, Run, reconcile};
+use patchwave_runner::reconcile::{Extent, Network, Run, reconcile};
 use patchwave_runner::repository::{Repository, open};
 use patchwave_runner::sources::{Observed, observe};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::world::World;
@@ -37,8 +37,28 @@ pub struct Estate {
 impl Estate {
     /// The estate as it is on Friday noon.
     pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// The same, whose first wave has a gate that asks a Prometheus of saved answers.
+    pub fn gated() -> Self {
+        Self::with(|folder| {
+            let strategies = folder.join("fleets/strategies.yaml");
+            let text = std::fs::read_to_string(&strategies).unwrap();
+            let gate = "{promql: up, source: monitor, match: {label: host, to: asset.name}, is: \"== 1\", for: 30m}";
+            let edited = text.replacen("soak: 12h\n", &format!("soak: 12h\n      gates: [{gate}]\n"), 1);
+            assert_ne!(edited, text);
+            std::fs::write(strategies, edited).unwrap();
+            let source = "apiVersion: patchwave.dev/v1\nkind: Source\nmetadata: {name: monitor}\n\
+                          spec: {kind: monitor, type: prometheus, path: up.json}\n";
+            std::fs::write(folder.join("fleets/monitor.yaml"), source).unwrap();
+        })
+    }
+
+    fn with(edit: impl Fn(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&resources(), folder.path());
+        edit(folder.path());
         let now = at("2026-11-20T12:00:00Z");
         let repository = open(folder.path(), now);
         assert!(!repository.diagnostics.has_errors());
@@ -49,6 +69,21 @@ impl Estate {
             repository,
             forge,
         }
+    }
+
+    /// What the monitor answers: the value of each machine at an instant; none = it is down.
+    pub fn monitor_shows(&self, answer: Option<(Timestamp, &[(&str, &str)])>) {
+        let place = self.folder.path().join("up.json");
+        let Some((at, values)) = answer else {
+            let _ = std::fs::remove_file(place);
+            return;
+        };
+        let result: Vec<Value> = values
+            .iter()
+            .map(|(host, value)| json!({"metric": {"host": host}, "value": [at.as_second(), value]}))
+            .collect();
+        let answer = json!({"status": "success", "data": {"resultType": "vector", "result": result}});
+        std::fs::write(place, answer.to_string()).unwrap();
     }
 
     /// The machines.
@@ -68,6 +103,7 @@ impl Estate {
             &observe(&self.repository, now),
             forge,
             Extent::Everything,
+            Network::None,
             now,
         )
     }
