@@ -252,6 +252,13 @@ fn op_line(op: &ForgeOp, number: Option<u64>) -> String {
         ForgeOp::PutComment { number, .. } => format!("commented on pull request #{number}"),
         ForgeOp::ClosePullRequest { number, reason } => format!("closed pull request #{number}: {reason}"),
         ForgeOp::MergePullRequest { number, .. } => format!("merged pull request #{number} (approval: automatic)"),
+        ForgeOp::PutStatus { commit, status } => {
+            format!(
+                "set the status of {} to: {}",
+                commit.get(..12).unwrap_or(commit),
+                status.description
+            )
+        }
         ForgeOp::PutDashboard { .. } => "brought the dashboard in line".to_owned(),
     }
 }

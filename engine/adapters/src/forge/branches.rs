@@ -209,7 +209,7 @@ fn merge_commit(
 
 /// The engine's trailers on a commit, as the last paragraph of another message: so the base branch alone tells which
 /// rollout, digest and ledger head each merge stands for.
-fn trailers_of(commit: &CommitInfo) -> String {
+pub(super) fn trailers_of(commit: &CommitInfo) -> String {
     let ours = |line: &&str| line.starts_with("Patchwave-") && line.contains(": ");
     let trailers: Vec<&str> = commit
         .message

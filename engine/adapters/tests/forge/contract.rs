@@ -1,4 +1,4 @@
-//! What every forge must do, run on the local forge and on the fake.
+//! What every forge must do, run on the local forge, on the fake, and on GitHub's double.
 
 use std::collections::BTreeMap;
 
@@ -534,21 +534,32 @@ fn names_of_people_are_checked(scene: &dyn Scene) {
     assert_eq!(before, scene.snapshot());
 }
 
-macro_rules! contract {
+macro_rules! everywhere {
     ($($name:ident),* $(,)?) => {
         mod local { $(#[test] fn $name() { super::$name(&super::LocalScene::new()); })* }
-        mod fake {
-            fn scene() -> super::FakeScene {
-                let scene = super::FakeScene::new();
-                super::Scene::commit_outside(&scene, 0, &[("patchwave.yaml", "one\n")]);
-                scene
-            }
-            $(#[test] fn $name() { super::$name(&scene()); })*
+        mod fake { $(#[test] fn $name() { super::$name(&super::fake_scene()); })* }
+        #[cfg(feature = "github")]
+        mod github {
+            $(#[test] fn $name() { super::$name(&crate::github_scene::GithubScene::new()); })*
         }
     };
 }
 
-contract!(
+/// What holds where people commit outside the forge; on a forge that people push to there is no outside.
+macro_rules! with_an_outside {
+    ($($name:ident),* $(,)?) => {
+        mod local_outside { $(#[test] fn $name() { super::$name(&super::LocalScene::new()); })* }
+        mod fake_outside { $(#[test] fn $name() { super::$name(&super::fake_scene()); })* }
+    };
+}
+
+fn fake_scene() -> FakeScene {
+    let scene = FakeScene::new();
+    scene.commit_outside(0, &[("patchwave.yaml", "one\n")]);
+    scene
+}
+
+everywhere!(
     an_operation_done_twice_writes_once,
     only_the_ledger_trailer_may_differ_without_a_write,
     a_branch_is_updated_in_place_and_loses_its_approvals,
@@ -560,10 +571,13 @@ contract!(
     what_conflicts_is_not_merged,
     the_ledger_only_grows_and_only_from_where_it_was_read,
     looking_writes_nothing,
+    names_of_people_are_checked,
+);
+
+with_an_outside!(
     new_commits_outside_move_main_forward,
     commits_outside_join_merged_rollouts,
     a_rollout_edited_outside_yields_to_the_forge,
     any_other_conflict_is_an_error_that_says_how_to_go_on,
     an_amended_head_is_taken_in_without_a_conflict,
-    names_of_people_are_checked,
 );

@@ -175,6 +175,13 @@ fn action_line(action: &patchwave_core::decide::Action) -> String {
             format!("close pull request #{number}: {reason}")
         }
         Action::Forge(ForgeOp::MergePullRequest { number, .. }) => format!("merge pull request #{number}"),
+        Action::Forge(ForgeOp::PutStatus { commit, status }) => {
+            format!(
+                "set the status of {} to: {}",
+                commit.get(..12).unwrap_or(commit),
+                status.description
+            )
+        }
         Action::Forge(ForgeOp::PutDashboard { .. }) => "bring the dashboard in line".to_owned(),
     }
 }

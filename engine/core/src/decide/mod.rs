@@ -13,6 +13,7 @@ mod memory_tests;
 mod moves;
 mod proposals;
 mod release;
+mod statuses;
 mod watch;
 
 pub use approve::{approvals_of, approvals_text};
@@ -113,13 +114,14 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Decision {
 /// One step of a part of the loop: only effects that `allowed` lets through count as acting.
 pub fn decide_within(world: &World<'_>, now: Timestamp, allowed: &dyn Fn(&Action) -> bool) -> Decision {
     let mut decision = Decision::default();
-    let steps: [fn(&World<'_>, Timestamp, &mut Decision); 7] = [
+    let steps: [fn(&World<'_>, Timestamp, &mut Decision); 8] = [
         memory::remember,
         moves::follow_forge,
         watch::watch,
         release::release,
         proposals::propose,
         memory::remember_cuts,
+        statuses::statuses,
         dashboard::dashboard,
     ];
     // Remarks of every step are wanted, effects only of the first step that has any.
