@@ -83,7 +83,9 @@ class Batch:
 
     def __init__(self, rollout, wave, found, digest):
         self.rollout, self.wave, self.id, self.digest = rollout, wave, found["id"], digest
-        self.settled = set(found["passed"]) | set(found["failed"]) | set(found["waived"])
+        # What was tried since the release is not tried again before somebody has looked: a fresh observation decides.
+        self.tried = {asset for asset, outcome in found["reported"].items() if outcome != "not-attempted"}
+        self.settled = set(found["passed"]) | set(found["failed"]) | set(found["waived"]) | self.tried
         self.assets = found["assets"]
         names = [rollout, wave, self.id, *self.assets]
         strange = [name for name in names if not NAME.fullmatch(name)]
@@ -151,7 +153,7 @@ def permitted(engine, batch, rollouts):
     if bound != (batch.rollout, batch.wave, batch.id, batch.digest, sums):
         raise Stopped(f"{batch}: the permit is bound to {' '.join(bound)}, which is not what lies here")
     assets = []
-    for asset in permit["assets"]:
+    for asset in [asset for asset in permit["assets"] if asset not in batch.tried]:
         granted, why = engine.permit(batch, sums, asset)
         if granted is None:
             say(f"{batch}: {asset}: no permit: {why}", "notice")

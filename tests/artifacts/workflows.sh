@@ -5,6 +5,8 @@
 #
 # Needs python3 and npm, and the first time their package indexes; shellcheck is used where it is installed. The tools go
 # into target/tools. No forge is asked: what the scripts say to one goes to a double on the loopback.
+# The expressions in single quotes below are GitHub's, not the shell's.
+# shellcheck disable=SC2016
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
@@ -51,7 +53,7 @@ if command -v shellcheck >/dev/null; then
 else
   echo "NOTE: no shellcheck here: the scripts were only parsed"
 fi
-for file in "$root"/scripts/*.py; do python3 -W error -c 'import ast,sys; ast.parse(open(sys.argv[1]).read())' "$file"; done
+for file in "$root"/scripts/*.py; do python3 -W error -c 'import ast,pathlib,sys; ast.parse(pathlib.Path(sys.argv[1]).read_text())' "$file"; done
 
 echo "== these checks can fail"
 must_fail() { # what, check, file

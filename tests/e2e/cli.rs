@@ -194,7 +194,7 @@ fn workflows_are_written_when_asked_for_and_never_overwritten() {
 #[test]
 fn a_permit_is_for_the_files_that_were_merged() {
     let mut estate = test_released();
-    let words = ["permit", play::ROLLOUT, "test", "01", "--format", "json"];
+    let words = ["permit", ROLLOUT, "test", "01", "--format", "json"];
     let permit = estate.does(&words).exits(0).json();
     let sums = permit["permit"]["sums"].as_str().unwrap().to_owned();
     let ask = |sums: &str| {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-PIN = re.compile(r"uses: *([\w./-]+)@(\S+)(?: +# (v\d+\.\d+\.\d+))?$")
+PIN = re.compile(r"^ *(?:- )?uses: *([\w./-]+)@(\S+)(?: +# (v\d+\.\d+\.\d+))?$")
 
 
 def steps_of(document):
@@ -22,8 +22,8 @@ def steps_of(document):
 
 def faults_of(text, document, pins):
     for line in text.splitlines():
-        found = PIN.search(line.rstrip())
-        if "uses:" not in line or re.search(r"uses: *\./", line) or line.lstrip().startswith("#"):
+        found = PIN.match(line.rstrip())
+        if not re.match(r" *(- )?uses: +(?!\./| )", line):
             continue
         if not found or not re.fullmatch(r"[0-9a-f]{40}", found[2]) or not found[3]:
             yield f"`{line.strip()}` is not pinned by commit, with its version as a comment"

@@ -175,8 +175,16 @@ class Execute(Played):
         self.assertEqual(code, 1, said)
         self.assertEqual(played, ["ansible/batch-01.yml lb-t1", "ansible/observe.yml lb-t1"], "it is observed all the same")
         self.assertIn("lb-t1: failed dpkg said no", said)
+        # It is not tried again before somebody has looked, and then it is the engine that decides.
+        code, said, played = self.execute("2026-11-20T12:23:00Z")
+        self.assertEqual((code, played), (0, []), said)
+        lines = (self.estate / "fleets/observed/test.ndjson").read_text(encoding="utf-8").splitlines()
+        seen = next(known for known in map(json.loads, lines) if known["asset"] == "lb-t1")
+        seen["observedAt"] = "2026-11-20T12:24:00Z"
+        (self.estate / "fleets/observed/lb-t1-failed.ndjson").write_text(json.dumps(seen) + "\n", encoding="utf-8")
         self.patchwave("2026-11-20T12:25:00Z", "reconcile", "--once")
-        self.assertEqual(self.batch()[1]["failed"], ["lb-t1"])
+        self.assertEqual(list(self.batch()[1]["failed"]), ["lb-t1"])
+        self.assertIn(self.batch()[0]["waves"][0]["state"], ["halted", "failed"])
 
     def test_an_asset_without_a_word_halts_the_rollout(self):
         code, said, _ = self.execute("2026-11-20T12:20:00Z", {"lb-t1": "silent"})
