@@ -280,6 +280,12 @@ fn the_way_from_zero_is_as_documented() {
             let ours = documented.replace('}', &format!(", apiUrl: \"{}\"}}", double.url()));
             std::fs::write(&path, project.replace("forge: {type: local}", &ours)).unwrap();
         }
+        if line.starts_with("permit") {
+            let all = [&all[..], &["--format", "json"]].concat();
+            let permit = pw(&folder, &all, "", &[("PATCHWAVE_GITHUB_TOKEN", TOKEN)]).json();
+            let sums = permit["permit"]["sums"].as_str().unwrap_or_default().to_owned();
+            assert_eq!(sums.len(), 64, "the permit names the files that were merged: {permit}");
+        }
         if line == "reconcile --once" {
             reconciled += 1;
             let wanted = ["opened or updated pull request #", "released wave test batch 01"];
