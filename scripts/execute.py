@@ -6,6 +6,8 @@ is bound to; run the playbook, which asks again before each asset; give the resu
 observe. It stops at the first asset that failed. An asset that was started on and left no result halts its rollout,
 because nobody knows then in what state it is.
 
+With --record nothing is run: result files that an earlier call could not hand over are given to the engine again.
+
 It decides nothing: no permit, no run. Exit 0: what could run ran well. 1: something failed, or could not be asked.
 """
 
@@ -69,8 +71,8 @@ class Engine:
             return answer["permit"], None
         return None, answer.get("reason") or said.stderr.strip() or "no reason given"
 
-    def add_evidence(self, batch, folder):
-        said = self.patchwave("evidence", "add", batch.rollout, batch.wave, str(folder))
+    def add_evidence(self, rollout, wave, folder):
+        said = self.patchwave("evidence", "add", rollout, wave, str(folder))
         return None if said.returncode == 0 else said.stderr.strip()
 
     def halt(self, batch, reason):
@@ -219,7 +221,7 @@ def run_batch(batch, options):
         reason = f"batch {batch.id} of wave {batch.wave} ended ({code}) without a word of {', '.join(lost)}"
         fault = options.engine.halt(batch, reason)
         say(f"{batch.rollout} is halted: {reason}" if fault is None else f"halt: {fault}", "error")
-    unheard = options.engine.add_evidence(batch, results) if found else None
+    unheard = options.engine.add_evidence(batch.rollout, batch.wave, results) if found else None
     if options.observe:
         observed = ansible(batch, wave, "ansible/observe.yml", assets, options, results, options.observations)
         if observed != 0:
@@ -234,6 +236,18 @@ def run_batch(batch, options):
     return True
 
 
+def record(options):
+    """Gives every result file there is to the engine once more: what it knows already it leaves alone."""
+    faults = 0
+    for folder in sorted(f for f in options.results.glob("*.*.*") if f.is_dir() and any(f.glob("*.json"))):
+        # No name holds a dot: they are DNS labels.
+        rollout, wave, _ = folder.name.split(".")
+        fault = options.engine.add_evidence(rollout, wave, folder)
+        say(f"{folder.name}: {fault or 'recorded'}", "error" if fault else None)
+        faults += fault is not None
+    return 1 if faults else 0
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path(), help="the repository, with the merged branch checked out")
@@ -245,6 +259,7 @@ def arguments():
     parser.add_argument("--patchwave", default="patchwave", help="the command, with options if need be")
     parser.add_argument("--ansible", default="ansible-playbook", help="the command, with options if need be")
     parser.add_argument("--no-observe", dest="observe", action="store_false", help="leave observing to somebody else")
+    parser.add_argument("--record", action="store_true", help="run nothing: record the result files that are in the folder of results")
     options = parser.parse_args()
     options.root = options.root.resolve()
     options.rollouts = (options.rollouts or options.root / "rollouts").resolve()
@@ -256,6 +271,8 @@ def arguments():
 def main():
     options = arguments()
     try:
+        if options.record:
+            return record(options)
         batches = list(released(options.engine.status()))
         ran = sum(run_batch(batch, options) for batch in batches)
     except Stopped as why:

@@ -22,7 +22,7 @@ else
   cat "$out.problems" >&2
   {
     printf 'There is no plan for this edit:\n\n```\n'
-    grep -a -v '^ *$' "$out.problems" | head -n 60 | cut -c 1-400
+    awk 'NF && shown++ < 60 { print substr($0, 1, 400) }' "$out.problems"
     printf '```\n'
   } >"$out/plan.md"
 fi

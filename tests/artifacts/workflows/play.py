@@ -102,13 +102,13 @@ class Execute(Played):
     def patchwave(self, now, *words, check=True):
         return run(PATCHWAVE, "-q", "--now", now, "-C", self.estate, *words, check=check).stdout
 
-    def execute(self, now, does=None):
+    def execute(self, now, does=None, more=()):
         self.log.write_text("", encoding="utf-8")
         known = os.environ | {"FAKE": json.dumps(does or {}), "FAKE_LOG": str(self.log)}
         done = run(
             sys.executable, SCRIPTS / "execute.py", "--root", self.estate, "--rollouts", self.merged / "rollouts",
             "--results", self.folder / "results", "--observations", self.folder / "observed",
-            "--patchwave", f"{PATCHWAVE} --now {now}", "--ansible", self.ansible, check=False, env=known,
+            "--patchwave", f"{PATCHWAVE} --now {now}", "--ansible", self.ansible, *more, check=False, env=known,
         )
         return done.returncode, done.stdout + done.stderr, self.log.read_text(encoding="utf-8").splitlines()
 
@@ -185,6 +185,20 @@ class Execute(Played):
         self.patchwave("2026-11-20T12:25:00Z", "reconcile", "--once")
         self.assertEqual(list(self.batch()[1]["failed"]), ["lb-t1"])
         self.assertIn(self.batch()[0]["waves"][0]["state"], ["halted", "failed"])
+
+    def test_what_could_not_be_recorded_is_recorded_later(self):
+        # The forge cannot be written while the batch runs: the ledger is locked.
+        lock = self.estate / ".patchwave/forge.git/refs/heads/patchwave/ledger.lock"
+        lock.write_text("", encoding="utf-8")
+        code, said, played = self.execute("2026-11-20T12:20:00Z")
+        self.assertEqual((code, len(played)), (1, 2), said)
+        self.assertIn("evidence was not recorded", said)
+        self.assertNotIn('"event":"evidence"', self.ledger())
+        lock.unlink()
+        for _ in range(2):
+            code, said, played = self.execute("2026-11-20T12:21:00Z", more=["--record"])
+            self.assertEqual((code, played), (0, []), said)
+            self.assertEqual(self.ledger().count('"event":"evidence"'), 1, "once")
 
     def test_an_asset_without_a_word_halts_the_rollout(self):
         code, said, _ = self.execute("2026-11-20T12:20:00Z", {"lb-t1": "silent"})
