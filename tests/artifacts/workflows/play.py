@@ -484,6 +484,38 @@ class Install(Played):
                 self.assertIn(why, done.stdout)
                 self.assertEqual((self.folder / "path").read_text(encoding="utf-8"), "")
 
+    def test_what_a_release_packs_is_what_is_installed(self):
+        """Everything of scripts/release.sh but the compiler, which stands aside here."""
+        built = self.folder / "target/release/patchwave"
+        built.parent.mkdir(parents=True)
+        built.write_text("#!/bin/sh\necho patchwave 0.1.0\n", encoding="utf-8")
+        built.chmod(0o755)
+        cargo = self.folder / "bin/cargo"
+        cargo.write_text(
+            "#!/bin/sh\n[ \"$1\" = install ] || exit 0\nwhile [ \"$1\" != --root ]; do shift; done\nmkdir -p \"$2/bin\"\n"
+            "printf '#!/bin/sh\\nwhile [ $# -gt 1 ]; do shift; done\\necho {} >engine/cli/$1.json\\n' >\"$2/bin/cargo-cyclonedx\"\n"
+            "chmod +x \"$2/bin/cargo-cyclonedx\"\n",
+            encoding="utf-8",
+        )
+        cargo.chmod(0o755)
+        known = os.environ | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "CARGO_TARGET_DIR": str(self.folder / "target")}
+        toml = (HOME / "Cargo.toml").read_text(encoding="utf-8")
+        version = next(line.split('"')[1] for line in toml.splitlines() if line.startswith("version = "))
+        digests = set()
+        for turn in ("first", "second"):
+            out = self.folder / turn
+            run("bash", SCRIPTS / "release.sh", f"v{version}", "x-unknown-linux-gnu", out, env=known)
+            name = f"patchwave-v{version}-x-unknown-linux-gnu"
+            self.assertEqual(sorted(p.name for p in out.iterdir()), [f"{name}.cdx.json", f"{name}.tar.gz"])
+            digests.add(hashlib.sha256((out / f"{name}.tar.gz").read_bytes()).hexdigest())
+            built.touch()
+        self.assertEqual(len(digests), 1, "the archive depends on who packed it, or when")
+        (self.folder / "archive").write_bytes((out / f"{name}.tar.gz").read_bytes())
+        self.install(PATCHWAVE_URL="https://example.invalid/x", PATCHWAVE_SHA256=digests.pop())
+        self.assertEqual((self.folder / "output").read_text(encoding="utf-8"), "version=patchwave 0.1.0\n")
+        wrong = run("bash", SCRIPTS / "release.sh", "v9.9.9", "x", self.folder / "no", check=False, env=known)
+        self.assertIn("is not the version of Cargo.toml", wrong.stderr)
+
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
