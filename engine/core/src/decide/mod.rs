@@ -16,7 +16,7 @@ mod release;
 mod statuses;
 mod watch;
 
-pub use approve::{approvals_of, approvals_text};
+pub use approve::{approvals_of, approvals_text, past_the_rules};
 pub use moves::RESUME;
 pub use release::{Permit, PermitRefusal, may_run};
 
