@@ -240,3 +240,79 @@ fn a_person_who_pushes_to_the_branch_is_left_alone_there() {
     estate.reconcile();
     assert_eq!(estate.double.lock().head_of(&branch), head);
 }
+
+/// The console blocks of docs/github.md, in order, as somebody types them; between them people do on GitHub what it says.
+#[test]
+fn the_way_from_zero_is_as_documented() {
+    const RELEASES_AFTER: usize = 2;
+    let text = std::fs::read_to_string(crate::support::home().join("docs/github.md")).unwrap();
+    let blocks = text
+        .split("```console\n")
+        .skip(1)
+        .map(|b| b.split("```").next().unwrap());
+    let typed: Vec<&str> = blocks
+        .flat_map(str::lines)
+        .filter_map(|l| l.strip_prefix("$ patchwave "))
+        .collect();
+    let sandbox = Sandbox::empty();
+    let double = Double::start(0, true);
+    let start: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let files = BTreeMap::from([("README.md".to_owned(), b"patching\n".to_vec())]);
+    let handle = double.repository("patching", &files, start);
+    let mut folder = sandbox.path().to_owned();
+    let mut reconciled = 0;
+    for (step, line) in (0..).zip(typed) {
+        let now = start + jiff::SignedDuration::from_mins(step);
+        handle.lock().clock = now;
+        let words: Vec<String> = words(line);
+        let mut all = vec!["--now".to_owned(), now.to_string()];
+        all.extend(words);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let said = pw(&folder, &all, "", &[("PATCHWAVE_GITHUB_TOKEN", TOKEN)]);
+        assert_eq!(said.code, 0, "patchwave {line}: {said:?}");
+        if line.starts_with("init") {
+            folder.push("patching");
+            let path = folder.join("patchwave.yaml");
+            let project = std::fs::read_to_string(&path).unwrap();
+            // The one edit the page asks for; the address of the double stands for that of GitHub.
+            let documented = "forge: {type: github, repository: acme/patching}";
+            assert!(text.contains(documented));
+            let ours = documented.replace('}', &format!(", apiUrl: \"{}\"}}", double.url()));
+            std::fs::write(&path, project.replace("forge: {type: local}", &ours)).unwrap();
+        }
+        if line.starts_with("permit") {
+            let all = [&all[..], &["--format", "json"]].concat();
+            let permit = pw(&folder, &all, "", &[("PATCHWAVE_GITHUB_TOKEN", TOKEN)]).json();
+            let sums = permit["permit"]["sums"].as_str().unwrap_or_default().to_owned();
+            assert_eq!(sums.len(), 64, "the permit names the files that were merged: {permit}");
+        }
+        if line == "reconcile --once" {
+            reconciled += 1;
+            let wanted = ["opened or updated pull request #", "released wave test batch 01"];
+            assert!(said.out.contains(wanted[reconciled - 1]), "{said:?}");
+            if reconciled < RELEASES_AFTER {
+                let mut repo = handle.lock();
+                let number = repo.issues.values().find(|issue| issue.pull.is_some()).unwrap().number;
+                repo.review(number, "anna", "APPROVED");
+                repo.merge(number, "berta", "Merge\n").unwrap();
+            }
+        }
+    }
+    assert_eq!(reconciled, RELEASES_AFTER);
+    let open = handle.lock();
+    assert!(
+        open.issues.values().any(|i| i.title.contains("resume")),
+        "resume asks for its approval"
+    );
+}
+
+/// The words of a line, with one level of double quotes.
+fn words(line: &str) -> Vec<String> {
+    let parts = line.split('"').enumerate();
+    parts
+        .flat_map(|(at, part)| match at % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        })
+        .collect()
+}

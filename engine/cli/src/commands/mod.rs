@@ -64,7 +64,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         ));
     }
     match &cli.command {
-        Command::Init { dir } => init::run(at, dir.as_deref()),
+        Command::Init { dir, github } => init::run(at, dir.as_deref(), *github),
         Command::Validate { paths, format } => validate::run(at, paths, *format),
         Command::Fmt { paths, check } => fmt::run(at, paths, *check),
         Command::Lsp { stdio: _ } => lsp::run(at, cli.global.now),

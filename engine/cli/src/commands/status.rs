@@ -1,7 +1,9 @@
 //! `status`, `halt`, `resume`: running, half done, next, how to stop, whom to call — on one screen.
 
+use std::collections::BTreeMap;
+
 use patchwave_core::decide::decide;
-use patchwave_core::history::{GateProgress, WaveState};
+use patchwave_core::history::{BatchProgress, GateProgress, WaveState};
 use patchwave_runner::people;
 use serde_json::{Value, json};
 
@@ -37,6 +39,7 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
                     "failed": batch.failed,
                     "notAttempted": batch.not_attempted,
                     "waived": batch.waived.keys().collect::<Vec<_>>(),
+                    "reported": reported(batch),
                 })
             });
             json!({
@@ -75,6 +78,18 @@ fn gate_document((number, gate): (&u32, &GateProgress)) -> Value {
         "since": gate.since.to_string(),
         "reason": gate.reason,
     })
+}
+
+/// What executors said of the assets since the release: asset → `done`, `failed` or `not-attempted`. No verdict, but what
+/// was tried is not tried again before it was looked at.
+fn reported(batch: &BatchProgress) -> BTreeMap<&str, &str> {
+    let since = batch
+        .evidence
+        .iter()
+        .filter(|(_, said)| batch.released_at.is_some_and(|released| said.at >= released));
+    since
+        .map(|(asset, said)| (asset.as_ref(), said.outcome.as_ref()))
+        .collect()
 }
 
 fn text(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> String {
