@@ -21,6 +21,8 @@ pub mod local;
 mod on_git;
 mod plumbing;
 mod records;
+#[cfg(feature = "github")]
+mod rest;
 
 use std::collections::BTreeMap;
 

@@ -8,11 +8,11 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::api::{Repeat, Trust, encoded};
 use super::objects::blob_id;
 use super::{GithubForge, Own, wire};
 use crate::forge::ForgeError;
 use crate::forge::plumbing::{Author, CommitInfo, Edit, Entry, LEDGER, MAIN, MergedTree, Plumbing};
+use crate::forge::rest::api::{Repeat, Trust, encoded};
 
 /// So much text goes inline into one request for a tree; more is split over several.
 const TREE_BYTES_MAX: usize = 4 << 20;

@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use patchwave_core::propose::{Approved, Comment, ForgeView, PullRequest, PullRequestState};
 
-use super::api::Trust;
 use super::{GithubForge, git, wire};
 use crate::forge::ForgeError;
 use crate::forge::plumbing::{CommitInfo, LEDGER, MAIN, Plumbing, read_files};
 use crate::forge::records::branch_ref;
+use crate::forge::rest::api::Trust;
+use crate::forge::rest::words::{DASHBOARD_LABEL, dashboard_in, plain, team_of};
 
-/// Label of the dashboard issue, by which it is found.
-pub(super) const DASHBOARD_LABEL: &str = "patchwave-dashboard";
-/// Hidden line that ends the dashboard issue.
-pub(super) const DASHBOARD_MARKER: &str = "<!-- patchwave dashboard -->";
 /// So often a list is read again that does not yet show what this process wrote, a second apart: replicas of the forge
 /// catch up within seconds, and what is missing even then is read alone.
 const CATCH_UP_TRIES: u32 = 5;
@@ -225,12 +222,11 @@ impl GithubForge {
         let listed: Vec<wire::Issue> = self.api.pages(&path, Trust::Asked)?.unwrap_or_default();
         let mut found = None;
         for issue in listed.into_iter().filter(|issue| issue.pull_request.is_none()) {
-            let body = plain(issue.body.as_deref());
-            if let Some(body) = body.trim_end().strip_suffix(DASHBOARD_MARKER)
+            if let Some(body) = dashboard_in(&plain(issue.body.as_deref()))
                 && self.is_own(issue.user.as_ref())?
                 && found.as_ref().is_none_or(|(number, _)| issue.number > *number)
             {
-                found = Some((issue.number, body.strip_suffix("\n\n").unwrap_or(body).to_owned()));
+                found = Some((issue.number, body));
             }
         }
         Ok(found)
@@ -240,26 +236,21 @@ impl GithubForge {
     pub(super) fn members(&self) -> Result<BTreeMap<String, BTreeSet<String>>, ForgeError> {
         let mut found = BTreeMap::new();
         for name in &self.roles {
-            let plain = name.trim_start_matches('@');
-            let (owner, slug) = plain.split_once('/').unwrap_or((&self.owner, plain));
-            let fits = |part: &str| {
-                part.chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-            };
+            let bare = !name.contains('/');
             let mut people = BTreeSet::new();
-            if fits(owner) && fits(slug) {
+            if let Some((owner, slug)) = team_of(name, &self.owner) {
                 let path = self.api.top(&format!("orgs/{owner}/teams/{slug}/members?per_page=100"));
                 match self.api.pages::<wire::User>(&path, Trust::Asked) {
                     Ok(Some(members)) => people.extend(members.into_iter().map(|user| user.login)),
-                    Ok(None) if plain.contains('/') => {}
+                    Ok(None) if !bare => {}
                     Ok(None) => {
-                        people.insert(plain.to_owned());
+                        people.insert(slug.to_owned());
                     }
                     // Whether a bare name is a team cannot be told without the permission; read as a person's, it lets
                     // nobody in who should not be.
-                    Err(why) if !plain.contains('/') && !why.retryable => {
+                    Err(why) if bare && !why.retryable => {
                         tracing::warn!("{name} is taken for a person: {why} ({})", why.help);
-                        people.insert(plain.to_owned());
+                        people.insert(slug.to_owned());
                     }
                     Err(why) => return Err(why),
                 }
@@ -268,9 +259,4 @@ impl GithubForge {
         }
         Ok(found)
     }
-}
-
-/// A text as it was written: the web interface stores lines with a carriage return.
-pub(super) fn plain(text: Option<&str>) -> String {
-    text.unwrap_or_default().replace("\r\n", "\n")
 }

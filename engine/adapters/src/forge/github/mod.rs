@@ -14,9 +14,6 @@
 //! Permissions of the token: Contents, Pull requests and Issues: write; Commit statuses and Checks: write where those are
 //! shown; Members: read where approvers are teams.
 
-mod api;
-mod exchange;
-mod fault;
 mod git;
 mod look;
 mod objects;
@@ -32,14 +29,15 @@ use jiff::Timestamp;
 use patchwave_core::propose::{CommitStatus, ForgeOp, ForgeView};
 use serde::{Deserialize, Serialize};
 
-pub use api::Patience;
+pub use super::rest::Patience;
 
 use super::branches::{self, BranchContent};
 use super::plumbing::{ENGINE_NAME, Layout};
+use super::rest::api::Api;
+use super::rest::words::{owner_of, shown_name};
 use super::{Appended, Applied, Forge, ForgeError, TakenIn, ledger};
 use crate::secret::Secret;
 use crate::state::StateStore;
-use api::Api;
 use objects::Objects;
 
 /// The API of github.com.
@@ -111,23 +109,13 @@ impl GithubForge {
     /// [`ForgeError`] for a repository or an address that is none.
     pub fn new(settings: GithubSettings) -> Result<Self, ForgeError> {
         let repository = settings.repository.trim_matches('/');
-        let plain = |part: &str| {
-            !part.is_empty()
-                && part != "."
-                && part != ".."
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        };
-        let owner = match repository.split_once('/') {
-            Some((owner, name)) if plain(owner) && plain(name) => owner.to_owned(),
-            _ => {
-                return Err(ForgeError::terminal(
-                    format!("{repository:?} is no repository of GitHub"),
-                    "write `spec.forge.repository` as owner/name",
-                ));
-            }
-        };
+        let owner = owner_of(repository).ok_or_else(|| {
+            ForgeError::terminal(
+                format!("{repository:?} is no repository of GitHub"),
+                "write `spec.forge.repository` as owner/name",
+            )
+        })?;
+        let owner = owner.to_owned();
         let branch = format!("refs/heads/{}", settings.base);
         if !git2::Reference::is_valid_name(&branch) || settings.base.contains(['?', '#', '%', ' ']) {
             return Err(ForgeError::terminal(
@@ -188,13 +176,7 @@ impl GithubForge {
     /// A login as it stands in a view. No user at all is a deleted account, which GitHub calls `ghost`.
     fn name_of(&self, user: Option<&wire::User>) -> Result<String, ForgeError> {
         let login = user.map_or("ghost", |user| user.login.as_str());
-        Ok(if login == self.login()? {
-            ENGINE_NAME.to_owned()
-        } else if login.eq_ignore_ascii_case(ENGINE_NAME) {
-            format!("@{login}")
-        } else {
-            login.to_owned()
-        })
+        Ok(shown_name(login, &self.login()?))
     }
 
     fn is_own(&self, user: Option<&wire::User>) -> Result<bool, ForgeError> {

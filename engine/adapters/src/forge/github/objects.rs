@@ -8,9 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use base64::Engine as _;
 use git2::{ObjectType, Oid, Repository};
 
-use super::api::{Api, Trust};
-use super::{fault, wire};
+use super::wire;
 use crate::forge::ForgeError;
+use crate::forge::rest::api::{Api, Trust};
+use crate::forge::rest::fault;
 use crate::state::StateStore;
 
 /// Folder of the state store that holds contents.

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::json;
 
-use super::api::{Repeat, Trust, encoded};
-use super::look::{DASHBOARD_LABEL, DASHBOARD_MARKER, plain};
 use super::{GithubForge, wire};
 use crate::forge::branches::trailers_of;
 use crate::forge::plumbing::Plumbing as _;
+use crate::forge::rest::api::{Repeat, Trust, encoded};
+use crate::forge::rest::words::{
+    CLOSED_MARKER, DASHBOARD_LABEL, DASHBOARD_MARKER, DASHBOARD_TITLE, is_own_label, plain, slug, without_marker,
+};
 use crate::forge::{Applied, ForgeError, Refusal};
 
 /// Longest text of a pull request, an issue or a comment that GitHub takes, in characters.
@@ -18,11 +20,6 @@ const TEXT_CHARS_MAX: usize = 65_536;
 const TITLE_CHARS_MAX: usize = 256;
 /// Ends a text that was cut.
 const CUT: &str = "\n\n… (cut here: GitHub takes no longer text; the files of this branch hold all of it)\n";
-/// Prefixes of labels that are the engine's to take away; any other label is a person's.
-const OWN_LABELS: [&str; 3] = ["lane/", "policy/", "wave/"];
-/// Marks the comment that says why the engine closed a pull request.
-const CLOSED_MARKER: &str = "<!-- patchwave closed -->";
-
 /// What is wanted of a pull request, in the lengths GitHub takes.
 pub(super) struct Wanted<'a> {
     branch: &'a str,
@@ -142,7 +139,7 @@ impl GithubForge {
         let (request, answer) = self
             .api
             .write(Method::POST, &self.api.repo("pulls"), body, Repeat::Safe)?;
-        if answer.status == 422 && super::fault::message(&answer).contains("already exists") {
+        if answer.status == 422 && crate::forge::rest::fault::message(&answer).contains("already exists") {
             return Ok(None);
         }
         let pull: wire::Pull = self.api.success(&request, &answer)?;
@@ -159,7 +156,7 @@ impl GithubForge {
                 .api
                 .put(Method::POST, &path, json!({"labels": missing}), Repeat::Safe)?;
         }
-        let ours = |label: &&&str| OWN_LABELS.iter().any(|prefix| label.starts_with(prefix));
+        let ours = |label: &&&str| is_own_label(label);
         let gone: Vec<&&str> = there.difference(wanted).filter(ours).collect();
         for label in &gone {
             let one = format!("{path}/{}", encoded(label));
@@ -208,7 +205,7 @@ impl GithubForge {
                 tracing::warn!(
                     "{name} cannot be asked to review pull request {}: {}",
                     pull.number,
-                    super::fault::message(&answer)
+                    crate::forge::rest::fault::message(&answer)
                 );
                 continue;
             }
@@ -334,7 +331,7 @@ impl GithubForge {
             405 => {
                 return Ok(Applied::Refused(Refusal::Declined {
                     number,
-                    reason: super::fault::message(&answer),
+                    reason: crate::forge::rest::fault::message(&answer),
                 }));
             }
             _ => return Err(self.api.fault(&request, &answer)),
@@ -372,7 +369,7 @@ impl GithubForge {
                 number
             }
             None => {
-                let issue = json!({"title": "patchwave", "body": text, "labels": [DASHBOARD_LABEL]});
+                let issue = json!({"title": DASHBOARD_TITLE, "body": text, "labels": [DASHBOARD_LABEL]});
                 let made: wire::Issue = self
                     .api
                     .put(Method::POST, &self.api.repo("issues"), issue, Repeat::Once)?;
@@ -384,12 +381,6 @@ impl GithubForge {
     }
 }
 
-/// A team or person as GitHub's requests name it: without `@` and organisation.
-fn slug(name: &str) -> &str {
-    let plain = name.trim_start_matches('@');
-    plain.rsplit_once('/').map_or(plain, |(_, slug)| slug)
-}
-
 /// A text in the length GitHub takes; what is cut goes from before its last line, which is the hidden marker.
 fn fitting(text: &str) -> String {
     if text.chars().count() <= TEXT_CHARS_MAX {
@@ -399,17 +390,6 @@ fn fitting(text: &str) -> String {
     let room = TEXT_CHARS_MAX.saturating_sub(marker.chars().count() + CUT.chars().count() + 2);
     let kept: String = text.chars().take(room).collect();
     format!("{kept}{CUT}\n{marker}\n")
-}
-
-/// A text without the hidden line that ends it.
-fn without_marker(text: &str) -> &str {
-    let trimmed = text.trim_end();
-    let (before, last) = trimmed.rsplit_once('\n').unwrap_or(("", trimmed));
-    if last.starts_with("<!--") {
-        before.trim_end()
-    } else {
-        trimmed
-    }
 }
 
 #[cfg(test)]
@@ -424,17 +404,5 @@ mod tests {
         assert!(cut.ends_with("\n<!-- m -->\n") && cut.contains("cut here"));
         assert_eq!(fitting(&cut), cut);
         assert_eq!(fitting("short"), "short");
-    }
-
-    #[test]
-    fn the_marker_is_left_out_at_first() {
-        assert_eq!(without_marker("Body\n\n<!-- patchwave -->\n"), "Body");
-        assert_eq!(without_marker("Body\n"), "Body");
-    }
-
-    #[test]
-    fn names_of_teams_are_those_of_the_api() {
-        assert_eq!([slug("@acme/sre"), slug("acme/sre"), slug("sre")], ["sre"; 3]);
-        assert_eq!(encoded("wave/a b"), "wave%2Fa%20b");
     }
 }

@@ -8,12 +8,10 @@ use http::Method;
 use patchwave_core::propose::{CommitStatus, StatusState};
 use serde_json::json;
 
-use super::api::{Repeat, Trust};
 use super::{GithubForge, wire};
+use crate::forge::rest::api::{Repeat, Trust};
+use crate::forge::rest::words::STATUS_CONTEXT;
 use crate::forge::{Applied, ForgeError, Refusal};
-
-/// Name of the status among those of others.
-const CONTEXT: &str = "patchwave";
 
 impl GithubForge {
     fn statuses_path(&self, commit: &str) -> String {
@@ -47,7 +45,7 @@ impl GithubForge {
         // The newest comes first.
         let listed: Vec<wire::Status> = self.api.pages(&path, trust)?.unwrap_or_default();
         for status in listed {
-            if status.context == CONTEXT && self.is_own(status.creator.as_ref())? {
+            if status.context == STATUS_CONTEXT && self.is_own(status.creator.as_ref())? {
                 let state = match status.state.as_str() {
                     "success" => StatusState::Success,
                     "pending" => StatusState::Pending,
@@ -74,7 +72,7 @@ impl GithubForge {
             StatusState::Success => "success",
             StatusState::Failure => "failure",
         };
-        let body = json!({"state": state, "context": CONTEXT, "description": status.description});
+        let body = json!({"state": state, "context": STATUS_CONTEXT, "description": status.description});
         let path = self.api.repo(&format!("statuses/{commit}"));
         let (request, answer) = self.api.write(Method::POST, &path, body, Repeat::Safe)?;
         if answer.status == 403 {

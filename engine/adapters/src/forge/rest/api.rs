@@ -55,7 +55,7 @@ impl Default for Patience {
 
 /// Whether a request may be sent again without knowing what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(in crate::forge) enum Repeat {
     /// Twice leaves what once leaves.
     Safe,
     /// Twice would be two comments, two pull requests.
@@ -64,7 +64,7 @@ pub(super) enum Repeat {
 
 /// When a kept answer is as good as a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust<'a> {
+pub(in crate::forge) enum Trust<'a> {
     /// Only after the forge said that it is unchanged.
     Asked,
     /// Always: it is named by its content.
@@ -101,7 +101,7 @@ struct Memory {
 }
 
 /// The REST API of one repository.
-pub(super) struct Api {
+pub(in crate::forge) struct Api {
     exchange: Exchange,
     token: Secret,
     address: String,
@@ -116,7 +116,7 @@ pub(super) struct Api {
 impl Api {
     /// # Errors
     /// [`ForgeError`] if the address is none, or would send the token in the clear.
-    pub(super) fn new(
+    pub(in crate::forge) fn new(
         api_url: &str,
         repository: &str,
         token: Secret,
@@ -148,13 +148,13 @@ impl Api {
     }
 
     /// The path of something in the repository: `pulls/7`.
-    pub(super) fn repo(&self, rest: &str) -> String {
+    pub(in crate::forge) fn repo(&self, rest: &str) -> String {
         let slash = if rest.is_empty() { "" } else { "/" };
         format!("{}/repos/{}{slash}{rest}", self.prefix, self.repository)
     }
 
     /// The path of something outside the repository: `orgs/acme/teams/sre/members`.
-    pub(super) fn top(&self, rest: &str) -> String {
+    pub(in crate::forge) fn top(&self, rest: &str) -> String {
         format!("{}/{rest}", self.prefix)
     }
 
@@ -164,12 +164,12 @@ impl Api {
         format!("{root}/graphql")
     }
 
-    pub(super) fn repository(&self) -> &str {
+    pub(in crate::forge) fn repository(&self) -> &str {
         &self.repository
     }
 
     /// Writing requests sent so far.
-    pub(super) fn writes(&self) -> u64 {
+    pub(in crate::forge) fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }
 
@@ -178,7 +178,7 @@ impl Api {
     }
 
     /// Reads one thing; none = there is none.
-    pub(super) fn get<T: Serialize + DeserializeOwned>(
+    pub(in crate::forge) fn get<T: Serialize + DeserializeOwned>(
         &self,
         path: &str,
         trust: Trust<'_>,
@@ -190,13 +190,17 @@ impl Api {
     }
 
     /// Reads one thing that must be there.
-    pub(super) fn need<T: Serialize + DeserializeOwned>(&self, path: &str, trust: Trust<'_>) -> Result<T, ForgeError> {
+    pub(in crate::forge) fn need<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        trust: Trust<'_>,
+    ) -> Result<T, ForgeError> {
         self.get(path, trust)?
             .ok_or_else(|| fault::missing(&self.shown(&Method::GET, path), &self.repository))
     }
 
     /// Reads a list, every page; none = there is no such list.
-    pub(super) fn pages<T: Serialize + DeserializeOwned>(
+    pub(in crate::forge) fn pages<T: Serialize + DeserializeOwned>(
         &self,
         path: &str,
         trust: Trust<'_>,
@@ -275,7 +279,7 @@ impl Api {
     }
 
     /// Forgets a kept answer that something just written has made wrong.
-    pub(super) fn forget(&self, path: &str) {
+    pub(in crate::forge) fn forget(&self, path: &str) {
         let mut memory = self.memory();
         memory.changed |= memory.answers.remove(path).is_some();
     }
@@ -292,7 +296,7 @@ impl Api {
     }
 
     /// Sends a writing request (`null` = without a body) and counts it.
-    pub(super) fn write(
+    pub(in crate::forge) fn write(
         &self,
         method: Method,
         path: &str,
@@ -311,7 +315,7 @@ impl Api {
     }
 
     /// Sends a writing request that must succeed.
-    pub(super) fn put<T: DeserializeOwned>(
+    pub(in crate::forge) fn put<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -323,7 +327,11 @@ impl Api {
     }
 
     /// What an answer says, which must be one of success.
-    pub(super) fn success<T: DeserializeOwned>(&self, request: &Request, answer: &Answer) -> Result<T, ForgeError> {
+    pub(in crate::forge) fn success<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        answer: &Answer,
+    ) -> Result<T, ForgeError> {
         if !(200..300).contains(&answer.status) {
             return Err(self.fault(request, answer));
         }
@@ -332,7 +340,7 @@ impl Api {
     }
 
     /// Asks the GraphQL API; the error side of the inner result is the messages of the errors it names.
-    pub(super) fn graphql<T: DeserializeOwned>(
+    pub(in crate::forge) fn graphql<T: DeserializeOwned>(
         &self,
         query: &str,
         variables: serde_json::Value,
@@ -370,7 +378,7 @@ impl Api {
     }
 
     /// Sends a request until it is answered, patience ends, or a repeat would not be safe.
-    pub(super) fn send(&self, request: &Request, repeat: Repeat) -> Result<Answer, ForgeError> {
+    pub(in crate::forge) fn send(&self, request: &Request, repeat: Repeat) -> Result<Answer, ForgeError> {
         let shown = self.shown(&request.method, &request.path);
         let mut tried = 0;
         loop {
@@ -421,7 +429,7 @@ impl Api {
     }
 
     /// What an unexpected answer means, and what to do about it.
-    pub(super) fn fault(&self, request: &Request, answer: &Answer) -> ForgeError {
+    pub(in crate::forge) fn fault(&self, request: &Request, answer: &Answer) -> ForgeError {
         let shown = self.shown(&request.method, &request.path);
         fault::unexpected(&shown, answer, &self.repository, &self.token)
     }
@@ -437,7 +445,7 @@ impl Api {
 
     /// Keeps the answers this run used for the next one, if any changed. A state store that cannot be written costs
     /// requests, never the run.
-    pub(super) fn keep(&self) {
+    pub(in crate::forge) fn keep(&self) {
         let Some(state) = &self.state else { return };
         let mut memory = self.memory();
         if !memory.changed {
@@ -517,7 +525,7 @@ fn split_url(url: &str) -> Result<(String, String), ForgeError> {
 }
 
 /// A name as one part of a path: a slash in it separates nothing.
-pub(super) fn encoded(name: &str) -> String {
+pub(in crate::forge) fn encoded(name: &str) -> String {
     name.bytes()
         .map(|byte| {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {

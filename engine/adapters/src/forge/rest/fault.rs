@@ -25,7 +25,7 @@ struct Words {
 }
 
 /// What an answer says of itself, on one line.
-pub(super) fn message(answer: &Answer) -> String {
+pub(in crate::forge) fn message(answer: &Answer) -> String {
     let words: Words = serde_json::from_slice(&answer.body).unwrap_or_default();
     let mut parts = vec![words.message];
     for error in &words.errors {
@@ -50,7 +50,7 @@ pub(super) fn message(answer: &Answer) -> String {
 }
 
 /// How long an answer asks to wait, if it is one of a rate limit. Such a request was not carried out.
-pub(super) fn asked_to_wait(answer: &Answer) -> Option<Duration> {
+pub(in crate::forge) fn asked_to_wait(answer: &Answer) -> Option<Duration> {
     if answer.status != 429 && answer.status != 403 {
         return None;
     }
@@ -69,12 +69,12 @@ pub(super) fn asked_to_wait(answer: &Answer) -> Option<Duration> {
 }
 
 /// An instant as HTTP writes it.
-pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+pub(in crate::forge) fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
 /// An answer that nothing was prepared for.
-pub(super) fn unexpected(shown: &str, answer: &Answer, repository: &str, token: &Secret) -> ForgeError {
+pub(in crate::forge) fn unexpected(shown: &str, answer: &Answer, repository: &str, token: &Secret) -> ForgeError {
     let said = token.redact(&message(answer));
     let said = if said.is_empty() {
         String::new()
@@ -159,7 +159,7 @@ fn permission(shown: &str, answer: &Answer) -> String {
 }
 
 /// A request that was not answered.
-pub(super) fn no_answer(shown: &str, why: &str, tried: u32) -> ForgeError {
+pub(in crate::forge) fn no_answer(shown: &str, why: &str, tried: u32) -> ForgeError {
     let times = if tried == 1 {
         String::new()
     } else {
@@ -172,7 +172,7 @@ pub(super) fn no_answer(shown: &str, why: &str, tried: u32) -> ForgeError {
 }
 
 /// A request that was refused for a rate limit, for longer than it is waited.
-pub(super) fn limited(shown: &str, wait: Duration) -> ForgeError {
+pub(in crate::forge) fn limited(shown: &str, wait: Duration) -> ForgeError {
     ForgeError::retryable(
         format!("{shown} was refused for a rate limit that ends in {} s", wait.as_secs()),
         "run the command again after that time; a GitHub App has a larger limit than a personal token",
@@ -180,7 +180,7 @@ pub(super) fn limited(shown: &str, wait: Duration) -> ForgeError {
 }
 
 /// Something that must be there and is not.
-pub(super) fn missing(shown: &str, repository: &str) -> ForgeError {
+pub(in crate::forge) fn missing(shown: &str, repository: &str) -> ForgeError {
     ForgeError::terminal(
         format!("{shown} was answered 404: there is no such thing, or the token may not see it"),
         format!("check that {repository} exists and that the token was given access to it"),
@@ -188,7 +188,7 @@ pub(super) fn missing(shown: &str, repository: &str) -> ForgeError {
 }
 
 /// An answer whose form is another than documented.
-pub(super) fn unreadable(shown: &str, why: &str) -> ForgeError {
+pub(in crate::forge) fn unreadable(shown: &str, why: &str) -> ForgeError {
     ForgeError::terminal(
         format!("the answer to {shown} cannot be read: {why}"),
         "check that `spec.forge.apiUrl` is the address of the API and not of a proxy's page",

@@ -17,7 +17,7 @@ const EXCHANGE_SECONDS: u64 = 60;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// The connection to one forge.
-pub(super) struct Exchange {
+pub(in crate::forge) struct Exchange {
     runtime: tokio::runtime::Runtime,
     client: Octocrab,
     timeout: Duration,
@@ -25,24 +25,24 @@ pub(super) struct Exchange {
 
 /// A request: the path includes the query and starts with `/`.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) body: Option<serde_json::Value>,
+pub(in crate::forge) struct Request {
+    pub(in crate::forge) method: Method,
+    pub(in crate::forge) path: String,
+    pub(in crate::forge) body: Option<serde_json::Value>,
     /// Asks for an answer only if it is another one than this.
-    pub(super) etag: Option<String>,
+    pub(in crate::forge) etag: Option<String>,
 }
 
 /// An answer, whatever its status.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub(in crate::forge) struct Answer {
+    pub(in crate::forge) status: u16,
+    pub(in crate::forge) headers: HeaderMap,
+    pub(in crate::forge) body: Vec<u8>,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::forge) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
@@ -52,7 +52,7 @@ impl Exchange {
     ///
     /// # Errors
     /// [`ForgeError`] if the address is none, or the machine has no trust store.
-    pub(super) fn new(base: &str, token: &Secret, timeout: Option<Duration>) -> Result<Self, ForgeError> {
+    pub(in crate::forge) fn new(base: &str, token: &Secret, timeout: Option<Duration>) -> Result<Self, ForgeError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -94,7 +94,7 @@ impl Exchange {
     }
 
     /// Sends a request; the error side says in words why there is no answer.
-    pub(super) fn send(&self, request: &Request) -> Result<Answer, String> {
+    pub(in crate::forge) fn send(&self, request: &Request) -> Result<Answer, String> {
         let whole = async {
             match tokio::time::timeout(self.timeout, self.exchange(request)).await {
                 Ok(outcome) => outcome,
