@@ -141,11 +141,11 @@ fn layout(repository: &Repository) -> Result<Layout, RunError> {
     })
 }
 
-/// Everybody and every team that `roles.approvers` names: those whose approvals count.
-fn approvers(catalog: &Catalog) -> BTreeSet<String> {
-    let policies = catalog.policies.values();
-    policies
-        .flat_map(|policy| policy.spec.roles.approvers.iter().cloned())
+/// Everybody and every team that decides whether an approval counts: `roles.approvers` and `roles.deployers`.
+fn judged_roles(catalog: &Catalog) -> BTreeSet<String> {
+    let roles = catalog.policies.values().map(|policy| &policy.spec.roles);
+    roles
+        .flat_map(|roles| roles.approvers.iter().chain(&roles.deployers).cloned())
         .collect()
 }
 
@@ -185,7 +185,7 @@ fn github(repository: &Repository, offline: bool) -> Result<Result<ProjectForge,
         base: spec.base.clone().unwrap_or_else(|| DEFAULT_BASE.to_owned()),
         token,
         layout: layout(repository)?,
-        roles: approvers(catalog),
+        roles: judged_roles(catalog),
         clone: Some(repository.root.clone()),
         state: state_folder(&repository.root, catalog).map(|folder| StateStore::new(&folder)),
         patience: Patience::default(),
@@ -196,7 +196,7 @@ fn github(repository: &Repository, offline: bool) -> Result<Result<ProjectForge,
 #[cfg(not(feature = "github"))]
 fn github(repository: &Repository, _offline: bool) -> Result<Result<ProjectForge, String>, RunError> {
     let _ = (
-        approvers(&repository.catalog),
+        judged_roles(&repository.catalog),
         state_folder(&repository.root, &repository.catalog),
     );
     Ok(Err("this build of patchwave has no GitHub forge".to_owned()))

@@ -425,8 +425,11 @@ pub enum ForgeCommand {
 /// What `audit` checks.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Chains of the ledger and the moves they record.
+    /// Chains of the ledger, the moves they record, and what was merged against what was approved.
     Verify {
+        /// A report that an earlier run gave with `--format json` and that was kept outside: its heads must still be there.
+        #[arg(long, value_name = "FILE")]
+        anchor: Option<PathBuf>,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: TextJson,

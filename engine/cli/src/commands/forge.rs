@@ -180,8 +180,6 @@ fn missing_approvals(
             .max(1),
     };
     let policy = catalog.policies.get(frozen.rollout.policy.as_str());
-    let given = policy.map_or(0, |p| {
-        approvals_of(pull_request, &p.spec, &|who, roles| view.is_member(who, roles)).len()
-    });
+    let given = policy.map_or(0, |p| approvals_of(pull_request, &p.spec, view).len());
     needed.saturating_sub(given)
 }

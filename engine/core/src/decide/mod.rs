@@ -17,12 +17,11 @@ mod release;
 mod statuses;
 mod watch;
 
-pub use approve::{approvals_of, approvals_text};
+pub use approve::{approvals_of, approvals_text, past_the_rules};
 pub use gates::{RED_PATIENCE, gates_wanted};
 pub use moves::RESUME;
 pub use release::{Permit, PermitRefusal, may_run};
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -42,7 +41,7 @@ pub const ENGINE: &str = "patchwave";
 pub type RenderWave<'a> = dyn Fn(&Rollout, &Wave) -> Result<WaveFiles, Vec<String>> + 'a;
 
 /// Recomputes the wave digest of a rollout and wave (by name) from repository files; none when they are incomplete.
-pub type DigestOfFiles<'a> = dyn Fn(&BTreeMap<String, Vec<u8>>, &str, &str) -> Option<String> + 'a;
+pub type DigestOfFiles<'a> = crate::history::DigestOf<'a>;
 
 /// Everything a decision may depend on.
 #[derive(Clone, Copy)]

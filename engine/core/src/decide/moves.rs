@@ -90,7 +90,7 @@ fn follow(
                 .catalog
                 .policies
                 .get(frozen.rollout.policy.as_str())
-                .map(|p| approvals_of(pull_request, &p.spec, &|who, roles| world.view.is_member(who, roles)))
+                .map(|p| approvals_of(pull_request, &p.spec, world.view))
                 .unwrap_or_default();
             let needed = needed(world, rollout, frozen_wave);
             if given.len() < needed {
@@ -168,7 +168,7 @@ fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decisi
     }
     let policy = world.catalog.policies.get(&rollout.policy);
     let given = policy
-        .map(|p| approvals_of(asked, &p.spec, &|who, roles| world.view.is_member(who, roles)))
+        .map(|p| approvals_of(asked, &p.spec, world.view))
         .unwrap_or_default();
     let frozen = world.history.frozen.get(&rollout.name);
     // The strictest approval of any wave that is not done: resuming needs the normal approval.

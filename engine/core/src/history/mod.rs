@@ -14,7 +14,7 @@ mod rollout;
 mod state;
 pub mod wire;
 
-pub use audit::{AuditReport, audit};
+pub use audit::{AuditReport, DigestOf, audit};
 pub use changes::*;
 pub use events::*;
 pub use fold::*;

@@ -1,12 +1,15 @@
 //! A small estate played in process: the resources of `tests/scenarios/estate`, machines in a temporary folder, and a
 //! forge in memory.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use patchwave_adapters::forge::{FakeForge, Forge, ForgeError, People};
+use patchwave_core::history::{AuditReport, audit};
 use patchwave_core::propose::{ForgeView, PullRequestState};
 use patchwave_runner::RunError;
+use patchwave_runner::artifacts::digest_of_files;
 use patchwave_runner::reconcile::{Extent, Network, Run, reconcile};
 use patchwave_runner::repository::{Repository, open};
 use patchwave_runner::sources::{Observed, observe};
@@ -142,6 +145,18 @@ impl Estate {
         let found = view.merged_files.iter().find(|(path, _)| path.ends_with("/plan.json"));
         found.map(|(_, bytes)| serde_json::from_slice(bytes).unwrap())
     }
+}
+
+/// The audit of what the forge shows.
+pub fn audited(view: &ForgeView) -> AuditReport {
+    anchored(view, &BTreeMap::new())
+}
+
+/// The same against heads that were kept outside.
+pub fn anchored(view: &ForgeView, anchors: &BTreeMap<String, String>) -> AuditReport {
+    let digest =
+        |files: &BTreeMap<String, Vec<u8>>, rollout: &str, wave: &str| digest_of_files(ROLLOUTS, files, rollout, wave);
+    audit(view, ROLLOUTS, &digest, anchors)
 }
 
 /// An instant.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use patchwave_adapters::forge::People;
-use patchwave_core::history::{Event, GateState, WaveEvent, audit};
+use patchwave_core::history::{Event, GateState, WaveEvent};
 use patchwave_core::propose::{ForgeView, PullRequestState, parse_chain};
 use patchwave_runner::people;
 use patchwave_runner::survey::survey;
@@ -217,7 +217,7 @@ fn check(before: &ForgeView, view: &ForgeView, place: &str, done: &[String]) {
             "{place}: {file} lost a line"
         );
     }
-    assert_eq!(audit(view, ROLLOUTS).faults, [], "{place}");
+    assert_eq!(crate::play::audited(view).faults, [], "{place}");
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
     let (mut promoted, mut passed, mut running) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     for (rollout, event) in events(view) {
