@@ -239,7 +239,8 @@ pub(super) fn mergeable_head(git: &impl Plumbing, branch: &str) -> Result<Result
     Ok(Ok(head))
 }
 
-fn people_of(commits: &[CommitInfo]) -> Vec<String> {
+/// The people among the committers: sorted, each once.
+pub(super) fn people_of(commits: &[CommitInfo]) -> Vec<String> {
     let people: BTreeSet<String> = commits
         .iter()
         .filter(|commit| !commit.is_engines())

@@ -12,8 +12,9 @@ use git2::Repository;
 use jiff::Timestamp;
 use patchwave_core::propose::{ForgeOp, ForgeView, PullRequest, PullRequestState, marker};
 
+use super::branches::people_of;
 use super::local::Store;
-use super::plumbing::{CommitInfo, ENGINE_NAME, Layout, Plumbing as _, read_files};
+use super::plumbing::{ENGINE_NAME, Layout, Plumbing as _, read_files};
 use super::{Appended, Applied, Forge, ForgeError, TakenIn};
 
 /// The engine's branches below a place for references.
@@ -145,7 +146,7 @@ impl Inner {
             reviewers: Vec::new(),
             author: ENGINE_NAME.to_owned(),
             state: PullRequestState::Open,
-            engine_only: ahead.iter().all(CommitInfo::is_engines),
+            committers: people_of(&ahead),
             opened_at: commit.at,
             approvals: Vec::new(),
             ended_at: None,

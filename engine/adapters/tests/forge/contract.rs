@@ -72,7 +72,7 @@ fn an_operation_done_twice_writes_once(scene: &dyn Scene) {
     assert_eq!(seen.dashboard.as_deref(), Some("Pending: 1"));
     let pull = &seen.pull_requests[0];
     assert_eq!(
-        (pull.opened_at, pull.author.as_str(), pull.engine_only),
+        (pull.opened_at, pull.author.as_str(), pull.engine_only()),
         (at(1), "patchwave", true)
     );
     assert_eq!((pull.state, pull.branch.as_str()), (PullRequestState::Open, BRANCH));
@@ -177,7 +177,7 @@ fn a_persons_commit_is_never_overwritten(scene: &dyn Scene) {
     proposed(scene);
     scene.push(BRANCH, "lena", &[("rollouts/linux-2027-01-15/plan.json", "mine")]);
     let pull = pull(scene, 1);
-    assert!(!pull.engine_only);
+    assert_eq!(pull.committers, ["lena"], "people are named as their approvals are");
     let refusal = refused(scene, &put_branch("test", "two"), 3);
     assert_eq!(
         refusal,
@@ -189,7 +189,7 @@ fn a_persons_commit_is_never_overwritten(scene: &dyn Scene) {
     // People may still merge what they made of it.
     scene.forge().merge(1, "maria", Some(&pull.head), at(4)).unwrap();
     assert_eq!(view(scene).merged_files["rollouts/linux-2027-01-15/plan.json"], b"mine");
-    assert!(!self::pull(scene, 1).engine_only);
+    assert!(!self::pull(scene, 1).engine_only());
 }
 
 fn a_pull_request_is_closed_once(scene: &dyn Scene) {

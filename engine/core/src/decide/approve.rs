@@ -9,14 +9,16 @@ use crate::load::wire::{Approval, PatchPolicySpec};
 use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of};
 
 /// The approvals that count for the merged head of a pull request: one a person, given for that very head, not by its
-/// author, and (where the forge knows teams) by a member of `roles.approvers` who is no deployer.
+/// author or anybody who committed to its branch, and (where the forge knows teams) by a member of `roles.approvers` who is no deployer.
 pub fn approvals_of(pull_request: &PullRequest, policy: &PatchPolicySpec, view: &ForgeView) -> Vec<String> {
     // On a forge that knows no people anybody may play any part, deployer included: there nothing is separated.
     let deploys = |by: &str| view.members.is_some() && view.is_member(by, &policy.roles.deployers);
     let counted: BTreeSet<&str> = pull_request
         .approvals
         .iter()
-        .filter(|a| a.head == pull_request.head && a.by != pull_request.author)
+        .filter(|a| {
+            a.head == pull_request.head && a.by != pull_request.author && !pull_request.committers.contains(&a.by)
+        })
         .map(|a| a.by.as_str())
         .filter(|by| policy.roles.approvers.is_empty() || view.is_member(by, &policy.roles.approvers))
         .filter(|by| !deploys(by))
@@ -128,7 +130,7 @@ mod tests {
             author: author.into(),
             state: PullRequestState::Merged,
             head: "h".into(),
-            engine_only: true,
+            committers: Vec::new(),
             opened_at: at,
             approvals: approvals.iter().map(approved).collect(),
             ended_at: Some(at),
@@ -187,5 +189,9 @@ mod tests {
         late.ended_at = Some("2026-11-20T11:59:00Z".parse().unwrap());
         assert_eq!(faults(&late, 1), ["anna merged it with 0 of 1 approvals"]);
         assert_eq!(faults(&pull_request(&[], "patchwave", ENGINE), 0), Vec::<String>::new());
+        // Who changed what is merged does not approve it.
+        let mut edited = pull_request(&["anna", "berta"], "patchwave", "anna");
+        edited.committers = vec!["berta".into()];
+        assert_eq!(approvals_of(&edited, &policy(), &view), ["anna"]);
     }
 }

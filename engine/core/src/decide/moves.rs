@@ -138,7 +138,7 @@ fn needed(world: &World<'_>, rollout: &OpenRollout, wave: &FrozenWave) -> usize 
 
 fn merge_automatically(wave: &WaveProgress, frozen: &FrozenWave, pull_request: &PullRequest, decision: &mut Decision) {
     let same = marked_digest(&pull_request.body) == wave.digest.as_deref();
-    if frozen.approval == Approval::Automatic && pull_request.engine_only && pull_request.author == ENGINE && same {
+    if frozen.approval == Approval::Automatic && pull_request.engine_only() && pull_request.author == ENGINE && same {
         decision.actions.push(Action::Forge(ForgeOp::MergePullRequest {
             number: pull_request.number,
             head: pull_request.head.clone(),

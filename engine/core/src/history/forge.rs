@@ -94,8 +94,8 @@ pub struct PullRequest {
     pub state: PullRequestState,
     /// Head commit of the branch (hex), or the merged head.
     pub head: String,
-    /// Whether every commit on the branch is the engine's own.
-    pub engine_only: bool,
+    /// People with commits on the branch, as the forge names them: sorted, each once. Empty = every commit is the engine's own.
+    pub committers: Vec<String>,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// Approvals, in order of time.
@@ -112,6 +112,13 @@ pub struct PullRequest {
     /// a person's close means 'not now', and the rollout must not be cut again under another name.
     #[serde(skip)]
     pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl PullRequest {
+    /// Whether every commit on the branch is the engine's own.
+    pub fn engine_only(&self) -> bool {
+        self.committers.is_empty()
+    }
 }
 
 /// The state of a pull request.

@@ -437,7 +437,17 @@ pub(super) fn listed(found: wire::ListedCommit) -> CommitInfo {
         author,
         committer,
     } = found.commit;
-    info(found.sha, found.parents, author, committer, message)
+    let mut commit = info(found.sha, found.parents, author, committer, message);
+    // Approvals come from accounts, so people are named by theirs; the name in a commit is whatever its author wrote.
+    for (signature, account) in [
+        (&mut commit.author, found.author),
+        (&mut commit.committer, found.committer),
+    ] {
+        if let Some(account) = account.filter(|_| !signature.is_engine()) {
+            signature.name = account.login;
+        }
+    }
+    commit
 }
 
 /// An edit as paths: what is put, and which folders are replaced.

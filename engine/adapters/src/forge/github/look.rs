@@ -7,7 +7,8 @@ use patchwave_core::propose::{Approved, Comment, ForgeView, PullRequest, PullReq
 
 use super::{GithubForge, git, wire};
 use crate::forge::ForgeError;
-use crate::forge::plumbing::{CommitInfo, LEDGER, MAIN, Plumbing, read_files};
+use crate::forge::branches::people_of;
+use crate::forge::plumbing::{LEDGER, MAIN, Plumbing, read_files};
 use crate::forge::records::branch_ref;
 use crate::forge::rest::api::Trust;
 use crate::forge::rest::words::{DASHBOARD_LABEL, dashboard_in, plain, team_of};
@@ -144,7 +145,7 @@ impl GithubForge {
             reviewers: self.reviewers(pull).into_iter().collect(),
             author: self.name_of(pull.user.as_ref())?,
             state,
-            engine_only: commits.iter().all(CommitInfo::is_engines),
+            committers: people_of(&commits),
             opened_at: pull.created_at,
             approvals: self.approvals(number, stamp)?,
             ended_at: pull.merged_at.or(pull.closed_at),

@@ -41,6 +41,11 @@ pub(super) struct ListedCommit {
     pub(super) sha: String,
     pub(super) commit: ListedCommitText,
     pub(super) parents: Vec<Object>,
+    /// The account of the author, where GitHub knows one by the address.
+    #[serde(default)]
+    pub(super) author: Option<User>,
+    #[serde(default)]
+    pub(super) committer: Option<User>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

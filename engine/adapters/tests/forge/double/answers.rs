@@ -92,8 +92,17 @@ pub(super) fn listed_commit(commit: &Commit<'_>) -> Value {
     });
     shape(
         "listed_commit",
-        json!({"sha": commit.id().to_string(), "commit": text, "parents": parents(commit), "author": null, "committer": null}),
+        json!({
+            "sha": commit.id().to_string(), "commit": text, "parents": parents(commit),
+            "author": account(&commit.author()), "committer": account(&commit.committer()),
+        }),
     )
+}
+
+/// The account with the address of a signature, where there is one.
+fn account(by: &Signature<'_>) -> Value {
+    let login = by.email().unwrap().strip_suffix("@example.org");
+    login.map_or(Value::Null, user)
 }
 
 pub(super) fn comparison(fields: Value) -> Value {

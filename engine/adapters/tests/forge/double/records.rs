@@ -146,7 +146,9 @@ impl Repo {
     /// A person (or another tool) commits these files on top of a branch.
     pub fn push(&mut self, branch: &str, files: &BTreeMap<String, Vec<u8>>, by: &str) -> String {
         let git = self.git();
-        let by = Signature::new(by, &format!("{by}@example.org"), &Time::new(self.clock.as_second(), 0)).unwrap();
+        // Nobody's name in Git is the name of the account.
+        let (name, address) = (format!("{by} at work"), format!("{by}@example.org"));
+        let by = Signature::new(&name, &address, &Time::new(self.clock.as_second(), 0)).unwrap();
         let reference = format!("refs/heads/{branch}");
         let parent = git
             .refname_to_id(&reference)
