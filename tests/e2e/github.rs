@@ -316,3 +316,49 @@ fn words(line: &str) -> Vec<String> {
         })
         .collect()
 }
+
+#[test]
+fn a_label_halts_before_the_next_asset() {
+    let mut estate = Estate::new();
+    estate.reconcile();
+    let number = {
+        let mut repo = estate.double.lock();
+        let number = repo.issues.values().find(|issue| issue.pull.is_some()).unwrap().number;
+        repo.review(number, "anna", "APPROVED");
+        repo.merge(number, "anna", "Merge\n").unwrap();
+        number
+    };
+    estate.at("2026-11-20T12:10:00Z");
+    let (said, _) = estate.reconcile();
+    assert!(said.contains("released wave test batch 01"), "{said}");
+    let permit = ["permit", ROLLOUT, "test", "01"];
+    estate.run(&permit).exits(0);
+    let label = |on: bool| {
+        let mut repo = estate.double.lock();
+        let labels = &mut repo.issues.get_mut(&number).unwrap().labels;
+        let _ = if on {
+            labels.insert("halt".into())
+        } else {
+            labels.remove("halt")
+        };
+    };
+    // No run is needed in between: the executor that asks next is told.
+    label(true);
+    let refused = estate.run(&permit).exits(1);
+    assert!(
+        refused.out.contains("has the label `halt`") || refused.err.contains("has the label `halt`"),
+        "{refused:?}"
+    );
+    let (said, _) = estate.reconcile();
+    assert!(said.contains("halted"), "{said}");
+    assert_eq!(estate.reconcile().1, 0);
+    // Taking the label off is not enough: going on needs the normal approval.
+    label(false);
+    estate.reconcile();
+    estate.run(&permit).exits(1);
+    let status = estate.run(&["status"]).exits(0);
+    assert!(
+        status.out.contains("HALTED") && status.out.contains("take it off"),
+        "{status:?}"
+    );
+}

@@ -10,7 +10,9 @@ use crate::history::{
     Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, ledger_file,
 };
 use crate::load::wire::Approval;
-use crate::propose::{ForgeOp, PullRequest, PullRequestState, branch_of, marked_digest, newest};
+use crate::propose::{
+    ForgeOp, HALT_LABEL, PullRequest, PullRequestState, branch_of, labelled_to_halt, marked_digest, newest,
+};
 
 /// The branch suffix of a pull request that asks to resume a halted rollout.
 pub const RESUME: &str = "resume";
@@ -21,6 +23,15 @@ pub fn follow_forge(world: &World<'_>, _now: Timestamp, decision: &mut Decision)
         let Some(frozen) = world.history.frozen.get(&rollout.name) else {
             continue;
         };
+        if rollout.halted.is_none()
+            && let Some(pull_request) = labelled_to_halt(world.view, &rollout.name)
+        {
+            let number = pull_request.number;
+            let reason =
+                format!("pull request {number} has the label `{HALT_LABEL}`; take it off before you ask to resume");
+            decision.record(ledger_file(&rollout.name), Event::Halt { reason });
+            continue;
+        }
         follow_resume(world, rollout, decision);
         for (wave, frozen_wave) in rollout.waves.iter().zip(&frozen.waves) {
             let branch = branch_of(&rollout.name, &wave.name);

@@ -8,6 +8,7 @@ use super::gates::change_allows;
 use super::{Decision, World};
 use crate::history::{BatchProgress, Event, OpenRollout, WaveProgress, WaveState, ledger_file};
 use crate::plan::Batch;
+use crate::propose::{HALT_LABEL, labelled_to_halt};
 use crate::time::Boundary;
 
 /// Gives the next batch of every approved wave its permit when everything still holds.
@@ -207,6 +208,10 @@ pub fn may_run(
     };
     if let Some(halted) = &open.halted {
         return refuse(format!("halted by {} at {}: {}", halted.by, halted.at, halted.reason));
+    }
+    if let Some(labelled) = labelled_to_halt(world.view, rollout) {
+        let number = labelled.number;
+        return refuse(format!("pull request {number} has the label `{HALT_LABEL}`"));
     }
     if let Some(paused) = paused(world, open, now) {
         return refuse(paused);
