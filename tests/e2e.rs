@@ -4,6 +4,11 @@
     reason = "a sandbox is made of files, and the binary is a program"
 )]
 
+#[cfg(feature = "github")]
+#[cfg(test)]
+#[path = "../engine/adapters/tests/forge/double/mod.rs"]
+#[expect(dead_code, reason = "the double can misbehave, and the tests of the adapter make it")]
+mod double;
 #[cfg(test)]
 mod support;
 
@@ -12,6 +17,9 @@ mod e2e {
     mod cli;
     mod edits;
     mod facts;
+    mod gates;
+    #[cfg(feature = "github")]
+    mod github;
     mod help;
     mod people;
     mod play;

@@ -7,6 +7,8 @@
 //! | --- | --- |
 //! | [`files`] | the user's repository and the files sources point at: reading only |
 //! | [`forge`] | pull requests, rollouts and the ledger |
+//! | [`monitors`] | monitors and change management: asking only |
+//! | [`secret`] | tokens, from the environment or a file |
 //! | [`state`] | the state store: what can be rebuilt |
 //! | [`mod@write`] | folders that generated files are written to |
 #![expect(
@@ -16,5 +18,7 @@
 
 pub mod files;
 pub mod forge;
+pub mod monitors;
+pub mod secret;
 pub mod state;
 pub mod write;

@@ -10,9 +10,11 @@
 //! | [`survey`] | looks at everything: forge, ledger, facts; assesses and plans |
 //! | [`artifacts`] | the render targets there are, and the files of a wave |
 //! | [`reconcile`] | look → decide → execute until nothing is left |
+//! | [`forge`] | which forge the project has, and opening it |
 //! | [`people`] | what people ask for: halt, resume, evidence, waivers |
 
 pub mod artifacts;
+pub mod forge;
 pub mod people;
 pub mod reconcile;
 pub mod repository;

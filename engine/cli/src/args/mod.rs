@@ -1,6 +1,8 @@
 //! The command line: names and options only; meaning is in `commands`.
 
 mod formats;
+#[cfg(test)]
+mod spoken;
 mod values;
 
 use std::collections::BTreeMap;
@@ -64,9 +66,16 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Scaffold a repository that validates, plans and renders at once; never overwrites.
+    #[command(after_help = "Examples:
+  patchwave init estate            samples, schemas, settings of editors
+  patchwave init estate --github   the same, and workflows for GitHub Actions
+  patchwave init --github          in a repository in use: only the workflows that are not there yet")]
     Init {
         /// Where; default the current folder.
         dir: Option<PathBuf>,
+        /// Write workflows for GitHub Actions too (docs/github.md); where there is a patchwave.yaml already, only those.
+        #[arg(long)]
+        github: bool,
     },
     /// Check schema, references and lints: all problems at once.
     Validate {
@@ -425,8 +434,11 @@ pub enum ForgeCommand {
 /// What `audit` checks.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Chains of the ledger and the moves they record.
+    /// Chains of the ledger, the moves they record, and what was merged against what was approved.
     Verify {
+        /// A report that an earlier run gave with `--format json` and that was kept outside: its heads must still be there.
+        #[arg(long, value_name = "FILE")]
+        anchor: Option<PathBuf>,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: TextJson,

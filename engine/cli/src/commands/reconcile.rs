@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use patchwave_adapters::forge::Forge;
 use patchwave_core::assess::Status;
 use patchwave_core::propose::PullRequestState;
-use patchwave_runner::reconcile::{Extent, Run, reconcile};
+use patchwave_runner::reconcile::{Extent, Network, Run, reconcile};
 use patchwave_runner::sources::Observed;
 use serde_json::json;
 
@@ -46,7 +46,8 @@ fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat
             &empty
         }
     };
-    let run = reconcile(&repository, &observed, forge, extent, context.now).map_err(said)?;
+    let network = if context.offline { Network::None } else { Network::Any };
+    let run = reconcile(&repository, &observed, forge, extent, network, context.now).map_err(said)?;
     context.assessed(&run.survey);
     match format {
         ReconcileFormat::Text => context.output.text(&text(&run, &observed))?,
@@ -175,6 +176,13 @@ fn action_line(action: &patchwave_core::decide::Action) -> String {
             format!("close pull request #{number}: {reason}")
         }
         Action::Forge(ForgeOp::MergePullRequest { number, .. }) => format!("merge pull request #{number}"),
+        Action::Forge(ForgeOp::PutStatus { commit, status }) => {
+            format!(
+                "set the status of {} to: {}",
+                commit.get(..12).unwrap_or(commit),
+                status.description
+            )
+        }
         Action::Forge(ForgeOp::PutDashboard { .. }) => "bring the dashboard in line".to_owned(),
     }
 }

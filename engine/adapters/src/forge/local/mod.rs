@@ -159,6 +159,15 @@ impl OnGit for LocalForge {
     }
 }
 
+/// Where the project at `work_tree` lies in its Git repository: empty, or ending in `/`. A folder that is in none is at its
+/// root.
+///
+/// # Errors
+/// [`ForgeError`] if the repository cannot be read.
+pub fn project_prefix(work_tree: &Path) -> Result<String, ForgeError> {
+    Ok(outside::find(work_tree)?.map_or_else(String::new, |outside| outside.prefix))
+}
+
 /// Makes the bare repository under another name and renames it, so that it is either absent or has a `main`.
 fn create(work_tree: &Path, rollouts: &str, now: Timestamp, interrupt: Option<Interrupt>) -> Result<(), ForgeError> {
     let prefix = outside::find(work_tree)?.map_or_else(String::new, |outside| outside.prefix);

@@ -33,7 +33,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub(super) fn open(
+    pub(in crate::forge) fn open(
         path: &Path,
         ref_updates: Arc<AtomicU64>,
         interrupt: Option<Interrupt>,
@@ -52,7 +52,7 @@ impl Store {
         })
     }
 
-    pub(super) fn repo(&self) -> &Repository {
+    pub(in crate::forge) fn repo(&self) -> &Repository {
         &self.repo
     }
 
