@@ -7,13 +7,14 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use patchwave_adapters::forge::{Applied, Forge};
 use patchwave_core::assess::{Assessment, assess};
-use patchwave_core::decide::{Action, ENGINE, World, decide};
+use patchwave_core::decide::{Action, ENGINE, World, decide, gates_wanted};
 use patchwave_core::history::{History, Memory, OpenRollout, WaveState, fold};
 use patchwave_core::load::Catalog;
 use patchwave_core::observe::Observation;
-use patchwave_core::plan::{Plan, Rollout, Wave, lint, plan};
+use patchwave_core::plan::{Plan, Rollout, Wave, lint, plan_unexplained};
 use patchwave_core::propose::{ForgeOp, ForgeView};
 use patchwave_core::render::Packs;
+use patchwave_core::verify::{GateAnswer, GateReading, GateReadings, Page};
 use patchwave_runner::artifacts::{Artifacts, Scene, digest_of_files};
 use patchwave_runner::reconcile::record;
 use patchwave_runner::survey::Survey;
@@ -30,6 +31,32 @@ pub enum Stop {
     Fault(String),
 }
 
+/// How a monitor answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Monitor {
+    /// All is well.
+    #[default]
+    Green,
+    /// Something is not.
+    Red,
+    /// It does not answer.
+    Unreadable,
+}
+
+impl Monitor {
+    fn reading(self, at: Timestamp) -> GateReading {
+        let page = |status, body: &str| {
+            let body = body.to_owned();
+            Ok(GateAnswer::Page(Page { at, status, body }))
+        };
+        match self {
+            Self::Green => page(200, "ok"),
+            Self::Red => page(503, "down"),
+            Self::Unreadable => Err("connection refused".to_owned()),
+        }
+    }
+}
+
 /// What an engine is given besides the forge.
 #[derive(Clone)]
 pub struct Given {
@@ -37,6 +64,8 @@ pub struct Given {
     pub catalog: Arc<Catalog>,
     /// The facts.
     pub observation: Arc<Observation>,
+    /// How the monitor answers.
+    pub monitor: Monitor,
     /// How it is broken.
     pub fault: Option<Fault>,
 }
@@ -46,13 +75,19 @@ impl Given {
     ///
     /// # Errors
     /// [`Stop::Fault`] if they have errors.
-    pub fn new(in_force: InForce, observation: Observation, fault: Option<Fault>) -> Result<Self, Stop> {
+    pub fn new(
+        in_force: InForce,
+        observation: Observation,
+        monitor: Monitor,
+        fault: Option<Fault>,
+    ) -> Result<Self, Stop> {
         let catalog = catalog(Fault::in_force(fault, in_force))
             .as_ref()
             .map_err(|e| Stop::Fault(e.clone()))?;
         Ok(Self {
             catalog: Arc::clone(catalog),
             observation: Arc::new(observation),
+            monitor,
             fault,
         })
     }
@@ -67,6 +102,7 @@ pub struct Look {
     pub history: History,
     assessment: Assessment,
     plan: Plan,
+    readings: GateReadings,
 }
 
 /// What a finding depends on besides resources and facts.
@@ -94,13 +130,14 @@ impl Look {
             history,
             assessment,
             plan: Plan::default(),
+            readings: GateReadings::new(),
         })
     }
 
     /// Plans, and asks the independent checker.
     fn planned(mut self, now: Timestamp) -> Result<Self, Stop> {
         let (catalog, observation) = (&self.given.catalog, &self.given.observation);
-        let planned = plan(catalog, observation, &self.assessment, &self.history, now);
+        let planned = plan_unexplained(catalog, observation, &self.assessment, &self.history, now);
         let faults = lint(&planned, catalog, observation, &self.assessment, &self.history);
         if !faults.is_empty() {
             let faults: String = faults.iter().map(|f| format!("\n  {f}")).collect();
@@ -110,6 +147,17 @@ impl Look {
         }
         self.plan = planned;
         Ok(self)
+    }
+
+    /// Asks the monitor what gates want to know.
+    fn asked(mut self, now: Timestamp) -> Self {
+        let wanted = self.with_world(|world| gates_wanted(world, now));
+        let monitor = match self.given.fault {
+            Some(Fault::BelieveGates) => Monitor::Green,
+            _ => self.given.monitor,
+        };
+        self.readings = wanted.into_keys().map(|key| (key, monitor.reading(now))).collect();
+        self
     }
 
     /// Calls `f` with the world as it is seen.
@@ -135,6 +183,7 @@ impl Look {
             assessment: &self.assessment,
             history: &self.history,
             view: &self.view,
+            readings: &self.readings,
             plan: &self.plan,
             render: &render,
             digest_of_files: &digest,
@@ -149,14 +198,39 @@ impl Look {
             assessment: Assessment::default(),
             plan: Plan::default(),
             artifacts: Artifacts::default(),
+            readings: GateReadings::new(),
         }
     }
 }
 
-/// The built-in render targets, read once.
+const TARGET: &str = r#"formatVersion: "1.0"
+name: ansible
+description: As the built-in one, of one file.
+ecosystems: [rpm, deb]
+capabilities:
+  control: push
+  pins: true
+  deadline: false
+  notBefore: true
+  stopInFlight: false
+  lateClients: skip
+  reboot: controlled
+  rollback: [exact, snapshot]
+files:
+  - {path: ansible/batch.yml, copy: batch.yml, escape: none}
+"#;
+
+/// The render targets, read once.
 fn artifacts() -> Result<&'static Artifacts, Vec<String>> {
     static READ: OnceLock<Result<Artifacts, Vec<String>>> = OnceLock::new();
-    let read = READ.get_or_init(|| match Packs::read(&BTreeMap::new()) {
+    // A wave's digest covers what its batches hold beside its files, and every file alike: a target of one small file has
+    // all that decisions look at, and its trees are a tenth as large.
+    let files = [("ansible/target.yaml", TARGET), ("ansible/batch.yml", "what is run\n")];
+    let files = files
+        .into_iter()
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .collect();
+    let read = READ.get_or_init(|| match Packs::read(&files) {
         Ok(packs) => Ok(Artifacts { packs }),
         Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
     });
@@ -174,7 +248,7 @@ pub fn reconcile(given: &Given, forge: &dyn Forge, now: Timestamp) -> Result<Vec
     let (mut done, mut refused_before) = (Vec::new(), None);
     let mut looked = None;
     for _ in 0..STEPS_MAX {
-        let look = Look::new(given, forge, looked.take(), now)?.planned(now)?;
+        let look = Look::new(given, forge, looked.take(), now)?.planned(now)?.asked(now);
         let mut decision = look.with_world(|world| decide(world, now));
         Fault::decision(given.fault, &mut decision, &look.history, now);
         let before = done.len();
@@ -225,6 +299,7 @@ fn word(op: &ForgeOp) -> String {
         ForgeOp::ClosePullRequest { number, reason } => format!("closed {number}: {reason}"),
         ForgeOp::MergePullRequest { number, .. } => format!("merged {number}"),
         ForgeOp::PutDashboard { .. } => "wrote the dashboard".to_owned(),
+        ForgeOp::PutStatus { .. } => "set a status".to_owned(),
     }
 }
 

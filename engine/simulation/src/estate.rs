@@ -79,6 +79,11 @@ pub fn needs(policy: &str, wave: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a wave is promoted past a gate.
+pub fn gated(policy: &str, wave: &str) -> bool {
+    matches!((policy, wave), ("linux", "test") | ("kernel", "rest"))
+}
+
 /// The policy of a rollout, by its name.
 pub fn policy_of(rollout: &str) -> &str {
     rollout.split('-').next().unwrap_or(rollout)
@@ -267,7 +272,7 @@ kind: MaintenanceWindow
 metadata: {name: any-time}
 spec:
   schedules:
-    - {rrule: FREQ=DAILY, start: "00:00", duration: 24h, timezone: UTC}
+    - {rrule: FREQ=MONTHLY;BYMONTHDAY=1, start: "00:00", duration: 31d, timezone: UTC}
 ---
 apiVersion: patchwave.dev/v1
 kind: MaintenanceWindow
@@ -283,7 +288,7 @@ metadata: {name: standard}
 spec:
   estimate: {perAsset: 10m, reboot: 5m}
   waves:
-    - {name: test, environments: [test], soak: 6h, approval: {pullRequest: {reviewers: 1}}}
+    - {name: test, environments: [test], soak: 6h, gates: [{http: "https://health.example/ok", scope: global}], approval: {pullRequest: {reviewers: 1}}}
     - {name: staging, needs: [test], environments: [staging], batches: [1, "100%"] # staging
       , soak: 12h, approval: {pullRequest: {reviewers: 1}} # staging
       }
@@ -298,7 +303,7 @@ spec:
   estimate: {perAsset: 10m, reboot: 5m}
   waves:
     - {name: test, environments: [test], soak: 2h, approval: automatic}
-    - {name: rest, needs: [test], environments: [staging, prod], soak: 4h, maxFailures: 1, promoteAt: {patched: 75%, of: reachable, min: 1}, approval: {pullRequest: {reviewers: 1}}}
+    - {name: rest, needs: [test], environments: [staging, prod], soak: 4h, gates: [{http: "https://health.example/ok", scope: global}], maxFailures: 1, promoteAt: {patched: 75%, of: reachable, min: 1}, approval: {pullRequest: {reviewers: 1}}}
   lanes:
     emergency: {soak: 1h}
 ---
@@ -307,10 +312,10 @@ kind: SlaPolicy
 metadata: {name: sla}
 spec:
   rules:
-    - {name: exploited, exploited: true, clock: exploited, within: 24h, lane: emergency}
-    - {name: critical, severity: critical, within: 5d}
-    - {name: high, severity: high, within: 14d}
-  default: {within: 30d}
+    - {name: exploited, exploited: true, clock: exploited, within: 20d, lane: emergency}
+    - {name: critical, severity: critical, within: 25d}
+    - {name: high, severity: high, within: 30d}
+  default: {within: 60d}
 ---
 apiVersion: patchwave.dev/v1
 kind: Fleet

@@ -39,6 +39,8 @@ pub enum Fault {
     IgnoreLocks,
     /// The ledger is written without looking whether somebody else did.
     AppendBlindly,
+    /// Gates are taken to be green.
+    BelieveGates,
     /// Every run writes something.
     WriteAlways,
     /// A merge counts as approval.
@@ -47,7 +49,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, with the invariant it is aimed at.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::RunUnmerged, "runs_only_what_was_merged"),
         (Self::RunWithoutPermit, "runs_only_with_a_permit"),
         (Self::IgnoreFreeze, "keeps_out_of_freezes"),
@@ -60,6 +62,7 @@ impl Fault {
         (Self::IgnoreBudgets, "keeps_services_up"),
         (Self::IgnoreLocks, "one_rollout_at_a_time"),
         (Self::AppendBlindly, "keeps_the_ledger"),
+        (Self::BelieveGates, "promotes_past_green_gates"),
         (Self::WriteAlways, "rests_when_done"),
         (Self::CountMergesAsApprovals, "runs_only_what_was_merged"),
     ];

@@ -8,7 +8,7 @@ use patchwave_adapters::forge::{FakeForge, Forge};
 use patchwave_core::propose::ForgeView;
 
 use crate::dice::Dice;
-use crate::engine::{Given, Look, Stop, reconcile};
+use crate::engine::{Given, Look, Monitor, Stop, reconcile};
 use crate::estate::{InForce, ROLLOUTS, START, after, instant, next_night};
 use crate::executor::{self, Touch, files_of};
 use crate::faults::{Disturbance, Fault, Met};
@@ -85,6 +85,8 @@ pub struct Estate {
     pub machines: Machines,
     /// The feed.
     pub feed: Feed,
+    /// The monitor.
+    pub monitor: Monitor,
     /// The forge.
     pub forge: FakeForge,
     /// How the engine is broken.
@@ -138,6 +140,7 @@ pub fn play(seed: u64, fault: Option<Fault>) -> Result<Counts, Box<Failure>> {
             published,
             ..Feed::default()
         },
+        monitor: Monitor::Green,
         forge,
         fault,
         touches: Vec::new(),
@@ -192,6 +195,7 @@ fn clock_of_runner(estate: &mut Estate) -> Timestamp {
 fn step(estate: &mut Estate, before: &ForgeView) -> Result<ForgeView, Stop> {
     people::machines(estate);
     people::feeds(estate);
+    people::monitor(estate);
     let view = seen(estate)?;
     estate.ledger = ledger::read(&view);
     let look = look(estate)?;
@@ -219,6 +223,7 @@ fn given(estate: &Estate, now: Timestamp) -> Result<Given, Stop> {
     Given::new(
         estate.in_force,
         observe(&estate.machines, &estate.feed, now),
+        estate.monitor,
         estate.fault,
     )
 }

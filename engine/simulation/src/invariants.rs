@@ -7,8 +7,10 @@ use patchwave_core::history::{audit, branch_rollout};
 use patchwave_core::propose::{ForgeView, PullRequestState, branch_of};
 use patchwave_core::version::{Scheme, compare};
 
+use crate::engine::Monitor;
 use crate::estate::{
-    ASSETS, DOWN_MAX, ROLLOUTS, approvals_needed, frozen, needs, outside_windows, paused, place, policy_of, window_open,
+    ASSETS, DOWN_MAX, ROLLOUTS, approvals_needed, frozen, gated, needs, outside_windows, paused, place, policy_of,
+    window_open,
 };
 use crate::executor::{Touch, assets_of, patchset_of, plan_of};
 use crate::history::Estate;
@@ -45,11 +47,15 @@ pub fn of_touch(estate: &mut Estate, view: &ForgeView, lines: &[Line], touch: &T
 
 /// Everything that must hold after a run.
 pub fn of_run(estate: &mut Estate, before: &ForgeView, view: &ForgeView, lines: &Ledger) {
-    let all: [(&'static str, Found); 4] = [
+    let all: [(&'static str, Found); 5] = [
         ("keeps_the_ledger", keeps_the_ledger(before, view)),
         (
             "promotes_what_was_seen",
             promotes_what_was_seen(estate, before, view, lines),
+        ),
+        (
+            "promotes_past_green_gates",
+            promotes_past_green_gates(estate, before, lines),
         ),
         ("runs_once", releases_once(lines)),
         ("carries_what_was_proved", proposes_what_was_proved(estate, view, lines)),
@@ -235,7 +241,9 @@ fn one_rollout_at_a_time(estate: &Estate, touch: &Touch) -> Found {
 fn keeps_the_ledger(before: &ForgeView, view: &ForgeView) -> Found {
     let mut faults = ledger::faults(before, view);
     if before.ledger != view.ledger {
-        let found = audit(view, ROLLOUTS).faults.into_iter();
+        let found = audit(view, ROLLOUTS, &|_, _, _| None, &BTreeMap::new())
+            .faults
+            .into_iter();
         faults.extend(
             found
                 .filter(|f| f.file.starts_with("ledger "))
@@ -316,6 +324,25 @@ fn promotes_what_was_seen(estate: &Estate, before: &ForgeView, view: &ForgeView,
     Ok(())
 }
 
+/// What is promoted now past a gate is promoted while the monitor says that all is well.
+fn promotes_past_green_gates(estate: &Estate, before: &ForgeView, ledger: &Ledger) -> Found {
+    let old = ledger::read(before);
+    for (rollout, lines) in ledger {
+        let known = old.get(rollout).map_or(0, Vec::len);
+        for line in lines.iter().skip(known) {
+            let promoted = line.event == "wave" && line.text("moved") == "promoted";
+            let wave = line.text("wave");
+            if promoted && gated(policy_of(rollout), wave) && estate.monitor != Monitor::Green {
+                return Err(format!(
+                    "{rollout}/{wave} was promoted while the monitor was {:?}",
+                    estate.monitor
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn shows(state: &State, targets: &[(String, String)]) -> bool {
     let installed = |package: &str| state.packages.get(package);
     let reached = |(package, version): &(String, String)| {
@@ -342,7 +369,7 @@ fn proposes_what_was_proved(estate: &Estate, view: &ForgeView, ledger: &Ledger) 
     for pull in view
         .pull_requests
         .iter()
-        .filter(|p| p.state == PullRequestState::Open && p.engine_only)
+        .filter(|p| p.state == PullRequestState::Open && p.engine_only())
     {
         let Some(rollout) = branch_rollout(&pull.branch).filter(|r| !estate.edited.contains(*r)) else {
             continue;

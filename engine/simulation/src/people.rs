@@ -7,7 +7,7 @@ use patchwave_core::history::branch_rollout;
 use patchwave_core::propose::{ForgeView, PullRequest, PullRequestState};
 use patchwave_runner::people;
 
-use crate::engine::Look;
+use crate::engine::{Look, Monitor};
 use crate::estate::{ASSETS, InForce, ROLLOUTS, after};
 use crate::history::Estate;
 use crate::machines::{ADVISORIES, Outage, Seen};
@@ -259,5 +259,24 @@ pub fn feeds(estate: &mut Estate) {
         let kinds = [Outage::Failed, Outage::Empty, Outage::Stale];
         estate.feed.outage = *estate.dice.pick(&kinds).unwrap_or(&Outage::Failed);
         estate.tell("feed outages", &format!("{:?}", estate.feed.outage));
+    }
+}
+
+/// The monitor turns.
+pub fn monitor(estate: &mut Estate) {
+    let turned = match estate.dice.roll(16) {
+        0 => Monitor::Red,
+        1 => Monitor::Unreadable,
+        2..=8 => Monitor::Green,
+        _ => return,
+    };
+    if turned != estate.monitor {
+        estate.monitor = turned;
+        let word = match turned {
+            Monitor::Green => "monitor turns green",
+            Monitor::Red => "monitor turns red",
+            Monitor::Unreadable => "monitor turns silent",
+        };
+        estate.tell(word, "");
     }
 }
