@@ -388,7 +388,7 @@ fn a_halted_last_wave_leaves_what_passed_alone() {
 
 #[test]
 fn without_its_policy_nothing_of_a_rollout_runs() {
-    let mut estate = test_released();
+    let estate = test_released();
     estate.run(&["permit", ROLLOUT, "test", "01"]).exits(0);
     let policy = std::fs::read_to_string(estate.path().join("policies/linux.yaml")).unwrap();
     assert!(policy.contains("name: linux\n"), "{policy}");
