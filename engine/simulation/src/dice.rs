@@ -1,18 +1,20 @@
-//! Chance: the seed is the whole story.
+//! Chance: the numbers a roll is made from are the whole story.
 
 /// A linear congruential generator (Knuth's MMIX constants).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// The same seed rolls the same.
-    pub fn new(seed: u64) -> Self {
-        let mut dice = Self(seed ^ 0x9e37_79b9_7f4a_7c15);
-        // Neighbouring seeds start alike; a few rolls part them.
-        for _ in 0..4 {
-            dice.roll(2);
-        }
-        dice
+    /// The same numbers roll the same.
+    pub fn new(numbers: [u64; 3]) -> Self {
+        // Each number is spread over all bits before the next joins it (the finalizer of SplitMix64): neighbours part.
+        let spread = numbers.into_iter().fold(0x9e37_79b9_7f4a_7c15, |mixed: u64, number| {
+            let z = mixed.wrapping_add(number).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        });
+        Self(spread)
     }
 
     /// From 0 to `sides` less 1.

@@ -1,7 +1,9 @@
 //! One run of the engine: look, decide, act, until nothing is left to do. The stages are the engine's; the resources,
 //! the facts and the forge come from the history.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
@@ -68,6 +70,85 @@ pub struct Given {
     pub monitor: Monitor,
     /// How it is broken.
     pub fault: Option<Fault>,
+    kept: Rc<RefCell<Kept>>,
+}
+
+/// What was worked out last, for whoever looks at the same again.
+#[derive(Default)]
+pub struct Kept {
+    past: Option<Rc<Past>>,
+    assessed: Option<Assessed>,
+    planned: Option<Planned>,
+}
+
+/// What the forge shows, and what has happened by it.
+pub struct Past {
+    /// What the forge shows.
+    pub view: ForgeView,
+    /// What has happened.
+    pub history: Rc<History>,
+}
+
+impl Past {
+    /// Whether another view tells of the same events.
+    fn tells_as(&self, view: &ForgeView) -> bool {
+        self.view.ledger == view.ledger
+            && self.view.merged_files == view.merged_files
+            && self.view.pull_requests == view.pull_requests
+    }
+}
+
+struct Assessed {
+    catalog: Arc<Catalog>,
+    observation: Arc<Observation>,
+    past: Rc<Past>,
+    now: Timestamp,
+    assessment: Rc<Assessment>,
+}
+
+/// A plan follows from a history and an assessment; the instant is the assessment's.
+struct Planned {
+    history: Rc<History>,
+    assessment: Rc<Assessment>,
+    plan: Rc<Plan>,
+}
+
+impl Kept {
+    fn past(&mut self, view: ForgeView, fault: Option<Fault>) -> Result<Rc<Past>, Stop> {
+        let known = self.past.as_ref().filter(|p| p.tells_as(&view));
+        let history = match known {
+            Some(past) => Rc::clone(&past.history),
+            None => {
+                let mut history = fold(&view, ROLLOUTS).map_err(|faults| Stop::Fault(format!("{faults:?}")))?;
+                Fault::history(fault, &mut history);
+                Rc::new(history)
+            }
+        };
+        let past = Rc::new(Past { view, history });
+        self.past = Some(Rc::clone(&past));
+        Ok(past)
+    }
+
+    fn assessment(&mut self, given: &Given, past: &Rc<Past>, now: Timestamp) -> Rc<Assessment> {
+        let is_same = |kept: &&Assessed| {
+            let things =
+                Arc::ptr_eq(&kept.catalog, &given.catalog) && Arc::ptr_eq(&kept.observation, &given.observation);
+            things && kept.now == now && same(&kept.past.history.memory, &past.history.memory)
+        };
+        if let Some(kept) = self.assessed.as_ref().filter(is_same) {
+            return Rc::clone(&kept.assessment);
+        }
+        let found = assess(&given.catalog, &given.observation, &past.history.memory, now);
+        let assessment = Rc::new(found);
+        self.assessed = Some(Assessed {
+            catalog: Arc::clone(&given.catalog),
+            observation: Arc::clone(&given.observation),
+            past: Rc::clone(past),
+            now,
+            assessment: Rc::clone(&assessment),
+        });
+        assessment
+    }
 }
 
 impl Given {
@@ -77,18 +158,20 @@ impl Given {
     /// [`Stop::Fault`] if they have errors.
     pub fn new(
         in_force: InForce,
-        observation: Observation,
+        observation: Arc<Observation>,
         monitor: Monitor,
         fault: Option<Fault>,
+        kept: Rc<RefCell<Kept>>,
     ) -> Result<Self, Stop> {
         let catalog = catalog(Fault::in_force(fault, in_force))
             .as_ref()
             .map_err(|e| Stop::Fault(e.clone()))?;
         Ok(Self {
             catalog: Arc::clone(catalog),
-            observation: Arc::new(observation),
+            observation,
             monitor,
             fault,
+            kept,
         })
     }
 }
@@ -96,12 +179,10 @@ impl Given {
 /// Everything there is to know at one instant.
 pub struct Look {
     given: Given,
-    /// What the forge shows.
-    pub view: ForgeView,
-    /// What has happened.
-    pub history: History,
-    assessment: Assessment,
-    plan: Plan,
+    /// What the forge shows, and what has happened.
+    pub past: Rc<Past>,
+    assessment: Rc<Assessment>,
+    plan: Rc<Plan>,
     readings: GateReadings,
 }
 
@@ -116,20 +197,16 @@ impl Look {
     ///
     /// # Errors
     /// [`Stop`] if the forge cannot be read, or cannot be believed.
-    pub fn new(given: &Given, forge: &dyn Forge, before: Option<Self>, now: Timestamp) -> Result<Self, Stop> {
+    pub fn new(given: &Given, forge: &dyn Forge, now: Timestamp) -> Result<Self, Stop> {
         let view = forge.view().map_err(|e| Stop::Forge(e.to_string()))?;
-        let mut history = fold(&view, ROLLOUTS).map_err(|faults| Stop::Fault(format!("{faults:?}")))?;
-        Fault::history(given.fault, &mut history);
-        let assessment = match before {
-            Some(before) if same(&before.history.memory, &history.memory) => before.assessment,
-            _ => assess(&given.catalog, &given.observation, &history.memory, now),
-        };
+        let mut kept = given.kept.borrow_mut();
+        let past = kept.past(view, given.fault)?;
+        let assessment = kept.assessment(given, &past, now);
         Ok(Self {
             given: given.clone(),
-            view,
-            history,
+            past,
             assessment,
-            plan: Plan::default(),
+            plan: Rc::default(),
             readings: GateReadings::new(),
         })
     }
@@ -137,15 +214,30 @@ impl Look {
     /// Plans, and asks the independent checker.
     fn planned(mut self, now: Timestamp) -> Result<Self, Stop> {
         let (catalog, observation) = (&self.given.catalog, &self.given.observation);
-        let planned = plan_unexplained(catalog, observation, &self.assessment, &self.history, now);
-        let faults = lint(&planned, catalog, observation, &self.assessment, &self.history);
+        let (history, assessment) = (&self.past.history, &self.assessment);
+        let mut kept = self.given.kept.borrow_mut();
+        let is_same = |p: &&Planned| Rc::ptr_eq(&p.history, history) && Rc::ptr_eq(&p.assessment, assessment);
+        if let Some(known) = kept.planned.as_ref().filter(is_same) {
+            self.plan = Rc::clone(&known.plan);
+            drop(kept);
+            return Ok(self);
+        }
+        let planned = plan_unexplained(catalog, observation, assessment, history, now);
+        let faults = lint(&planned, catalog, observation, assessment, history);
         if !faults.is_empty() {
             let faults: String = faults.iter().map(|f| format!("\n  {f}")).collect();
             return Err(Stop::Fault(format!(
                 "the independent checker rejects the plan:{faults}"
             )));
         }
-        self.plan = planned;
+        let plan = Rc::new(planned);
+        kept.planned = Some(Planned {
+            history: Rc::clone(history),
+            assessment: Rc::clone(assessment),
+            plan: Rc::clone(&plan),
+        });
+        drop(kept);
+        self.plan = plan;
         Ok(self)
     }
 
@@ -166,13 +258,13 @@ impl Look {
             catalog: &self.given.catalog,
             observation: &self.given.observation,
             assessment: &self.assessment,
-            view: &self.view,
+            view: &self.past.view,
         };
         let render = |rollout: &Rollout, wave: &Wave| artifacts()?.wave_files(&scene, rollout, wave);
         let digest = |files: &BTreeMap<String, Vec<u8>>, rollout: &str, wave: &str| {
             let found = digest_of_files(ROLLOUTS, files, rollout, wave)?;
             let believed = self.given.fault == Some(Fault::BelieveFiles);
-            let progress = self.history.open.iter().find(|r| r.name.as_ref() == rollout);
+            let progress = self.past.history.open.iter().find(|r| r.name.as_ref() == rollout);
             let progress = progress.and_then(|r| r.waves.iter().find(|w| w.name.as_ref() == wave));
             let known = progress.and_then(|w| w.digest.as_deref()).map(str::to_owned);
             Some(if believed { known.unwrap_or(found) } else { found })
@@ -181,8 +273,8 @@ impl Look {
             catalog: &self.given.catalog,
             observation: &self.given.observation,
             assessment: &self.assessment,
-            history: &self.history,
-            view: &self.view,
+            history: &self.past.history,
+            view: &self.past.view,
             readings: &self.readings,
             plan: &self.plan,
             render: &render,
@@ -193,8 +285,8 @@ impl Look {
     /// As people's commands take it.
     pub fn survey(&self) -> Survey {
         Survey {
-            view: self.view.clone(),
-            history: self.history.clone(),
+            view: self.past.view.clone(),
+            history: (*self.past.history).clone(),
             assessment: Assessment::default(),
             plan: Plan::default(),
             artifacts: Artifacts::default(),
@@ -246,18 +338,16 @@ const STEPS_MAX: usize = 200;
 /// [`Stop`] if it could not come to its end.
 pub fn reconcile(given: &Given, forge: &dyn Forge, now: Timestamp) -> Result<Vec<String>, Stop> {
     let (mut done, mut refused_before) = (Vec::new(), None);
-    let mut looked = None;
     for _ in 0..STEPS_MAX {
-        let look = Look::new(given, forge, looked.take(), now)?.planned(now)?.asked(now);
+        let look = Look::new(given, forge, now)?.planned(now)?.asked(now);
         let mut decision = look.with_world(|world| decide(world, now));
-        Fault::decision(given.fault, &mut decision, &look.history, now);
+        Fault::decision(given.fault, &mut decision, &look.past.history, now);
         let before = done.len();
-        let refused = act(forge, &look.view, &decision.actions, now, &mut done)?;
+        let refused = act(forge, &look.past.view, &decision.actions, now, &mut done)?;
         if done.len() == before && (refused.is_empty() || refused_before.as_ref() == Some(&refused)) {
             return write_always(given, forge, done, now);
         }
         refused_before = Some(refused);
-        looked = Some(look);
     }
     Err(Stop::Fault(format!(
         "no rest after {STEPS_MAX} steps; the last: {:?}",

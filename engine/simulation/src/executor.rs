@@ -152,13 +152,13 @@ fn jobs(view: &ForgeView, ledger: &Ledger, fault: Option<Fault>) -> Vec<Job> {
 pub fn work(estate: &mut Estate, look: &Look, view: &ForgeView, ledger: &Ledger) {
     for job in jobs(view, ledger, estate.fault) {
         // Executors have schedules of their own.
-        if estate.dice.one_in(4) {
+        if estate.mishap(4) {
             continue;
         }
         let none = Vec::new();
         let lines = ledger.get(&job.rollout).unwrap_or(&none);
         for (batch, asset, targets) in assets_of(&job.plan, &job.wave) {
-            if batch == job.batch && !estate.dice.one_in(5) {
+            if batch == job.batch && !estate.mishap(5) {
                 work_on(estate, look, view, lines, &job, &asset, targets);
             }
         }
@@ -186,7 +186,8 @@ fn work_on(
     }
     let now = estate.clock;
     let mut permit = None;
-    if !matches!(estate.fault, Some(Fault::RunWithoutPermit | Fault::RunUnmerged)) {
+    // What is not merged was never released: release 0.
+    if estate.fault != Some(Fault::RunWithoutPermit) && job.release > 0 {
         let place = (job.rollout.as_str(), job.wave.as_str(), job.batch.as_str());
         match look.with_world(|world| may_run(world, place, Some(asset), now)) {
             Ok(given) => permit = Some(given.digest),
@@ -197,7 +198,8 @@ fn work_on(
         }
     }
     estate.tried.insert(key);
-    let roll = estate.dice.roll(14);
+    // 0 = cannot be reached, 1 and 2 = breaks, 3 = waits for a reboot, 4 = falls silent; anything else goes well.
+    let roll = if estate.mishap(3) { estate.dice.roll(5) } else { 5 };
     if roll == 0 {
         estate.counts.add("assets not reached");
         result(estate, job, asset, ResultStatus::NotAttempted);
@@ -220,7 +222,7 @@ fn work_on(
     let status = touch_machine(estate, &touch, roll);
     estate.touches.push(touch);
     // Most executors tell the truth; some say that they are done whatever happened, some say nothing.
-    match estate.dice.roll(6) {
+    match estate.dice.roll(8) {
         0 => result(estate, job, asset, ResultStatus::Ok),
         1 | 2 => {}
         _ => result(estate, job, asset, status),
@@ -233,7 +235,7 @@ fn touch_machine(estate: &mut Estate, touch: &Touch, roll: u64) -> ResultStatus 
         return ResultStatus::NotAttempted;
     };
     machine.busy_until = Some(after(touch.at, 12));
-    if roll <= 2 {
+    if matches!(roll, 1 | 2) {
         machine.broken = true;
         estate.counts.add("assets broken by a patch");
         return ResultStatus::Failed;

@@ -8,63 +8,80 @@ use jiff::Timestamp;
 use patchwave_adapters::forge::{Appended, Applied, FakeForge, Forge, ForgeError, TakenIn};
 use patchwave_core::decide::{Action, Decision};
 use patchwave_core::history::{Event, History, WaveEvent, WaveState, ledger_file};
-use patchwave_core::propose::{Approved, ForgeOp, ForgeView};
+use patchwave_core::observe::{Coverage, Observation};
+use patchwave_core::propose::{Approved, ForgeOp, ForgeView, HALT_LABEL};
 
 use crate::estate::InForce;
+use crate::people::PEOPLE;
 
 /// One way to be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// The executor runs what a pull request holds before it is merged.
     RunUnmerged,
+    /// A merge counts as approval.
+    CountMergesAsApprovals,
+    /// Whoever approves counts.
+    CountAnybody,
     /// The executor does not ask for permits.
     RunWithoutPermit,
+    /// The end of an opening is not looked at.
+    RunLate,
     /// Freezes are not looked at.
     IgnoreFreeze,
     /// Pauses are not looked at.
     IgnorePause,
     /// A person's halt is not looked at.
     SkipHalt,
-    /// The end of an opening is not looked at.
-    RunLate,
-    /// A batch is released a second time.
-    ReleaseTwice,
-    /// A wave is promoted when its executor says that all is done.
-    PromoteOnEvidence,
+    /// Labels are not looked at.
+    IgnoreLabels,
     /// The merged files are believed to be what was approved.
     BelieveFiles,
+    /// A wave is promoted when its executor says that all is done.
+    PromoteOnEvidence,
+    /// What was seen long ago is as good as what is seen now.
+    BelieveOldLooks,
+    /// A feed that says nothing has nothing to say.
+    ForgetOutages,
+    /// Gates are taken to be green.
+    BelieveGates,
     /// Nothing limits how much is down at once.
     IgnoreBudgets,
     /// An asset another rollout is at work on is taken as well.
     IgnoreLocks,
+    /// A batch is released a second time.
+    ReleaseTwice,
     /// The ledger is written without looking whether somebody else did.
     AppendBlindly,
-    /// Gates are taken to be green.
-    BelieveGates,
     /// Every run writes something.
     WriteAlways,
-    /// A merge counts as approval.
-    CountMergesAsApprovals,
+    /// A process that is started again writes down that it was.
+    RecordRestarts,
 }
 
 impl Fault {
-    /// Every fault, with the invariant it is aimed at.
-    pub const ALL: [(Self, &'static str); 15] = [
+    /// Every fault, with the invariant that finds it.
+    pub const ALL: [(Self, &'static str); 20] = [
         (Self::RunUnmerged, "runs_only_what_was_merged"),
+        (Self::CountMergesAsApprovals, "runs_only_what_was_merged"),
+        (Self::CountAnybody, "runs_only_what_was_merged"),
         (Self::RunWithoutPermit, "runs_only_with_a_permit"),
+        (Self::RunLate, "keeps_to_its_window"),
         (Self::IgnoreFreeze, "keeps_out_of_freezes"),
         (Self::IgnorePause, "rests_while_paused"),
         (Self::SkipHalt, "stops_after_a_halt"),
-        (Self::RunLate, "keeps_to_its_window"),
-        (Self::ReleaseTwice, "runs_once"),
-        (Self::PromoteOnEvidence, "promotes_what_was_seen"),
+        (Self::IgnoreLabels, "stops_after_a_halt"),
         (Self::BelieveFiles, "carries_what_was_proved"),
+        (Self::PromoteOnEvidence, "unknown_is_never_done"),
+        (Self::BelieveOldLooks, "unknown_is_never_done"),
+        (Self::ForgetOutages, "unknown_is_never_done"),
+        (Self::BelieveGates, "promotes_past_green_gates"),
         (Self::IgnoreBudgets, "keeps_services_up"),
         (Self::IgnoreLocks, "one_rollout_at_a_time"),
+        (Self::ReleaseTwice, "runs_once"),
         (Self::AppendBlindly, "keeps_the_ledger"),
-        (Self::BelieveGates, "promotes_past_green_gates"),
-        (Self::WriteAlways, "rests_when_done"),
-        (Self::CountMergesAsApprovals, "runs_only_what_was_merged"),
+        (Self::WriteAlways, "repeats_change_nothing"),
+        (Self::RecordRestarts, "a_crash_leaves_no_trace"),
     ];
 
     /// What the engine takes to be in force.
@@ -79,18 +96,46 @@ impl Fault {
 
     /// What the engine takes the forge to show.
     pub fn view(fault: Option<Self>, view: &mut ForgeView) {
-        if fault == Some(Self::CountMergesAsApprovals) {
-            for pull in &mut view.pull_requests {
-                for by in ["ghost-1", "ghost-2"] {
-                    let (at, head) = (pull.opened_at, pull.head.clone());
-                    pull.approvals.push(Approved {
-                        by: by.into(),
-                        at,
-                        head,
-                    });
-                }
+        match fault {
+            Some(Self::CountMergesAsApprovals) => view.pull_requests.iter_mut().for_each(|pull| {
+                let (at, head) = (pull.opened_at, &pull.head);
+                let ghosts = ["person-1", "person-2"].map(|by| Approved {
+                    by: by.into(),
+                    at,
+                    head: head.clone(),
+                });
+                pull.approvals.extend(ghosts);
+            }),
+            Some(Self::CountAnybody) => view.members = None,
+            Some(Self::IgnoreLabels) => {
+                let pulls = view.pull_requests.iter_mut();
+                pulls.for_each(|p| p.labels.retain(|label| label != HALT_LABEL));
             }
+            _ => {}
         }
+    }
+
+    /// What the engine takes to be observed.
+    pub fn observation(fault: Option<Self>, observation: &mut Observation) {
+        match fault {
+            Some(Self::BelieveOldLooks) => observation.assets.iter_mut().for_each(|a| a.stale = false),
+            Some(Self::ForgetOutages) => {
+                observation.sources.iter_mut().for_each(|s| s.failure = None);
+                observation.coverage = vec![Coverage {
+                    os_id: "almalinux".into(),
+                    release: None,
+                    source: "feed".into(),
+                    fresh: true,
+                }];
+            }
+            _ => {}
+        }
+    }
+
+    /// What a process that is started again does first, if it does.
+    pub fn stumbles(fault: Option<Self>, forge: &FakeForge, now: Timestamp) -> bool {
+        let body = "was started again".to_owned();
+        fault == Some(Self::RecordRestarts) && forge.apply(&ForgeOp::PutDashboard { body }, now).is_ok()
     }
 
     /// What the engine takes to have happened.
@@ -160,6 +205,7 @@ fn promote_on_evidence(history: &History) -> Vec<(String, Event)> {
                     pull_request: None,
                     approvals: vec![],
                     since: None,
+                    openings: None,
                     reason: None,
                 };
                 if said_done {
@@ -191,7 +237,7 @@ fn take_what_is_taken(history: &History) -> Vec<(String, Event)> {
     events
 }
 
-/// What happens just before one effect of a run.
+/// What happens after so many effects of a run, when it goes for the next.
 pub enum Disturbance<'a> {
     /// The process ends.
     Crash,
@@ -203,35 +249,45 @@ pub enum Disturbance<'a> {
 pub struct Met<'a> {
     forge: &'a FakeForge,
     fault: Option<Fault>,
+    labels: BTreeSet<u64>,
+    disturbed: RefCell<Vec<(u64, Disturbance<'a>)>>,
     effects: Cell<u64>,
-    disturbed: Option<(u64, Disturbance<'a>)>,
     shown: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
 impl<'a> Met<'a> {
-    /// Disturbed just before its effect of that number, counted from 1.
-    pub fn new(forge: &'a FakeForge, fault: Option<Fault>, disturbed: Option<(u64, Disturbance<'a>)>) -> Self {
+    /// With the pull requests that people have labelled, and disturbed after so many effects.
+    pub fn new(
+        forge: &'a FakeForge,
+        fault: Option<Fault>,
+        labels: BTreeSet<u64>,
+        disturbed: Vec<(u64, Disturbance<'a>)>,
+    ) -> Self {
         Self {
             forge,
             fault,
+            labels,
+            disturbed: RefCell::new(disturbed),
             effects: Cell::new(0),
-            disturbed,
             shown: RefCell::default(),
         }
     }
 
-    fn effect(&self) -> Result<(), ForgeError> {
-        self.effects.set(self.effects.get() + 1);
-        match &self.disturbed {
-            Some((number, Disturbance::Crash)) if *number == self.effects.get() => {
-                Err(ForgeError::terminal("the process ended", "start it again"))
-            }
-            Some((number, Disturbance::Overtake(other))) if *number == self.effects.get() => {
+    fn disturb(&self) -> Result<(), ForgeError> {
+        let mut left = self.disturbed.borrow_mut();
+        let due = left.iter().position(|(after, _)| *after <= self.effects.get());
+        match due.map(|index| left.remove(index).1) {
+            None => Ok(()),
+            Some(Disturbance::Crash) => Err(ForgeError::terminal("the process ended", "start it again")),
+            Some(Disturbance::Overtake(other)) => {
                 other();
                 Ok(())
             }
-            _ => Ok(()),
         }
+    }
+
+    fn count(&self) {
+        self.effects.set(self.effects.get() + 1);
     }
 
     fn append_blindly(
@@ -262,13 +318,26 @@ impl Forge for Met<'_> {
     fn view(&self) -> Result<ForgeView, ForgeError> {
         let mut view = self.forge.view()?;
         self.shown.replace(view.ledger.clone());
+        view.members = Some(members());
+        for pull in view
+            .pull_requests
+            .iter_mut()
+            .filter(|p| self.labels.contains(&p.number))
+        {
+            pull.labels.push(HALT_LABEL.to_owned());
+            pull.labels.sort();
+        }
         Fault::view(self.fault, &mut view);
         Ok(view)
     }
 
     fn apply(&self, op: &ForgeOp, now: Timestamp) -> Result<Applied, ForgeError> {
-        self.effect()?;
-        self.forge.apply(op, now)
+        self.disturb()?;
+        let applied = self.forge.apply(op, now)?;
+        if matches!(applied, Applied::Done { .. }) {
+            self.count();
+        }
+        Ok(applied)
     }
 
     fn append_ledger(
@@ -278,7 +347,8 @@ impl Forge for Met<'_> {
         message: &str,
         now: Timestamp,
     ) -> Result<Appended, ForgeError> {
-        self.effect()?;
+        self.disturb()?;
+        self.count();
         if self.fault == Some(Fault::AppendBlindly) {
             return self.append_blindly(files, message, now);
         }
@@ -288,4 +358,13 @@ impl Forge for Met<'_> {
     fn writes(&self) -> u64 {
         self.forge.writes()
     }
+}
+
+/// Who is of which team.
+fn members() -> BTreeMap<String, BTreeSet<String>> {
+    let of = |is: fn(&(&str, bool, bool)) -> bool| {
+        let people = PEOPLE.iter().filter(|p| is(p));
+        people.map(|(name, ..)| (*name).to_owned()).collect()
+    };
+    BTreeMap::from([("sre".to_owned(), of(|p| p.1)), ("hands".to_owned(), of(|p| p.2))])
 }

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchwave_core::history::{audit, branch_rollout};
-use patchwave_core::propose::{ForgeView, PullRequestState, branch_of};
+use patchwave_core::propose::{ForgeView, PullRequest, PullRequestState, branch_of};
 use patchwave_core::version::{Scheme, compare};
+use serde_json::Value;
 
 use crate::engine::Monitor;
 use crate::estate::{
@@ -15,7 +16,8 @@ use crate::estate::{
 use crate::executor::{Touch, assets_of, patchset_of, plan_of};
 use crate::history::Estate;
 use crate::ledger::{self, Ledger, Line};
-use crate::machines::{STALE_AFTER, State};
+use crate::machines::{Outage, STALE_AFTER, State};
+use crate::people::PEOPLE;
 
 type Found = Result<(), String>;
 
@@ -29,7 +31,7 @@ pub fn of_touch(estate: &mut Estate, view: &ForgeView, lines: &[Line], touch: &T
         ("runs_only_with_a_permit", runs_only_with_a_permit(lines, touch)),
         ("keeps_to_its_window", keeps_to_its_window(touch)),
         ("keeps_out_of_freezes", keeps_out_of_freezes(estate, touch)),
-        ("stops_after_a_halt", stops_after_a_halt(lines, touch)),
+        ("stops_after_a_halt", stops_after_a_halt(view, lines, touch)),
         ("rests_while_paused", rests_while_paused(estate, touch)),
         ("carries_what_was_proved", carries_what_was_proved(estate, touch)),
         ("keeps_services_up", keeps_services_up(estate, touch)),
@@ -45,39 +47,83 @@ pub fn of_touch(estate: &mut Estate, view: &ForgeView, lines: &[Line], touch: &T
     }
 }
 
+/// What a run left behind.
+pub struct After<'a> {
+    /// What the forge showed before it.
+    pub before: &'a ForgeView,
+    /// What the forge shows now.
+    pub view: &'a ForgeView,
+    /// The ledger before it.
+    pub old: &'a Ledger,
+    /// The ledger now.
+    pub lines: &'a Ledger,
+}
+
+impl After<'_> {
+    /// The lines of rollouts that are new.
+    fn news(&self) -> impl Iterator<Item = (&str, &[Line], &Line)> {
+        self.lines.iter().flat_map(|(rollout, lines)| {
+            let known = self.old.get(rollout).map_or(0, Vec::len);
+            let news = lines.iter().skip(known);
+            news.map(move |line| (rollout.as_str(), lines.as_slice(), line))
+        })
+    }
+
+    /// The waves that are promoted now, by rollout.
+    fn promoted(&self) -> impl Iterator<Item = (&str, &[Line], &Line)> {
+        self.news()
+            .filter(|(.., l)| l.event == "wave" && l.text("moved") == "promoted")
+    }
+
+    /// The plan of a rollout: as it was merged, else as it was asked for.
+    fn plan(&self, rollout: &str) -> Option<Value> {
+        let pulls = self.view.pull_requests.iter().rev();
+        let asked = pulls.filter(|p| branch_rollout(&p.branch) == Some(rollout));
+        let mut trees = std::iter::once(&self.view.merged_files).chain(asked.map(|p| &p.files));
+        trees.find_map(|files| plan_of(files, rollout))
+    }
+}
+
 /// Everything that must hold after a run.
-pub fn of_run(estate: &mut Estate, before: &ForgeView, view: &ForgeView, lines: &Ledger) {
-    let all: [(&'static str, Found); 5] = [
-        ("keeps_the_ledger", keeps_the_ledger(before, view)),
-        (
-            "promotes_what_was_seen",
-            promotes_what_was_seen(estate, before, view, lines),
-        ),
-        (
-            "promotes_past_green_gates",
-            promotes_past_green_gates(estate, before, lines),
-        ),
-        ("runs_once", releases_once(lines)),
-        ("carries_what_was_proved", proposes_what_was_proved(estate, view, lines)),
+pub fn of_run(estate: &mut Estate, after: &After<'_>) {
+    let all: [(&'static str, Found); 7] = [
+        ("keeps_the_ledger", keeps_the_ledger(after.before, after.view)),
+        ("unknown_is_never_done", promotes_what_was_seen(estate, after)),
+        ("unknown_is_never_done", closes_what_is_known(estate, after)),
+        ("promotes_past_green_gates", promotes_past_green_gates(estate, after)),
+        ("stops_after_a_halt", resumes_with_approval(after)),
+        ("runs_once", releases_once(after.lines)),
+        ("carries_what_was_proved", proposes_what_was_proved(estate, after)),
     ];
     estate
         .broken
         .extend(all.into_iter().filter_map(|(name, found)| Some((name, found.err()?))));
 }
 
+/// How many people have approved what is merged who may: of `sre` and not of `hands` for policy `linux`; neither who wrote it
+/// nor who changed it.
+fn approvals(pull: &PullRequest, policy: &str) -> usize {
+    let may = |by: &str| {
+        let known = PEOPLE.iter().find(|(name, ..)| *name == by);
+        policy != "linux" || known.is_some_and(|(_, approves, deploys)| *approves && !*deploys)
+    };
+    let counted = pull
+        .approvals
+        .iter()
+        .filter(|a| a.head == pull.head && a.by != pull.author && !pull.committers.contains(&a.by) && may(&a.by));
+    counted.map(|a| &a.by).collect::<BTreeSet<_>>().len()
+}
+
 /// The pull request of the wave is merged with the approvals it needs, and its files are those that were approved.
 fn runs_only_what_was_merged(estate: &Estate, view: &ForgeView, touch: &Touch) -> Found {
     let branch = branch_of(&touch.rollout, &touch.wave);
-    let needed = approvals_needed(policy_of(&touch.rollout), &touch.wave);
+    let policy = policy_of(&touch.rollout);
+    let needed = approvals_needed(policy, &touch.wave);
     let merged = view
         .pull_requests
         .iter()
         .filter(|p| p.branch == branch && p.state == PullRequestState::Merged);
-    let approved = merged.filter(|p| {
-        let people = p.approvals.iter().filter(|a| a.head == p.head && a.by != p.author);
-        people.map(|a| &a.by).collect::<BTreeSet<_>>().len() >= needed
-    });
-    if approved.count() == 0 {
+    if !merged.into_iter().any(|p| approvals(p, policy) >= needed) {
         return Err(format!("no pull request of {branch} is merged with {needed} approvals"));
     }
     let known = estate.approved.get(&(touch.rollout.clone(), touch.wave.clone()));
@@ -131,8 +177,16 @@ fn rests_while_paused(estate: &Estate, touch: &Touch) -> Found {
     }
 }
 
-/// Neither a person's halt nor a halt or failure of its wave is unanswered.
-fn stops_after_a_halt(lines: &[Line], touch: &Touch) -> Found {
+/// Neither a person's halt (a word or a label) nor a halt or failure of its wave is unanswered.
+fn stops_after_a_halt(view: &ForgeView, lines: &[Line], touch: &Touch) -> Found {
+    let alive = view
+        .pull_requests
+        .iter()
+        .filter(|p| p.state != PullRequestState::Closed);
+    let mut own = alive.filter(|p| branch_rollout(&p.branch) == Some(touch.rollout.as_str()));
+    if let Some(pull) = own.find(|p| p.labels.iter().any(|l| l == "halt")) {
+        return Err(format!("pull request {} is labelled to halt it", pull.number));
+    }
     let mut stopped = None;
     for line in lines {
         match (line.event.as_str(), line.moved(&touch.wave)) {
@@ -143,6 +197,31 @@ fn stops_after_a_halt(lines: &[Line], touch: &Touch) -> Found {
         }
     }
     stopped.map_or(Ok(()), |why| Err(why.into()))
+}
+
+/// What goes on again does so because a merged pull request asked for it, with the approvals its waves need.
+fn resumes_with_approval(after: &After<'_>) -> Found {
+    for (rollout, lines, _) in after.news().filter(|(.., l)| l.event == "resume") {
+        let policy = policy_of(rollout);
+        let promoted = |wave: &str| lines.iter().any(|l| l.moved(wave) == Some("promoted"));
+        let waves: &[&str] = match policy {
+            "linux" => &["test", "staging", "critical"],
+            _ => &["test", "rest"],
+        };
+        let open = waves.iter().filter(|wave| !promoted(wave));
+        let needed = open
+            .map(|wave| approvals_needed(policy, wave))
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        let branch = branch_of(rollout, "resume");
+        let pulls = after.view.pull_requests.iter();
+        let mut merged = pulls.filter(|p| p.branch == branch && p.state == PullRequestState::Merged);
+        if !merged.any(|p| approvals(p, policy) >= needed) {
+            return Err(format!("{rollout} was resumed without {needed} approvals"));
+        }
+    }
+    Ok(())
 }
 
 /// The patch set is that of every touch before, and what is installed was seen in the wave that had to prove it.
@@ -276,47 +355,58 @@ fn releases_once(ledger: &Ledger) -> Found {
 }
 
 /// Enough assets of a wave that is promoted now were seen, freshly, with their targets.
-fn promotes_what_was_seen(estate: &Estate, before: &ForgeView, view: &ForgeView, ledger: &Ledger) -> Found {
-    let old = ledger::read(before);
-    for (rollout, lines) in ledger {
-        let known = old.get(rollout).map_or(0, Vec::len);
-        for line in lines
+fn promotes_what_was_seen(estate: &Estate, after: &After<'_>) -> Found {
+    for (rollout, lines, line) in after.promoted() {
+        let wave = line.text("wave");
+        let Some(plan) = plan_of(&after.view.merged_files, rollout) else {
+            return Err(format!("{rollout}/{wave} is promoted and not merged"));
+        };
+        let assets = assets_of(&plan, wave);
+        let is_seen = |(_, asset, targets): &&(String, String, Vec<(String, String)>)| {
+            let seen = estate.machines.get(asset.as_str()).and_then(|m| m.looks.last());
+            seen.is_some_and(|s| line.time.duration_since(s.at) <= STALE_AFTER && shows(&s.state, targets))
+        };
+        let (seen, missing): (Vec<_>, Vec<_>) = assets.iter().partition(is_seen);
+        let away = missing
             .iter()
-            .skip(known)
-            .filter(|l| l.event == "wave" && l.text("moved") == "promoted")
-        {
-            let wave = line.text("wave");
-            let Some(plan) = plan_of(&view.merged_files, rollout) else {
-                return Err(format!("{rollout}/{wave} is promoted and not merged"));
-            };
-            let assets = assets_of(&plan, wave);
-            let let_go = assets
-                .iter()
-                .filter(|(batch, asset, _)| let_go(lines, line, batch, asset));
-            let counted: BTreeSet<&str> = let_go.map(|(_, asset, _)| asset.as_str()).collect();
-            let shown = |asset: &str, targets: &[(String, String)]| {
-                let seen = estate.machines.get(asset).and_then(|m| m.looks.last());
-                seen.is_some_and(|s| line.time.duration_since(s.at) <= STALE_AFTER && shows(&s.state, targets))
-            };
-            let (seen, missing): (Vec<_>, Vec<_>) =
-                assets.iter().partition(|(_, asset, targets)| shown(asset, targets));
-            let away = missing
-                .iter()
-                .filter(|(_, asset, _)| counted.contains(asset.as_str()))
-                .count();
-            let share = if policy_of(rollout) == "kernel" && wave == "rest" {
-                75
-            } else {
-                100
-            };
-            let needed = ((assets.len() - away) * share).div_ceil(100).max(1);
-            if seen.len() < needed {
-                let missing: Vec<&str> = missing.iter().map(|(_, asset, _)| asset.as_str()).collect();
+            .filter(|(batch, asset, _)| let_go(lines, line, batch, asset));
+        let share = match (policy_of(rollout), wave) {
+            ("kernel", "rest") => 75,
+            _ => 100,
+        };
+        let needed = ((assets.len() - away.count()) * share).div_ceil(100).max(1);
+        if seen.len() < needed {
+            let missing: Vec<&str> = missing.iter().map(|(_, asset, _)| asset.as_str()).collect();
+            return Err(format!(
+                "{rollout}/{wave} was promoted at {} with {} of {needed} assets seen; missing: {}",
+                line.time,
+                seen.len(),
+                missing.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What is given up as obsolete is so because everything was seen to be patched, and while the feed could be read.
+fn closes_what_is_known(estate: &Estate, after: &After<'_>) -> Found {
+    let superseded = |l: &Line| l.event == "wave" && l.text("moved") == "superseded";
+    for (rollout, _, line) in after.news().filter(|(.., l)| superseded(l)) {
+        let wave = line.text("wave");
+        if estate.feed.outage == Outage::Failed {
+            return Err(format!(
+                "{rollout}/{wave} was given up while the feed could not be read"
+            ));
+        }
+        let assets = after
+            .plan(rollout)
+            .map(|plan| assets_of(&plan, wave))
+            .unwrap_or_default();
+        for (_, asset, targets) in assets {
+            let seen = estate.machines.get(asset.as_str()).and_then(|m| m.looks.last());
+            if !seen.is_some_and(|s| shows(&s.state, &targets)) {
                 return Err(format!(
-                    "{rollout}/{wave} was promoted at {} with {} of {needed} assets seen; missing: {}",
-                    line.time,
-                    seen.len(),
-                    missing.join(", ")
+                    "{rollout}/{wave} was given up, and {asset} was not seen patched"
                 ));
             }
         }
@@ -325,19 +415,12 @@ fn promotes_what_was_seen(estate: &Estate, before: &ForgeView, view: &ForgeView,
 }
 
 /// What is promoted now past a gate is promoted while the monitor says that all is well.
-fn promotes_past_green_gates(estate: &Estate, before: &ForgeView, ledger: &Ledger) -> Found {
-    let old = ledger::read(before);
-    for (rollout, lines) in ledger {
-        let known = old.get(rollout).map_or(0, Vec::len);
-        for line in lines.iter().skip(known) {
-            let promoted = line.event == "wave" && line.text("moved") == "promoted";
-            let wave = line.text("wave");
-            if promoted && gated(policy_of(rollout), wave) && estate.monitor != Monitor::Green {
-                return Err(format!(
-                    "{rollout}/{wave} was promoted while the monitor was {:?}",
-                    estate.monitor
-                ));
-            }
+fn promotes_past_green_gates(estate: &Estate, after: &After<'_>) -> Found {
+    for (rollout, _, line) in after.promoted() {
+        let wave = line.text("wave");
+        if gated(policy_of(rollout), wave) && estate.monitor != Monitor::Green {
+            let shown = estate.monitor;
+            return Err(format!("{rollout}/{wave} was promoted while the monitor was {shown:?}"));
         }
     }
     Ok(())
@@ -365,7 +448,8 @@ fn let_go(lines: &[Line], promoted: &Line, batch: &str, asset: &str) -> bool {
 }
 
 /// Once a wave is approved, what the engine proposes for the others carries the same.
-fn proposes_what_was_proved(estate: &Estate, view: &ForgeView, ledger: &Ledger) -> Found {
+fn proposes_what_was_proved(estate: &Estate, after: &After<'_>) -> Found {
+    let (view, ledger) = (after.view, after.lines);
     for pull in view
         .pull_requests
         .iter()

@@ -1,11 +1,14 @@
 //! The ledger, read a second time: by its words, without the engine's reader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use patchwave_core::canonical::sha256_hex;
-use patchwave_core::propose::ForgeView;
+use patchwave_core::history::branch_rollout;
+use patchwave_core::propose::{ForgeView, PullRequest};
 use serde_json::Value;
+
+use crate::estate::ROLLOUTS;
 
 /// One line.
 #[derive(Clone, Debug)]
@@ -70,6 +73,67 @@ fn lines(bytes: &[u8]) -> Vec<Line> {
 fn values(bytes: &[u8]) -> impl Iterator<Item = Value> {
     let lines = bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty());
     lines.filter_map(|l| serde_json::from_slice(l).ok())
+}
+
+/// Where two views first differ, for people; none = they hold the same.
+pub fn difference(one: &ForgeView, other: &ForgeView) -> Option<String> {
+    let files: BTreeSet<&String> = one.ledger.keys().chain(other.ledger.keys()).collect();
+    let text = |view: &ForgeView, file: &String| {
+        let bytes = view.ledger.get(file).map(Vec::as_slice).unwrap_or_default();
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    for file in files {
+        let (a, b) = (text(one, file), text(other, file));
+        let differing = a.lines().zip(b.lines()).find(|(a, b)| a != b);
+        if let Some((a, b)) = differing {
+            return Some(format!("{file}: {a} and {b}"));
+        }
+        if a != b {
+            return Some(format!("{file}: {} and {} lines", a.lines().count(), b.lines().count()));
+        }
+    }
+    for (a, b) in one.pull_requests.iter().zip(&other.pull_requests) {
+        if let Some(what) = pulls_differ(a, b) {
+            return Some(format!(
+                "{what} of pull request {} ({}, {})",
+                a.number, a.branch, b.branch
+            ));
+        }
+    }
+    let what = [
+        ("the base branch", one.merged_files != other.merged_files),
+        ("pull requests", one.pull_requests.len() != other.pull_requests.len()),
+        ("the dashboard", one.dashboard != other.dashboard),
+    ];
+    what.into_iter()
+        .find(|(_, differs)| *differs)
+        .map(|(what, _)| what.to_owned())
+}
+
+/// What two pull requests differ in, but for the names of commits.
+fn pulls_differ(a: &PullRequest, b: &PullRequest) -> Option<&'static str> {
+    // A branch also holds what was merged of other rollouts before it was written.
+    let own = |p: &PullRequest| {
+        let folder = branch_rollout(&p.branch).map(|rollout| format!("{ROLLOUTS}/{rollout}/"));
+        let of_it = |path: &String| folder.as_ref().is_some_and(|folder| path.starts_with(folder));
+        let files = p.files.iter().filter(|(path, _)| of_it(path));
+        files
+            .map(|(path, bytes)| (path.clone(), bytes.clone()))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let said = |p: &PullRequest| p.comments.iter().map(|c| c.body.clone()).collect::<Vec<_>>();
+    let what = [
+        ("the branch", a.branch != b.branch),
+        ("the state", a.state != b.state),
+        ("the files", own(a) != own(b)),
+        ("the body", a.body != b.body),
+        ("the comments", said(a) != said(b)),
+        (
+            "the words",
+            (&a.title, &a.labels, &a.reviewers) != (&b.title, &b.labels, &b.reviewers),
+        ),
+    ];
+    what.into_iter().find(|(_, differs)| *differs).map(|(what, _)| what)
 }
 
 /// What is wrong with the chains, and what they lost since `before`.

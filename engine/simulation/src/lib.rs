@@ -7,6 +7,8 @@
 //!
 //! This crate is no part of the engine: it is used by tests and by `cargo run -p xtask -- simulate`.
 
+mod bush;
+mod counts;
 mod dice;
 mod engine;
 mod estate;
@@ -18,24 +20,30 @@ mod ledger;
 mod machines;
 mod people;
 
-pub use faults::Fault;
-pub use history::{Counts, Failure, play};
+use std::ops::Range;
 
+pub use bush::{Failure, HISTORIES, Played};
+pub use counts::Counts;
+pub use faults::Fault;
 use rayon::prelude::*;
 
-/// Plays `histories` histories from seed `first` on, on every core.
-///
-/// # Errors
-/// The failing history of the lowest seed; `play` with its seed plays it again.
-pub fn simulate(first: u64, histories: u64) -> Result<Counts, Box<Failure>> {
-    let seeds: Vec<u64> = (first..first.saturating_add(histories)).collect();
-    let played = seeds.into_par_iter().map(|seed| play(seed, None));
-    let both = |a: Result<Counts, Box<Failure>>, b: Result<Counts, Box<Failure>>| match (a, b) {
-        (Ok(a), Ok(b)) => Ok(a.plus(b)),
-        (Err(a), Err(b)) => Err(if a.seed <= b.seed { a } else { b }),
-        (Err(e), Ok(_)) | (Ok(_), Err(e)) => Err(e),
-    };
-    played.reduce(|| Ok(Counts::default()), both)
+/// Plays the histories of these numbers, on every core; a bush in which one fails is not played to its end.
+pub fn simulate(seeds: Range<u64>, fault: Option<Fault>) -> Played {
+    let bushes: Vec<Range<u64>> = bushes(&seeds).collect();
+    let played = bushes.into_par_iter().map(|wanted| bush::grow(&wanted, fault, false));
+    played.reduce(Played::default, Played::plus)
+}
+
+/// The histories of these numbers, bush by bush.
+pub fn bushes(seeds: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
+    let Range { start, end } = *seeds;
+    (start / HISTORIES..end.div_ceil(HISTORIES))
+        .map(move |bush| start.max(bush * HISTORIES)..end.min((bush + 1) * HISTORIES))
+}
+
+/// Plays one history and tells it; none = it does not fail.
+pub fn tell(seed: u64, fault: Option<Fault>) -> Option<Failure> {
+    bush::grow(&(seed..seed + 1), fault, true).failed.pop()
 }
 
 #[cfg(test)]
