@@ -17,11 +17,11 @@ use crate::history::{Estate, step, tick};
 /// Steps of one history: enough for a patch to come from the first wave through the last.
 pub const STEPS: usize = 18;
 
-/// Before these steps a history goes on in two ways.
-const FORKS: [usize; 8] = [2, 5, 8, 10, 12, 14, 16, 17];
+/// Before a step a history goes on in so many ways.
+const FORKS: [(usize, u64); 4] = [(4, 2), (9, 4), (14, 4), (17, 8)];
 
 /// Histories of one bush.
-pub const HISTORIES: u64 = 1 << FORKS.len();
+pub const HISTORIES: u64 = 2 * 4 * 4 * 8;
 
 /// A history in which something happened that must not.
 #[derive(Clone, Debug)]
@@ -95,9 +95,9 @@ struct Twig {
 impl Twig {
     /// The histories that begin like this.
     fn leaves(self, bush: u64) -> Range<u64> {
-        let left = FORKS.len() - self.forks;
-        let first = bush * HISTORIES + (self.way << left);
-        first..first + (1 << left)
+        let left: u64 = FORKS.iter().skip(self.forks).map(|(_, ways)| ways).product();
+        let first = bush * HISTORIES + self.way * left;
+        first..first + left
     }
 }
 
@@ -110,8 +110,8 @@ struct Bush<'w> {
 impl Bush<'_> {
     fn go_on(&mut self, mut estate: Estate, mut view: ForgeView, from: usize, twig: Twig) {
         for number in from..STEPS {
-            if FORKS.get(twig.forks) == Some(&number) {
-                self.part(&estate, &view, number, twig);
+            if let Some((_, ways)) = FORKS.get(twig.forks).filter(|(at, _)| *at == number) {
+                self.part(&estate, &view, (number, *ways), twig);
                 self.add(estate);
                 return;
             }
@@ -139,11 +139,11 @@ impl Bush<'_> {
         self.add(estate);
     }
 
-    fn part(&mut self, estate: &Estate, view: &ForgeView, number: usize, twig: Twig) {
-        for turn in 0..2 {
+    fn part(&mut self, estate: &Estate, view: &ForgeView, (number, ways): (usize, u64), twig: Twig) {
+        for turn in 0..ways {
             let next = Twig {
                 forks: twig.forks + 1,
-                way: twig.way * 2 + turn,
+                way: twig.way * ways + turn,
             };
             let leaves = next.leaves(self.bush);
             let is_wanted = leaves.start < self.wanted.end && self.wanted.start < leaves.end;

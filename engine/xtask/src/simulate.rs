@@ -18,6 +18,9 @@ pub const USAGE: &str = "simulate [--histories N] [--seed S] [--fault NAME]";
 /// Histories played between two lines of progress.
 const PORTION: u64 = 6_400;
 
+/// The same where the engine is broken on purpose: the first portion that shows it is enough.
+const PORTION_BROKEN: u64 = 512;
+
 /// Failing histories that are named for each invariant.
 const NAMED_MAX: usize = 3;
 
@@ -42,10 +45,11 @@ impl Options {
 pub fn run(options: &Options) -> io::Result<bool> {
     let Options { seeds, fault } = options;
     let (started, mut counts, mut failed) = (Instant::now(), Counts::default(), Vec::new());
-    let mut bushes = bushes(seeds).peekable();
-    while let Some(first) = bushes.next() {
+    let size = if fault.is_some() { PORTION_BROKEN } else { PORTION };
+    let mut bushes = bushes(seeds);
+    while let Some(first) = bushes.next().filter(|_| fault.is_none() || failed.is_empty()) {
         let mut portion = first;
-        while portion.end - portion.start < PORTION
+        while portion.end - portion.start < size
             && let Some(next) = bushes.next()
         {
             portion.end = next.end;

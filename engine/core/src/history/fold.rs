@@ -496,3 +496,7 @@ fn move_wave(
         _ => {}
     }
 }
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -371,3 +371,30 @@ impl Usage {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_comes_back_when_it_is_rewound() {
+        let budgets = Budgets {
+            list: Vec::new(),
+            of_asset: Arc::new(Lookup::from_iter([(0, vec![7]), (1, vec![7])])),
+        };
+        let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
+        let mut bookings = Bookings::default();
+        bookings.book(&budgets, 0, at(0), Timestamp::MAX);
+        let mark = bookings.mark();
+        bookings.give_back(&budgets, 0, at(0), Timestamp::MAX);
+        assert_eq!(bookings.peak(7, at(1), at(2)), 0);
+        assert_eq!(bookings.busy_until(0, at(1), at(2)), None);
+        bookings.book(&budgets, 0, at(0), at(5));
+        bookings.book(&budgets, 1, at(0), at(5));
+        assert_eq!(bookings.peak(7, at(1), at(2)), 2);
+        let before = bookings.rewound(&budgets, mark);
+        assert_eq!(before.peak(7, at(1), at(2)), 1);
+        assert_eq!(before.busy_until(0, at(1), at(2)), Some(Timestamp::MAX));
+        assert_eq!(before.busy_until(1, at(1), at(2)), None);
+    }
+}

@@ -73,13 +73,14 @@ pub(super) fn book_running(ctx: &Context<'_>, budgets: &Budgets, bookings: &mut 
         for batch in open.waves.iter().flat_map(|w| &w.batches) {
             // Resumed and not released again: what it touched before is still down. Released later than now: another
             // runner's clock is ahead, and the release is a fact all the same.
-            let released = batch.released_at.map_or(ctx.now, |at| at.min(ctx.now));
+            let released = batch.released_at.unwrap_or(ctx.now);
+            let start = released.min(ctx.now);
             for name in batch.disrupted() {
                 let Some(asset) = ctx.asset_index(name) else { continue };
                 let expected = later(released, duration(ctx, open_estimate(ctx, open), asset));
                 let silent = batch.released_at.is_none() || batch.failed.contains_key(name) || expected <= ctx.now;
                 let finish = if silent { Timestamp::MAX } else { expected };
-                bookings.book(budgets, asset, released, finish);
+                bookings.book(budgets, asset, start, finish);
             }
         }
     }
