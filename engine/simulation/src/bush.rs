@@ -13,15 +13,29 @@ use crate::dice::Dice;
 use crate::engine::Stop;
 use crate::faults::Fault;
 use crate::history::{Estate, step, tick};
+use crate::invariants;
 
 /// Steps of one history: enough for a patch to come from the first wave through the last.
 pub const STEPS: usize = 18;
 
-/// Before a step a history goes on in so many ways.
-const FORKS: [(usize, u64); 4] = [(4, 2), (9, 4), (14, 4), (17, 8)];
+/// Before a step a history goes on in so many ways: (step, ways).
+type Forks = [(usize, u64)];
 
-/// Histories of one bush.
-pub const HISTORIES: u64 = 2 * 4 * 4 * 8;
+/// Early forks: histories that differ much.
+const EARLY: &Forks = &[(2, 2), (5, 2), (8, 2), (10, 2), (12, 2), (14, 2), (16, 2), (17, 2)];
+
+/// Late forks: half the work for as many histories, which differ less.
+const LATE: &Forks = &[(5, 2), (10, 2), (14, 2), (16, 4), (17, 8)];
+
+/// Histories of one bush, whichever way it forks.
+pub const HISTORIES: u64 = 256;
+
+/// Histories from this number on fork late.
+pub const LATE_FROM: u64 = 1 << 32;
+
+const fn forks(bush: u64) -> &'static Forks {
+    if bush < LATE_FROM / HISTORIES { EARLY } else { LATE }
+}
 
 /// A history in which something happened that must not.
 #[derive(Clone, Debug)]
@@ -95,7 +109,7 @@ struct Twig {
 impl Twig {
     /// The histories that begin like this.
     fn leaves(self, bush: u64) -> Range<u64> {
-        let left: u64 = FORKS.iter().skip(self.forks).map(|(_, ways)| ways).product();
+        let left: u64 = forks(bush).iter().skip(self.forks).map(|(_, ways)| ways).product();
         let first = bush * HISTORIES + self.way * left;
         first..first + left
     }
@@ -110,7 +124,7 @@ struct Bush<'w> {
 impl Bush<'_> {
     fn go_on(&mut self, mut estate: Estate, mut view: ForgeView, from: usize, twig: Twig) {
         for number in from..STEPS {
-            if let Some((_, ways)) = FORKS.get(twig.forks).filter(|(at, _)| *at == number) {
+            if let Some((_, ways)) = forks(self.bush).get(twig.forks).filter(|(at, _)| *at == number) {
                 self.part(&estate, &view, (number, *ways), twig);
                 self.add(estate);
                 return;
@@ -124,7 +138,10 @@ impl Bush<'_> {
                 Err(Stop::Forge(why)) => estate
                     .broken
                     .push(("comes_to_rest", format!("the forge failed: {why}"))),
-                Err(Stop::Fault(why)) => estate.broken.push(("finds_no_fault_in_itself", why)),
+                Err(Stop::Fault(why)) => {
+                    estate.broken.push(("finds_no_fault_in_itself", why));
+                    invariants::of_ledger(&mut estate, &view);
+                }
             }
             if !estate.broken.is_empty() {
                 let leaves = twig.leaves(self.bush);

@@ -92,7 +92,7 @@ pub fn outside_windows(rollout: &str) -> bool {
 /// Whether the window of an asset is open: production at night, from ten to four; the rest always.
 pub fn window_open(asset: &str, at: Timestamp) -> bool {
     let hour = at.to_zoned(TimeZone::UTC).hour();
-    place(asset).0 != "prod" || hour >= 22 || hour < 4
+    place(asset).0 != "prod" || !(4..22).contains(&hour)
 }
 
 /// Whether a freeze in force keeps an asset closed.

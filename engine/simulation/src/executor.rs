@@ -68,8 +68,11 @@ pub fn wave_of<'a>(plan: &'a Value, wave: &str) -> Option<&'a Value> {
         .find(|w| w.get("name").and_then(Value::as_str) == Some(wave))
 }
 
-/// Batch, asset and targets of everything in a wave.
-pub fn assets_of(plan: &Value, wave: &str) -> Vec<(String, String, Vec<(String, String)>)> {
+/// Batch, asset, and package and version of its targets.
+pub type Member = (String, String, Vec<(String, String)>);
+
+/// Everything in a wave.
+pub fn assets_of(plan: &Value, wave: &str) -> Vec<Member> {
     let list = |v: Option<&Value>| v.and_then(Value::as_array).cloned().unwrap_or_default();
     let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let targets = list(plan.get("patchset").and_then(|p| p.get("targets")));

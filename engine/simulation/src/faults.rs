@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use patchwave_adapters::forge::{Appended, Applied, FakeForge, Forge, ForgeError, TakenIn};
-use patchwave_core::decide::{Action, Decision};
-use patchwave_core::history::{Event, History, WaveEvent, WaveState, ledger_file};
+use patchwave_core::decide::{Action, Decision, ENGINE};
+use patchwave_core::history::{Event, History, MEMORY_FILE, WaveEvent, WaveState, ledger_file};
 use patchwave_core::observe::{Coverage, Observation};
 use patchwave_core::propose::{Approved, ForgeOp, ForgeView, HALT_LABEL};
+use patchwave_runner::reconcile::record;
 
 use crate::estate::InForce;
 use crate::people::PEOPLE;
@@ -63,7 +64,7 @@ impl Fault {
     /// Every fault, with the invariant that finds it.
     pub const ALL: [(Self, &'static str); 20] = [
         (Self::RunUnmerged, "runs_only_what_was_merged"),
-        (Self::CountMergesAsApprovals, "runs_only_what_was_merged"),
+        (Self::CountMergesAsApprovals, "goes_on_when_approved"),
         (Self::CountAnybody, "runs_only_what_was_merged"),
         (Self::RunWithoutPermit, "runs_only_with_a_permit"),
         (Self::RunLate, "keeps_to_its_window"),
@@ -134,8 +135,9 @@ impl Fault {
 
     /// What a process that is started again does first, if it does.
     pub fn stumbles(fault: Option<Self>, forge: &FakeForge, now: Timestamp) -> bool {
-        let body = "was started again".to_owned();
-        fault == Some(Self::RecordRestarts) && forge.apply(&ForgeOp::PutDashboard { body }, now).is_ok()
+        let again = vec![(MEMORY_FILE.to_owned(), Event::FirstRun {})];
+        let written = || record(forge, &forge.view().ok()?, &again, ENGINE, now).ok();
+        fault == Some(Self::RecordRestarts) && written().is_some()
     }
 
     /// What the engine takes to have happened.

@@ -344,7 +344,8 @@ fn overtaken(estate: &mut Estate, own: &Given, now: Timestamp) -> Result<(), Sto
         }
         ended => {
             estate.tell("runs that another runner joined", format_args!("{:?}", ended?));
-            Ok(())
+            // What the other left between two looks of the first is for whoever comes next.
+            finish(estate, own, now)
         }
     }
 }

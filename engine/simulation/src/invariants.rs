@@ -13,7 +13,7 @@ use crate::estate::{
     ASSETS, DOWN_MAX, ROLLOUTS, approvals_needed, frozen, gated, needs, outside_windows, paused, place, policy_of,
     window_open,
 };
-use crate::executor::{Touch, assets_of, patchset_of, plan_of};
+use crate::executor::{Member, Touch, assets_of, patchset_of, plan_of};
 use crate::history::Estate;
 use crate::ledger::{self, Ledger, Line};
 use crate::machines::{Outage, STALE_AFTER, State};
@@ -91,13 +91,21 @@ pub fn of_run(estate: &mut Estate, after: &After<'_>) {
         ("unknown_is_never_done", promotes_what_was_seen(estate, after)),
         ("unknown_is_never_done", closes_what_is_known(estate, after)),
         ("promotes_past_green_gates", promotes_past_green_gates(estate, after)),
-        ("stops_after_a_halt", resumes_with_approval(after)),
+        ("goes_on_when_approved", goes_on_when_approved(after)),
         ("runs_once", releases_once(after.lines)),
         ("carries_what_was_proved", proposes_what_was_proved(estate, after)),
     ];
     estate
         .broken
         .extend(all.into_iter().filter_map(|(name, found)| Some((name, found.err()?))));
+}
+
+/// What must hold of the ledger even where a run gave up.
+pub fn of_ledger(estate: &mut Estate, before: &ForgeView) {
+    let found = estate.view().map(|view| keeps_the_ledger(before, &view));
+    if let Ok(Err(why)) = found {
+        estate.broken.push(("keeps_the_ledger", why));
+    }
 }
 
 /// How many people have approved what is merged who may: of `sre` and not of `hands` for policy `linux`; neither who wrote it
@@ -200,7 +208,7 @@ fn stops_after_a_halt(view: &ForgeView, lines: &[Line], touch: &Touch) -> Found 
 }
 
 /// What goes on again does so because a merged pull request asked for it, with the approvals its waves need.
-fn resumes_with_approval(after: &After<'_>) -> Found {
+fn goes_on_when_approved(after: &After<'_>) -> Found {
     for (rollout, lines, _) in after.news().filter(|(.., l)| l.event == "resume") {
         let policy = policy_of(rollout);
         let promoted = |wave: &str| lines.iter().any(|l| l.moved(wave) == Some("promoted"));
@@ -362,7 +370,7 @@ fn promotes_what_was_seen(estate: &Estate, after: &After<'_>) -> Found {
             return Err(format!("{rollout}/{wave} is promoted and not merged"));
         };
         let assets = assets_of(&plan, wave);
-        let is_seen = |(_, asset, targets): &&(String, String, Vec<(String, String)>)| {
+        let is_seen = |(_, asset, targets): &&Member| {
             let seen = estate.machines.get(asset.as_str()).and_then(|m| m.looks.last());
             seen.is_some_and(|s| line.time.duration_since(s.at) <= STALE_AFTER && shows(&s.state, targets))
         };

@@ -22,7 +22,7 @@ mod people;
 
 use std::ops::Range;
 
-pub use bush::{Failure, HISTORIES, Played};
+pub use bush::{Failure, HISTORIES, LATE_FROM, Played};
 pub use counts::Counts;
 pub use faults::Fault;
 use rayon::prelude::*;

@@ -26,7 +26,7 @@ pub(super) fn check<'p>(estate: &Estate<'p>, plan: &'p Plan, faults: &mut Faults
             }
         }
     }
-    locks(plan, faults);
+    locks(estate, plan, faults);
 }
 
 /// The wave graph of the strategy, without waves that hold no asset, and each wave after what it needs.
@@ -364,9 +364,24 @@ fn precede(
     }
 }
 
+/// Rollout and asset of what a released batch is through with, or never began with: nobody is at work on it, however long
+/// the rest of its batch was to take.
+fn through<'e>(estate: &Estate<'e>) -> BTreeSet<(&'e str, &'e str)> {
+    let mut through = BTreeSet::new();
+    for open in &estate.history.open {
+        for batch in open.waves.iter().flat_map(|w| &w.batches) {
+            let untouched = batch.not_attempted.keys().filter(|a| !batch.touched.contains(*a));
+            let assets = batch.passed.iter().chain(untouched);
+            through.extend(assets.map(|asset| (open.name.as_ref(), asset.as_ref())));
+        }
+    }
+    through
+}
+
 /// No asset twice in a rollout, and in two rollouts only one after the other.
-fn locks(plan: &Plan, faults: &mut Faults) {
+fn locks(estate: &Estate<'_>, plan: &Plan, faults: &mut Faults) {
     let mut busy: BTreeMap<&str, Vec<(Timestamp, Timestamp, bool, &str)>> = BTreeMap::new();
+    let through = through(estate);
     for rollout in &plan.rollouts {
         let mut seen = BTreeSet::new();
         for (wave, batch) in rollout.waves.iter().flat_map(|w| w.batches.iter().map(move |b| (w, b))) {
@@ -380,6 +395,7 @@ fn locks(plan: &Plan, faults: &mut Faults) {
                 if !seen.insert(&asset.name) {
                     faults.add("twice", &rollout.name, format!("{} is in it twice", asset.name));
                 }
+                let over = over || batch.released && through.contains(&(&*rollout.name, &*asset.name));
                 if let (Some(start), Some(finish), false) = (batch.start, batch.finish, over) {
                     busy.entry(&asset.name)
                         .or_default()
