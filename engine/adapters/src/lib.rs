@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`files`] | the user's repository and the files sources point at: reading only |
 //! | [`forge`] | pull requests, rollouts and the ledger |
+//! | [`lease`] | the lease that keeps two runners from acting at once |
 //! | [`state`] | the state store: what can be rebuilt |
 //! | [`mod@write`] | folders that generated files are written to |
 #![expect(
@@ -16,5 +17,6 @@
 
 pub mod files;
 pub mod forge;
+pub mod lease;
 pub mod state;
 pub mod write;

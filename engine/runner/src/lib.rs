@@ -10,9 +10,11 @@
 //! | [`survey`] | looks at everything: forge, ledger, facts; assesses and plans |
 //! | [`artifacts`] | the render targets there are, and the files of a wave |
 //! | [`reconcile`] | look → decide → execute until nothing is left |
+//! | [`lease`] | at most one runner acts at a time |
 //! | [`people`] | what people ask for: halt, resume, evidence, waivers |
 
 pub mod artifacts;
+pub mod lease;
 pub mod people;
 pub mod reconcile;
 pub mod repository;

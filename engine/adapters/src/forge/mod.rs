@@ -12,6 +12,7 @@
 
 mod branches;
 mod fake;
+mod guarded;
 mod intake;
 mod ledger;
 pub mod local;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 use patchwave_core::propose::{ForgeOp, ForgeView};
 
 pub use fake::FakeForge;
+pub use guarded::GuardedForge;
 pub use local::LocalForge;
 pub use plumbing::{ENGINE_EMAIL, ENGINE_NAME};
 
@@ -61,6 +63,12 @@ pub trait Forge {
         message: &str,
         now: Timestamp,
     ) -> Result<Appended, ForgeError>;
+
+    /// The highest fencing number of a lease that the ledger has seen.
+    ///
+    /// # Errors
+    /// [`ForgeError`] if the forge cannot be read.
+    fn fence(&self) -> Result<Option<u64>, ForgeError>;
 
     /// How many reference updates this value has made: 0 after a run with nothing to do.
     fn writes(&self) -> u64;
