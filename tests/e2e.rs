@@ -4,15 +4,26 @@
     reason = "a sandbox is made of files, and the binary is a program"
 )]
 
+#[cfg(feature = "github")]
+#[cfg(test)]
+#[path = "../engine/adapters/tests/forge/double/mod.rs"]
+#[expect(dead_code, reason = "the double can misbehave, and the tests of the adapter make it")]
+mod double;
 #[cfg(test)]
 mod support;
 
 #[cfg(test)]
 mod e2e {
     mod cli;
+    #[cfg(unix)]
+    mod daemon;
     mod edits;
     mod facts;
+    mod gates;
+    #[cfg(feature = "github")]
+    mod github;
     mod help;
+    mod killed;
     mod people;
     mod play;
     mod policy_tests;

@@ -158,6 +158,57 @@ fn a_scaffolded_repository_works_at_once() {
 }
 
 #[test]
+fn workflows_are_written_when_asked_for_and_never_overwritten() {
+    let mut sandbox = Sandbox::empty();
+    sandbox.does(&["init"]).exits(0);
+    let written = |path: &str| sandbox.path().join(path).exists();
+    assert!(!written(".github"), "nobody asked for workflows");
+    // In a repository that is in use only the workflows come, and none that is there already is touched.
+    let mut used = Sandbox::estate();
+    used.write(".github/workflows/halt.yml", "# ours\n");
+    used.does(&["init", "--github"]).exits(0);
+    let text = |path: &str| std::fs::read_to_string(used.path().join(path)).unwrap();
+    for name in ["validate", "plan", "plan-comment", "reconcile", "execute"] {
+        let workflow = text(&format!(".github/workflows/{name}.yml"));
+        assert!(workflow.contains("\npermissions: {}\n"), "{name}");
+    }
+    assert_eq!(text(".github/workflows/halt.yml"), "# ours\n");
+    // What a workflow calls is there.
+    for name in ["validate", "plan", "plan-comment", "reconcile", "execute"] {
+        let workflow = text(&format!(".github/workflows/{name}.yml"));
+        for called in workflow
+            .split_whitespace()
+            .filter(|w| w.starts_with(".github/actions/patchwave/scripts/"))
+        {
+            assert!(used.path().join(called).exists(), "{name} calls {called}");
+        }
+    }
+    assert!(used.path().join(".github/actions/patchwave/action.yml").exists());
+    assert!(
+        !used.path().join("fleets/observed/sample.ndjson").exists(),
+        "no samples"
+    );
+    used.does(&["validate"]).exits(0);
+}
+
+#[test]
+fn a_permit_is_for_the_files_that_were_merged() {
+    let mut estate = test_released();
+    let words = ["permit", ROLLOUT, "test", "01", "--format", "json"];
+    let permit = estate.does(&words).exits(0).json();
+    let sums = permit["permit"]["sums"].as_str().unwrap().to_owned();
+    let ask = |sums: &str| {
+        let all = [&["--now", "2026-11-20T12:10:00Z"], &words[..]].concat();
+        pw(estate.path(), &all, "", &[("PATCHWAVE_SHA256SUMS", sums)])
+    };
+    assert_eq!(ask(&sums).code, 0);
+    let refused = ask(&"0".repeat(64));
+    assert_eq!(refused.code, 1);
+    let reason = refused.json()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("are not those that were merged"), "{reason}");
+}
+
+#[test]
 fn vercmp_reads_lines_and_drops_none() {
     let sandbox = Sandbox::empty();
     let input = "1.0\t1.1\n2:1\t1:9\n1.0\t1.0\nnonsense\n\n1.0~rc1\t1.0\n 1.0 \t 1.0\n";

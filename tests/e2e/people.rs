@@ -126,4 +126,13 @@ fn the_authors_own_approval_does_not_count() {
     estate.does(&["forge", "approve", "1", "--as", "patchwave"]);
     estate.does(&["forge", "merge", "1", "--as", "anna"]).exits(0);
     estate.reconcile().did_not("released").waits_for("0 of 1 approvals");
+    // It did no harm, and it is not forgotten.
+    let audit = estate.run(&["audit", "verify"]).exits(0);
+    assert!(
+        audit
+            .out
+            .contains("wave test, pull request 1: anna merged it with 0 of 1 approvals"),
+        "{}",
+        audit.out
+    );
 }

@@ -4,5 +4,5 @@
 mod sandbox;
 mod world;
 
-pub use sandbox::{Sandbox, Saved, home, pw};
+pub use sandbox::{Run, Said, Sandbox, Saved, home, pw};
 pub use world::batch_assets;

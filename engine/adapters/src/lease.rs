@@ -7,6 +7,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::state::StateStore;
 
@@ -38,7 +39,7 @@ pub enum Swapped {
 pub const LEASE_KEY: &str = "lease.json";
 /// File whose lock stands for the lease on one machine. It is never removed: removing it would let two processes lock
 /// two files of the same name.
-const LOCK_FILE: &str = "lease.lock";
+pub const LEASE_LOCK: &str = "lease.lock";
 
 /// A register in a folder. Compare-and-swap holds only among those who hold the folder's [`FolderLock`].
 #[derive(Clone, Debug)]
@@ -71,25 +72,45 @@ fn version(bytes: &[u8]) -> String {
     patchwave_core::canonical::sha256_hex(bytes)
 }
 
-/// The lock of a folder, held until it is dropped or the process ends.
+/// Between two tries to take a lock: long for a processor, short for a person.
+const WAIT_STEP: Duration = Duration::from_millis(20);
+
+/// A lock in a folder, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
 }
 
 impl FolderLock {
-    /// Takes the lock of `folder` (made if there is none), or none if another process holds it. Never waits.
+    /// Takes the lock `name` of `folder` (made if there is none), or none if another process holds it. Never waits.
     ///
     /// # Errors
     /// If the folder cannot be written, or its file system has no locks.
-    pub fn try_take(folder: &Path) -> io::Result<Option<Self>> {
+    pub fn try_take(folder: &Path, name: &str) -> io::Result<Option<Self>> {
         fs::create_dir_all(folder)?;
-        let path = folder.join(LOCK_FILE);
+        let path = folder.join(name);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// As [`FolderLock::try_take`], but waits up to about `patience` for the other process.
+    ///
+    /// # Errors
+    /// As [`FolderLock::try_take`].
+    pub fn wait(folder: &Path, name: &str, patience: Duration) -> io::Result<Option<Self>> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match Self::try_take(folder, name)? {
+                None if waited < patience => {
+                    std::thread::sleep(WAIT_STEP);
+                    waited += WAIT_STEP;
+                }
+                taken => return Ok(taken),
+            }
         }
     }
 }
@@ -101,11 +122,11 @@ mod tests {
     #[test]
     fn one_holder_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let held = FolderLock::try_take(folder.path()).unwrap();
+        let held = FolderLock::try_take(folder.path(), LEASE_LOCK).unwrap();
         assert!(held.is_some());
-        assert!(FolderLock::try_take(folder.path()).unwrap().is_none());
+        assert!(FolderLock::try_take(folder.path(), LEASE_LOCK).unwrap().is_none());
         drop(held);
-        assert!(FolderLock::try_take(folder.path()).unwrap().is_some());
+        assert!(FolderLock::try_take(folder.path(), LEASE_LOCK).unwrap().is_some());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod cut;
 mod epss;
 mod fields;
 mod kev;
+pub mod monitors;
 mod native;
 mod osv;
 mod records;

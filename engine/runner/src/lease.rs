@@ -17,14 +17,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use patchwave_adapters::forge::{Appended, Forge, ForgeError};
-use patchwave_adapters::lease::{FolderLease, FolderLock, LeaseStore, Swapped};
+use patchwave_adapters::lease::{FolderLease, FolderLock, LEASE_LOCK, LeaseStore, Swapped};
 use serde::{Deserialize, Serialize};
 
 use crate::RunError;
+use crate::forge::state_folder;
+use crate::repository::Repository;
 
 /// How long a record in a shared store holds after its last renewal. A holder renews before an effect once a third has
 /// passed; an assessment of a million assets, during which nothing is renewed, takes a tenth of it.
@@ -147,6 +149,21 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Takes the lease of a repository, kept where its Project keeps state.
+    ///
+    /// # Errors
+    /// [`RunError`] if somebody else holds it, or the state store cannot be read or written.
+    pub fn take(repository: &Repository, me: &str, clock: Clock) -> Result<Self, RunError> {
+        match state_folder(&repository.root, &repository.catalog) {
+            Some(folder) => Self::take_here(&folder, me, clock),
+            None => Err(RunError::new(
+                "the lease cannot be kept in `state.url`: object stores are not built yet, and without a lease two \
+                 runners could act at once",
+                "write `state: {path: .patchwave/state}` in patchwave.yaml, and let one machine reconcile",
+            )),
+        }
+    }
+
     /// Takes the lease of one machine, kept in the state folder.
     ///
     /// # Errors
@@ -159,14 +176,14 @@ impl Lease {
             )
         };
         let store = FolderLease::new(folder);
-        let Some(lock) = FolderLock::try_take(folder).map_err(|e| unwritable(&e))? else {
+        let Some(lock) = FolderLock::try_take(folder, LEASE_LOCK).map_err(|e| unwritable(&e))? else {
             let holder = read(&store).ok().and_then(|(record, _)| record);
             return Err(held_by(
                 &holder.map_or_else(|| "another process".to_owned(), |r| r.holder),
                 None,
             ));
         };
-        Self::take(Box::new(store), Some(lock), me, Box::new(clock)).map_err(|e| match e {
+        Self::claimed(Box::new(store), Some(lock), me, Box::new(clock)).map_err(|e| match e {
             Refused::Held(error) => error,
             Refused::Store(why) => unwritable(&why),
         })
@@ -181,7 +198,7 @@ impl Lease {
         me: &str,
         clock: Box<dyn Fn() -> Timestamp>,
     ) -> Result<Self, RunError> {
-        Self::take(store, None, me, clock).map_err(|e| match e {
+        Self::claimed(store, None, me, clock).map_err(|e| match e {
             Refused::Held(error) => error,
             Refused::Store(why) => RunError::new(
                 format!("the lease cannot be taken from the state store: {why}"),
@@ -190,7 +207,7 @@ impl Lease {
         })
     }
 
-    fn take(
+    fn claimed(
         store: Box<dyn LeaseStore>,
         lock: Option<FolderLock>,
         me: &str,
@@ -361,12 +378,6 @@ fn read(store: &dyn LeaseStore) -> Result<(Option<LeaseRecord>, Option<String>),
 #[must_use]
 pub fn holder_name(machine: &str, process: u32, now: Timestamp) -> String {
     format!("{machine}/{process}/{}", now.as_nanosecond())
-}
-
-/// The folder of the state store, below the root of the repository.
-#[must_use]
-pub fn state_folder(root: &Path, path: Option<&str>) -> PathBuf {
-    root.join(path.unwrap_or(".patchwave/state"))
 }
 
 #[cfg(test)]

@@ -10,13 +10,15 @@
 //! | [`survey`] | looks at everything: forge, ledger, facts; assesses and plans |
 //! | [`artifacts`] | the render targets there are, and the files of a wave |
 //! | [`reconcile`] | look → decide → execute until nothing is left |
-//! | `daemon` | one run after another, and the endpoints; behind the feature `daemon` |
+//! | [`forge`] | which forge the project has, and opening it |
 //! | [`lease`] | at most one runner acts at a time |
+//! | `daemon` | one run after another, and the endpoints; behind the feature `daemon` |
 //! | [`people`] | what people ask for: halt, resume, evidence, waivers |
 
 pub mod artifacts;
 #[cfg(feature = "daemon")]
 pub mod daemon;
+pub mod forge;
 pub mod lease;
 pub mod people;
 pub mod reconcile;

@@ -8,7 +8,7 @@ use patchwave_core::canonical::sha256_hex;
 use patchwave_core::decide::{ENGINE, RESUME};
 use patchwave_core::history::{Event, OpenRollout, WaveState, last_stop, ledger_file};
 use patchwave_core::propose::{ForgeOp, branch_of, marker};
-use patchwave_core::render::wire::{ResultAction, ResultStatus, read_result};
+use patchwave_core::render::wire::{ResultAction, ResultStatus, read_result, result_facts};
 
 use crate::RunError;
 use crate::reconcile::record;
@@ -190,6 +190,7 @@ fn evidence(open: &OpenRollout, wave: &str, bytes: &[u8]) -> Result<Option<Event
         at,
         reason: Some(result.reason).filter(|r| !r.is_empty()),
         digest: sha256_hex(bytes).into(),
+        facts: result_facts(bytes),
     }))
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use patchwave_adapters::forge::{Appended, Applied, Forge};
-use patchwave_core::decide::{Action, Decision, ENGINE, Remark, decide_within};
+use patchwave_adapters::monitors;
+use patchwave_core::decide::{Action, Decision, ENGINE, Remark, decide_within, gates_wanted};
 use patchwave_core::history::Event;
 use patchwave_core::propose::{ForgeOp, ForgeView, append, head};
+use patchwave_core::verify::{GateKey, GateQuestion, GateReadings};
 
 use crate::RunError;
 use crate::repository::Repository;
@@ -41,6 +43,15 @@ pub enum Extent {
     Nothing,
 }
 
+/// Whether monitors may be asked over the network; saved answers are read all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// They may.
+    Any,
+    /// They may not.
+    None,
+}
+
 /// A run that is not done after so many steps is stuck: every step of a healthy run records a move or writes a pull
 /// request, and the longest chain (propose, merge, approve, release for every wave of many rollouts) stays far below.
 const STEPS_MAX: usize = 2000;
@@ -54,12 +65,16 @@ pub fn reconcile(
     observed: &Observed,
     forge: &dyn Forge,
     extent: Extent,
+    network: Network,
     now: Timestamp,
 ) -> Result<Run, RunError> {
     let (mut done, mut refused_before) = (Vec::new(), None);
     let mut looked: Option<Survey> = None;
+    let mut readings = GateReadings::new();
     for _ in 0..STEPS_MAX {
-        let survey = survey(repository, observed, Some(forge), looked.take(), now)?;
+        let mut survey = survey(repository, observed, Some(forge), looked.take(), now)?;
+        ask_monitors(repository, observed, &survey, network, &mut readings, now);
+        survey.readings.clone_from(&readings);
         let allowed = |action: &Action| within(extent, action);
         let Decision {
             actions: wanted,
@@ -102,6 +117,35 @@ pub fn reconcile(
         format!("the run did not come to rest after {STEPS_MAX} steps"),
         "this is a fault of patchwave: please report it with the output of `patchwave reconcile --dry-run -vv`",
     ))
+}
+
+/// Asks what gates want to know and was not asked in this run yet: a gate is judged by one answer a run, so that a run
+/// comes to rest.
+fn ask_monitors(
+    repository: &Repository,
+    observed: &Observed,
+    survey: &Survey,
+    network: Network,
+    readings: &mut GateReadings,
+    now: Timestamp,
+) {
+    let sources = &repository.catalog.sources;
+    let mut wanted = survey.with_world(repository, observed, |world| gates_wanted(world, now));
+    wanted.retain(|key, _| !readings.contains_key(key));
+    if network == Network::None {
+        let is_saved = |question: &GateQuestion| {
+            let source = question.source.as_ref().and_then(|name| sources.get(name));
+            source.is_some_and(|s| s.spec.path.is_some())
+        };
+        let (saved, live): (BTreeMap<GateKey, GateQuestion>, BTreeMap<GateKey, GateQuestion>) =
+            wanted.into_iter().partition(|(_, question)| is_saved(question));
+        let unasked = || Err("it is not asked: `--offline` allows no network".to_owned());
+        readings.extend(live.into_keys().map(|key| (key, unasked())));
+        wanted = saved;
+    }
+    if !wanted.is_empty() {
+        readings.append(&mut monitors::ask(&repository.root, sources, &wanted));
+    }
 }
 
 fn within(extent: Extent, action: &Action) -> bool {
@@ -228,6 +272,16 @@ fn recorded_line(file: &str, event: &Event) -> Option<String> {
             failed.len(),
             not_attempted.len()
         )),
+        Event::Gates { wave, gates, .. } => {
+            let stand: Vec<String> = gates
+                .iter()
+                .map(|g| {
+                    let why = g.reason.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
+                    format!("gate `{}` is {}{why}", g.asks, g.state)
+                })
+                .collect();
+            Some(format!("{rollout}: wave {wave}: {}", stand.join("; ")))
+        }
         Event::Resume { .. } => Some(format!("{rollout}: resumed")),
         Event::Cut { policy, instant } => Some(format!("{policy}: the cut of {instant} is done")),
         Event::Seen {
@@ -252,6 +306,13 @@ fn op_line(op: &ForgeOp, number: Option<u64>) -> String {
         ForgeOp::PutComment { number, .. } => format!("commented on pull request #{number}"),
         ForgeOp::ClosePullRequest { number, reason } => format!("closed pull request #{number}: {reason}"),
         ForgeOp::MergePullRequest { number, .. } => format!("merged pull request #{number} (approval: automatic)"),
+        ForgeOp::PutStatus { commit, status } => {
+            format!(
+                "set the status of {} to: {}",
+                commit.get(..12).unwrap_or(commit),
+                status.description
+            )
+        }
         ForgeOp::PutDashboard { .. } => "brought the dashboard in line".to_owned(),
     }
 }

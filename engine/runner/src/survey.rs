@@ -9,6 +9,7 @@ use patchwave_core::decide::{Decision, World};
 use patchwave_core::history::{History, Memory, fold};
 use patchwave_core::plan::{Plan, Rollout, Wave, lint, plan};
 use patchwave_core::propose::ForgeView;
+use patchwave_core::verify::GateReadings;
 
 use crate::RunError;
 use crate::artifacts::{Artifacts, Scene, artifacts, digest_of_files};
@@ -28,6 +29,8 @@ pub struct Survey {
     pub plan: Plan,
     /// The render targets.
     pub artifacts: Artifacts,
+    /// What monitors said of gates; empty unless somebody asked them.
+    pub readings: GateReadings,
 }
 
 /// Looks at everything. `before` is an earlier look of the same run, of which what cannot have changed is kept.
@@ -71,6 +74,7 @@ pub fn survey(
         assessment,
         plan,
         artifacts,
+        readings: GateReadings::new(),
     })
 }
 
@@ -109,6 +113,7 @@ pub fn findings(
         assessment,
         plan,
         artifacts: Artifacts::default(),
+        readings: GateReadings::new(),
     })
 }
 
@@ -157,6 +162,7 @@ impl Survey {
             assessment: &self.assessment,
             history: &self.history,
             view: &self.view,
+            readings: &self.readings,
             plan: &self.plan,
             render: &render,
             digest_of_files: &digest,

@@ -1,5 +1,6 @@
 //! What `validate` says of the words of other stages is what those stages do.
 
+use patchwave_adapters::monitors::CONNECTORS;
 use patchwave_core::assess::{Status, Timeliness};
 use patchwave_core::load::known::{SOURCE_TYPES, STATUSES, TIMELINESS};
 use patchwave_core::load::wire::SourceKind;
@@ -17,7 +18,18 @@ fn a_source_type_is_called_built_if_and_only_if_it_can_be_read() {
             let readable = find(known.name).is_some_and(|format| format.built());
             assert_eq!(known.built, readable, "{}", known.name);
         }
+        let is_asked = CONNECTORS
+            .iter()
+            .any(|c| c.name == known.name && known.kinds.contains(&c.kind));
+        assert_eq!(known.asked, is_asked, "{}", known.name);
     }
+    let names: Vec<&str> = CONNECTORS.iter().map(|c| c.name).collect();
+    assert!(
+        names
+            .iter()
+            .all(|name| SOURCE_TYPES.iter().any(|known| known.name == *name)),
+        "{names:?}"
+    );
 }
 
 #[test]

@@ -209,7 +209,7 @@ fn merge_commit(
 
 /// The engine's trailers on a commit, as the last paragraph of another message: so the base branch alone tells which
 /// rollout, digest and ledger head each merge stands for.
-fn trailers_of(commit: &CommitInfo) -> String {
+pub(super) fn trailers_of(commit: &CommitInfo) -> String {
     let ours = |line: &&str| line.starts_with("Patchwave-") && line.contains(": ");
     let trailers: Vec<&str> = commit
         .message
@@ -239,7 +239,8 @@ pub(super) fn mergeable_head(git: &impl Plumbing, branch: &str) -> Result<Result
     Ok(Ok(head))
 }
 
-fn people_of(commits: &[CommitInfo]) -> Vec<String> {
+/// The people among the committers: sorted, each once.
+pub(super) fn people_of(commits: &[CommitInfo]) -> Vec<String> {
     let people: BTreeSet<String> = commits
         .iter()
         .filter(|commit| !commit.is_engines())

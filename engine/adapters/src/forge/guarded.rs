@@ -127,6 +127,7 @@ fn action(op: &ForgeOp) -> &'static str {
         ForgeOp::PutComment { .. } => "comment",
         ForgeOp::ClosePullRequest { .. } => "close-pull-request",
         ForgeOp::MergePullRequest { .. } => "merge-pull-request",
+        ForgeOp::PutStatus { .. } => "put-status",
         ForgeOp::PutDashboard { .. } => "put-dashboard",
     }
 }

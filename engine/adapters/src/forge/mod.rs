@@ -11,7 +11,10 @@
 //! - **append-only**: the ledger branch only ever grows, by compare-and-swap.
 
 mod branches;
+mod cloned;
 mod fake;
+#[cfg(feature = "github")]
+pub mod github;
 mod guarded;
 mod intake;
 mod ledger;
@@ -19,16 +22,21 @@ pub mod local;
 mod on_git;
 mod plumbing;
 mod records;
+#[cfg(feature = "github")]
+mod rest;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use patchwave_core::propose::{ForgeOp, ForgeView};
 
+pub use cloned::ClonedForge;
 pub use fake::FakeForge;
+#[cfg(feature = "github")]
+pub use github::{GithubForge, GithubSettings};
 pub use guarded::GuardedForge;
 pub use local::LocalForge;
-pub use plumbing::{ENGINE_EMAIL, ENGINE_NAME};
+pub use plumbing::{ENGINE_EMAIL, ENGINE_NAME, Layout};
 
 /// What the engine asks of a forge.
 pub trait Forge {
@@ -131,6 +139,20 @@ pub enum Refusal {
         expected: String,
         /// The head there is.
         found: String,
+    },
+    /// A rule of the forge or of the repository forbids it.
+    #[error("the forge declines pull request {number}: {reason}")]
+    Declined {
+        /// The pull request.
+        number: u64,
+        /// Why, in the forge's words.
+        reason: String,
+    },
+    /// The account may not do it, and a run can go on without.
+    #[error("the forge forbids it: {reason}")]
+    Forbidden {
+        /// Why, and what to do.
+        reason: String,
     },
     /// There is no such pull request.
     #[error("there is no pull request {number}")]

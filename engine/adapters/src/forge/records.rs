@@ -10,6 +10,7 @@ use patchwave_core::canonical::canonical_json;
 use patchwave_core::propose::{Approved, Comment, PullRequest, PullRequestState};
 use serde::{Deserialize, Serialize};
 
+use super::branches::people_of;
 use super::plumbing::{Author, Edit, MAIN, Plumbing, RECORDS, read_files};
 use super::{Applied, ForgeError, Refusal};
 
@@ -83,7 +84,7 @@ impl Records {
             author: author.to_owned(),
             state: PullRequestState::Open,
             head: head.to_owned(),
-            engine_only: true,
+            committers: Vec::new(),
             opened_at: now,
             approvals: Vec::new(),
             ended_at: None,
@@ -229,10 +230,7 @@ pub(super) fn load(git: &impl Plumbing) -> Result<Records, ForgeError> {
 /// Brings an open pull request in line with Git: whose commits its branch carries, and whether it is merged already.
 fn settle(git: &impl Plumbing, main: &str, pull: &mut PullRequest) -> Result<(), ForgeError> {
     if !git.is_ancestor(&pull.head, main)? {
-        pull.engine_only = git
-            .commits_between(main, &pull.head)?
-            .iter()
-            .all(super::plumbing::CommitInfo::is_engines);
+        pull.committers = people_of(&git.commits_between(main, &pull.head)?);
         return Ok(());
     }
     let merge = merge_commit_of(git, main, &pull.head)?;
@@ -240,10 +238,7 @@ fn settle(git: &impl Plumbing, main: &str, pull: &mut PullRequest) -> Result<(),
     pull.ended_at = Some(merge.at);
     pull.ended_by = Some(merge.author.name.clone());
     if let Some(before) = merge.parents.first().filter(|_| merge.id != pull.head) {
-        pull.engine_only = git
-            .commits_between(before, &pull.head)?
-            .iter()
-            .all(super::plumbing::CommitInfo::is_engines);
+        pull.committers = people_of(&git.commits_between(before, &pull.head)?);
     }
     pull.merge_commit = Some(merge.id);
     Ok(())

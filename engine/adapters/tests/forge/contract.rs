@@ -1,4 +1,4 @@
-//! What every forge must do, run on the local forge and on the fake.
+//! What every forge must do, run on the local forge, on the fake, and on GitHub's double.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ fn an_operation_done_twice_writes_once(scene: &dyn Scene) {
     assert_eq!(seen.dashboard.as_deref(), Some("Pending: 1"));
     let pull = &seen.pull_requests[0];
     assert_eq!(
-        (pull.opened_at, pull.author.as_str(), pull.engine_only),
+        (pull.opened_at, pull.author.as_str(), pull.engine_only()),
         (at(1), "patchwave", true)
     );
     assert_eq!((pull.state, pull.branch.as_str()), (PullRequestState::Open, BRANCH));
@@ -177,7 +177,7 @@ fn a_persons_commit_is_never_overwritten(scene: &dyn Scene) {
     proposed(scene);
     scene.push(BRANCH, "lena", &[("rollouts/linux-2027-01-15/plan.json", "mine")]);
     let pull = pull(scene, 1);
-    assert!(!pull.engine_only);
+    assert_eq!(pull.committers, ["lena"], "people are named as their approvals are");
     let refusal = refused(scene, &put_branch("test", "two"), 3);
     assert_eq!(
         refusal,
@@ -189,7 +189,7 @@ fn a_persons_commit_is_never_overwritten(scene: &dyn Scene) {
     // People may still merge what they made of it.
     scene.forge().merge(1, "maria", Some(&pull.head), at(4)).unwrap();
     assert_eq!(view(scene).merged_files["rollouts/linux-2027-01-15/plan.json"], b"mine");
-    assert!(!self::pull(scene, 1).engine_only);
+    assert!(!self::pull(scene, 1).engine_only());
 }
 
 fn a_pull_request_is_closed_once(scene: &dyn Scene) {
@@ -534,21 +534,32 @@ fn names_of_people_are_checked(scene: &dyn Scene) {
     assert_eq!(before, scene.snapshot());
 }
 
-macro_rules! contract {
+macro_rules! everywhere {
     ($($name:ident),* $(,)?) => {
         mod local { $(#[test] fn $name() { super::$name(&super::LocalScene::new()); })* }
-        mod fake {
-            fn scene() -> super::FakeScene {
-                let scene = super::FakeScene::new();
-                super::Scene::commit_outside(&scene, 0, &[("patchwave.yaml", "one\n")]);
-                scene
-            }
-            $(#[test] fn $name() { super::$name(&scene()); })*
+        mod fake { $(#[test] fn $name() { super::$name(&super::fake_scene()); })* }
+        #[cfg(feature = "github")]
+        mod github {
+            $(#[test] fn $name() { super::$name(&crate::github_scene::GithubScene::new()); })*
         }
     };
 }
 
-contract!(
+/// What holds where people commit outside the forge; on a forge that people push to there is no outside.
+macro_rules! with_an_outside {
+    ($($name:ident),* $(,)?) => {
+        mod local_outside { $(#[test] fn $name() { super::$name(&super::LocalScene::new()); })* }
+        mod fake_outside { $(#[test] fn $name() { super::$name(&super::fake_scene()); })* }
+    };
+}
+
+fn fake_scene() -> FakeScene {
+    let scene = FakeScene::new();
+    scene.commit_outside(0, &[("patchwave.yaml", "one\n")]);
+    scene
+}
+
+everywhere!(
     an_operation_done_twice_writes_once,
     only_the_ledger_trailer_may_differ_without_a_write,
     a_branch_is_updated_in_place_and_loses_its_approvals,
@@ -560,10 +571,13 @@ contract!(
     what_conflicts_is_not_merged,
     the_ledger_only_grows_and_only_from_where_it_was_read,
     looking_writes_nothing,
+    names_of_people_are_checked,
+);
+
+with_an_outside!(
     new_commits_outside_move_main_forward,
     commits_outside_join_merged_rollouts,
     a_rollout_edited_outside_yields_to_the_forge,
     any_other_conflict_is_an_error_that_says_how_to_go_on,
     an_amended_head_is_taken_in_without_a_conflict,
-    names_of_people_are_checked,
 );

@@ -168,3 +168,22 @@ proptest! {
         prop_assert_eq!(play(&fake, &steps), play(&local, &steps));
     }
 }
+
+#[cfg(feature = "github")]
+proptest! {
+    // Each case makes hundreds of requests; the number keeps the suite within seconds.
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// GitHub words some answers in its own way, so its transcript is compared with none: the invariants are held, and
+    /// another process sees the same.
+    #[test]
+    fn the_invariants_hold_on_github(steps in prop::collection::vec(any_step(), 1..16), lag in 0..3_u32) {
+        use crate::github_scene::GithubScene;
+        let github = GithubScene::new();
+        github.forge.double.lock().stale_reads = lag;
+        play(&github, &steps);
+        github.forge.double.lock().past = None;
+        let other = GithubScene::on(github.forge.double.clone(), None);
+        prop_assert_eq!(other.forge().view().unwrap(), github.forge().view().unwrap());
+    }
+}

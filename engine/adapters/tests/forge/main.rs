@@ -3,6 +3,15 @@
 
 #[cfg(test)]
 mod contract;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod double;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod github;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod github_scene;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]

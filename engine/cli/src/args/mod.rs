@@ -1,18 +1,21 @@
 //! The command line: names and options only; meaning is in `commands`.
 
 mod formats;
+#[cfg(test)]
+mod spoken;
 mod values;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
-use patchwave_core::time::When;
+use patchwave_core::time::{DurationSeconds, When};
 use patchwave_core::version::Scheme;
 
 pub use formats::*;
-use values::{labels, openings_count, parse_scheme, when};
+use values::{interval, labels, openings_count, parse_scheme, when};
 
 /// Declarative GitOps patch management: what must be patched on which machine by when, in which order, and why.
 #[derive(Debug, Parser)]
@@ -64,9 +67,16 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Scaffold a repository that validates, plans and renders at once; never overwrites.
+    #[command(after_help = "Examples:
+  patchwave init estate            samples, schemas, settings of editors
+  patchwave init estate --github   the same, and workflows for GitHub Actions
+  patchwave init --github          in a repository in use: only the workflows that are not there yet")]
     Init {
         /// Where; default the current folder.
         dir: Option<PathBuf>,
+        /// Write workflows for GitHub Actions too (docs/github.md); where there is a patchwave.yaml already, only those.
+        #[arg(long)]
+        github: bool,
     },
     /// Check schema, references and lints: all problems at once.
     Validate {
@@ -237,6 +247,13 @@ pub enum Command {
         /// Once (the default).
         #[arg(long)]
         once: bool,
+        /// How to repeat it, and how to be watched.
+        #[command(flatten)]
+        schedule: Schedule,
+        /// Take the resources from this Git reference instead of the work tree; sources are read from the work tree all
+        /// the same.
+        #[arg(long = "ref", value_name = "REF")]
+        git_ref: Option<String>,
         /// Decide, but write nothing: print the first step's actions.
         #[arg(long)]
         dry_run: bool,
@@ -296,6 +313,25 @@ pub enum Command {
     },
     /// Print the manual page (roff).
     Man,
+}
+
+/// How `reconcile` is repeated, and watched.
+#[derive(Args, Debug)]
+pub struct Schedule {
+    /// Again and again until SIGTERM or SIGINT, so long apart (for example 15m), give or take a tenth. A run that fails
+    /// is logged and repeated, further and further apart.
+    #[arg(long, value_name = "DUR", conflicts_with_all = ["once", "dry_run", "detailed_exitcode"], value_parser = interval)]
+    pub interval: Option<DurationSeconds>,
+    /// Answer /healthz, /readyz, /metrics and /webhook here, for example 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDR", requires = "interval", conflicts_with = "once")]
+    pub listen: Option<SocketAddr>,
+    /// Seed of the give or take; default: another one at each start.
+    #[arg(long, value_name = "N", requires = "interval", conflicts_with = "once")]
+    pub jitter_seed: Option<u64>,
+    /// File with the secret of /webhook; default: the environment variable PATCHWAVE_WEBHOOK_SECRET. With neither there
+    /// is no webhook.
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub webhook_secret_file: Option<PathBuf>,
 }
 
 /// What `explain` explains.
@@ -425,8 +461,11 @@ pub enum ForgeCommand {
 /// What `audit` checks.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Chains of the ledger and the moves they record.
+    /// Chains of the ledger, the moves they record, and what was merged against what was approved.
     Verify {
+        /// A report that an earlier run gave with `--format json` and that was kept outside: its heads must still be there.
+        #[arg(long, value_name = "FILE")]
+        anchor: Option<PathBuf>,
         /// Output format.
         #[arg(long, value_enum, default_value_t)]
         format: TextJson,

@@ -5,6 +5,7 @@ use patchwave_core::decide::approvals_of;
 use patchwave_core::history::{branch_rollout, branch_wave, fold};
 use patchwave_core::load::wire::Approval;
 use patchwave_core::propose::{PullRequest, PullRequestState};
+use patchwave_runner::forge::ProjectForge;
 use patchwave_runner::repository::Repository;
 
 use super::Context;
@@ -19,6 +20,12 @@ pub fn run(context: &Context, what: &ForgeCommand) -> Result<Exit, Failure> {
             "there is no local forge yet",
             "`patchwave reconcile --once` or `patchwave propose` makes it",
         ));
+    };
+    if let ForgeCommand::List { format } = what {
+        return list(context, &forge, *format);
+    }
+    let ProjectForge::Local(forge) = forge else {
+        return Err(elsewhere(&repository, what));
     };
     match what {
         ForgeCommand::List { format } => list(context, &forge, *format),
@@ -36,6 +43,24 @@ pub fn run(context: &Context, what: &ForgeCommand) -> Result<Exit, Failure> {
     }
 }
 
+/// On a forge with people of its own nobody can play their part from here.
+fn elsewhere(repository: &Repository, what: &ForgeCommand) -> Failure {
+    let spec = &repository.catalog.project.forge;
+    let name = spec.repository.as_deref().unwrap_or_default();
+    let (doing, number) = match what {
+        ForgeCommand::List { .. } => ("listing", 0),
+        ForgeCommand::Approve { number, .. } => ("approving", *number),
+        ForgeCommand::Close { number, .. } => ("closing", *number),
+        ForgeCommand::Merge { number, .. } => ("merging", *number),
+    };
+    Failure::with_help(
+        format!("{doing} is people's part, and the people of {name} act on its forge themselves"),
+        format!(
+            "open pull request #{number} of {name} there; only the local forge has people played with `patchwave forge`"
+        ),
+    )
+}
+
 fn failed(error: patchwave_adapters::forge::ForgeError) -> Failure {
     Failure::with_help(error.what, error.help)
 }
@@ -49,7 +74,7 @@ fn applied(context: &Context, outcome: Applied, line: &str) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn list(context: &Context, forge: &LocalForge, format: TextJson) -> Result<Exit, Failure> {
+fn list(context: &Context, forge: &dyn Forge, format: TextJson) -> Result<Exit, Failure> {
     let view = forge.view().map_err(failed)?;
     if format == TextJson::Json {
         context.output.json(&view.pull_requests)?;
@@ -155,6 +180,6 @@ fn missing_approvals(
             .max(1),
     };
     let policy = catalog.policies.get(frozen.rollout.policy.as_str());
-    let given = policy.map_or(0, |p| approvals_of(pull_request, &p.spec, &|_, _| true).len());
+    let given = policy.map_or(0, |p| approvals_of(pull_request, &p.spec, view).len());
     needed.saturating_sub(given)
 }

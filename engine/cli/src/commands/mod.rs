@@ -2,6 +2,7 @@
 
 mod assess;
 mod audit;
+mod daemon;
 mod evidence;
 mod explain;
 mod fmt;
@@ -15,6 +16,7 @@ mod reconcile;
 mod render;
 mod schema;
 mod status;
+mod summary;
 mod targets;
 mod test;
 mod validate;
@@ -25,15 +27,15 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use jiff::Timestamp;
-use patchwave_adapters::forge::{Forge, LocalForge};
+use patchwave_adapters::forge::Forge;
 use patchwave_core::assess::Assessment;
 use patchwave_core::diag::{Diagnostics, Severity, render as diag_render};
 use patchwave_core::load::PROJECT_FILE;
-use patchwave_core::load::wire::ForgeType;
 use patchwave_core::source::SourceSet;
 use patchwave_core::time::{Boundary, When};
+use patchwave_runner::forge::{ProjectForge, look_at_forge, open_forge};
 use patchwave_runner::reconcile::Extent;
-use patchwave_runner::repository::{Repository, open};
+use patchwave_runner::repository::{Repository, open, open_at};
 use patchwave_runner::sources::{Observed, observe as read_sources};
 use patchwave_runner::survey::{Survey, findings, survey};
 
@@ -47,6 +49,8 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     let context = Context {
         root: cli.global.chdir.clone().unwrap_or_else(|| PathBuf::from(".")),
         now: cli.global.now.unwrap_or_else(Timestamp::now),
+        offline: cli.global.offline,
+        git_ref: None,
         output: *output,
     };
     let at = &context;
@@ -63,7 +67,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         ));
     }
     match &cli.command {
-        Command::Init { dir } => init::run(at, dir.as_deref()),
+        Command::Init { dir, github } => init::run(at, dir.as_deref(), *github),
         Command::Validate { paths, format } => validate::run(at, paths, *format),
         Command::Fmt { paths, check } => fmt::run(at, paths, *check),
         Command::Lsp { stdio: _ } => lsp::run(at, cli.global.now),
@@ -99,10 +103,22 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Verify { format } => reconcile::run_part(at, Extent::Verify, *format),
         Command::Reconcile {
             once: _,
+            schedule,
+            git_ref,
             dry_run,
             detailed_exitcode,
             format,
-        } => reconcile::run(at, *dry_run, *detailed_exitcode, *format),
+        } => {
+            let at = &Context {
+                git_ref: git_ref.clone(),
+                ..context.clone()
+            };
+            if schedule.interval.is_some() {
+                daemon::run(at, cli.global.now, schedule, *format)
+            } else {
+                reconcile::run(at, *dry_run, *detailed_exitcode, *format)
+            }
+        }
         Command::Permit {
             rollout,
             wave,
@@ -141,6 +157,10 @@ pub struct Context {
     pub root: PathBuf,
     /// The instant.
     pub now: Timestamp,
+    /// Whether the network is left alone.
+    pub offline: bool,
+    /// Where the resources are taken from; none = the work tree.
+    pub git_ref: Option<String>,
     /// How to speak.
     pub output: Output,
 }
@@ -158,7 +178,10 @@ pub struct Look {
 impl Context {
     /// The repository, with its problems said. An error among them ends the command.
     pub fn load(&self) -> Result<Repository, Failure> {
-        let repository = open(&self.root, self.now);
+        let repository = match &self.git_ref {
+            Some(git_ref) => open_at(&self.root, git_ref, self.now).map_err(|e| Failure::with_help(e.what, e.help))?,
+            None => open(&self.root, self.now),
+        };
         self.diagnostics(&repository.diagnostics, &repository.set);
         if repository.diagnostics.has_errors() {
             let count = repository.diagnostics.count(Severity::Error);
@@ -270,22 +293,22 @@ impl Context {
     }
 
     /// The forge, if it is there already.
-    pub fn forge_if_any(&self, repository: &Repository) -> Result<Option<LocalForge>, Failure> {
-        only_local(repository)?;
-        let rollouts = &repository.catalog.project.paths.rollouts;
-        LocalForge::open(&self.root, rollouts).map_err(|e| Failure::with_help(e.what, e.help))
+    pub fn forge_if_any(&self, repository: &Repository) -> Result<Option<ProjectForge>, Failure> {
+        let opened = look_at_forge(repository, self.offline).map_err(said)?;
+        Ok(opened.map(|opened| self.opened(opened)))
     }
 
     /// The forge, made if there is none, with new commits taken in.
-    pub fn forge(&self, repository: &Repository) -> Result<LocalForge, Failure> {
-        only_local(repository)?;
-        let rollouts = &repository.catalog.project.paths.rollouts;
-        let (forge, taken) = LocalForge::open_or_create(&self.root, rollouts, self.now)
-            .map_err(|e| Failure::with_help(e.what, e.help))?;
-        if let patchwave_adapters::forge::TakenIn::Nothing { reason } = taken {
-            self.output.say(&format!("note: {reason}"));
+    pub fn forge(&self, repository: &Repository) -> Result<ProjectForge, Failure> {
+        let opened = open_forge(repository, self.offline, self.now).map_err(said)?;
+        Ok(self.opened(opened))
+    }
+
+    fn opened(&self, (forge, note): (ProjectForge, Option<String>)) -> ProjectForge {
+        if let Some(note) = note {
+            self.output.say(&format!("note: {note}"));
         }
-        Ok(forge)
+        forge
     }
 
     /// How the command ends where nothing else decides: an error if a source failed, two facts contradict, or rules do
@@ -312,16 +335,6 @@ fn project_above(folder: &Path) -> Option<&Path> {
         .ancestors()
         .skip(1)
         .find(|above| above.join(PROJECT_FILE).is_file())
-}
-
-fn only_local(repository: &Repository) -> Result<(), Failure> {
-    match repository.catalog.project.forge.kind {
-        ForgeType::Local => Ok(()),
-        ForgeType::Github | ForgeType::Gitea => Err(Failure::with_help(
-            "this version works with the local forge only",
-            "write `forge: {type: local}` in patchwave.yaml",
-        )),
-    }
 }
 
 /// An error of a run as a failure of the command.

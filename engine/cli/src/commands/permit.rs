@@ -1,11 +1,15 @@
 //! `permit`: may this batch, or this asset of it, run now?
 
-use patchwave_core::decide::may_run;
+use patchwave_core::canonical::sha256_hex;
+use patchwave_core::decide::{Permit, PermitRefusal, may_run};
 use serde_json::json;
 
-use super::Context;
+use super::{Context, Look};
 use crate::args::TextJson;
 use crate::exit::{Exit, Failure};
+
+/// The SHA-256 of the `SHA256SUMS` that an executor is about to obey, in hexadecimal.
+const SUMS_VARIABLE: &str = "PATCHWAVE_SHA256SUMS";
 
 /// Exit 0 with a permit, 1 with the reason.
 pub fn run(
@@ -18,8 +22,14 @@ pub fn run(
     let answer = look.survey.with_world(&look.repository, &look.observed, |world| {
         may_run(world, (rollout, wave, batch), asset, context.now)
     });
+    let sums = merged_sums(&look, rollout);
+    let answer = answer.and_then(|permit| what_was_merged(permit, sums.as_deref(), std::env::var(SUMS_VARIABLE).ok()));
     match (answer, format) {
         (Ok(permit), TextJson::Json) => {
+            let mut permit = json!(permit);
+            if let (Some(permit), Some(sums)) = (permit.as_object_mut(), sums) {
+                permit.insert("sums".into(), sums.into());
+            }
             context.output.json(&json!({"permitted": true, "permit": permit}))?;
             Ok(Exit::Done)
         }
@@ -39,5 +49,24 @@ pub fn run(
             context.output.text(&format!("refused: {}", refusal.0))?;
             Ok(Exit::Error)
         }
+    }
+}
+
+/// The SHA-256 of the merged `SHA256SUMS` of a rollout.
+fn merged_sums(look: &Look, rollout: &str) -> Option<String> {
+    let folder = look.repository.catalog.project.paths.rollouts.trim_matches('/');
+    let files = &look.survey.view.merged_files;
+    let sums = files.get(&format!("{folder}/{rollout}/SHA256SUMS"));
+    sums.map(|bytes| sha256_hex(bytes))
+}
+
+/// A permit is for the files that were merged, whatever lies on the executor's disk.
+fn what_was_merged(permit: Permit, merged: Option<&str>, obeyed: Option<String>) -> Result<Permit, PermitRefusal> {
+    match obeyed.filter(|obeyed| !obeyed.is_empty() && Some(obeyed.as_str()) != merged) {
+        None => Ok(permit),
+        Some(obeyed) => Err(PermitRefusal(format!(
+            "the files at hand (SHA256SUMS {obeyed}) are not those that were merged ({}): check out the merged branch again",
+            merged.unwrap_or("none are")
+        ))),
     }
 }

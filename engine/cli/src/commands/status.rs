@@ -1,7 +1,9 @@
 //! `status`, `halt`, `resume`: running, half done, next, how to stop, whom to call — on one screen.
 
+use std::collections::BTreeMap;
+
 use patchwave_core::decide::decide;
-use patchwave_core::history::WaveState;
+use patchwave_core::history::{BatchProgress, GateProgress, WaveState};
 use patchwave_runner::people;
 use serde_json::{Value, json};
 
@@ -37,6 +39,7 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
                     "failed": batch.failed,
                     "notAttempted": batch.not_attempted,
                     "waived": batch.waived.keys().collect::<Vec<_>>(),
+                    "reported": reported(batch),
                 })
             });
             json!({
@@ -45,6 +48,7 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
                 "digest": wave.digest,
                 "soakingSince": wave.soaking_since.map(|t| t.to_string()),
                 "reason": wave.reason,
+                "gates": wave.gates.iter().map(gate_document).collect::<Vec<_>>(),
                 "batches": batches.collect::<Vec<_>>(),
             })
         });
@@ -63,6 +67,29 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
         "rollouts": rollouts.collect::<Vec<_>>(),
         "next": remarks.iter().map(|r| json!({"subject": r.subject, "message": r.message})).collect::<Vec<_>>(),
     })
+}
+
+/// How a gate stands by the ledger: `status` asks no monitor.
+fn gate_document((number, gate): (&u32, &GateProgress)) -> Value {
+    json!({
+        "gate": number,
+        "asks": gate.asks,
+        "state": gate.state,
+        "since": gate.since.to_string(),
+        "reason": gate.reason,
+    })
+}
+
+/// What executors said of the assets since the release: asset → `done`, `failed` or `not-attempted`. No verdict, but what
+/// was tried is not tried again before it was looked at.
+fn reported(batch: &BatchProgress) -> BTreeMap<&str, &str> {
+    let since = batch
+        .evidence
+        .iter()
+        .filter(|(_, said)| batch.released_at.is_some_and(|released| said.at >= released));
+    since
+        .map(|(asset, said)| (asset.as_ref(), said.outcome.as_ref()))
+        .collect()
 }
 
 fn text(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> String {
@@ -88,6 +115,16 @@ fn text(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> String {
                 _ => format!(", {passed} of {total} passed, {failed} failed"),
             };
             out.push_str(&format!("  {:<12} {}{progress}\n", wave.name, wave.state));
+            for gate in wave.gates.values() {
+                let why = gate
+                    .reason
+                    .as_deref()
+                    .map_or_else(String::new, |why| format!(": {why}"));
+                out.push_str(&format!(
+                    "    gate `{}` {} since {}{why}\n",
+                    gate.asks, gate.state, gate.since
+                ));
+            }
             for batch in wave
                 .batches
                 .iter()

@@ -1,5 +1,6 @@
 //! `targets` and `sources`: what there is to render for and to read from.
 
+use patchwave_adapters::monitors::CONNECTORS;
 use patchwave_formats::FORMATS;
 use patchwave_runner::artifacts::artifacts;
 use serde_json::{Value, json};
@@ -40,19 +41,22 @@ pub fn targets(context: &Context, format: TextJson) -> Result<Exit, Failure> {
 pub fn sources(context: &Context, format: TextJson) -> Result<Exit, Failure> {
     match format {
         TextJson::Json => {
-            let all: Vec<Value> = FORMATS
-                .iter()
-                .map(|f| {
-                    json!({"type": f.name, "kind": f.kind, "built": f.built(), "extensions": f.extensions, "summary": f.summary})
-                })
-                .collect();
-            context.output.json(&all)?;
+            let read = FORMATS.iter().map(|f| {
+                json!({"type": f.name, "kind": f.kind, "built": f.built(), "extensions": f.extensions, "summary": f.summary})
+            });
+            let asked = CONNECTORS.iter().map(|c| {
+                json!({"type": c.name, "kind": c.kind, "built": true, "extensions": ["json"], "summary": c.summary})
+            });
+            context.output.json(&read.chain(asked).collect::<Vec<Value>>())?;
         }
         TextJson::Text => {
             let mut out = String::new();
             for format in FORMATS {
                 let built = if format.built() { "" } else { " (not built yet)" };
                 out.push_str(&format!("{:<14} {}{built}\n", format.name, format.summary));
+            }
+            for connector in CONNECTORS {
+                out.push_str(&format!("{:<14} {}\n", connector.name, connector.summary));
             }
             context.output.text(&out)?;
         }

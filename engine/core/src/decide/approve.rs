@@ -1,26 +1,27 @@
-//! Whose approval counts.
+//! Whose approval counts, and what went past the separation of duties.
 
 use std::collections::BTreeSet;
 
+use super::{ENGINE, Remark};
+use crate::history::{FrozenRollout, History};
+use crate::load::Catalog;
 use crate::load::wire::{Approval, PatchPolicySpec};
-use crate::propose::PullRequest;
+use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of};
 
 /// The approvals that count for the merged head of a pull request: one a person, given for that very head, not by its
-/// author, and (where the forge knows teams) by a member of `roles.approvers` who is no deployer.
-///
-/// `is_member` answers whether a person is in one of the teams; a forge without teams answers yes for approvers and no
-/// for deployers.
-pub fn approvals_of(
-    pull_request: &PullRequest,
-    policy: &PatchPolicySpec,
-    is_member: &dyn Fn(&str, &[String]) -> bool,
-) -> Vec<String> {
+/// author or anybody who committed to its branch, and (where the forge knows teams) by a member of `roles.approvers` who is no deployer.
+pub fn approvals_of(pull_request: &PullRequest, policy: &PatchPolicySpec, view: &ForgeView) -> Vec<String> {
+    // On a forge that knows no people anybody may play any part, deployer included: there nothing is separated.
+    let deploys = |by: &str| view.members.is_some() && view.is_member(by, &policy.roles.deployers);
     let counted: BTreeSet<&str> = pull_request
         .approvals
         .iter()
-        .filter(|a| a.head == pull_request.head && a.by != pull_request.author)
+        .filter(|a| {
+            a.head == pull_request.head && a.by != pull_request.author && !pull_request.committers.contains(&a.by)
+        })
         .map(|a| a.by.as_str())
-        .filter(|by| policy.roles.approvers.is_empty() || is_member(by, &policy.roles.approvers))
+        .filter(|by| policy.roles.approvers.is_empty() || view.is_member(by, &policy.roles.approvers))
+        .filter(|by| !deploys(by))
         .collect();
     counted.into_iter().map(str::to_owned).collect()
 }
@@ -41,4 +42,156 @@ pub fn approvals_text(given: &[String], needed: usize) -> String {
         format!(" ({})", given.join(", "))
     };
     format!("{} of {needed} approvals{names}", given.len())
+}
+
+/// Merges of waves that went past the rules: by the author of the pull request, or without the approvals it needs (a bypass of
+/// the branch's protection). Nothing of such a wave runs before the rest is there; that it happened stays a finding.
+pub fn past_the_rules(catalog: &Catalog, history: &History, view: &ForgeView) -> Vec<Remark> {
+    let rollouts = history.frozen.iter().chain(&history.ended);
+    let mut findings: Vec<Remark> = rollouts
+        .flat_map(|(name, frozen)| {
+            let merged = merged_waves(view, name, frozen);
+            merged.flat_map(move |(wave, approval, pull_request)| {
+                let policy = catalog.policies.get(frozen.rollout.policy.as_str()).map(|p| &p.spec);
+                let said = faults_of(pull_request, approvals_needed(approval), policy, view).into_iter();
+                said.map(move |what| Remark {
+                    subject: name.clone(),
+                    message: format!("wave {wave}, pull request {}: {what}", pull_request.number),
+                })
+            })
+        })
+        .collect();
+    findings.sort();
+    findings
+}
+
+/// Every merged pull request of a rollout's waves.
+fn merged_waves<'a>(
+    view: &'a ForgeView,
+    rollout: &'a str,
+    frozen: &'a FrozenRollout,
+) -> impl Iterator<Item = (&'a str, &'a Approval, &'a PullRequest)> {
+    frozen.waves.iter().flat_map(move |wave| {
+        let branch = branch_of(rollout, &wave.name);
+        let pulls = view.pull_requests.iter();
+        let merged = pulls.filter(move |p| p.state == PullRequestState::Merged && p.branch == branch);
+        merged.map(|pull| (wave.name.as_str(), &wave.approval, pull))
+    })
+}
+
+fn faults_of(
+    pull_request: &PullRequest,
+    needed: usize,
+    policy: Option<&PatchPolicySpec>,
+    view: &ForgeView,
+) -> Vec<String> {
+    let by = pull_request.ended_by.as_deref().unwrap_or("somebody");
+    let mut faults = Vec::new();
+    if by == pull_request.author && by != ENGINE {
+        faults.push(format!("{by} merged what {by} had opened"));
+    }
+    let merged_at = pull_request.ended_at;
+    let mut before = pull_request.clone();
+    before
+        .approvals
+        .retain(|a| merged_at.is_none_or(|merged| a.at <= merged));
+    let given = policy
+        .map(|policy| approvals_of(&before, policy, view))
+        .unwrap_or_default();
+    if given.len() < needed {
+        faults.push(format!("{by} merged it with {}", approvals_text(&given, needed)));
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::history::Approved;
+
+    fn pull_request(approvals: &[&str], author: &str, ended_by: &str) -> PullRequest {
+        let at: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        let approved = |by: &&str| Approved {
+            by: (*by).to_owned(),
+            at,
+            head: "h".into(),
+        };
+        PullRequest {
+            number: 1,
+            branch: "patchwave/r/test".into(),
+            title: String::new(),
+            body: String::new(),
+            labels: Vec::new(),
+            reviewers: Vec::new(),
+            author: author.into(),
+            state: PullRequestState::Merged,
+            head: "h".into(),
+            committers: Vec::new(),
+            opened_at: at,
+            approvals: approvals.iter().map(approved).collect(),
+            ended_at: Some(at),
+            ended_by: Some(ended_by.into()),
+            merge_commit: None,
+            comments: Vec::new(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    fn policy() -> PatchPolicySpec {
+        let text = r#"{"scope": {}, "include": [{"types": ["security"]}], "rollout": "s", "sla": "x", "roles": {"approvers": ["ops"], "deployers": ["hands"]}}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn teams(list: &[(&str, &[&str])]) -> ForgeView {
+        let members = list.iter();
+        let members =
+            members.map(|(team, people)| ((*team).to_owned(), people.iter().map(|p| (*p).to_owned()).collect()));
+        ForgeView {
+            members: Some(members.collect()),
+            ..ForgeView::default()
+        }
+    }
+
+    #[test]
+    fn only_approvers_who_deploy_nothing_count() {
+        let pull = pull_request(&["anna", "berta", "carl", "patchwave"], "patchwave", "anna");
+        let known = teams(&[("ops", &["anna", "berta"]), ("hands", &["berta", "dora"])]);
+        assert_eq!(approvals_of(&pull, &policy(), &known), ["anna"]);
+        // Where nobody is known, everybody may play any part but the author's.
+        assert_eq!(
+            approvals_of(&pull, &policy(), &ForgeView::default()),
+            ["anna", "berta", "carl"]
+        );
+    }
+
+    #[test]
+    fn a_merge_past_the_rules_is_told() {
+        let view = ForgeView::default();
+        let faults = |pull: &PullRequest, needed| faults_of(pull, needed, Some(&policy()), &view);
+        assert_eq!(
+            faults(&pull_request(&["anna"], "patchwave", "anna"), 1),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            faults(&pull_request(&["berta"], "patchwave", "anna"), 2),
+            ["anna merged it with 1 of 2 approvals (berta)"]
+        );
+        assert_eq!(
+            faults(&pull_request(&["berta"], "anna", "anna"), 1),
+            ["anna merged what anna had opened"]
+        );
+        // An approval that came after the merge lets the wave run, and leaves the bypass what it was.
+        let mut late = pull_request(&["berta"], "patchwave", "anna");
+        late.ended_at = Some("2026-11-20T11:59:00Z".parse().unwrap());
+        assert_eq!(faults(&late, 1), ["anna merged it with 0 of 1 approvals"]);
+        assert_eq!(faults(&pull_request(&[], "patchwave", ENGINE), 0), Vec::<String>::new());
+        // Who changed what is merged does not approve it.
+        let mut edited = pull_request(&["anna", "berta"], "patchwave", "anna");
+        edited.committers = vec!["berta".into()];
+        assert_eq!(approvals_of(&edited, &policy(), &view), ["anna"]);
+    }
 }

@@ -28,6 +28,7 @@ fn events(estate: &Estate) -> Vec<Event> {
         assessment: &assessment,
         history: &history,
         view: &ForgeView::default(),
+        readings: &GateReadings::default(),
         plan: &Plan::default(),
         render: &|_, _| Err(Vec::new()),
         digest_of_files: &|_, _, _| None,

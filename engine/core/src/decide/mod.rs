@@ -7,19 +7,21 @@
 
 mod approve;
 mod dashboard;
+mod gates;
 mod memory;
 #[cfg(test)]
 mod memory_tests;
 mod moves;
 mod proposals;
 mod release;
+mod statuses;
 mod watch;
 
-pub use approve::{approvals_of, approvals_text};
+pub use approve::{approvals_of, approvals_text, past_the_rules};
+pub use gates::{RED_PATIENCE, gates_wanted};
 pub use moves::RESUME;
 pub use release::{Permit, PermitRefusal, may_run};
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -30,6 +32,7 @@ use crate::load::Catalog;
 use crate::observe::Observation;
 use crate::plan::{Plan, Rollout, Wave};
 use crate::propose::{ForgeOp, ForgeView, WaveFiles};
+use crate::verify::GateReadings;
 
 /// The engine's name as an actor, author and committer.
 pub const ENGINE: &str = "patchwave";
@@ -38,7 +41,7 @@ pub const ENGINE: &str = "patchwave";
 pub type RenderWave<'a> = dyn Fn(&Rollout, &Wave) -> Result<WaveFiles, Vec<String>> + 'a;
 
 /// Recomputes the wave digest of a rollout and wave (by name) from repository files; none when they are incomplete.
-pub type DigestOfFiles<'a> = dyn Fn(&BTreeMap<String, Vec<u8>>, &str, &str) -> Option<String> + 'a;
+pub type DigestOfFiles<'a> = crate::history::DigestOf<'a>;
 
 /// Everything a decision may depend on.
 #[derive(Clone, Copy)]
@@ -53,6 +56,8 @@ pub struct World<'a> {
     pub history: &'a History,
     /// What the forge shows.
     pub view: &'a ForgeView,
+    /// What monitors said of the gates that [`gates_wanted`] wants; a gate that was not asked lets nothing through.
+    pub readings: &'a GateReadings,
     /// What is to be done.
     pub plan: &'a Plan,
     /// Renders a wave.
@@ -113,13 +118,14 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Decision {
 /// One step of a part of the loop: only effects that `allowed` lets through count as acting.
 pub fn decide_within(world: &World<'_>, now: Timestamp, allowed: &dyn Fn(&Action) -> bool) -> Decision {
     let mut decision = Decision::default();
-    let steps: [fn(&World<'_>, Timestamp, &mut Decision); 7] = [
+    let steps: [fn(&World<'_>, Timestamp, &mut Decision); 8] = [
         memory::remember,
         moves::follow_forge,
         watch::watch,
         release::release,
         proposals::propose,
         memory::remember_cuts,
+        statuses::statuses,
         dashboard::dashboard,
     ];
     // Remarks of every step are wanted, effects only of the first step that has any.

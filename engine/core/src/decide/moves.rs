@@ -10,7 +10,9 @@ use crate::history::{
     Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, ledger_file,
 };
 use crate::load::wire::Approval;
-use crate::propose::{ForgeOp, PullRequest, PullRequestState, branch_of, marked_digest, newest};
+use crate::propose::{
+    ForgeOp, HALT_LABEL, PullRequest, PullRequestState, branch_of, labelled_to_halt, marked_digest, newest,
+};
 
 /// The branch suffix of a pull request that asks to resume a halted rollout.
 pub const RESUME: &str = "resume";
@@ -21,6 +23,15 @@ pub fn follow_forge(world: &World<'_>, _now: Timestamp, decision: &mut Decision)
         let Some(frozen) = world.history.frozen.get(&rollout.name) else {
             continue;
         };
+        if rollout.halted.is_none()
+            && let Some(pull_request) = labelled_to_halt(world.view, &rollout.name)
+        {
+            let number = pull_request.number;
+            let reason =
+                format!("pull request {number} has the label `{HALT_LABEL}`; take it off before you ask to resume");
+            decision.record(ledger_file(&rollout.name), Event::Halt { reason });
+            continue;
+        }
         follow_resume(world, rollout, decision);
         for (wave, frozen_wave) in rollout.waves.iter().zip(&frozen.waves) {
             let branch = branch_of(&rollout.name, &wave.name);
@@ -90,7 +101,7 @@ fn follow(
                 .catalog
                 .policies
                 .get(frozen.rollout.policy.as_str())
-                .map(|p| approvals_of(pull_request, &p.spec, &|_, _| true))
+                .map(|p| approvals_of(pull_request, &p.spec, world.view))
                 .unwrap_or_default();
             let needed = needed(world, rollout, frozen_wave);
             if given.len() < needed {
@@ -138,7 +149,7 @@ fn needed(world: &World<'_>, rollout: &OpenRollout, wave: &FrozenWave) -> usize 
 
 fn merge_automatically(wave: &WaveProgress, frozen: &FrozenWave, pull_request: &PullRequest, decision: &mut Decision) {
     let same = marked_digest(&pull_request.body) == wave.digest.as_deref();
-    if frozen.approval == Approval::Automatic && pull_request.engine_only && pull_request.author == ENGINE && same {
+    if frozen.approval == Approval::Automatic && pull_request.engine_only() && pull_request.author == ENGINE && same {
         decision.actions.push(Action::Forge(ForgeOp::MergePullRequest {
             number: pull_request.number,
             head: pull_request.head.clone(),
@@ -168,7 +179,7 @@ fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decisi
     }
     let policy = world.catalog.policies.get(&rollout.policy);
     let given = policy
-        .map(|p| approvals_of(asked, &p.spec, &|_, _| true))
+        .map(|p| approvals_of(asked, &p.spec, world.view))
         .unwrap_or_default();
     let frozen = world.history.frozen.get(&rollout.name);
     // The strictest approval of any wave that is not done: resuming needs the normal approval.

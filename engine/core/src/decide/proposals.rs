@@ -98,7 +98,7 @@ fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, decision: &mu
             decision.say(&rollout.name, why);
             return;
         }
-        if existing.state == PullRequestState::Open && !existing.engine_only {
+        if existing.state == PullRequestState::Open && !existing.engine_only() {
             stop_at_persons_commit(existing, rollout, decision);
             return;
         }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::gates::change_allows;
 use super::{Decision, World};
 use crate::history::{BatchProgress, Event, OpenRollout, WaveProgress, WaveState, ledger_file};
 use crate::plan::Batch;
+use crate::propose::{HALT_LABEL, labelled_to_halt};
 use crate::time::Boundary;
 
 /// Gives the next batch of every approved wave its permit when everything still holds.
@@ -55,19 +57,9 @@ fn release_wave(
         decision.say(&rollout.name, format!("wave {} is {reason}", wave.name));
         return;
     }
-    if !matches!(
-        wave.state,
-        WaveState::Approved | WaveState::Released | WaveState::Running
-    ) {
-        return;
-    }
-    // Batches go one after the other: the first one that is not settled is the one to look at.
-    let Some(next) = wave.batches.iter().find(|b| !settled(b)) else {
+    let Some(next) = next_batch(wave) else {
         return;
     };
-    if next.released_at.is_some() {
-        return;
-    }
     let Some(planned) = planned_batch(world, rollout, wave, next) else {
         decision.say(
             &rollout.name,
@@ -78,6 +70,9 @@ fn release_wave(
     match planned.start {
         Some(start) if start <= now => {
             let Some(digest) = wave.digest.clone() else { return };
+            if !change_allows(world, rollout, wave, planned, now, decision) {
+                return;
+            }
             decision.record(
                 ledger_file(&rollout.name),
                 Event::Released {
@@ -103,6 +98,30 @@ fn release_wave(
             );
         }
     }
+}
+
+/// The batch of an approved wave that is to be released next; none while one is under way. Batches go one after the
+/// other: the first one that is not settled is the one to look at.
+fn next_batch(wave: &WaveProgress) -> Option<&BatchProgress> {
+    let open = matches!(
+        wave.state,
+        WaveState::Approved | WaveState::Released | WaveState::Running
+    );
+    let next = wave.batches.iter().find(|b| !settled(b)).filter(|_| open)?;
+    next.released_at.is_none().then_some(next)
+}
+
+/// The batch of a wave that would be released now, if nothing else holds it back.
+pub(super) fn due_batch<'a>(
+    world: &World<'a>,
+    rollout: &OpenRollout,
+    wave: &WaveProgress,
+    now: Timestamp,
+) -> Option<&'a Batch> {
+    let held = rollout.halted.is_some() || paused(world, rollout, now).is_some();
+    let next = next_batch(wave).filter(|_| !held)?;
+    let planned = planned_batch(world, rollout, wave, next)?;
+    planned.start.is_some_and(|start| start <= now).then_some(planned)
 }
 
 /// Every asset of the batch is accounted for: passed, failed, never touched, or let go.
@@ -189,6 +208,10 @@ pub fn may_run(
     };
     if let Some(halted) = &open.halted {
         return refuse(format!("halted by {} at {}: {}", halted.by, halted.at, halted.reason));
+    }
+    if let Some(labelled) = labelled_to_halt(world.view, rollout) {
+        let number = labelled.number;
+        return refuse(format!("pull request {number} has the label `{HALT_LABEL}`"));
     }
     if let Some(paused) = paused(world, open, now) {
         return refuse(paused);

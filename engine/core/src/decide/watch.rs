@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::gates::{self, GateLook};
 use super::{Decision, World};
 use crate::history::{Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, ledger_file};
 use crate::load::wire::OnFailure;
@@ -70,8 +71,13 @@ fn watch_wave(
         return;
     }
     let verdict = judge_wave(frozen_wave, wave, &verdicts, now);
-    let event = next_move(wave, frozen_wave, &verdict, now);
-    say(rollout, wave, frozen_wave, &verdict, &event, decision);
+    let gates = gates::look(world, rollout, wave, frozen_wave, now);
+    let event = next_move(wave, frozen_wave, &verdict, &gates, now);
+    gates.record(rollout, wave, event.is_some(), decision);
+    if event.is_none() {
+        say(rollout, wave, frozen_wave, &verdict, decision);
+        gates.say(rollout, wave, frozen_wave, decision);
+    }
     if let Some((moved, since, reason)) = event {
         let event = Event::Wave {
             wave: Arc::clone(&wave.name),
@@ -128,21 +134,37 @@ fn news(wave: &Arc<str>, progress: &crate::history::BatchProgress, verdict: &Bat
 
 type Move = (WaveEvent, Option<Timestamp>, Option<String>);
 
-fn next_move(wave: &WaveProgress, frozen: &FrozenWave, verdict: &WaveVerdict, now: Timestamp) -> Option<Move> {
+fn next_move(
+    wave: &WaveProgress,
+    frozen: &FrozenWave,
+    verdict: &WaveVerdict,
+    gates: &GateLook,
+    now: Timestamp,
+) -> Option<Move> {
     let fell_back = verdict.behind.values().any(|r| r.starts_with("failed: "));
     match wave.state {
         WaveState::Soaking if fell_back => Some((WaveEvent::SoakBroken, None, Some(behind_text(verdict)))),
         _ if verdict.too_many_failures && wave.state != WaveState::Approved => {
             Some((WaveEvent::Failed, None, Some(behind_text(verdict))))
         }
+        WaveState::Soaking if gates.turned.is_some() => Some((WaveEvent::SoakBroken, None, gates.turned.clone())),
+        WaveState::Soaking | WaveState::Verifying if gates.overdue.is_some() => {
+            Some((WaveEvent::Failed, None, gates.overdue.clone()))
+        }
         WaveState::Soaking => {
             let since = wave.soaking_since?;
             let held = since
                 .checked_add(DurationSeconds(frozen.soak_seconds).signed())
                 .is_ok_and(|end| end <= now);
-            (held && verdict.verified && frozen.gates.is_empty()).then_some((WaveEvent::Promoted, None, None))
+            (held && verdict.verified && gates.all_passed).then_some((WaveEvent::Promoted, None, None))
         }
-        _ if verdict.verified => Some((WaveEvent::Verified, verdict.since, None)),
+        // Nothing holds still while a gate is red.
+        WaveState::Verifying if gates.red => None,
+        _ if verdict.verified => {
+            let again = gates.was_red.then_some(now);
+            let since = verdict.since.max(wave.not_before).max(again);
+            Some((WaveEvent::Verified, since, None))
+        }
         WaveState::Released if wave.batches.iter().any(|b| !b.evidence.is_empty()) => {
             Some((WaveEvent::Started, None, None))
         }
@@ -185,12 +207,8 @@ fn say(
     wave: &WaveProgress,
     frozen: &FrozenWave,
     verdict: &WaveVerdict,
-    event: &Option<Move>,
     decision: &mut Decision,
 ) {
-    if event.is_some() {
-        return;
-    }
     let name = &wave.name;
     if wave.state == WaveState::Soaking {
         let until = wave
@@ -198,13 +216,6 @@ fn say(
             .and_then(|s| s.checked_add(DurationSeconds(frozen.soak_seconds).signed()).ok())
             .map_or_else(String::new, |end| format!(" until {end}"));
         decision.say(&rollout.name, format!("wave {name} soaks{until}"));
-        for gate in &frozen.gates {
-            let what = gate_text(gate);
-            decision.say(
-                &rollout.name,
-                format!("wave {name}: gate `{what}` is not passed: this engine cannot ask monitors yet"),
-            );
-        }
     }
     if !verdict.behind.is_empty() && wave.state != WaveState::Approved {
         let (passed, needed) = (verdict.passed, verdict.needed);
@@ -217,14 +228,6 @@ fn say(
             ),
         );
     }
-}
-
-/// What a gate asks, in short.
-fn gate_text(gate: &crate::load::wire::Gate) -> &str {
-    [&gate.promql, &gate.status, &gate.http, &gate.result, &gate.change]
-        .into_iter()
-        .find_map(|g| g.as_deref())
-        .unwrap_or("nothing")
 }
 
 fn stop_failed(rollout: &OpenRollout, wave: &WaveProgress, frozen: &FrozenWave, decision: &mut Decision) {

@@ -1,4 +1,5 @@
-//! Checking the ledger: every chain, every recorded move against the table of states, every file against its sums.
+//! Checking the ledger: every chain, every recorded move against the table of states, every file against its sums, what was
+//! merged against what was approved, and the heads against those that somebody kept outside.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use super::events::{Event, MEMORY_FILE};
 use super::fold::HistoryFault;
 use super::forge::ForgeView;
 use super::ledger::LedgerLine;
-use super::ledger_chain::parse_chain;
+use super::ledger_chain::{head, holds_head, parse_chain};
 use super::state::{WaveEvent, WaveState};
 use crate::canonical::sha256_hex;
 
@@ -18,20 +19,32 @@ pub struct AuditReport {
     pub files: usize,
     /// Ledger lines read.
     pub lines: usize,
+    /// The head of each ledger file: kept outside, it proves later that nothing before it was changed or cut off.
+    pub heads: BTreeMap<String, String>,
     /// What cannot be believed, sorted.
     pub faults: Vec<HistoryFault>,
 }
 
-/// Audits what the forge shows.
-pub fn audit(view: &ForgeView, rollouts_folder: &str) -> AuditReport {
+/// Recomputes the wave digest of a rollout and wave (by name) from repository files; none when they are incomplete.
+pub type DigestOf<'a> = dyn Fn(&BTreeMap<String, Vec<u8>>, &str, &str) -> Option<String> + 'a;
+
+/// Audits what the forge shows. `anchors` are heads by ledger file, as an earlier report gave them.
+pub fn audit(
+    view: &ForgeView,
+    rollouts_folder: &str,
+    digest_of: &DigestOf<'_>,
+    anchors: &BTreeMap<String, String>,
+) -> AuditReport {
     let mut report = AuditReport::default();
     for (file, bytes) in &view.ledger {
         report.files += 1;
+        report.heads.insert(file.clone(), head(bytes));
         match parse_chain(bytes) {
             Ok(lines) => {
                 report.lines += lines.len();
                 if file != MEMORY_FILE {
                     moves(file, &lines, &mut report.faults);
+                    approved(view, rollouts_folder, file, &lines, digest_of, &mut report.faults);
                 }
             }
             Err(fault) => report.faults.push(HistoryFault {
@@ -41,7 +54,9 @@ pub fn audit(view: &ForgeView, rollouts_folder: &str) -> AuditReport {
         }
     }
     sums(view, rollouts_folder, &mut report.faults);
+    anchored(view, anchors, &mut report.faults);
     report.faults.sort();
+    report.faults.dedup();
     report
 }
 
@@ -86,6 +101,70 @@ fn moves(file: &str, lines: &[LedgerLine], faults: &mut Vec<HistoryFault>) {
     }
 }
 
+/// What was merged is what was approved: the digest each wave was approved with is that of its files, as long as they are
+/// there.
+fn approved(
+    view: &ForgeView,
+    folder: &str,
+    file: &str,
+    lines: &[LedgerLine],
+    digest_of: &DigestOf<'_>,
+    faults: &mut Vec<HistoryFault>,
+) {
+    let rollout = file.trim_end_matches(".ndjson");
+    let prefix = format!("{folder}/{rollout}/");
+    // An ended rollout's folder may be removed by people: nothing of it runs any more.
+    if !view.merged_files.keys().any(|path| path.starts_with(&prefix)) {
+        return;
+    }
+    let mut digests: BTreeMap<Arc<str>, Option<Arc<str>>> = BTreeMap::new();
+    for line in lines {
+        if let Some(Event::Wave {
+            wave, moved, digest, ..
+        }) = Event::from_parts(&line.event, &line.data)
+        {
+            match moved {
+                WaveEvent::Approved => drop(digests.insert(wave, digest)),
+                WaveEvent::Proposed | WaveEvent::Edited | WaveEvent::Superseded => drop(digests.remove(&wave)),
+                _ => {}
+            }
+        }
+    }
+    for (wave, digest) in digests {
+        let found = digest_of(&view.merged_files, rollout, &wave);
+        if found.as_deref() != digest.as_deref() {
+            let found = found.map_or_else(
+                || "its files are incomplete".to_owned(),
+                |d| format!("its files have the digest {d}"),
+            );
+            let approved = digest.map_or_else(|| "without a digest".to_owned(), |d| format!("with the digest {d}"));
+            faults.push(HistoryFault {
+                file: format!("{prefix}plan.json"),
+                message: format!(
+                    "wave {wave} was approved {approved}, but {found}: what was merged is not what was approved"
+                ),
+            });
+        }
+    }
+}
+
+/// The heads kept outside are still in the chains.
+fn anchored(view: &ForgeView, anchors: &BTreeMap<String, String>, faults: &mut Vec<HistoryFault>) {
+    for (file, anchor) in anchors {
+        let message = match view.ledger.get(file) {
+            None => "is gone, though its head was kept outside",
+            Some(bytes) if !holds_head(bytes, anchor) => {
+                "does not hold the head that was kept outside: lines were changed or cut off"
+            }
+            Some(_) => continue,
+        };
+        faults.push(HistoryFault {
+            file: format!("ledger {file}"),
+            message: message.into(),
+        });
+    }
+}
+
 /// Every file of a merged rollout is in its `SHA256SUMS`, with the digest it has.
 fn sums(view: &ForgeView, folder: &str, faults: &mut Vec<HistoryFault>) {
     for (path, bytes) in &view.merged_files {
@@ -99,6 +178,18 @@ fn sums(view: &ForgeView, folder: &str, faults: &mut Vec<HistoryFault>) {
                     .map(|(sum, name)| (format!("{base}{name}"), sum.to_owned()))
             })
             .collect();
+        let own = view
+            .merged_files
+            .keys()
+            .filter(|file| file.starts_with(base) && *file != path);
+        // A request to resume is merged on its own, and names the stop that it answers.
+        let resumes = |file: &str| file.strip_prefix(base).is_some_and(|name| name.starts_with("resume-"));
+        for file in own.filter(|file| !listed.contains_key(*file) && !resumes(file)) {
+            faults.push(HistoryFault {
+                file: file.clone(),
+                message: "is not listed in SHA256SUMS: nobody approved it".into(),
+            });
+        }
         for (file, sum) in &listed {
             let problem = match view.merged_files.get(file) {
                 None => Some("is listed in SHA256SUMS and missing".to_owned()),

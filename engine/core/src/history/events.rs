@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::changes::Changed;
+use super::gates::GateResult;
 use super::state::WaveEvent;
 
 /// One recorded fact.
@@ -117,6 +118,19 @@ pub enum Event {
         reason: Option<String>,
         /// SHA-256 of the result file.
         digest: Arc<str>,
+        /// Its members that are true or false, by their path with dots: what a `result` gate asks.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        facts: BTreeMap<String, bool>,
+    },
+    /// What monitors showed of gates, where that is news, and of every gate when it decided a move.
+    Gates {
+        /// The wave.
+        wave: Arc<str>,
+        /// The batch that was about to be released, where the gates were asked for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch: Option<Arc<str>>,
+        /// The gates, in order.
+        gates: Vec<GateResult>,
     },
     /// A straggler was let go by a person, counted.
     Waived {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::events::{Event, MEMORY_FILE, ledger_file};
 use super::forge::{ForgeView, PullRequest, PullRequestState};
+use super::gates::GateProgress;
 use super::ledger::LedgerLine;
 use super::ledger_chain::parse_chain;
 use super::rollout::{BatchProgress, OpenRollout, WaveProgress};
@@ -214,6 +215,8 @@ fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
             })
             .collect(),
         soaking_since: None,
+        not_before: None,
+        gates: BTreeMap::new(),
         promoted_at: None,
         reason: None,
     });
@@ -297,6 +300,9 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
                     batch.not_attempted.remove(asset);
                 }
                 batch.passed.extend(passed.keys().cloned());
+                for (asset, seen) in passed {
+                    batch.passed_at.entry(asset).or_insert(seen);
+                }
                 batch.failed.extend(failed);
                 batch.not_attempted.extend(not_attempted);
             }
@@ -308,11 +314,26 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
             outcome,
             at,
             reason,
-            ..
+            digest: _,
+            facts,
         } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
-                let said = super::rollout::Said { outcome, at, reason };
+                let said = super::rollout::Said {
+                    outcome,
+                    at,
+                    reason,
+                    facts,
+                };
                 batch.evidence.insert(asset, said);
+            }
+        }
+        Event::Gates { wave, batch, gates } => {
+            if let Some(wave) = rollout.waves.iter_mut().find(|w| w.name == wave) {
+                for result in gates {
+                    let before = wave.gates.get(&result.gate);
+                    let progress = GateProgress::after(before, &result, batch.is_some());
+                    wave.gates.insert(result.gate, progress);
+                }
             }
         }
         Event::Waived { wave, asset, until, .. } => {
@@ -376,8 +397,19 @@ fn move_wave(
     }
     wave.reason = reason;
     match moved {
-        WaveEvent::Verified => wave.soaking_since = Some(since),
-        WaveEvent::SoakBroken => wave.soaking_since = None,
+        // A new soak asks anew; what allowed the batches to run stays on record.
+        WaveEvent::Verified => {
+            wave.soaking_since = Some(since);
+            wave.gates.retain(|_, gate| gate.of_release);
+        }
+        WaveEvent::Resumed => {
+            wave.not_before = Some(since);
+            wave.gates.retain(|_, gate| gate.of_release);
+        }
+        WaveEvent::SoakBroken => {
+            wave.soaking_since = None;
+            wave.not_before = Some(since);
+        }
         WaveEvent::Promoted => wave.promoted_at = Some(since),
         _ => {}
     }

@@ -1,6 +1,6 @@
 //! What a forge shows, and the operations that can be asked of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,56 @@ pub struct ForgeView {
     pub ledger_head: Option<String>,
     /// The dashboard issue's body, if there is one.
     pub dashboard: Option<String>,
+    /// Each name in `roles` → the people it stands for, where the forge knows its people; none where it does not.
+    pub members: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// The engine's status on the heads of merged pull requests, by commit; none where the forge shows no statuses.
+    pub statuses: Option<BTreeMap<String, CommitStatus>>,
+}
+
+/// What the engine says on a commit, beside what others say there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// In a word.
+    pub state: StatusState,
+    /// In a line.
+    pub description: String,
+}
+
+/// The word of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusState {
+    /// Under way.
+    Pending,
+    /// Done.
+    Success,
+    /// Stopped; somebody has to look.
+    Failure,
+}
+
+/// Longest description of a status that forges take, in characters.
+const DESCRIPTION_CHARS_MAX: usize = 140;
+
+impl CommitStatus {
+    /// A status whose description is cut to what forges take.
+    pub fn new(state: StatusState, description: &str) -> Self {
+        let line = description.split_whitespace().collect::<Vec<_>>().join(" ");
+        let fits = line.chars().count() <= DESCRIPTION_CHARS_MAX;
+        let cut = || line.chars().take(DESCRIPTION_CHARS_MAX - 1).chain(['…']).collect();
+        Self {
+            state,
+            description: if fits { line } else { cut() },
+        }
+    }
+}
+
+impl ForgeView {
+    /// Whether a person is one of those that `roles` stand for. On a forge without teams everybody is.
+    pub fn is_member(&self, who: &str, roles: &[String]) -> bool {
+        let Some(members) = &self.members else { return true };
+        let mut people = roles.iter().filter_map(|role| members.get(role)).flatten();
+        // Names of accounts do not differ by case alone.
+        people.any(|member| member.eq_ignore_ascii_case(who))
+    }
 }
 
 /// A pull request as the forge shows it.
@@ -44,8 +94,8 @@ pub struct PullRequest {
     pub state: PullRequestState,
     /// Head commit of the branch (hex), or the merged head.
     pub head: String,
-    /// Whether every commit on the branch is the engine's own.
-    pub engine_only: bool,
+    /// People with commits on the branch, as the forge names them: sorted, each once. Empty = every commit is the engine's own.
+    pub committers: Vec<String>,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// Approvals, in order of time.
@@ -62,6 +112,13 @@ pub struct PullRequest {
     /// a person's close means 'not now', and the rollout must not be cut again under another name.
     #[serde(skip)]
     pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl PullRequest {
+    /// Whether every commit on the branch is the engine's own.
+    pub fn engine_only(&self) -> bool {
+        self.committers.is_empty()
+    }
 }
 
 /// The state of a pull request.
@@ -150,6 +207,13 @@ pub enum ForgeOp {
         number: u64,
         /// The head that was decided on.
         head: String,
+    },
+    /// Make the engine's status on a commit say this.
+    PutStatus {
+        /// The commit.
+        commit: String,
+        /// What it is to say.
+        status: CommitStatus,
     },
     /// Make the dashboard issue say this.
     PutDashboard {

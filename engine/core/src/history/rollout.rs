@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::gates::GateProgress;
 use super::state::WaveState;
 use crate::load::wire::{ComponentKind, Lane};
 use crate::observe::Part;
@@ -94,6 +95,8 @@ pub struct Said {
     pub at: Timestamp,
     /// Why, where it is not done.
     pub reason: Option<String>,
+    /// Members of the result file that are true or false, by their path with dots.
+    pub facts: BTreeMap<String, bool>,
 }
 
 /// How far one wave has come.
@@ -109,6 +112,10 @@ pub struct WaveProgress {
     pub batches: Vec<BatchProgress>,
     /// When its soak began.
     pub soaking_since: Option<Timestamp>,
+    /// Its soak cannot begin before this instant: when it was broken, or a person let the wave go on after a stop.
+    pub not_before: Option<Timestamp>,
+    /// What its gates last showed, by their position from 1.
+    pub gates: BTreeMap<u32, GateProgress>,
     /// When it was promoted.
     pub promoted_at: Option<Timestamp>,
     /// Why it is halted or failed, if it is.
@@ -130,6 +137,8 @@ pub struct BatchProgress {
     pub opening_end: Option<Timestamp>,
     /// Assets whose checks passed, by observation newer than the release.
     pub passed: BTreeSet<Arc<str>>,
+    /// The observation that first showed the targets of an asset that passed: it was patched before this instant.
+    pub passed_at: BTreeMap<Arc<str>, Timestamp>,
     /// Assets that failed, with the reason.
     pub failed: BTreeMap<Arc<str>, String>,
     /// Assets that were never touched (off, unreachable, preflight failed, window missed), with the reason.

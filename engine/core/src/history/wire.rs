@@ -351,6 +351,38 @@ pub enum ResultStatus {
     NotAttempted,
 }
 
+/// So many true-or-false members of a result file are kept; one of the engine's own has three.
+const FACTS_MAX: usize = 64;
+
+/// The members of a result file that are true or false, by their path with dots (`checks.http.ok`): what a `result` gate
+/// can ask. Files may have members of their own besides those of [`ResultFile`]. Bytes that are no JSON have none.
+pub fn result_facts(bytes: &[u8]) -> BTreeMap<String, bool> {
+    let mut facts = BTreeMap::new();
+    let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let mut open = vec![(String::new(), &value)];
+    while let Some((path, value)) = open.pop() {
+        let members = value.as_object().into_iter().flatten();
+        for (name, member) in members {
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            match member {
+                Value::Bool(fact) => {
+                    facts.insert(path, *fact);
+                }
+                Value::Object(_) => open.push((path, member)),
+                _ => {}
+            }
+        }
+    }
+    while facts.len() > FACTS_MAX {
+        facts.pop_last();
+    }
+    facts
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Versioned {

@@ -89,12 +89,38 @@ pub struct SourceType {
     pub name: &'static str,
     /// The kinds of source it can be.
     pub kinds: &'static [SourceKind],
-    /// Whether this version has it.
+    /// Whether this version reads it as a format.
     pub built: bool,
+    /// Whether this version asks it for gates: as a monitor, or for change records.
+    pub asked: bool,
+}
+
+impl SourceType {
+    /// Whether this version has it as a source of a kind.
+    pub const fn has(&self, kind: SourceKind) -> bool {
+        match kind {
+            Monitor | Change => self.asked,
+            _ => self.built,
+        }
+    }
 }
 
 const fn source(name: &'static str, kinds: &'static [SourceKind], built: bool) -> SourceType {
-    SourceType { name, kinds, built }
+    SourceType {
+        name,
+        kinds,
+        built,
+        asked: false,
+    }
+}
+
+const fn asked(name: &'static str, kinds: &'static [SourceKind]) -> SourceType {
+    SourceType {
+        name,
+        kinds,
+        built: false,
+        asked: true,
+    }
 }
 
 use SourceKind::{Advisories, Change, Inventory, Monitor, PatchStatus, Scanner};
@@ -107,8 +133,8 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("cyclonedx", &[Inventory], false),
     source("epss", &[Advisories], true),
     source("grype", &[Scanner], false),
-    source("http", &[Monitor], false),
-    source("icinga2", &[Monitor], false),
+    asked("http", &[Monitor]),
+    asked("icinga2", &[Monitor]),
     source("intune", &[Inventory], false),
     source("ivanti", &[PatchStatus], false),
     source("katello", &[Inventory], false),
@@ -118,7 +144,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("lifecycle", &[Advisories], false),
     source("manageengine", &[PatchStatus], false),
     source("msrc", &[Advisories], false),
-    source("nagios", &[Monitor], false),
+    asked("nagios", &[Monitor]),
     source("native", &[Inventory], true),
     source("nessus", &[Scanner], false),
     source("netbox", &[Inventory], false),
@@ -127,11 +153,11 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("osquery", &[Inventory], false),
     source("osv", &[Advisories], true),
     source("oval", &[Advisories], false),
-    source("prometheus", &[Monitor], false),
+    asked("prometheus", &[Monitor]),
     source("qualys", &[Scanner], false),
     source("sccm", &[Inventory], false),
-    source("servicenow", &[Inventory, Change], false),
-    source("solarwinds", &[Monitor, PatchStatus], false),
+    asked("servicenow", &[Inventory, Change]),
+    asked("solarwinds", &[Monitor, PatchStatus]),
     source("trivy", &[Scanner], false),
     source("ubuntu-pro", &[Advisories], false),
     source("updateinfo", &[Advisories], false),
@@ -301,6 +327,9 @@ pub const TIMELINESS: &[&str] = &["at-risk", "breached", "on-time"];
 
 /// The risk decisions that a PolicyTest can expect.
 pub const DECISIONS: &[&str] = &["act", "attend", "track", "track*"];
+
+/// What a `status` gate can ask for, with what it accepts: every word accepts what stands before it as well.
+pub const GATE_STATUSES: &[&str] = &["ok", "warning"];
 
 /// The constraints that a PolicyTest can expect to bind.
 pub const BINDINGS: &[&str] = &["budget", "freeze", "predecessor", "size", "soak", "window"];

@@ -7,6 +7,7 @@
 //! checked all the same. The catalog is usable only if there is no error among the diagnostics.
 
 mod catalog;
+mod comparison;
 mod conform;
 mod documents;
 pub mod expr;
@@ -23,9 +24,11 @@ pub mod wire;
 use jiff::Timestamp;
 
 pub use catalog::*;
+pub use comparison::Comparison;
 pub use documents::{Doc, Documents};
 pub use memo::Memo;
 pub use read::Names;
+pub use rules::gates::filters;
 pub use rules::references::{Reference, references, target_of};
 
 use crate::diag::Diagnostics;

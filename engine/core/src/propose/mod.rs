@@ -3,7 +3,7 @@
 mod pull_request;
 
 pub use crate::history::{
-    AppendError, Approved, ChainFault, Comment, ForgeOp, ForgeView, GENESIS, LEDGER_VERSION, LedgerLine, PullRequest,
-    PullRequestState, append, head, holds_head, parse_chain,
+    AppendError, Approved, ChainFault, Comment, CommitStatus, ForgeOp, ForgeView, GENESIS, LEDGER_VERSION, LedgerLine,
+    PullRequest, PullRequestState, StatusState, append, head, holds_head, parse_chain,
 };
 pub use pull_request::*;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{ForgeOp, ForgeView, PullRequest};
+use super::{ForgeOp, ForgeView, PullRequest, PullRequestState};
 use crate::assess::Assessment;
 use crate::load::Catalog;
 use crate::load::wire::{Approval, Lane, PatchPolicySpec, WaveSpec};
@@ -38,6 +38,19 @@ pub fn marked_digest(body: &str) -> Option<&str> {
         .1
         .split_once(" -->")
         .map(|(digest, _)| digest)
+}
+
+/// A person who puts this label on a pull request of a rollout halts it: before the next asset, without a review.
+pub const HALT_LABEL: &str = "halt";
+
+/// The pull request of a rollout that a person has labelled to halt it: the one with the lowest number, open or merged.
+pub fn labelled_to_halt<'a>(view: &'a ForgeView, rollout: &str) -> Option<&'a PullRequest> {
+    let prefix = branch_of(rollout, "");
+    let own = view.pull_requests.iter().filter(|p| p.branch.starts_with(&prefix));
+    // A closed one is nobody's work any more.
+    let alive = own.filter(|p| p.state != PullRequestState::Closed);
+    let labelled = alive.filter(|p| p.labels.iter().any(|label| label == HALT_LABEL));
+    labelled.min_by_key(|p| p.number)
 }
 
 /// The newest pull request of a branch, whatever its state.

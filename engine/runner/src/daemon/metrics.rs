@@ -80,15 +80,15 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Counts a run. What a failed run found is not known, so the gauges keep what the last good one found.
+    /// Counts a run. What a run without counts found is not known, so the gauges keep what the one before found.
     pub fn count(&self, outcome: &Outcome, seconds: f64, now: Timestamp) {
         self.runs.inc();
         self.duration.observe(seconds);
-        let Ok(tally) = outcome else {
-            self.failures.inc();
-            return;
-        };
-        self.last_success.set(now.as_second());
+        match outcome.result {
+            Ok(()) => self.last_success.set(now.as_second()),
+            Err(_) => self.failures.inc(),
+        }
+        let Some(tally) = &outcome.tally else { return };
         self.writes.inc_by(tally.writes);
         self.refusals.set(tally.refusals);
         self.missed_deadlines.set(tally.missed_deadlines);
@@ -136,16 +136,17 @@ mod tests {
             missed_deadlines: 1,
         };
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        metrics.count(&Ok(tally.clone()), 2.5, now);
-        metrics.count(&Err("a source is gone".to_owned()), 1.0, now);
-        metrics.count(
-            &Ok(Tally {
-                findings: BTreeMap::from([("due".to_owned(), 6)]),
-                ..tally
-            }),
-            2.5,
-            now,
-        );
+        let outcome = |tally: Option<&Tally>, result| Outcome {
+            tally: tally.cloned(),
+            result,
+        };
+        metrics.count(&outcome(Some(&tally), Ok(())), 2.5, now);
+        metrics.count(&outcome(None, Err("a source is gone".to_owned())), 1.0, now);
+        let later = Tally {
+            findings: BTreeMap::from([("due".to_owned(), 6)]),
+            ..tally
+        };
+        metrics.count(&outcome(Some(&later), Ok(())), 2.5, now);
         metrics.webhook("accepted");
         String::from_utf8(metrics.text().unwrap()).unwrap()
     }

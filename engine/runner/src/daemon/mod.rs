@@ -45,8 +45,14 @@ pub struct Settings {
     pub webhook_secret: Option<Secret>,
 }
 
-/// How one run ended: its counts, or why it failed.
-pub type Outcome = Result<Tally, String>;
+/// How one run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its counts, if it came that far. A run of which a source failed has done what could be decided.
+    pub tally: Option<Tally>,
+    /// Whether it was good, or why not.
+    pub result: Result<(), String>,
+}
 
 /// Runs `run` again and again until a signal asks to stop; then the run under way ends before its next effect.
 ///
@@ -78,28 +84,23 @@ pub fn serve(settings: Settings, clock: Clock, run: &mut dyn FnMut(&Board) -> Ou
         let outcome = run(&board);
         let ended = clock();
         let seconds = ended.duration_since(started).as_secs_f64().max(0.0);
-        if board.stopping() && outcome.is_err() {
+        if board.stopping() && outcome.result.is_err() {
             tracing::info!(run = number, seconds, "run ended early: asked to stop");
             break;
         }
         metrics.count(&outcome, seconds, ended);
-        match &outcome {
-            Ok(tally) => {
+        let (done, writes) = outcome.tally.as_ref().map_or((0, 0), |t| (t.done, t.writes));
+        match &outcome.result {
+            Ok(()) => {
                 failures = 0;
-                tracing::info!(
-                    run = number,
-                    seconds,
-                    done = tally.done,
-                    writes = tally.writes,
-                    "run done"
-                );
+                tracing::info!(run = number, seconds, done, writes, "run done");
             }
             Err(why) => {
                 failures = failures.saturating_add(1);
-                tracing::error!(run = number, seconds, failures, why, "run failed");
+                tracing::error!(run = number, seconds, failures, done, writes, why, "run failed");
             }
         }
-        board.ended(outcome.map(|_| ()), ended);
+        board.ended(outcome.result, ended);
         let wait = schedule::wait(settings.interval, failures, settings.jitter_seed, number);
         board.wait(wait);
     }

@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use patchwave_adapters::forge::{Appended, Applied, FakeForge, Forge, ForgeError, TakenIn};
-use patchwave_core::history::audit;
 use patchwave_core::propose::{ForgeOp, ForgeView};
 use rayon::prelude::*;
 
-use crate::play::{Estate, ROLLOUTS, at};
+use crate::play::{Estate, at, audited};
 
 /// A forge whose process ends just before its effect number `last`.
 struct Crashing<'a> {
@@ -63,7 +62,7 @@ impl Forge for Crashing<'_> {
 
 /// Plays from the first cut to the first machines of the second wave; the run that meets effect `last` ends there and
 /// is started again. Returns what the forge shows at the end, and how many effects there were.
-fn play(last: u64) -> (ForgeView, u64) {
+pub fn play(last: u64) -> (ForgeView, u64) {
     let estate = Estate::new();
     let effects = AtomicU64::new(0);
     let run = |now: &str| {
@@ -102,7 +101,7 @@ fn a_crash_before_any_effect_changes_nothing_in_the_end() {
         effects > 15,
         "the play has too few effects to prove anything: {effects}"
     );
-    assert_eq!(audit(&undisturbed, ROLLOUTS).faults, []);
+    assert_eq!(audited(&undisturbed).faults, []);
     (1..=effects).into_par_iter().for_each(|last| {
         let (found, _) = play(last);
         assert_eq!(

@@ -8,5 +8,7 @@ mod play;
 #[cfg(test)]
 mod simulate;
 #[cfg(test)]
+mod tamper;
+#[cfg(test)]
 #[path = "../../../../tests/support/world.rs"]
 mod world;

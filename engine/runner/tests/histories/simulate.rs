@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use patchwave_adapters::forge::People;
-use patchwave_core::history::{Event, audit};
+use patchwave_core::history::{Event, GateState, WaveEvent};
 use patchwave_core::propose::{ForgeView, PullRequestState, parse_chain};
 use patchwave_runner::people;
 use patchwave_runner::survey::survey;
@@ -34,16 +34,29 @@ impl Dice {
 const MACHINES: [&str; 7] = ["t1", "t2", "s1", "s2", "p1", "p2", "p3"];
 
 fn history(seed: u64) {
-    let estate = Estate::new();
+    let gated = seed.is_multiple_of(3);
+    let estate = if gated { Estate::gated() } else { Estate::new() };
     let mut dice = Dice(seed);
     let mut now = at("2026-11-20T12:00:00Z");
     let mut before = estate.view();
     for step in 0..STEPS {
-        let what = happens(&estate, &mut dice, now);
+        let mut what = happens(&estate, &mut dice, now);
+        let mut healthy = true;
+        if gated {
+            (healthy, what) = monitored(&estate, &mut dice, now, &what);
+        }
         let place = format!("seed {seed}, step {step} ({what}) at {now}");
         let run = estate.reconcile(now).unwrap_or_else(|e| panic!("{place}: {e}"));
         let view = estate.view();
         check(&before, &view, &place, &run.done);
+        if gated {
+            gates_decided(&view, &place);
+            let promoted = run.done.iter().any(|line| line.contains("wave test promoted"));
+            assert!(
+                healthy || !promoted,
+                "{place}: promoted, and the monitor shows something else"
+            );
+        }
         // Looking twice costs as much as the step itself, so it is done now and then.
         if dice.roll(3) == 0 {
             let again = estate.reconcile(now).unwrap_or_else(|e| panic!("{place}, again: {e}"));
@@ -124,6 +137,39 @@ fn happens(estate: &Estate, dice: &mut Dice, now: Timestamp) -> String {
     }
 }
 
+/// What the monitor shows, and whether that is health of after every patch.
+fn monitored(estate: &Estate, dice: &mut Dice, now: Timestamp, what: &str) -> (bool, String) {
+    let sampled = now - SignedDuration::from_secs(20);
+    // Green more often than not, or no history would come to its end.
+    let (answer, healthy): (Option<&[(&str, &str)]>, bool) = match dice.roll(10) {
+        0 => (None, false),
+        1 => (Some(&[("t1", "1")]), false),
+        2 => (Some(&[("t1", "1"), ("t2", "0")]), false),
+        3 => (Some(&[("t1", "NaN"), ("t2", "1")]), false),
+        4 => (Some(&[]), false),
+        _ => (Some(&[("t1", "1"), ("t2", "1"), ("p1", "0")]), true),
+    };
+    estate.monitor_shows(answer.map(|values| (sampled, values)));
+    (healthy, format!("{what}; the monitor shows {answer:?}"))
+}
+
+/// A promotion of the gated wave stands beside what every one of its gates showed of every asset.
+fn gates_decided(view: &ForgeView, place: &str) {
+    let events = events(view);
+    for pair in events.windows(2) {
+        let promoted =
+            matches!(&pair[1].1, Event::Wave { wave, moved: WaveEvent::Promoted, .. } if wave.as_ref() == "test");
+        if promoted {
+            let Event::Gates { gates, .. } = &pair[0].1 else {
+                panic!("{place}: promoted without evidence: {:?}", pair[0]);
+            };
+            assert!(gates.iter().all(|g| g.state == GateState::Passed), "{place}: {gates:?}");
+            let shown: Vec<&str> = gates[0].samples.keys().map(AsRef::as_ref).collect();
+            assert_eq!(shown, ["t1", "t2"], "{place}");
+        }
+    }
+}
+
 fn halt_or_resume(estate: &Estate, dice: &mut Dice, now: Timestamp) -> String {
     let observed = estate.observed(now);
     let survey = survey(estate.repository(), &observed, Some(&estate.forge), None, now).unwrap();
@@ -171,7 +217,7 @@ fn check(before: &ForgeView, view: &ForgeView, place: &str, done: &[String]) {
             "{place}: {file} lost a line"
         );
     }
-    assert_eq!(audit(view, ROLLOUTS).faults, [], "{place}");
+    assert_eq!(crate::play::audited(view).faults, [], "{place}");
     let mut digests: BTreeMap<String, String> = BTreeMap::new();
     let (mut promoted, mut passed, mut running) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     for (rollout, event) in events(view) {
@@ -185,12 +231,12 @@ fn check(before: &ForgeView, view: &ForgeView, place: &str, done: &[String]) {
             } => {
                 let key = format!("{rollout}/{wave}");
                 match moved {
-                    patchwave_core::history::WaveEvent::Approved => {
+                    WaveEvent::Approved => {
                         let needed = if wave.as_ref() == "critical" { 2 } else { 1 };
                         assert!(approvals.len() >= needed, "{place}: {key} approved by {approvals:?}");
                         digests.insert(key, digest.expect("a digest").to_string());
                     }
-                    patchwave_core::history::WaveEvent::Promoted => {
+                    WaveEvent::Promoted => {
                         let assets: &[&str] = match wave.as_ref() {
                             "test" => &["t1", "t2"],
                             "staging" => &["s1", "s2"],

@@ -1,5 +1,5 @@
 //! # What it does
-//! Checks the comparison of a gate (`is`), and warns of a gate that must hold (`for`) longer than the soak of its wave.
+//! Checks the comparison of a gate (`is`) and its `status`, and warns of a gate that must hold (`for`) longer than the soak of its wave.
 //!
 //! # Why is this bad
 //! A comparison that cannot be read never passes, and every rollout stops there. A gate's `for` runs inside the soak: a
@@ -14,7 +14,9 @@
 //! Write `is: "== 1"`, with one of `==`, `!=`, `<`, `<=`, `>`, `>=` and a number, and a soak at least as long as `for`.
 
 use super::{Context, Rule};
-use crate::diag::{Code, Diagnostics};
+use crate::diag::{Code, Diagnostics, nearest_or_list};
+use crate::load::Comparison;
+use crate::load::known::GATE_STATUSES;
 use crate::load::wire::{Gate, WaveSpec};
 use crate::source::DocId;
 
@@ -31,6 +33,7 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
             for (g, gate) in wave.gates.iter().enumerate() {
                 let pointer = format!("/spec/waves/{w}/gates/{g}");
                 comparison(context, r.doc, &pointer, gate, diagnostics);
+                status(context, r.doc, &pointer, gate, diagnostics);
                 held(context, r.doc, &pointer, wave, gate, diagnostics);
             }
         }
@@ -44,19 +47,24 @@ fn comparison(context: &Context<'_>, doc: DocId, pointer: &str, gate: &Gate, dia
         let message = "`is` compares the samples of a `promql` gate, and this gate has none";
         let diagnostic = context.at_key(Code::WrongCombination, doc, &pointer, message);
         diagnostics.push(diagnostic.help("remove it"));
-    } else if !is_comparison(is) {
+    } else if Comparison::parse(is).is_none() {
         let message = format!("`{is}` is no comparison with a number, so the gate would never pass");
         let diagnostic = context.at(Code::WrongValue, doc, &pointer, message);
         diagnostics.push(diagnostic.help("write for example `is: \"== 1\"` or `is: \"< 0.05\"`"));
     }
 }
 
-/// `== 1`, `< 0.05`, `>= -1e3`: one of PromQL's comparison operators and a number.
-fn is_comparison(text: &str) -> bool {
-    let text = text.trim();
-    let operators = ["==", "!=", "<=", ">=", "<", ">"];
-    let number = operators.iter().find_map(|operator| text.strip_prefix(operator));
-    number.is_some_and(|number| number.trim().parse::<f64>().is_ok_and(f64::is_finite))
+fn status(context: &Context<'_>, doc: DocId, pointer: &str, gate: &Gate, diagnostics: &mut Diagnostics) {
+    if let Some(status) = gate.status.as_deref().filter(|s| !GATE_STATUSES.contains(s)) {
+        let message = format!("`{status}` is no status that lets a wave through, so the gate would never pass");
+        let diagnostic = context.at(Code::WrongValue, doc, &format!("{pointer}/status"), message);
+        diagnostics.push(diagnostic.maybe_help(nearest_or_list(status, GATE_STATUSES.iter().copied())));
+    }
+    if gate.contains.is_some() && gate.http.is_none() {
+        let message = "`contains` asks something of a page, and this gate has no `http`";
+        let diagnostic = context.at_key(Code::WrongCombination, doc, &format!("{pointer}/contains"), message);
+        diagnostics.push(diagnostic.help("remove it, or name the page"));
+    }
 }
 
 fn held(context: &Context<'_>, doc: DocId, pointer: &str, wave: &WaveSpec, gate: &Gate, diagnostics: &mut Diagnostics) {
@@ -71,31 +79,4 @@ fn held(context: &Context<'_>, doc: DocId, pointer: &str, wave: &WaveSpec, gate:
     diagnostics.push(diagnostic.help(format!(
         "write `soak: {hold}`, so that everybody sees how long it takes"
     )));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn comparisons_have_an_operator_and_a_number() {
-        for text in ["== 1", "==1", "< 0.05", " >= -1e3 ", "!= 0", "> +2"] {
-            assert!(is_comparison(text), "{text}");
-        }
-        for text in [
-            "",
-            "1",
-            "= 1",
-            "== ",
-            "== one",
-            "=> 1",
-            "== 1 or 2",
-            "< nan",
-            "< inf",
-            "== 1%",
-            "<> 1",
-        ] {
-            assert!(!is_comparison(text), "{text}");
-        }
-    }
 }

@@ -30,7 +30,7 @@ pub static RULE: Rule = Rule {
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     let bare = |doc, pointer: String, promql: &Option<String>, diagnostics: &mut Diagnostics| {
         if let Some(query) = promql
-            && compares(query)
+            && filters(query)
         {
             let message = "a comparison filters in PromQL: this passes as long as one asset is left over";
             let diagnostic = context.at(Code::BareComparison, doc, &pointer, message);
@@ -156,8 +156,8 @@ fn asked(
     );
 }
 
-/// Whether a query compares without `bool` outside of strings, label matchers and brackets of labels.
-fn compares(query: &str) -> bool {
+/// Whether a query compares without `bool` (and so filters) outside of strings, label matchers and brackets of labels.
+pub fn filters(query: &str) -> bool {
     let mut quote = None;
     let mut braces = 0_usize;
     let mut rest = query.chars().peekable();
@@ -202,7 +202,7 @@ mod tests {
             "a != b",
             "x >= 2 and y > bool 1",
         ] {
-            assert!(compares(query), "{query}");
+            assert!(filters(query), "{query}");
         }
         for query in [
             "up",
@@ -211,7 +211,7 @@ mod tests {
             "rate(x[10m]) < bool 0.01",
             "up ==bool 1",
         ] {
-            assert!(!compares(query), "{query}");
+            assert!(!filters(query), "{query}");
         }
     }
 }

@@ -105,7 +105,7 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 .filter(|t| t.kinds.contains(&source.spec.kind))
                 .map(|t| Known {
                     name: t.name,
-                    built: t.built,
+                    built: t.has(source.spec.kind),
                 })
                 .collect();
             judge(
@@ -131,7 +131,7 @@ fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
                 "write `kind: {}`, or choose another type",
                 gives.join("` or `kind: ")
             )));
-        } else if !found.built {
+        } else if !found.has(source.spec.kind) {
             diagnostics.push(not_built(context, source.doc, "/spec/type", "source type", name));
         }
     }

@@ -11,7 +11,7 @@ mod excepted;
 mod exceptions;
 mod exposure;
 mod gate_is;
-mod gates;
+pub mod gates;
 mod known_names;
 mod openings;
 mod over;

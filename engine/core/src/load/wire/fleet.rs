@@ -169,9 +169,13 @@ pub struct SourceSpec {
     /// Address the source is fetched from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Where its credential is found.
+    /// Where its credential is found: `user:password` is sent as HTTP Basic, anything else as a bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
+    /// A file of certificates (PEM), relative to the repository root: only what they have signed is trusted. Without it the
+    /// trust store of the system is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
     /// An observation older than this is stale.
     #[serde(default = "day_and_a_half")]
     pub stale_after: DurationSeconds,

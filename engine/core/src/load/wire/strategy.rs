@@ -130,16 +130,21 @@ pub struct Gate {
     /// A PromQL expression; asked per asset through `match` unless `scope: global`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promql: Option<String>,
-    /// The state a monitor must show for each asset, for example `ok`.
+    /// The state that every check of each asset must show: `ok`, or `warning` for ok or warning. Acknowledged or in a
+    /// downtime, a check counts as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// A URL that must answer 200.
+    /// A URL that must answer 200, or what follows the address of `source`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<String>,
-    /// A field of the result file that must be true.
+    /// Text that the page of `http` must contain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// A member of the result file that must be true, for example `changed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
-    /// The state a change record must be in.
+    /// The state in which an open change record must be, and cover the batch, before a batch is released, for example
+    /// `implement`. It is found by `<rollout>/<wave>` in its correlation id or short description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
     /// Name of the Source that is asked.

@@ -274,6 +274,7 @@ fn wave(
                 .map(|(what, fact, field)| step(what, fact, at(field))),
         );
     }
+    steps.extend(gates_shown(scene, rollout, wave));
     steps.extend(timing(wave, closed));
     if wave.estimate_assumed {
         let place = strategy.map_or_else(String::new, |s| scene.catalog.at(s.doc, "/spec"));
@@ -309,6 +310,22 @@ fn conditions(spec: &WaveSpec, wave: &Wave) -> Vec<(&'static str, String, &'stat
     );
     facts.push(("promotion", promote, "/promoteAt"));
     facts
+}
+
+/// What monitors showed, by the ledger.
+fn gates_shown(scene: &Scene<'_>, rollout: &Rollout, wave: &Wave) -> Vec<Step> {
+    let open = scene.history.open.iter().find(|o| o.name == rollout.name);
+    let progress = open.and_then(|o| o.waves.iter().find(|w| w.name == wave.name));
+    let gates = progress.into_iter().flat_map(|p| p.gates.values());
+    let shown = gates.map(|gate| {
+        let why = gate
+            .reason
+            .as_deref()
+            .map_or_else(String::new, |why| format!(": {why}"));
+        let fact = format!("`{}` is {} since {}{why}", gate.asks, gate.state, gate.since);
+        step("gate shown", fact, "")
+    });
+    shown.collect()
 }
 
 fn gate(gate: &Gate) -> String {

@@ -264,15 +264,16 @@ impl<'a> Reader<'a> {
     /// The content of a block scalar whose last line is ended by the end of the text: it has no line end of its own
     /// (`b-chomped-last`, rule 165 of YAML 1.2.2), and the parser gives it one.
     fn chomped<'t>(&self, content: &'t str, style: ScalarStyle, at: &Range<usize>) -> &'t str {
-        let last_line = self.text.rsplit('\n').next().unwrap_or_default();
-        let ended_by_text =
-            at.end >= self.base + self.text.len() && !last_line.trim_matches([' ', '\t', '\r']).is_empty();
-        match style {
-            ScalarStyle::Literal | ScalarStyle::Folded if ended_by_text => {
-                content.strip_suffix('\n').unwrap_or(content)
-            }
-            _ => content,
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        // Only one scalar of a text ends with it: the last line is looked for once.
+        if !is_block || at.end < self.base + self.text.len() {
+            return content;
         }
+        let last_line = self.text.rsplit('\n').next().unwrap_or_default();
+        if last_line.trim_matches([' ', '\t', '\r']).is_empty() {
+            return content;
+        }
+        content.strip_suffix('\n').unwrap_or(content)
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, at: &Range<usize>) -> Step<Value> {

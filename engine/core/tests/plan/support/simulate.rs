@@ -80,6 +80,8 @@ fn progress(wave: &Wave, state: WaveState) -> WaveProgress {
             batches.collect()
         },
         soaking_since: finish.filter(|_| state == WaveState::Soaking).map(before),
+        not_before: None,
+        gates: BTreeMap::new(),
         promoted_at: finish.filter(|_| state == WaveState::Promoted).map(before),
         reason: None,
     }

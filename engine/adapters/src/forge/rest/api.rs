@@ -1,0 +1,567 @@
+//! Requests with patience: rate limits, repeats where a repeat is safe, answers kept for conditional requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::exchange::{Answer, Exchange, Request};
+use super::fault;
+use crate::forge::ForgeError;
+use crate::secret::Secret;
+use crate::state::StateStore;
+
+/// Where kept answers lie in the state store.
+const ANSWERS_KEY: &str = "forge/answers.json";
+/// Version of that file; another one is not read.
+const FORMAT_VERSION: &str = "1.0";
+/// So many pages of one list are read: at 100 entries a page far more pull requests than a forge can have open, and a list
+/// that goes on is a fault, not a list.
+const PAGES_MAX: usize = 1000;
+/// An answer is taken for the state after its time stamp (whole seconds) only if it was given clearly later.
+const STAMP_SETTLED_SECONDS: i64 = 5;
+
+/// How long and how often a forge that does not answer, or asks to wait, is waited for.
+#[derive(Clone)]
+pub struct Patience {
+    /// Waits. A test gives one that only notes how long.
+    pub sleep: Arc<dyn Fn(Duration) + Send + Sync>,
+    /// Seed of the jitter, so that several runners that fail together do not come back together, and a test is repeatable.
+    pub seed: u64,
+    /// So many times a request is sent at most.
+    pub tries: u32,
+    /// Longest single wait. What asks for more is an error that says when to come back.
+    pub wait_max: Duration,
+    /// Longest time for one exchange; none = a minute.
+    pub timeout: Option<Duration>,
+}
+
+impl Default for Patience {
+    /// Four tries and two minutes: what outlasts that (a used-up hourly limit, an outage) is for the next scheduled run.
+    fn default() -> Self {
+        Self {
+            sleep: Arc::new(std::thread::sleep),
+            seed: u64::from(std::process::id()),
+            tries: 4,
+            wait_max: Duration::from_secs(120),
+            timeout: None,
+        }
+    }
+}
+
+/// Whether a request may be sent again without knowing what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::forge) enum Repeat {
+    /// Twice leaves what once leaves.
+    Safe,
+    /// Twice would be two comments, two pull requests.
+    Once,
+}
+
+/// When a kept answer is as good as a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::forge) enum Trust<'a> {
+    /// Only after the forge said that it is unchanged.
+    Asked,
+    /// Always: it is named by its content.
+    Forever,
+    /// While the thing it belongs to was last changed at this instant.
+    Stamped(&'a str),
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Kept {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stamp: Option<String>,
+    body: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeptFile {
+    format_version: String,
+    repository: String,
+    answers: BTreeMap<String, Kept>,
+}
+
+#[derive(Default)]
+struct Memory {
+    answers: BTreeMap<String, Kept>,
+    used: BTreeSet<String>,
+    changed: bool,
+    random: u64,
+}
+
+/// The REST API of one repository.
+pub(in crate::forge) struct Api {
+    exchange: Exchange,
+    token: Secret,
+    address: String,
+    prefix: String,
+    repository: String,
+    patience: Patience,
+    state: Option<StateStore>,
+    memory: Mutex<Memory>,
+    writes: AtomicU64,
+}
+
+impl Api {
+    /// # Errors
+    /// [`ForgeError`] if the address is none, or would send the token in the clear.
+    pub(in crate::forge) fn new(
+        api_url: &str,
+        repository: &str,
+        token: Secret,
+        patience: Patience,
+        state: Option<StateStore>,
+    ) -> Result<Self, ForgeError> {
+        let (address, prefix) = split_url(api_url)?;
+        let exchange = Exchange::new(&address, &token, patience.timeout)?;
+        let mut memory = Memory {
+            random: patience.seed,
+            ..Memory::default()
+        };
+        let api_of = format!("{address}{prefix}/{repository}");
+        memory.answers = state
+            .as_ref()
+            .map(|state| read_kept(state, &api_of))
+            .unwrap_or_default();
+        Ok(Self {
+            exchange,
+            token,
+            address,
+            prefix,
+            repository: repository.to_owned(),
+            patience,
+            state,
+            memory: Mutex::new(memory),
+            writes: AtomicU64::new(0),
+        })
+    }
+
+    /// The path of something in the repository: `pulls/7`.
+    pub(in crate::forge) fn repo(&self, rest: &str) -> String {
+        let slash = if rest.is_empty() { "" } else { "/" };
+        format!("{}/repos/{}{slash}{rest}", self.prefix, self.repository)
+    }
+
+    /// The path of something outside the repository: `orgs/acme/teams/sre/members`.
+    pub(in crate::forge) fn top(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.prefix)
+    }
+
+    /// The path of the GraphQL API: beside `v3` on GitHub Enterprise Server, below the root on github.com.
+    fn graphql_path(&self) -> String {
+        let root = self.prefix.strip_suffix("/v3").unwrap_or(&self.prefix);
+        format!("{root}/graphql")
+    }
+
+    pub(in crate::forge) fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// Writing requests sent so far.
+    pub(in crate::forge) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads one thing; none = there is none.
+    pub(in crate::forge) fn get<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        trust: Trust<'_>,
+    ) -> Result<Option<T>, ForgeError> {
+        match self.kept::<T>(path, trust)? {
+            Some(kept) => self.parse(path, &kept.body).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads one thing that must be there.
+    pub(in crate::forge) fn need<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        trust: Trust<'_>,
+    ) -> Result<T, ForgeError> {
+        self.get(path, trust)?
+            .ok_or_else(|| fault::missing(&self.shown(&Method::GET, path), &self.repository))
+    }
+
+    /// Reads a list, every page; none = there is no such list.
+    pub(in crate::forge) fn pages<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        trust: Trust<'_>,
+    ) -> Result<Option<Vec<T>>, ForgeError> {
+        let mut all = Vec::new();
+        let mut at = path.to_owned();
+        for _ in 0..PAGES_MAX {
+            let Some(kept) = self.kept::<Vec<T>>(&at, trust)? else {
+                return Ok(None);
+            };
+            all.extend(self.parse::<Vec<T>>(&at, &kept.body)?);
+            match kept.next {
+                Some(next) => at = next,
+                None => return Ok(Some(all)),
+            }
+        }
+        Err(ForgeError::terminal(
+            format!("{} has more than {PAGES_MAX} pages", self.shown(&Method::GET, path)),
+            "check that `spec.forge.repository` is the repository of this project",
+        ))
+    }
+
+    /// An answer, kept or new. Of a new one only the fields that are read are kept.
+    fn kept<T: Serialize + DeserializeOwned>(&self, path: &str, trust: Trust<'_>) -> Result<Option<Kept>, ForgeError> {
+        let known = {
+            let mut memory = self.memory();
+            memory.used.insert(path.to_owned());
+            memory.answers.get(path).cloned()
+        };
+        if let Some(known) = &known {
+            let good = match trust {
+                Trust::Asked => false,
+                Trust::Forever => true,
+                Trust::Stamped(stamp) => known.stamp.as_deref() == Some(stamp),
+            };
+            if good {
+                return Ok(Some(known.clone()));
+            }
+        }
+        let request = Request {
+            method: Method::GET,
+            path: path.to_owned(),
+            body: None,
+            etag: known.as_ref().and_then(|known| known.etag.clone()),
+        };
+        let answer = self.send(&request, Repeat::Safe)?;
+        let before = known.as_ref().and_then(|known| known.stamp.clone());
+        let unchanged = answer.status == 304;
+        let mut kept = match (answer.status, known) {
+            (304, Some(known)) => known,
+            (200, _) => Kept {
+                etag: answer.header("etag").map(str::to_owned),
+                next: self.next_page(&answer)?,
+                stamp: None,
+                body: self.slim::<T>(path, &answer)?,
+            },
+            (404, _) => {
+                self.forget(path);
+                return Ok(None);
+            }
+            _ => return Err(self.fault(&request, &answer)),
+        };
+        kept.stamp = match trust {
+            Trust::Stamped(stamp) if settled(stamp, &answer) => Some(stamp.to_owned()),
+            _ => None,
+        };
+        let mut memory = self.memory();
+        memory.changed |= !unchanged || kept.stamp != before;
+        memory.answers.insert(path.to_owned(), kept.clone());
+        Ok(Some(kept))
+    }
+
+    fn slim<T: Serialize + DeserializeOwned>(&self, path: &str, answer: &Answer) -> Result<String, ForgeError> {
+        let read: T = self.parse(path, &String::from_utf8_lossy(&answer.body))?;
+        serde_json::to_string(&read).map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &e.to_string()))
+    }
+
+    /// Forgets a kept answer that something just written has made wrong.
+    pub(in crate::forge) fn forget(&self, path: &str) {
+        let mut memory = self.memory();
+        memory.changed |= memory.answers.remove(path).is_some();
+    }
+
+    /// The path of the next page, from the `Link` header. Only the path is taken, so the token goes nowhere else.
+    fn next_page(&self, answer: &Answer) -> Result<Option<String>, ForgeError> {
+        let Some(link) = answer.header("link").and_then(next_link) else {
+            return Ok(None);
+        };
+        let uri: http::Uri = link
+            .parse()
+            .map_err(|_| fault::unreadable("the next page of a list", "its address is none"))?;
+        Ok(uri.path_and_query().map(|path| path.as_str().to_owned()))
+    }
+
+    /// Sends a writing request (`null` = without a body) and counts it.
+    pub(in crate::forge) fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: serde_json::Value,
+        repeat: Repeat,
+    ) -> Result<(Request, Answer), ForgeError> {
+        let request = Request {
+            method,
+            path: path.to_owned(),
+            body: Some(body).filter(|body| !body.is_null()),
+            etag: None,
+        };
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        let answer = self.send(&request, repeat)?;
+        Ok((request, answer))
+    }
+
+    /// Sends a writing request that must succeed.
+    pub(in crate::forge) fn put<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: serde_json::Value,
+        repeat: Repeat,
+    ) -> Result<T, ForgeError> {
+        let (request, answer) = self.write(method, path, body, repeat)?;
+        self.success(&request, &answer)
+    }
+
+    /// What an answer says, which must be one of success.
+    pub(in crate::forge) fn success<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        answer: &Answer,
+    ) -> Result<T, ForgeError> {
+        if !(200..300).contains(&answer.status) {
+            return Err(self.fault(request, answer));
+        }
+        let body = String::from_utf8_lossy(&answer.body);
+        self.parse(&request.path, &body)
+    }
+
+    /// Asks the GraphQL API; the error side of the inner result is the messages of the errors it names.
+    pub(in crate::forge) fn graphql<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        variables: serde_json::Value,
+        writes: bool,
+    ) -> Result<Result<T, String>, ForgeError> {
+        #[derive(Deserialize)]
+        struct Message {
+            message: String,
+        }
+        #[derive(Deserialize)]
+        struct Reply {
+            data: Option<serde_json::Value>,
+            #[serde(default)]
+            errors: Vec<Message>,
+        }
+        let request = Request {
+            method: Method::POST,
+            path: self.graphql_path(),
+            body: Some(serde_json::json!({"query": query, "variables": variables})),
+            etag: None,
+        };
+        if writes {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+        }
+        let answer = self.send(&request, Repeat::Safe)?;
+        let reply: Reply = self.success(&request, &answer)?;
+        if !reply.errors.is_empty() {
+            let messages: Vec<String> = reply.errors.into_iter().map(|error| error.message).collect();
+            return Ok(Err(self.token.redact(&messages.join("; "))));
+        }
+        let data = reply.data.unwrap_or_default();
+        serde_json::from_value(data)
+            .map(Ok)
+            .map_err(|e| fault::unreadable(&self.shown(&Method::POST, &request.path), &e.to_string()))
+    }
+
+    /// Sends a request until it is answered, patience ends, or a repeat would not be safe.
+    pub(in crate::forge) fn send(&self, request: &Request, repeat: Repeat) -> Result<Answer, ForgeError> {
+        let shown = self.shown(&request.method, &request.path);
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let more = tried < self.patience.tries;
+            match self.exchange.send(request) {
+                Err(why) if repeat == Repeat::Safe && more => {
+                    tracing::debug!(
+                        request = shown,
+                        why = self.token.redact(&why),
+                        "no answer; trying again"
+                    );
+                    (self.patience.sleep)(self.backoff(tried));
+                }
+                Err(why) => return Err(fault::no_answer(&shown, &self.token.redact(&why), tried)),
+                Ok(answer) => match fault::asked_to_wait(&answer) {
+                    Some(wait) if more && wait <= self.patience.wait_max => {
+                        tracing::info!(request = shown, seconds = wait.as_secs(), "the forge asks to wait");
+                        (self.patience.sleep)(wait + self.jitter(Duration::from_secs(1)));
+                    }
+                    Some(wait) => return Err(fault::limited(&shown, wait)),
+                    None if answer.status >= 500 && repeat == Repeat::Safe && more => {
+                        tracing::debug!(request = shown, status = answer.status, "trying again");
+                        (self.patience.sleep)(self.backoff(tried));
+                    }
+                    None => return Ok(answer),
+                },
+            }
+        }
+    }
+
+    /// 1 s, 2 s, 4 s, … and up to as much again.
+    fn backoff(&self, tried: u32) -> Duration {
+        let base = Duration::from_secs(1 << tried.saturating_sub(1).min(6));
+        (base + self.jitter(base)).min(self.patience.wait_max)
+    }
+
+    /// A pseudo-random time below `below`: a step of SplitMix64 from the seed.
+    fn jitter(&self, below: Duration) -> Duration {
+        let mut memory = self.memory();
+        memory.random = memory.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = memory.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let millis = u64::try_from(below.as_millis()).unwrap_or(u64::MAX).max(1);
+        Duration::from_millis(mixed % millis)
+    }
+
+    /// What an unexpected answer means, and what to do about it.
+    pub(in crate::forge) fn fault(&self, request: &Request, answer: &Answer) -> ForgeError {
+        let shown = self.shown(&request.method, &request.path);
+        fault::unexpected(&shown, answer, &self.repository, &self.token)
+    }
+
+    fn shown(&self, method: &Method, path: &str) -> String {
+        format!("{method} {}{path}", self.address)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T, ForgeError> {
+        serde_json::from_str(body)
+            .map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &self.token.redact(&e.to_string())))
+    }
+
+    /// Keeps the answers this run used for the next one, if any changed. A state store that cannot be written costs
+    /// requests, never the run.
+    pub(in crate::forge) fn keep(&self) {
+        let Some(state) = &self.state else { return };
+        let mut memory = self.memory();
+        if !memory.changed {
+            return;
+        }
+        let Memory { answers, used, .. } = &mut *memory;
+        answers.retain(|path, _| used.contains(path));
+        let file = KeptFile {
+            format_version: FORMAT_VERSION.to_owned(),
+            repository: format!("{}{}/{}", self.address, self.prefix, self.repository),
+            answers: answers.clone(),
+        };
+        let written = serde_json::to_vec(&file)
+            .map_err(|e| e.to_string())
+            .and_then(|bytes| state.put(ANSWERS_KEY, &bytes).map_err(|e| e.to_string()));
+        match written {
+            Ok(()) => memory.changed = false,
+            Err(why) => tracing::warn!("answers of the forge are not kept: {why}"),
+        }
+    }
+}
+
+/// What an earlier run kept; nothing if it cannot be read, or is of another repository.
+fn read_kept(state: &StateStore, api_of: &str) -> BTreeMap<String, Kept> {
+    let file: Option<KeptFile> = state
+        .get(ANSWERS_KEY)
+        .ok()
+        .flatten()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    file.filter(|file| file.format_version == FORMAT_VERSION && file.repository == api_of)
+        .map(|file| file.answers)
+        .unwrap_or_default()
+}
+
+/// Whether an answer was given clearly after the instant `stamp`, by the forge's own clock.
+fn settled(stamp: &str, answer: &Answer) -> bool {
+    let changed: Option<jiff::Timestamp> = stamp.parse().ok();
+    let given = answer.header("date").and_then(fault::http_date);
+    changed
+        .zip(given)
+        .is_some_and(|(changed, given)| given.as_second() - changed.as_second() >= STAMP_SETTLED_SECONDS)
+}
+
+/// The address of `rel="next"` in a `Link` header (RFC 8288).
+fn next_link(header: &str) -> Option<&str> {
+    header.split(',').find_map(|link| {
+        let (address, parameters) = link.split_once(';')?;
+        let next = parameters.split(';').any(|p| p.trim() == "rel=\"next\"");
+        address.trim().strip_prefix('<')?.strip_suffix('>').filter(|_| next)
+    })
+}
+
+/// Scheme and authority, and the path without a slash at its end.
+fn split_url(url: &str) -> Result<(String, String), ForgeError> {
+    let wrong = |why: &str| {
+        ForgeError::terminal(
+            format!("the forge's address {url:?} cannot be used: {why}"),
+            "correct `spec.forge.apiUrl` in patchwave.yaml; for GitHub Enterprise Server it is https://HOST/api/v3",
+        )
+    };
+    let uri: http::Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(wrong("it is no URL with a scheme and a host"));
+    };
+    if authority.as_str().contains('@') {
+        return Err(wrong("it holds a user or a password, and a secret has no place in Git"));
+    }
+    let loopback = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
+    if scheme != "https" && !(scheme == "http" && loopback) {
+        return Err(wrong("it is not https, so the token would travel in the clear"));
+    }
+    if uri.query().is_some() {
+        return Err(wrong("it has a query"));
+    }
+    let path = uri.path().trim_end_matches('/').to_owned();
+    Ok((format!("{scheme}://{authority}"), path))
+}
+
+/// A name as one part of a path: a slash in it separates nothing.
+pub(in crate::forge) fn encoded(name: &str) -> String {
+    name.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_read_from_the_link_header() {
+        let header = r#"<https://api.github.com/x?page=1>; rel="prev", <https://api.github.com/x?page=3>; rel="next""#;
+        assert_eq!(next_link(header), Some("https://api.github.com/x?page=3"));
+        assert_eq!(next_link(r#"<https://api.github.com/x?page=1>; rel="prev""#), None);
+    }
+
+    #[test]
+    fn a_token_travels_only_over_tls() {
+        assert_eq!(
+            split_url("https://ghe.example.org/api/v3/").unwrap(),
+            ("https://ghe.example.org".to_owned(), "/api/v3".to_owned())
+        );
+        assert!(split_url("http://127.0.0.1:4020").is_ok());
+        for url in [
+            "http://ghe.example.org/api/v3",
+            "ghe.example.org",
+            "https://a:b@ghe.example.org",
+            "",
+        ] {
+            assert!(split_url(url).is_err(), "{url}");
+        }
+    }
+}

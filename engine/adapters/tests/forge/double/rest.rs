@@ -1,0 +1,645 @@
+//! The routes: what each request does to a repository, and what it is answered.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use base64::Engine as _;
+use git2::{ObjectType, Oid, Signature, Time};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::http::{Request, Response};
+use super::records::{Comment, Issue, Past, Pull, Repo, with_path};
+use super::trouble::{Verdict, befall};
+use super::{LOGIN, Repos, TOKEN, answers};
+
+type Reply = Result<(u16, Value), (u16, String)>;
+
+/// A failure as GitHub words it.
+pub(super) fn failure(status: u16, message: &str) -> Response {
+    let body =
+        json!({"message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string()});
+    respond(status, &body)
+}
+
+fn respond(status: u16, body: &Value) -> Response {
+    Response {
+        status,
+        headers: vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())],
+        body: serde_json::to_vec(body).unwrap(),
+        delay: Duration::ZERO,
+    }
+}
+
+/// Answers one request.
+pub(super) fn answer(repos: &Repos, request: &Request, conditional: bool) -> Response {
+    let token = request.headers.get("authorization").map(String::as_str);
+    if token != Some(&format!("Bearer {TOKEN}")) {
+        // The real one does not repeat the token; a careless proxy might.
+        return failure(401, &format!("Bad credentials {}", token.unwrap_or_default()));
+    }
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    if request.path == "/graphql" && body["query"].as_str().is_some_and(|query| query.contains("viewer")) {
+        return respond(200, &json!({"data": {"viewer": {"login": LOGIN}}}));
+    }
+    if let Some(slug) = request.path.strip_prefix("/orgs/acme/teams/") {
+        return team(slug.strip_suffix("/members").unwrap_or(slug));
+    }
+    let Some((name, rest)) = addressed(request, &body) else {
+        return failure(404, "Not Found");
+    };
+    let repo = repos.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+    let Some(repo) = repo else {
+        return failure(404, "Not Found");
+    };
+    let mut repo = repo.lock().unwrap_or_else(PoisonError::into_inner);
+    repo.log.push((request.method.clone(), request.target.clone()));
+    let verdict = befall(&mut repo, request);
+    let mut response = match verdict {
+        Verdict::Instead(response) => response,
+        Verdict::After(response) => {
+            carry_out(&mut repo, request, &rest, &body);
+            response
+        }
+        Verdict::Late(delay) => {
+            let mut response = carry_out(&mut repo, request, &rest, &body);
+            response.delay = delay;
+            response
+        }
+        Verdict::Usual => carry_out(&mut repo, request, &rest, &body),
+    };
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&repo.clock)
+        .unwrap();
+    response.headers.push(("date".to_owned(), date));
+    if response.status == 200 && request.method == "GET" && conditional {
+        let etag = format!("\"{}\"", patchwave_core::canonical::sha256_hex(&response.body));
+        if request.headers.get("if-none-match") == Some(&etag) {
+            response.status = 304;
+        }
+        response.headers.push(("etag".to_owned(), etag));
+    }
+    response
+}
+
+/// The teams of the organisation.
+const TEAMS: [(&str, &[&str]); 2] = [("ops", &["lena", "maria"]), ("team-sre", &["anna", "berta"])];
+
+fn team(slug: &str) -> Response {
+    match TEAMS.iter().find(|(name, _)| *name == slug) {
+        Some((_, people)) => respond(200, &people.iter().map(|login| answers::user(login)).collect()),
+        None => failure(404, "Not Found"),
+    }
+}
+
+/// Which repository a request is about, and the rest of its path.
+fn addressed(request: &Request, body: &Value) -> Option<(String, String)> {
+    if request.path == "/graphql" {
+        let id = body.pointer("/variables/input/repositoryId")?.as_str()?;
+        return Some((id.strip_prefix("R_")?.to_owned(), "graphql".to_owned()));
+    }
+    if let Some(rest) = request.path.strip_prefix("/repos/") {
+        let mut parts = rest.splitn(3, '/');
+        let name = format!("{}/{}", parts.next()?, parts.next()?);
+        return Some((name, parts.next().unwrap_or_default().to_owned()));
+    }
+    None
+}
+
+/// Carries a request out. Reads shortly after a write may be answered from the past.
+fn carry_out(repo: &mut Repo, request: &Request, rest: &str, body: &Value) -> Response {
+    let reading = request.method == "GET";
+    if !reading && repo.stale_reads > 0 {
+        repo.past = Some((repo.stale_reads, repo.present()));
+    }
+    let mut shown = None;
+    if reading && let Some((left, past)) = repo.past.take() {
+        shown = Some(past.clone());
+        repo.past = (left > 1).then_some((left - 1, past));
+    }
+    let reply = match &shown {
+        Some(past) => {
+            let now = std::mem::replace(&mut repo.issues, past.issues.clone());
+            let reply = route(repo, request, rest, body, Some(past));
+            repo.issues = now;
+            reply
+        }
+        None => route(repo, request, rest, body, None),
+    };
+    match reply {
+        Ok((status, Value::Array(items))) if reading => page(repo, request, status, &items),
+        Ok((status, body)) => respond(status, &body),
+        Err((status, message)) => failure(status, &message),
+    }
+}
+
+fn page(repo: &Repo, request: &Request, status: u16, items: &[Value]) -> Response {
+    let asked = |name: &str| request.query.get(name).and_then(|text| text.parse::<usize>().ok());
+    let size = repo.page_size.or_else(|| asked("per_page")).unwrap_or(30);
+    let at = asked("page").unwrap_or(1);
+    let shown: Vec<Value> = items.iter().skip((at - 1) * size).take(size).cloned().collect();
+    let mut response = respond(status, &Value::Array(shown));
+    if items.len() > at * size {
+        let others: String = request
+            .target
+            .split_once('?')
+            .map_or("", |(_, query)| query)
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !pair.starts_with("page="))
+            .map(|pair| format!("{pair}&"))
+            .collect();
+        let path = request.target.split('?').next().unwrap();
+        let link = format!("<https://api.github.com{path}?{others}page={}>; rel=\"next\"", at + 1);
+        response.headers.push(("link".to_owned(), link));
+    }
+    response
+}
+
+fn route(repo: &mut Repo, request: &Request, rest: &str, body: &Value, past: Option<&Past>) -> Reply {
+    let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
+    match (request.method.as_str(), parts.as_slice()) {
+        ("GET", []) => Ok((200, answers::repository(repo))),
+        ("POST", ["graphql"]) => Ok((200, move_refs(repo, body))),
+        ("GET", ["git", "ref", name @ ..]) => {
+            let name = format!("refs/{}", name.join("/"));
+            let refs = past.map_or_else(|| repo.refs(), |past| past.refs.clone());
+            let sha = refs.get(&name).ok_or_else(not_found)?;
+            Ok((200, answers::reference(&name, sha)))
+        }
+        ("GET", ["git", "matching-refs", name @ ..]) => {
+            let prefix = format!("refs/{}", name.join("/"));
+            let refs = past.map_or_else(|| repo.refs(), |past| past.refs.clone());
+            let matching = refs.iter().filter(|(name, _)| name.starts_with(&prefix));
+            Ok((200, matching.map(|(name, sha)| answers::reference(name, sha)).collect()))
+        }
+        ("POST", ["git", "refs"]) => create_ref(repo, body),
+        ("PATCH", ["git", "refs", name @ ..]) => update_ref(repo, &format!("refs/{}", name.join("/")), body),
+        ("GET", ["git", "commits", id]) => {
+            let git = repo.git();
+            let commit = git.find_commit(oid(id)?).map_err(|_| not_found())?;
+            Ok((200, answers::git_commit(&commit)))
+        }
+        ("POST", ["git", "commits"]) => create_commit(repo, body),
+        ("GET", ["git", "trees", id]) => tree(repo, id, request.query.contains_key("recursive")),
+        ("POST", ["git", "trees"]) => create_tree(repo, body),
+        ("GET", ["git", "blobs", id]) => {
+            let git = repo.git();
+            let blob = git.find_blob(oid(id)?).map_err(|_| not_found())?;
+            Ok((200, answers::blob(id, blob.content())))
+        }
+        ("POST", ["git", "blobs"]) => {
+            let content = text(body, "content")?;
+            let bytes = match body["encoding"].as_str() {
+                Some("base64") => base64::engine::general_purpose::STANDARD
+                    .decode(content)
+                    .map_err(|e| (422, e.to_string()))?,
+                _ => content.into_bytes(),
+            };
+            let id = repo.git().blob(&bytes).unwrap().to_string();
+            Ok((201, answers::short_blob(&id)))
+        }
+        ("GET", ["commits"]) => {
+            let git = repo.git();
+            let head = oid(request.query.get("sha").map_or("", String::as_str))?;
+            let mut walk = git.revwalk().unwrap();
+            walk.push(head).map_err(|_| not_found())?;
+            let commits = walk.map(|id| answers::listed_commit(&git.find_commit(id.unwrap()).unwrap()));
+            Ok((200, commits.collect()))
+        }
+        ("GET", ["commits", sha, "statuses"]) => {
+            let of_it = repo.statuses.iter().rev().filter(|(commit, _)| commit == sha);
+            Ok((200, of_it.map(|(_, status)| answers::status(status)).collect()))
+        }
+        ("POST", ["statuses", sha]) => {
+            repo.git()
+                .find_commit(oid(sha)?)
+                .map_err(|_| (422, format!("No commit found for SHA: {sha}")))?;
+            repo.statuses.push(((*sha).to_owned(), body.clone()));
+            Ok((201, answers::status(body)))
+        }
+        ("GET", ["compare", range]) => compare(repo, range, request),
+        (_, ["pulls", ..]) => pulls(repo, request, &parts, body),
+        (_, ["issues", ..]) => issues(repo, request, &parts, body),
+        _ => Err(not_found()),
+    }
+}
+
+fn not_found() -> (u16, String) {
+    (404, "Not Found".to_owned())
+}
+
+fn oid(text: &str) -> Result<Oid, (u16, String)> {
+    Oid::from_str(text).map_err(|_| (422, "The sha parameter must be exactly 40 characters".to_owned()))
+}
+
+fn text(body: &Value, field: &str) -> Result<String, (u16, String)> {
+    let found = body[field].as_str().map(str::to_owned);
+    found.ok_or_else(|| (422, format!("Invalid request. {field:?} wasn't supplied.")))
+}
+
+fn move_refs(repo: &mut Repo, body: &Value) -> Value {
+    if repo.old_server {
+        return json!({"errors": [{"message": "Field 'updateRefs' doesn't exist on type 'Mutation'"}]});
+    }
+    let refused = |why: &str| json!({"data": {"updateRefs": null}, "errors": [{"message": why}]});
+    let updates = body["variables"]["input"]["refUpdates"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let refs = repo.refs();
+    for update in &updates {
+        let name = update["name"].as_str().unwrap_or_default();
+        if refs.get(name).map(String::as_str) != update["beforeOid"].as_str() {
+            return refused(&format!("{name} is not at the expected value"));
+        }
+    }
+    for update in &updates {
+        let (name, after) = (update["name"].as_str().unwrap(), update["afterOid"].as_str().unwrap());
+        set_ref(repo, name, Oid::from_str(after).unwrap());
+    }
+    json!({"data": {"updateRefs": {"clientMutationId": null}}})
+}
+
+fn set_ref(repo: &mut Repo, name: &str, id: Oid) {
+    repo.git().reference(name, id, true, "double").unwrap();
+    if let Some(branch) = name.strip_prefix("refs/heads/") {
+        repo.touched(branch);
+    }
+}
+
+fn create_ref(repo: &mut Repo, body: &Value) -> Reply {
+    let (name, sha) = (text(body, "ref")?, text(body, "sha")?);
+    if repo.refs().contains_key(&name) {
+        return Err((422, "Reference already exists".to_owned()));
+    }
+    let id = oid(&sha)?;
+    if repo.git().find_commit(id).is_err() {
+        return Err((422, "Object does not exist".to_owned()));
+    }
+    set_ref(repo, &name, id);
+    Ok((201, answers::reference(&name, &sha)))
+}
+
+fn update_ref(repo: &mut Repo, name: &str, body: &Value) -> Reply {
+    let refs = repo.refs();
+    let before = refs.get(name).ok_or((422, "Reference does not exist".to_owned()))?;
+    let sha = text(body, "sha")?;
+    let (before, after) = (oid(before)?, oid(&sha)?);
+    let forward = before == after || repo.git().graph_descendant_of(after, before).unwrap_or(false);
+    if !forward && body["force"] != json!(true) {
+        return Err((422, "Update is not a fast forward".to_owned()));
+    }
+    set_ref(repo, name, after);
+    Ok((200, answers::reference(name, &sha)))
+}
+
+fn create_commit(repo: &mut Repo, body: &Value) -> Reply {
+    let git = repo.git();
+    let missing = |what: &str| (422, format!("{what} does not exist"));
+    let tree = git.find_tree(oid(&text(body, "tree")?)?).map_err(|_| missing("Tree"))?;
+    let mut parents = Vec::new();
+    for parent in body["parents"].as_array().cloned().unwrap_or_default() {
+        let id = oid(parent.as_str().unwrap_or_default())?;
+        parents.push(git.find_commit(id).map_err(|_| missing("Parent"))?);
+    }
+    let clock = repo.clock;
+    let who = |field: &str| -> Result<Signature<'static>, (u16, String)> {
+        let by = &body[field];
+        let at: Timestamp = by["date"].as_str().and_then(|date| date.parse().ok()).unwrap_or(clock);
+        let (name, email) = (text(by, "name")?, text(by, "email")?);
+        Signature::new(&name, &email, &Time::new(at.as_second(), 0)).map_err(|e| (422, e.to_string()))
+    };
+    let parents: Vec<_> = parents.iter().collect();
+    let (author, committer) = (who("author")?, who("committer")?);
+    let id = git
+        .commit(None, &author, &committer, &text(body, "message")?, &tree, &parents)
+        .map_err(|e| (422, e.to_string()))?;
+    Ok((201, answers::git_commit(&git.find_commit(id).unwrap())))
+}
+
+fn tree(repo: &Repo, id: &str, recursive: bool) -> Reply {
+    let git = repo.git();
+    let tree = git.find_tree(oid(id)?).map_err(|_| not_found())?;
+    let mut entries = Vec::new();
+    tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
+        let is_tree = entry.kind() == Some(ObjectType::Tree);
+        entries.push(json!({
+            "path": format!("{folder}{}", entry.name().unwrap()), "mode": format!("{:06o}", entry.filemode()),
+            "type": if is_tree { "tree" } else { "blob" }, "sha": entry.id().to_string(),
+            "url": "https://api.github.com/x",
+        }));
+        if is_tree && !recursive {
+            git2::TreeWalkResult::Skip
+        } else {
+            git2::TreeWalkResult::Ok
+        }
+    })
+    .unwrap();
+    Ok((200, answers::tree(id, entries)))
+}
+
+fn create_tree(repo: &mut Repo, body: &Value) -> Reply {
+    let git = repo.git();
+    let mut at = match body["base_tree"].as_str() {
+        Some(id) => Some(git.find_tree(oid(id)?).map_err(|_| not_found())?.id()),
+        None => None,
+    };
+    for entry in body["tree"].as_array().cloned().unwrap_or_default() {
+        let path = text(&entry, "path")?;
+        let blob = match (entry["content"].as_str(), &entry["sha"]) {
+            (Some(content), Value::Null) => Some(git.blob(content.as_bytes()).unwrap()),
+            (None, Value::String(sha)) => Some(oid(sha)?),
+            (None, Value::Null) => None,
+            _ => return Err((422, "Must supply either tree.sha or tree.content".to_owned())),
+        };
+        let base = at.map(|id| git.find_tree(id).unwrap());
+        // GitHub refuses to remove what is not there, too.
+        let made = with_path(&git, base.as_ref(), &path, blob);
+        at = Some(made.map_err(|_| (422, "GitRPC::BadObjectState".to_owned()))?);
+    }
+    let id = at.ok_or((422, "Invalid tree info".to_owned()))?.to_string();
+    let Ok((_, answer)) = tree(repo, &id, false) else {
+        return Err(not_found());
+    };
+    Ok((201, answer))
+}
+
+fn compare(repo: &Repo, range: &str, request: &Request) -> Reply {
+    let git = repo.git();
+    let (base, head) = range.split_once("...").ok_or_else(not_found)?;
+    let (base, head) = (oid(base)?, oid(head)?);
+    for id in [base, head] {
+        git.find_commit(id).map_err(|_| not_found())?;
+    }
+    let merge_base = git.merge_base(base, head).map_err(|_| not_found())?;
+    let (ahead, behind) = git.graph_ahead_behind(head, base).unwrap();
+    let status = match (ahead, behind) {
+        (0, 0) => "identical",
+        (_, 0) => "ahead",
+        (0, _) => "behind",
+        _ => "diverged",
+    };
+    let commits = between(&git, base, head);
+    let asked = |name: &str, or: usize| request.query.get(name).and_then(|t| t.parse().ok()).unwrap_or(or);
+    let (size, at) = (asked("per_page", 250), asked("page", 1));
+    let shown: Vec<Value> = commits.iter().skip((at - 1) * size).take(size).cloned().collect();
+    let listed = |id: Oid| answers::listed_commit(&git.find_commit(id).unwrap());
+    let fields = json!({
+        "status": status, "ahead_by": ahead, "behind_by": behind, "total_commits": commits.len(), "commits": shown,
+        "base_commit": listed(base), "merge_base_commit": listed(merge_base), "files": [],
+    });
+    Ok((200, answers::comparison(fields)))
+}
+
+fn between(git: &git2::Repository, base: Oid, head: Oid) -> Vec<Value> {
+    let mut walk = git.revwalk().unwrap();
+    walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::REVERSE).unwrap();
+    walk.push(head).unwrap();
+    walk.hide(base).unwrap();
+    walk.map(|id| answers::listed_commit(&git.find_commit(id.unwrap()).unwrap()))
+        .collect()
+}
+
+fn number(repo: &Repo, text: &str, pull: bool) -> Result<u64, (u16, String)> {
+    let number = text.parse().map_err(|_| not_found())?;
+    let there = repo
+        .issues
+        .get(&number)
+        .is_some_and(|issue| !pull || issue.pull.is_some());
+    if there { Ok(number) } else { Err(not_found()) }
+}
+
+fn pulls(repo: &mut Repo, request: &Request, parts: &[&str], body: &Value) -> Reply {
+    match (request.method.as_str(), parts) {
+        ("GET", ["pulls"]) => {
+            let asked = |name: &str| request.query.get(name).map(String::as_str);
+            let wanted = |issue: &&Issue| {
+                let Some(pull) = &issue.pull else { return false };
+                let state = match asked("state").unwrap_or("open") {
+                    "all" => true,
+                    "open" => issue.open,
+                    _ => !issue.open,
+                };
+                let head = asked("head").is_none_or(|head| head == format!("acme:{}", pull.branch));
+                state && head && asked("base").is_none_or(|base| base == pull.base)
+            };
+            let found = repo.issues.values().filter(wanted);
+            Ok((200, found.map(|issue| answers::pull(repo, issue, false)).collect()))
+        }
+        ("POST", ["pulls"]) => create_pull(repo, body),
+        ("GET", ["pulls", n]) => {
+            let n = number(repo, n, true)?;
+            Ok((200, answers::pull(repo, &repo.issues[&n], true)))
+        }
+        ("PATCH", ["pulls", n]) => {
+            let n = number(repo, n, true)?;
+            edit(repo, n, body);
+            Ok((200, answers::pull(repo, &repo.issues[&n], true)))
+        }
+        ("GET", ["pulls", n, "reviews"]) => {
+            let n = number(repo, n, true)?;
+            let reviews = &repo.issues[&n].pull.as_ref().unwrap().reviews;
+            Ok((
+                200,
+                reviews
+                    .iter()
+                    .enumerate()
+                    .map(|(id, r)| answers::review(id, r))
+                    .collect(),
+            ))
+        }
+        ("GET", ["pulls", n, "commits"]) => {
+            let n = number(repo, n, true)?;
+            let issue = &repo.issues[&n];
+            let pull = issue.pull.as_ref().unwrap();
+            let base = if issue.open {
+                repo.head_of(&pull.base).unwrap()
+            } else {
+                pull.base_sha.clone()
+            };
+            let git = repo.git();
+            Ok((200, between(&git, oid(&base)?, oid(&repo.pull_head(issue))?).into()))
+        }
+        ("POST", ["pulls", n, "requested_reviewers"]) => {
+            let n = number(repo, n, true)?;
+            request_reviews(repo, n, body)?;
+            Ok((201, answers::pull(repo, &repo.issues[&n], false)))
+        }
+        ("PUT", ["pulls", n, "merge"]) => {
+            let n = number(repo, n, true)?;
+            let issue = &repo.issues[&n];
+            if !issue.open {
+                return Err((405, "Pull Request is not mergeable".to_owned()));
+            }
+            if body["sha"].as_str().is_some_and(|sha| sha != repo.pull_head(issue)) {
+                return Err((
+                    409,
+                    "Head branch was modified. Review and try the merge again.".to_owned(),
+                ));
+            }
+            let message = format!("{}\n\n{}", text(body, "commit_title")?, text(body, "commit_message")?);
+            let merged = repo.merge(n, LOGIN, &message);
+            let sha = merged.map_err(|_| (405, "Pull Request is not mergeable".to_owned()))?;
+            Ok((
+                200,
+                json!({"sha": sha, "merged": true, "message": "Pull Request successfully merged"}),
+            ))
+        }
+        _ => Err(not_found()),
+    }
+}
+
+fn create_pull(repo: &mut Repo, body: &Value) -> Reply {
+    let (branch, base) = (text(body, "head")?, text(body, "base")?);
+    let head = repo
+        .head_of(&branch)
+        .ok_or((422, "Validation Failed: head is invalid".to_owned()))?;
+    let same = |issue: &Issue| issue.open && issue.pull.as_ref().is_some_and(|pull| pull.branch == branch);
+    if repo.issues.values().any(same) {
+        return Err((422, format!("A pull request already exists for acme:{branch}.")));
+    }
+    let base_sha = repo.head_of(&base).unwrap();
+    let pull = Pull {
+        branch,
+        base,
+        head,
+        base_sha,
+        merged: None,
+        users: BTreeSet::new(),
+        teams: BTreeSet::new(),
+        reviews: Vec::new(),
+    };
+    let number = create(repo, body, Some(pull))?;
+    Ok((201, answers::pull(repo, &repo.issues[&number], true)))
+}
+
+fn create(repo: &mut Repo, body: &Value, pull: Option<Pull>) -> Result<u64, (u16, String)> {
+    let number = repo.issues.last_key_value().map_or(1, |(last, _)| last + 1);
+    let issue = Issue {
+        number,
+        title: text(body, "title")?,
+        body: body["body"].as_str().unwrap_or_default().to_owned(),
+        user: LOGIN.to_owned(),
+        labels: names(&body["labels"]),
+        open: true,
+        created: repo.clock,
+        updated: repo.clock,
+        closed: None,
+        comments: Vec::new(),
+        pull,
+    };
+    repo.issues.insert(number, issue);
+    Ok(number)
+}
+
+fn names(list: &Value) -> BTreeSet<String> {
+    let items = list.as_array().into_iter().flatten();
+    items.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+fn edit(repo: &mut Repo, number: u64, body: &Value) {
+    let clock = repo.clock;
+    let issue = repo.issues.get_mut(&number).unwrap();
+    issue.updated = clock;
+    if let Some(title) = body["title"].as_str() {
+        issue.title = title.to_owned();
+    }
+    if let Some(text) = body["body"].as_str() {
+        issue.body = text.to_owned();
+    }
+    if body["state"] == json!("closed") && issue.open {
+        repo.close(number, LOGIN);
+    }
+}
+
+fn request_reviews(repo: &mut Repo, number: u64, body: &Value) -> Result<(), (u16, String)> {
+    let (users, teams) = (names(&body["reviewers"]), names(&body["team_reviewers"]));
+    let user = |name: &String| TEAMS.iter().any(|(_, people)| people.contains(&name.as_str()));
+    let team = |name: &String| TEAMS.iter().any(|(team, _)| team == name);
+    if !users.iter().all(user) || !teams.iter().all(team) {
+        let said = "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a collaborator.";
+        return Err((422, said.to_owned()));
+    }
+    let clock = repo.clock;
+    let issue = repo.issues.get_mut(&number).unwrap();
+    issue.updated = clock;
+    let pull = issue.pull.as_mut().unwrap();
+    pull.users.extend(users);
+    pull.teams.extend(teams);
+    Ok(())
+}
+
+fn issues(repo: &mut Repo, request: &Request, parts: &[&str], body: &Value) -> Reply {
+    let clock = repo.clock;
+    match (request.method.as_str(), parts) {
+        ("GET", ["issues"]) => {
+            let labels: BTreeSet<&str> = request.query.get("labels").iter().flat_map(|l| l.split(',')).collect();
+            let found = repo.issues.values().filter(|issue| {
+                let state = request.query.get("state").is_some_and(|state| state == "all") || issue.open;
+                state && labels.iter().all(|label| issue.labels.contains(*label))
+            });
+            Ok((200, found.map(|issue| answers::issue(issue, false)).collect()))
+        }
+        ("POST", ["issues"]) => {
+            let number = create(repo, body, None)?;
+            Ok((201, answers::issue(&repo.issues[&number], true)))
+        }
+        ("PATCH", ["issues", "comments", id]) => {
+            let id: u64 = id.parse().map_err(|_| not_found())?;
+            let said = text(body, "body")?;
+            for issue in repo.issues.values_mut() {
+                if let Some(comment) = issue.comments.iter_mut().find(|comment| comment.id == id) {
+                    comment.body = said;
+                    issue.updated = clock;
+                    return Ok((200, answers::comment(comment)));
+                }
+            }
+            Err(not_found())
+        }
+        ("GET", ["issues", n]) => {
+            let n = number(repo, n, false)?;
+            Ok((200, answers::issue(&repo.issues[&n], true)))
+        }
+        ("PATCH", ["issues", n]) => {
+            let n = number(repo, n, false)?;
+            edit(repo, n, body);
+            Ok((200, answers::issue(&repo.issues[&n], true)))
+        }
+        ("GET", ["issues", n, "comments"]) => {
+            let n = number(repo, n, false)?;
+            Ok((200, repo.issues[&n].comments.iter().map(answers::comment).collect()))
+        }
+        ("POST", ["issues", n, "comments"]) => {
+            let n = number(repo, n, false)?;
+            let comment = Comment {
+                id: repo.id(),
+                user: LOGIN.to_owned(),
+                body: text(body, "body")?,
+                created: clock,
+            };
+            let answer = answers::comment(&comment);
+            let issue = repo.issues.get_mut(&n).unwrap();
+            issue.updated = clock;
+            issue.comments.push(comment);
+            Ok((201, answer))
+        }
+        ("POST", ["issues", n, "labels"]) => {
+            let n = number(repo, n, false)?;
+            let issue = repo.issues.get_mut(&n).unwrap();
+            issue.updated = clock;
+            issue.labels.extend(names(&body["labels"]));
+            Ok((200, answers::labels(issue).into()))
+        }
+        ("DELETE", ["issues", n, "labels", label @ ..]) => {
+            let n = number(repo, n, false)?;
+            let issue = repo.issues.get_mut(&n).unwrap();
+            if !issue.labels.remove(&label.join("/")) {
+                return Err((404, "Label does not exist".to_owned()));
+            }
+            issue.updated = clock;
+            Ok((200, answers::labels(issue).into()))
+        }
+        _ => Err(not_found()),
+    }
+}

@@ -1,0 +1,9 @@
+//! Monitors over the loopback: what they answer, what they do wrong, and that nothing of a credential is ever told.
+#![expect(clippy::disallowed_methods, reason = "files of sources are files")]
+
+#[cfg(test)]
+mod misbehaving;
+#[cfg(test)]
+mod products;
+#[cfg(test)]
+mod support;

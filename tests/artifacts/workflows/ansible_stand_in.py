@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Stands in for ansible-playbook: the permit before each asset, a result file after it.
+
+FAKE is a JSON object, asset -> `ok`, `failed` or `silent`; each call is a line of the file FAKE_LOG.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+words = sys.argv[1:]
+playbook = pathlib.Path(words[-1])
+site = {}
+for at, word in enumerate(words):
+    if word == "-e":
+        site |= json.loads(pathlib.Path(words[at + 1][1:]).read_text())
+assets = words[words.index("--limit") + 1].split(",")
+assert pathlib.Path(words[words.index("-i") + 1]).is_file()
+plan = json.loads(os.environ["FAKE"])
+with open(os.environ["FAKE_LOG"], "a") as log:
+    log.write(f"{playbook} {','.join(assets)}\n")
+if playbook.name == "observe.yml":
+    sys.exit(0)
+text = playbook.read_text()
+rollout, wave, batch, patchset = (re.search(rf'patchwave_{n}: "?([\w.-]+)"?', text)[1] for n in ("rollout", "wave", "batch", "patchset"))
+sums = hashlib.sha256(pathlib.Path("../../SHA256SUMS").read_bytes()).hexdigest()
+failed = False
+for asset in assets:
+    does = plan.get(asset, "ok")
+    if does == "silent":
+        failed = True
+        continue
+    asked = subprocess.run([*site["patchwave_permit_command"], rollout, wave, batch, asset], env=os.environ | {"PATCHWAVE_SHA256SUMS": sums}, capture_output=True, text=True)
+    status = does if asked.returncode == 0 else "not-attempted"
+    failed |= status == "failed"
+    result = {"formatVersion": "1.0", "rollout": rollout, "wave": wave, "batch": batch, "asset": asset, "patchset": patchset, "sums": sums,
+              "action": "patch", "status": status, "stage": "done" if status == "ok" else "patch", "reason": "" if status == "ok" else ("dpkg said no" if asked.returncode == 0 else asked.stdout),
+              "startedAt": "2026-11-20T12:16:00Z", "finishedAt": "2026-11-20T12:20:00Z", "changed": status == "ok", "rebooted": False,
+              "packages": [], "transaction": []}
+    name = f"{rollout}.{wave}.{batch}.{asset}.patch.json"
+    (pathlib.Path(site["patchwave_results_dir"]) / name).write_text(json.dumps(result))
+sys.exit(2 if failed else 0)
