@@ -1,6 +1,7 @@
 //! What stops a rollout, what it says then, and what lets it go on.
 
 use super::play::{ROLLOUT, critical_proposed, patched, proposed, staging_proposed, staging_released, test_released};
+use crate::support::Sandbox;
 
 #[test]
 fn a_failed_asset_halts_its_wave_and_names_it() {
@@ -45,6 +46,34 @@ fn a_wave_goes_on_only_when_every_asset_is_there() {
     run.did_not("staging")
         .waits_for("t2: openssl-libs is still 1:3.0.7-24.el9");
     assert!(!estate.moves(ROLLOUT).iter().any(|m| m.starts_with("staging:")));
+}
+
+#[test]
+fn a_failure_that_is_tolerated_does_not_break_the_soak() {
+    let mut estate = Sandbox::estate();
+    let (before, after) = (
+        "soak: 12h",
+        "maxFailures: 1\n      promoteAt: {patched: 50%}\n      soak: 12h",
+    );
+    estate.edit("fleets/strategies.yaml", before, after);
+    estate.at("2026-11-20T12:00:00Z").reconcile();
+    estate.merge("test");
+    estate
+        .at("2026-11-20T12:10:00Z")
+        .reconcile()
+        .did("released wave test batch 01");
+    patched(&estate, &["t1"], "2026-11-20T13:00:00Z");
+    // A day later t2 has failed for good, which the wave allows.
+    estate.world().observe("2026-11-21T13:00:00Z");
+    estate
+        .at("2026-11-21T13:05:00Z")
+        .reconcile()
+        .did("verified")
+        .did_not("soak-broken");
+    estate.reconcile().quiet();
+    estate.world().observe("2026-11-22T02:00:00Z");
+    estate.at("2026-11-22T02:05:00Z").reconcile().did("wave test promoted");
+    estate.audited();
 }
 
 #[test]
@@ -355,4 +384,15 @@ fn a_halted_last_wave_leaves_what_passed_alone() {
         .reconcile()
         .did("wave critical verified");
     estate.audited();
+}
+
+#[test]
+fn without_its_policy_nothing_of_a_rollout_runs() {
+    let estate = test_released();
+    estate.run(&["permit", ROLLOUT, "test", "01"]).exits(0);
+    let policy = std::fs::read_to_string(estate.path().join("policies/linux.yaml")).unwrap();
+    assert!(policy.contains("name: linux\n"), "{policy}");
+    estate.edit("policies/linux.yaml", "name: linux\n", "name: other\n");
+    let said = estate.run(&["permit", ROLLOUT, "test", "01"]).exits(1);
+    assert!(said.out.contains("policy linux is gone"), "{}", said.out);
 }

@@ -143,7 +143,13 @@ pub(super) fn edited_since(world: &World<'_>, rollout: &str, wave: &WaveProgress
 fn needed(world: &World<'_>, rollout: &OpenRollout, wave: &FrozenWave) -> usize {
     let strategy = world.catalog.strategies.get(&rollout.strategy);
     let authored = strategy.and_then(|s| s.spec.waves.iter().find(|w| w.name == wave.name));
-    let authored = authored.map_or(0, |w| approvals_needed(&w.approval));
+    // A strategy or wave that nobody wrote needs the strictest approval that anybody did write: a name in the merged files
+    // must not be a way around it.
+    let strictest = || {
+        let waves = world.catalog.strategies.values().flat_map(|s| &s.spec.waves);
+        waves.map(|w| approvals_needed(&w.approval)).max().unwrap_or(1).max(1)
+    };
+    let authored = authored.map_or_else(strictest, |w| approvals_needed(&w.approval));
     approvals_needed(&wave.approval).max(authored)
 }
 

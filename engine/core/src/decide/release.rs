@@ -33,7 +33,13 @@ pub fn release(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
 
 /// Why the policy of a rollout is paused, if it is.
 fn paused(world: &World<'_>, rollout: &OpenRollout, now: Timestamp) -> Option<String> {
-    let policy = world.catalog.policies.get(&rollout.policy)?;
+    let Some(policy) = world.catalog.policies.get(&rollout.policy) else {
+        // Nobody can say whether it is paused: unknown is not permission.
+        return Some(format!(
+            "policy {} is gone, so nobody can say what holds for this rollout: bring it back, or close the rollout",
+            rollout.policy
+        ));
+    };
     let pause = policy.spec.pause.as_ref()?;
     let until = pause.until.resolve(Boundary::End, &world.catalog.zone.0);
     let why = pause.reason.as_deref().unwrap_or("no reason given");

@@ -143,7 +143,11 @@ fn next_move(
 ) -> Option<Move> {
     let fell_back = verdict.behind.values().any(|r| r.starts_with("failed: "));
     match wave.state {
-        WaveState::Soaking if fell_back => Some((WaveEvent::SoakBroken, None, Some(behind_text(verdict)))),
+        // A failure that the wave tolerates does not break its soak: it was there when the wave was verified, or is one more
+        // within `maxFailures`. Broken, it would be verified at once and broken again, for ever.
+        WaveState::Soaking if fell_back && !verdict.verified => {
+            Some((WaveEvent::SoakBroken, None, Some(behind_text(verdict))))
+        }
         _ if verdict.too_many_failures && wave.state != WaveState::Approved => {
             Some((WaveEvent::Failed, None, Some(behind_text(verdict))))
         }
