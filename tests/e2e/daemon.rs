@@ -4,10 +4,11 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::play::{patched, test_released};
 use crate::support::Sandbox;
 
 /// How long a test waits for something that must come, on a machine under any load.
@@ -26,15 +27,19 @@ struct Daemon {
 
 impl Daemon {
     fn start(estate: &Sandbox, arguments: &[&str]) -> Self {
+        Self::start_at(estate, "2026-11-20T12:00:00Z", "1h", arguments)
+    }
+
+    fn start_at(estate: &Sandbox, now: &str, interval: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_patchwave"))
             .args([
                 "--now",
-                "2026-11-20T12:00:00Z",
+                now,
                 "--log-format",
                 "json",
                 "reconcile",
                 "--interval",
-                "1h",
+                interval,
             ])
             .args(["--format", "json", "--jitter-seed", "1"])
             .args(arguments)
@@ -65,10 +70,11 @@ impl Daemon {
     /// Waits for the next log line with this message.
     #[track_caller]
     fn says(&mut self, message: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let line = self
                 .lines
-                .recv_timeout(PATIENCE)
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
                 .unwrap_or_else(|_| panic!("it never said `{message}`:\n{}", self.seen.join("\n")));
             self.seen.push(line.clone());
             let value: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("no JSON ({e}): {line}"));
@@ -78,13 +84,24 @@ impl Daemon {
         }
     }
 
+    /// Where it listens.
+    #[track_caller]
+    fn listening(&mut self) -> String {
+        self.says("listening")["address"].as_str().unwrap().to_owned()
+    }
+
     fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for the end: exit code and standard output.
+    /// Waits for the end, which must come soon: exit code, standard output, log.
     fn ends(mut self) -> (Option<i32>, String, Vec<String>) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it does not end: {:#?}", self.seen);
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let mut out = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
         let code = self.child.wait().unwrap().code();
@@ -127,7 +144,7 @@ fn ask(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: 
 fn a_daemon_runs_answers_and_stops() {
     let estate = Sandbox::estate();
     let mut daemon = Daemon::start(&estate, &["--listen", "127.0.0.1:0"]);
-    let address = daemon.says("listening")["address"].as_str().unwrap().to_owned();
+    let address = daemon.listening();
     let done = daemon.says("run done");
     assert!(done["writes"].as_u64().unwrap() > 0, "{done}");
     let actions: Vec<Value> = daemon
@@ -148,15 +165,7 @@ fn a_daemon_runs_answers_and_stops() {
         "{actions:#?}"
     );
 
-    // The log says it before the board does.
-    let ready = (0..600).find_map(|_| match ask(&address, "GET", "/readyz", &[], "") {
-        (200, body) => Some(body),
-        _ => {
-            std::thread::sleep(Duration::from_millis(100));
-            None
-        }
-    });
-    assert_eq!(ready.as_deref(), Some("ok\n"));
+    assert_eq!(ready(&address).as_deref(), Some("ok\n"));
     assert_eq!(ask(&address, "GET", "/healthz", &[], ""), (200, "ok\n".to_owned()));
     assert_eq!(ask(&address, "GET", "/", &[], "").0, 404);
     assert_eq!(ask(&address, "GET", "/webhook", &[], "").0, 405);
@@ -202,7 +211,7 @@ fn a_run_that_fails_is_logged_and_is_not_ready() {
     let policy = estate.path().join("policies/broken.yaml");
     std::fs::write(&policy, "kind: [").unwrap();
     let mut daemon = Daemon::start(&estate, &["--listen", "127.0.0.1:0"]);
-    let address = daemon.says("listening")["address"].as_str().unwrap().to_owned();
+    let address = daemon.listening();
     let failed = daemon.says("run failed");
     assert!(failed["why"].as_str().unwrap().contains("has 1 error"), "{failed}");
     std::thread::sleep(Duration::from_millis(300));
@@ -259,6 +268,93 @@ fn two_runs_never_act_at_once() {
     let head = fence.find_reference("refs/heads/patchwave/ledger").unwrap();
     let message = head.peel_to_commit().unwrap().message().unwrap().to_owned();
     assert!(message.ends_with("Patchwave-Fence: 1\n"), "{message}");
+}
+
+/// Asks until it is ready: the log says that a run is done before the board does.
+fn ready(address: &str) -> Option<String> {
+    (0..600).find_map(|_| match ask(address, "GET", "/readyz", &[], "") {
+        (200, body) => Some(body),
+        _ => {
+            std::thread::sleep(Duration::from_millis(100));
+            None
+        }
+    })
+}
+
+#[test]
+fn of_two_daemons_one_works_and_the_other_takes_over_when_it_is_killed() {
+    let estate = Sandbox::estate();
+    let mut first = Daemon::start(&estate, &["--listen", "127.0.0.1:0"]);
+    let at_first = first.listening();
+    first.says("run done");
+    assert_eq!(ready(&at_first).as_deref(), Some("ok\n"));
+    let process = format!("/{}/", first.child.id());
+
+    let mut second = Daemon::start(&estate, &["--listen", "127.0.0.1:0"]);
+    let at_second = second.listening();
+    let waiting = second.says("standing by");
+    let why = waiting["why"].as_str().unwrap();
+    assert!(
+        why.contains(&process) && why.contains("holds the lease since 20"),
+        "{why}"
+    );
+    let (status, why) = ask(&at_second, "GET", "/readyz", &[], "");
+    assert!(status == 503 && !why.contains(&process), "{status} {why}");
+    assert_eq!(ask(&at_second, "GET", "/healthz", &[], "").0, 200);
+    let metrics = ask(&at_second, "GET", "/metrics", &[], "").1;
+    assert!(metrics.contains("patchwave_active 0\n") && metrics.contains("patchwave_run_failures_total 0\n"));
+
+    // One run by hand is refused as well, though no run is under way; looking is not.
+    let once = estate.run(&["reconcile", "--once"]).exits(1);
+    assert!(
+        once.err.contains(&process) && once.err.contains("holds the lease since"),
+        "{}",
+        once.err
+    );
+    estate.run(&["status"]).exits(0);
+
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    let signed = [("X-Hub-Signature-256", SIGNATURE)];
+    assert_eq!(ask(&at_second, "POST", "/webhook", &signed, BODY).0, 202);
+    second.says("run done");
+    assert_eq!(ready(&at_second).as_deref(), Some("ok\n"));
+    second.signal("-TERM");
+    assert_eq!(second.ends().0, Some(0));
+    estate.run(&["reconcile", "--once"]).exits(0);
+    estate.audited();
+}
+
+/// The lock of the operating system keeps a paused holder's lease. Here somebody deletes the state store under it.
+#[test]
+fn a_holder_whose_lease_went_to_another_writes_nothing_more() {
+    let mut estate = test_released();
+    let mut old = Daemon::start_at(&estate, "2026-11-20T13:05:00Z", "1s", &[]);
+    old.says("run done");
+    old.signal("-STOP");
+    std::fs::remove_dir_all(estate.path().join(".patchwave/state")).unwrap();
+    patched(&estate, &["t1", "t2"], "2026-11-20T13:00:00Z");
+    let mut new = Daemon::start_at(&estate, "2026-11-20T13:05:00Z", "1h", &[]);
+    let done = new.says("run done");
+    assert!(done["writes"].as_u64().unwrap() > 0, "{done}");
+    let wrote = estate.refs();
+
+    old.signal("-CONT");
+    let lost = old.says("run failed");
+    let why = lost["why"].as_str().unwrap();
+    assert!(why.contains("another runner has taken the lease"), "{why}");
+    let waiting = old.says("standing by");
+    let holder = format!("/{}/", new.child.id());
+    assert!(waiting["why"].as_str().unwrap().contains(&holder), "{waiting}");
+    assert_eq!(estate.refs(), wrote);
+
+    new.child.kill().unwrap();
+    new.child.wait().unwrap();
+    old.says("run done");
+    old.signal("-TERM");
+    assert_eq!(old.ends().0, Some(0));
+    estate.at("2026-11-20T13:06:00Z").reconcile();
+    estate.audited();
 }
 
 #[test]

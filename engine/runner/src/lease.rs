@@ -17,7 +17,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use patchwave_adapters::forge::{Appended, Forge, ForgeError};
@@ -46,6 +46,8 @@ pub struct LeaseRecord {
     pub holder: String,
     /// Fencing number: 1 more at each taking.
     pub token: u64,
+    /// When the holder took it, by its clock. Renewing does not move it.
+    pub taken_at: Timestamp,
     /// When it was last taken or renewed, by the holder's clock.
     pub renewed_at: Timestamp,
     /// When it runs out, by the holder's clock; absent = never, because the operating system gives it back.
@@ -70,6 +72,8 @@ pub enum Claim {
     Held {
         /// Whose.
         holder: String,
+        /// Since when, by the holder's clock.
+        since: Timestamp,
         /// Until when, by the holder's clock.
         until: Option<Timestamp>,
     },
@@ -79,15 +83,17 @@ pub enum Claim {
 /// process ends, which only who holds the lock of the operating system may ask for: nobody else lives then.
 #[must_use]
 pub fn claim(found: Option<&LeaseRecord>, me: &str, lasts: Option<SignedDuration>, now: Timestamp) -> Claim {
-    let (token, takeover) = match found {
-        None => (1, false),
-        Some(record) if record.holder == me && !record.released => (record.token, false),
-        Some(record) if record.released || lasts.is_none() => (record.token.saturating_add(1), false),
+    let next = |record: &LeaseRecord| record.token.saturating_add(1);
+    let (token, taken_at, takeover) = match found {
+        None => (1, now, false),
+        Some(record) if record.holder == me && !record.released => (record.token, record.taken_at, false),
+        Some(record) if record.released || lasts.is_none() => (next(record), now, false),
         Some(record) => match record.expires_at.map(|end| after(end, SKEW_SECONDS)) {
-            Some(end) if now >= end => (record.token.saturating_add(1), true),
+            Some(end) if now >= end => (next(record), now, true),
             _ => {
                 return Claim::Held {
                     holder: record.holder.clone(),
+                    since: record.taken_at,
                     until: record.expires_at,
                 };
             }
@@ -97,6 +103,7 @@ pub fn claim(found: Option<&LeaseRecord>, me: &str, lasts: Option<SignedDuration
         format_version: "1.0".to_owned(),
         holder: me.to_owned(),
         token,
+        taken_at,
         renewed_at: now,
         expires_at: lasts.map(|lasts| now.saturating_add(lasts).unwrap_or(Timestamp::MAX)),
         released: false,
@@ -137,11 +144,27 @@ pub fn standing(mine: &LeaseRecord, now: Timestamp) -> Standing {
 /// The clock of this machine. A lease is about processes, so it never follows an instant given for deciding.
 pub type Clock = fn() -> Timestamp;
 
+/// Why a lease was not taken.
+#[derive(Debug)]
+pub enum NotTaken {
+    /// Another runner holds it; the error says who, and since when. That is as it should be: this one stands by.
+    Held(RunError),
+    /// The store cannot be read or written.
+    Failed(RunError),
+}
+
+impl From<NotTaken> for RunError {
+    fn from(why: NotTaken) -> Self {
+        let (NotTaken::Held(error) | NotTaken::Failed(error)) = why;
+        error
+    }
+}
+
 /// A lease that this process holds.
 pub struct Lease {
     store: Box<dyn LeaseStore>,
-    /// Held for the sake of being held.
-    lock: Option<FolderLock>,
+    /// The folder of the store and its lock, which is held for the sake of being held.
+    lock: Option<(PathBuf, FolderLock)>,
     clock: Box<dyn Fn() -> Timestamp>,
     held: RefCell<(LeaseRecord, String)>,
     /// The holder before did not give it back, and the ledger does not know of this one yet.
@@ -152,39 +175,49 @@ impl Lease {
     /// Takes the lease of a repository, kept where its Project keeps state.
     ///
     /// # Errors
-    /// [`RunError`] if somebody else holds it, or the state store cannot be read or written.
-    pub fn take(repository: &Repository, me: &str, clock: Clock) -> Result<Self, RunError> {
+    /// [`NotTaken`] if somebody else holds it, or the state store cannot be read or written.
+    pub fn take(repository: &Repository, me: &str, clock: Clock) -> Result<Self, NotTaken> {
         match state_folder(&repository.root, &repository.catalog) {
             Some(folder) => Self::take_here(&folder, me, clock),
-            None => Err(RunError::new(
+            None => Err(NotTaken::Failed(RunError::new(
                 "the lease cannot be kept in `state.url`: object stores are not built yet, and without a lease two \
                  runners could act at once",
                 "write `state: {path: .patchwave/state}` in patchwave.yaml, and let one machine reconcile",
-            )),
+            ))),
         }
+    }
+
+    /// Whether it may be kept until the next run of `repository`: it ends with this process however that ends, and it is
+    /// the lease of the place where the Project keeps state now. One of a shared store runs out between two runs, so it is
+    /// given back instead.
+    #[must_use]
+    pub fn may_be_kept(&self, repository: &Repository) -> bool {
+        let folder = state_folder(&repository.root, &repository.catalog);
+        self.lock
+            .as_ref()
+            .is_some_and(|(kept_in, _)| folder.as_ref() == Some(kept_in))
     }
 
     /// Takes the lease of one machine, kept in the state folder.
     ///
     /// # Errors
-    /// [`RunError`] if another process holds it, or the folder cannot be written.
-    pub fn take_here(folder: &Path, me: &str, clock: Clock) -> Result<Self, RunError> {
+    /// [`NotTaken`] if another process holds it, or the folder cannot be written.
+    pub fn take_here(folder: &Path, me: &str, clock: Clock) -> Result<Self, NotTaken> {
         let unwritable = |why: &dyn std::fmt::Display| {
-            RunError::new(
+            NotTaken::Failed(RunError::new(
                 format!("the lease in {} cannot be taken: {why}", folder.display()),
                 "without it two runs could act at once: make the folder writable, on a file system that has locks",
-            )
+            ))
         };
         let store = FolderLease::new(folder);
         let Some(lock) = FolderLock::try_take(folder, LEASE_LOCK).map_err(|e| unwritable(&e))? else {
             let holder = read(&store).ok().and_then(|(record, _)| record);
-            return Err(held_by(
-                &holder.map_or_else(|| "another process".to_owned(), |r| r.holder),
-                None,
-            ));
+            let (who, since) = holder.map_or(("another process".to_owned(), None), |r| (r.holder, Some(r.taken_at)));
+            return Err(NotTaken::Held(held_by(&who, since, None)));
         };
-        Self::claimed(Box::new(store), Some(lock), me, Box::new(clock)).map_err(|e| match e {
-            Refused::Held(error) => error,
+        let lock = Some((folder.to_owned(), lock));
+        Self::claimed(Box::new(store), lock, me, Box::new(clock)).map_err(|e| match e {
+            Refused::Held(error) => NotTaken::Held(error),
             Refused::Store(why) => unwritable(&why),
         })
     }
@@ -192,24 +225,24 @@ impl Lease {
     /// Takes the lease of a shared store.
     ///
     /// # Errors
-    /// [`RunError`] if another runner holds it, or the store cannot be read or written.
+    /// [`NotTaken`] if another runner holds it, or the store cannot be read or written.
     pub fn take_shared(
         store: Box<dyn LeaseStore>,
         me: &str,
         clock: Box<dyn Fn() -> Timestamp>,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, NotTaken> {
         Self::claimed(store, None, me, clock).map_err(|e| match e {
-            Refused::Held(error) => error,
-            Refused::Store(why) => RunError::new(
+            Refused::Held(error) => NotTaken::Held(error),
+            Refused::Store(why) => NotTaken::Failed(RunError::new(
                 format!("the lease cannot be taken from the state store: {why}"),
                 "without it two runners could act at once: check `state` of patchwave.yaml, the network and the credentials",
-            ),
+            )),
         })
     }
 
     fn claimed(
         store: Box<dyn LeaseStore>,
-        lock: Option<FolderLock>,
+        lock: Option<(PathBuf, FolderLock)>,
         me: &str,
         clock: Box<dyn Fn() -> Timestamp>,
     ) -> Result<Self, Refused> {
@@ -219,7 +252,9 @@ impl Lease {
         for _ in 0..2 {
             let (found, version) = read(store.as_ref()).map_err(Refused::Store)?;
             match claim(found.as_ref(), me, lasts, clock()) {
-                Claim::Held { holder, until } => return Err(Refused::Held(held_by(&holder, until))),
+                Claim::Held { holder, since, until } => {
+                    return Err(Refused::Held(held_by(&holder, Some(since), until)));
+                }
                 Claim::Take { record, takeover } => match store.put(&bytes(&record), version.as_deref()) {
                     Ok(Swapped::Done(version)) => {
                         // Our own lost write may itself have been a takeover: then the mark is put once too often.
@@ -239,7 +274,7 @@ impl Lease {
         }
         match lost_answer {
             Some(why) => Err(Refused::Store(why)),
-            None => Err(Refused::Held(held_by("another runner, which was faster", None))),
+            None => Err(Refused::Held(held_by("another runner, which was faster", None, None))),
         }
     }
 
@@ -279,12 +314,29 @@ impl Lease {
         ))
     }
 
-    /// Whether this process may act now, and under which fencing number; renews the record when it is due.
+    /// Readies a lease that was kept since the run before. Whoever deleted the state store meanwhile may have let another
+    /// runner take a lease of its own; the ledger tells.
+    ///
+    /// # Errors
+    /// [`RunError`] if the forge cannot be read, or a runner with a higher number has written.
+    pub fn go_on(&self, forge: &dyn Forge) -> Result<(), RunError> {
+        self.may_act()?;
+        if forge.fence()?.is_some_and(|seen| seen > self.token()) {
+            return Err(lost().into());
+        }
+        Ok(())
+    }
+
+    /// Whether this process may act now, and under which fencing number; renews the record when it is due. A lock whose
+    /// file was deleted keeps nobody away any more, so the record beside it must still be there too.
     ///
     /// # Errors
     /// [`ForgeError`] if the lease is lost, or cannot be renewed.
     pub fn may_act(&self) -> Result<u64, ForgeError> {
         let (record, version) = self.held.borrow().clone();
+        if self.lock.is_some() && self.written(&record).is_none() {
+            return Err(lost());
+        }
         let now = (self.clock)();
         if standing(&record, now) == Standing::Renew {
             let mut renewed = record;
@@ -347,15 +399,16 @@ enum Refused {
 
 fn lost() -> ForgeError {
     ForgeError::retryable(
-        "another runner has taken the lease: this one was paused or cut off for too long",
-        "nothing was lost: the other runner goes on",
+        "another runner has taken the lease, or the state store was deleted: this one was paused or cut off for too long",
+        "nothing was lost: the other runner goes on, or the next run of this one takes it again",
     )
 }
 
-fn held_by(holder: &str, until: Option<Timestamp>) -> RunError {
-    let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+fn held_by(holder: &str, since: Option<Timestamp>, until: Option<Timestamp>) -> RunError {
+    let since = since.map_or_else(String::new, |since| format!(" since {since}"));
+    let until = until.map_or_else(String::new, |until| format!(" and until {until}, unless it renews it"));
     RunError::new(
-        format!("another run is going on: {holder} holds the lease{until}"),
+        format!("another run is going on: {holder} holds the lease{since}{until}"),
         "two runs at once would decide on the same facts twice: wait for it, or stop it; nothing was written",
     )
 }

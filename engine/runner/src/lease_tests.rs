@@ -58,7 +58,7 @@ impl Runner {
         }
     }
 
-    fn take(&self, store: &Shared) -> Result<Lease, RunError> {
+    fn take(&self, store: &Shared) -> Result<Lease, NotTaken> {
         let clock = Rc::clone(&self.clock);
         Lease::take_shared(Box::new(store.clone()), self.name, Box::new(move || at(clock.get())))
     }
@@ -79,8 +79,12 @@ fn one_runner_at_a_time_and_the_numbers_rise() {
     let (store, a, b) = (Shared::default(), Runner::new("a"), Runner::new("b"));
     let first = a.take(&store).unwrap();
     assert_eq!(first.token(), 1);
-    let refused = b.take(&store).err().unwrap();
-    assert!(refused.what.contains("a holds the lease until"), "{refused}");
+    b.clock.set(60);
+    let Err(NotTaken::Held(refused)) = b.take(&store) else {
+        panic!("two hold it");
+    };
+    let words = format!("a holds the lease since {} and until {}", at(0), at(LEASE_SECONDS));
+    assert!(refused.what.contains(&words), "{refused}");
     first.give_back();
     let second = b.take(&store).unwrap();
     assert_eq!((second.token(), second.takeover.get()), (2, false));
@@ -215,6 +219,38 @@ fn a_takeover_that_the_ledger_never_heard_of_is_left_to_the_next() {
     assert_eq!((lease.token(), lease.takeover.get()), (3, true));
 }
 
+#[test]
+fn a_lease_that_was_kept_is_lost_when_the_ledger_says_so() {
+    let forge = forge();
+    let store = Shared::default();
+    let kept = Runner::new("a").take(&store).unwrap();
+    kept.begin(&forge, at(0)).unwrap();
+    kept.go_on(&forge).unwrap();
+    // Somebody deleted the store, and another runner began and wrote.
+    let other = Runner::new("b").take(&Shared::default()).unwrap();
+    for (fence, head) in [
+        (kept.token(), None),
+        (other.token() + 1, forge.view().unwrap().ledger_head),
+    ] {
+        let guard = || Ok(fence);
+        let head = head.or_else(|| forge.view().unwrap().ledger_head);
+        GuardedForge::new(&forge, &guard)
+            .append_ledger(
+                head.as_deref(),
+                &ledger(&"x\n".repeat(usize::try_from(fence).unwrap())),
+                "x\n",
+                at(1),
+            )
+            .unwrap();
+    }
+    assert!(
+        kept.go_on(&forge)
+            .unwrap_err()
+            .what
+            .contains("another runner has taken")
+    );
+}
+
 fn now() -> Timestamp {
     at(0)
 }
@@ -224,12 +260,22 @@ fn on_one_machine_the_lease_ends_with_its_holder_and_never_by_a_clock() {
     let folder = tempfile::tempdir().unwrap();
     let held = Lease::take_here(folder.path(), "a", now).unwrap();
     assert_eq!(held.token(), 1);
-    let refused = Lease::take_here(folder.path(), "b", now).err().unwrap();
-    assert!(refused.what.contains("a holds the lease"), "{refused}");
+    let Err(NotTaken::Held(refused)) = Lease::take_here(folder.path(), "b", now) else {
+        panic!("two hold it");
+    };
+    assert!(
+        refused.what.ends_with(&format!("a holds the lease since {}", at(0))),
+        "{refused}"
+    );
     drop(held);
     let next = Lease::take_here(folder.path(), "b", now).unwrap();
     assert_eq!((next.token(), next.takeover.get()), (2, false));
-    drop(next);
+    // A lock whose file is deleted keeps nobody away.
+    assert!(next.may_act().is_ok());
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    let other = Lease::take_here(folder.path(), "c", now).unwrap();
+    assert!(next.may_act().is_err() && other.may_act().is_ok());
+    drop((next, other));
     // Half a record is none.
     std::fs::write(folder.path().join("lease.json"), "{\"format").unwrap();
     assert_eq!(Lease::take_here(folder.path(), "c", now).unwrap().token(), 1);

@@ -1,34 +1,27 @@
-//! `reconcile --interval`: one run after another.
+//! `reconcile --interval`: one run after another, all under one lease.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use patchwave_runner::daemon::tally::Tally;
+use patchwave_runner::daemon::webhook::Secret;
+use patchwave_runner::daemon::{Ending, Outcome, Settings, serve};
+use patchwave_runner::lease::Lease;
+use patchwave_runner::reconcile::Extent;
 
 use super::Context;
+use super::reconcile::{self, NoRun};
 use crate::args::{ReconcileFormat, Schedule};
 use crate::exit::{Exit, Failure};
 
-#[cfg(not(feature = "daemon"))]
-pub fn run(_: &Context, _: Option<Timestamp>, _: &Schedule, _: ReconcileFormat) -> Result<Exit, Failure> {
-    Err(Failure::with_help(
-        "this build of patchwave runs once only",
-        "build it with the feature `daemon`, or start `patchwave reconcile --once` from a timer",
-    ))
-}
-
 /// Environment variable with the secret of the webhook.
-#[cfg(feature = "daemon")]
 const SECRET_VARIABLE: &str = "PATCHWAVE_WEBHOOK_SECRET";
 
 /// Runs until it is asked to stop. Every run opens the repository anew, at the clock's instant unless one was given.
-#[cfg(feature = "daemon")]
 pub fn run(
     context: &Context,
     fixed: Option<Timestamp>,
     schedule: &Schedule,
     format: ReconcileFormat,
 ) -> Result<Exit, Failure> {
-    use jiff::SignedDuration;
-    use patchwave_runner::daemon::{Outcome, Settings, serve};
-
     let Some(interval) = schedule.interval else {
         return Err(Failure::new("`--interval` is missing"));
     };
@@ -38,69 +31,64 @@ pub fn run(
         listen: schedule.listen,
         webhook_secret: webhook_secret(context, schedule)?,
     };
-    let mut before = String::new();
+    let (mut before, mut lease) = (String::new(), None);
     serve(settings, Timestamp::now, &mut |board| {
         let context = Context {
             now: fixed.unwrap_or_else(Timestamp::now),
             ..context.clone()
         };
-        one(&context, format, &|| board.stopping(), &mut before).unwrap_or_else(|failure| {
-            let help = failure.help.map_or_else(String::new, |help| format!(" ({help})"));
-            Outcome {
-                tally: None,
-                result: Err(format!("{}{help}", failure.message)),
-            }
-        })
+        one(&context, format, &|| board.stopping(), (&mut lease, &mut before)).unwrap_or_else(no_run)
     })
     .map_err(super::said)?;
     Ok(Exit::Done)
 }
 
 /// One run. What it says goes to standard output when it is not what the run before said.
-#[cfg(feature = "daemon")]
 fn one(
     context: &Context,
     format: ReconcileFormat,
     stopping: &dyn Fn() -> bool,
-    before: &mut String,
-) -> Result<patchwave_runner::daemon::Outcome, Failure> {
-    use super::reconcile;
-    use patchwave_runner::daemon::Outcome;
-    use patchwave_runner::daemon::tally::Tally;
-    use patchwave_runner::reconcile::Extent;
-
-    let ran = reconcile::one(context, Extent::Everything, stopping)?;
+    (lease, before): (&mut Option<Lease>, &mut String),
+) -> Result<Outcome, NoRun> {
+    let ran = reconcile::one(context, Extent::Everything, stopping, lease)?;
     let words = reconcile::words(&ran, context, format)?;
     if words != *before {
-        context.output.text(&words)?;
+        context.output.text(&words).map_err(Failure::from)?;
         *before = words;
     }
     Ok(Outcome {
         tally: Some(Tally::of(&ran.run, &ran.observed)),
-        result: match ran.exit {
-            Exit::Error => {
-                Err("a source failed, or facts or rules contradict: what could be decided was done".to_owned())
-            }
-            Exit::Done | Exit::Changes => Ok(()),
+        ending: match ran.exit {
+            Exit::Error => Ending::Failed(
+                "a source failed, or facts or rules contradict: what could be decided was done".to_owned(),
+            ),
+            Exit::Done | Exit::Changes => Ending::Good,
         },
     })
 }
 
+fn no_run(why: NoRun) -> Outcome {
+    let words = |failure: Failure| {
+        let help = failure.help.map_or_else(String::new, |help| format!(" ({help})"));
+        format!("{}{help}", failure.message)
+    };
+    Outcome {
+        tally: None,
+        ending: match why {
+            NoRun::Standby(failure) => Ending::Standby(words(failure)),
+            NoRun::Failed(failure) => Ending::Failed(words(failure)),
+        },
+    }
+}
+
 /// Another number at each start, so that runners started together drift apart.
-#[cfg(feature = "daemon")]
 fn seed() -> u64 {
     let nanos = u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default();
     nanos ^ (u64::from(std::process::id()) << 32)
 }
 
 /// The secret, from the file or the environment; never from the command line, which every user of the machine can read.
-#[cfg(feature = "daemon")]
-fn webhook_secret(
-    context: &Context,
-    schedule: &Schedule,
-) -> Result<Option<patchwave_runner::daemon::webhook::Secret>, Failure> {
-    use patchwave_runner::daemon::webhook::Secret;
-
+fn webhook_secret(context: &Context, schedule: &Schedule) -> Result<Option<Secret>, Failure> {
     let bytes = match &schedule.webhook_secret_file {
         Some(file) => {
             let file = context.place(file);

@@ -2,6 +2,10 @@
 
 mod assess;
 mod audit;
+#[cfg(feature = "daemon")]
+mod daemon;
+#[cfg(not(feature = "daemon"))]
+#[path = "without_daemon.rs"]
 mod daemon;
 mod evidence;
 mod explain;

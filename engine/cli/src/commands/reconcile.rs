@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use patchwave_adapters::forge::{Forge, ForgeError, GuardedForge};
 use patchwave_core::assess::Status;
 use patchwave_core::propose::PullRequestState;
-use patchwave_runner::lease::{Lease, holder_name};
+use patchwave_runner::lease::{Lease, NotTaken, holder_name};
 use patchwave_runner::reconcile::{Extent, Network, Run, reconcile};
 use patchwave_runner::repository::Repository;
 use patchwave_runner::sources::Observed;
@@ -32,7 +32,7 @@ pub fn run_part(context: &Context, extent: Extent, format: TextJson) -> Result<E
 }
 
 fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat) -> Result<Exit, Failure> {
-    let ran = one(context, extent, &|| false)?;
+    let ran = one(context, extent, &|| false, &mut None)?;
     context.output.text(&words(&ran, context, format)?)?;
     let changed = !ran.run.done.is_empty() || !ran.run.wanted.is_empty();
     match ran.exit {
@@ -62,18 +62,56 @@ pub(super) fn words(ran: &Ran, context: &Context, format: ReconcileFormat) -> Re
     })
 }
 
+/// Why there was no run.
+pub(super) enum NoRun {
+    /// Another runner holds the lease.
+    Standby(Failure),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl From<Failure> for NoRun {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<NoRun> for Failure {
+    fn from(why: NoRun) -> Self {
+        let (NoRun::Standby(failure) | NoRun::Failed(failure)) = why;
+        failure
+    }
+}
+
 /// Runs the loop, or a part of it, once. Whatever writes holds the lease, and ends before its next effect once `stopping`
-/// says so.
-pub(super) fn one(context: &Context, extent: Extent, stopping: &dyn Fn() -> bool) -> Result<Ran, Failure> {
+/// says so. A lease that may be kept is left in `kept` for the next run; one that a run failed under is given back, so that
+/// another runner may try.
+pub(super) fn one(
+    context: &Context,
+    extent: Extent,
+    stopping: &dyn Fn() -> bool,
+    kept: &mut Option<Lease>,
+) -> Result<Ran, NoRun> {
     let (repository, observed) = context.facts()?;
     let network = if context.offline { Network::None } else { Network::Any };
     let run = if extent == Extent::Nothing {
         dry(context, &repository, &observed, network)?
     } else {
-        let me = holder_name(&machine(), std::process::id(), Timestamp::now());
-        let lease = Lease::take(&repository, &me, Timestamp::now).map_err(said)?;
-        let outcome = leased(context, (&repository, &observed), (extent, network), &lease, stopping);
-        lease.give_back();
+        let before = kept.take().filter(|lease| lease.may_be_kept(&repository));
+        let fresh = before.is_none();
+        let lease = before.map_or_else(|| take(&repository), Ok)?;
+        let outcome = leased(
+            context,
+            (&repository, &observed),
+            (extent, network),
+            (&lease, fresh),
+            stopping,
+        );
+        if outcome.is_ok() && lease.may_be_kept(&repository) {
+            *kept = Some(lease);
+        } else {
+            lease.give_back();
+        }
         outcome?
     };
     context.assessed(&run.survey);
@@ -83,6 +121,14 @@ pub(super) fn one(context: &Context, extent: Extent, stopping: &dyn Fn() -> bool
         observed,
         run,
         exit,
+    })
+}
+
+fn take(repository: &Repository) -> Result<Lease, NoRun> {
+    let me = holder_name(&machine(), std::process::id(), Timestamp::now());
+    Lease::take(repository, &me, Timestamp::now).map_err(|why| match why {
+        NotTaken::Held(error) => NoRun::Standby(said(error)),
+        NotTaken::Failed(error) => NoRun::Failed(said(error)),
     })
 }
 
@@ -97,11 +143,16 @@ fn leased(
     context: &Context,
     (repository, observed): (&Repository, &Observed),
     (extent, network): (Extent, Network),
-    lease: &Lease,
+    (lease, fresh): (&Lease, bool),
     stopping: &dyn Fn() -> bool,
 ) -> Result<Run, Failure> {
     let forge = context.forge(repository)?;
-    lease.begin(&forge, context.now).map_err(said)?;
+    let ready = if fresh {
+        lease.begin(&forge, context.now)
+    } else {
+        lease.go_on(&forge)
+    };
+    ready.map_err(said)?;
     let guard = || {
         if stopping() {
             return Err(ForgeError::retryable(

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Ending;
+
 /// How old the last good run may be, in intervals: two failed attempts, or a run that takes its time, are no alarm yet.
 const INTERVALS_MAX: i32 = 3;
 
@@ -15,7 +17,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 struct State {
     stop: bool,
     asked: bool,
-    last: Option<(Result<(), String>, Timestamp)>,
+    last: Option<(Ending, Timestamp)>,
 }
 
 /// The board.
@@ -51,8 +53,8 @@ impl Board {
     }
 
     /// A run ended so, at `now`.
-    pub fn ended(&self, outcome: Result<(), String>, now: Timestamp) {
-        self.state().last = Some((outcome, now));
+    pub fn ended(&self, ending: Ending, now: Timestamp) {
+        self.state().last = Some((ending, now));
     }
 
     /// Waits until `wait` is over, a run is asked for, or the loop is to stop. A question is answered by the run that
@@ -68,15 +70,18 @@ impl Board {
         }
     }
 
-    /// Whether patchwave does its work: the last run was good and is not older than three intervals.
+    /// Whether this process does the work: the last run was good and is not older than three intervals.
     ///
     /// # Errors
-    /// Why not, in words, without names of assets.
+    /// Why not, in words, without names of assets or machines.
     pub fn ready(&self, interval: SignedDuration, now: Timestamp) -> Result<(), String> {
         match &self.state().last {
             None => Err("no run has ended yet".to_owned()),
-            Some((Err(_), at)) => Err(format!("the run that ended at {at} failed; the log says why")),
-            Some((Ok(()), at)) => {
+            Some((Ending::Failed(_), at)) => Err(format!("the run that ended at {at} failed; the log says why")),
+            Some((Ending::Standby(_), at)) => Err(format!(
+                "standing by: at {at} another runner held the lease; the log says which"
+            )),
+            Some((Ending::Good, at)) => {
                 let age = now.duration_since(*at);
                 if age > interval.saturating_mul(INTERVALS_MAX) {
                     return Err(format!(
@@ -103,11 +108,17 @@ mod tests {
     fn ready_is_a_good_run_that_is_not_old() {
         let (board, interval) = (Board::default(), SignedDuration::from_secs(60));
         assert!(board.ready(interval, at(0)).is_err());
-        board.ended(Ok(()), at(0));
+        board.ended(Ending::Good, at(0));
         assert_eq!(board.ready(interval, at(180)), Ok(()));
         let old = board.ready(interval, at(181)).unwrap_err();
         assert!(old.contains("181 s ago"), "{old}");
-        board.ended(Err("web-01 is on fire".to_owned()), at(200));
+        board.ended(Ending::Standby("web-01 is faster".to_owned()), at(190));
+        let standby = board.ready(interval, at(191)).unwrap_err();
+        assert!(
+            standby.contains("standing by") && !standby.contains("web-01"),
+            "{standby}"
+        );
+        board.ended(Ending::Failed("web-01 is on fire".to_owned()), at(200));
         let failed = board.ready(interval, at(201)).unwrap_err();
         assert!(failed.contains("failed") && !failed.contains("web-01"), "{failed}");
     }

@@ -6,7 +6,7 @@ use prometheus::{
     TextEncoder,
 };
 
-use super::Outcome;
+use super::{Ending, Outcome};
 
 /// What `Content-Type` the text has.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -28,6 +28,7 @@ pub struct Metrics {
     missed_deadlines: IntGauge,
     writes: IntCounter,
     webhooks: IntCounterVec,
+    active: IntGauge,
 }
 
 impl Metrics {
@@ -66,6 +67,10 @@ impl Metrics {
                 ),
                 &["outcome"],
             )?,
+            active: IntGauge::new(
+                "patchwave_active",
+                "1 = the last run acted; 0 = it failed, or this process stands by while another holds the lease.",
+            )?,
         };
         metrics.registry.register(Box::new(metrics.runs.clone()))?;
         metrics.registry.register(Box::new(metrics.failures.clone()))?;
@@ -77,17 +82,21 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.missed_deadlines.clone()))?;
         metrics.registry.register(Box::new(metrics.writes.clone()))?;
         metrics.registry.register(Box::new(metrics.webhooks.clone()))?;
+        metrics.registry.register(Box::new(metrics.active.clone()))?;
         Ok(metrics)
     }
 
-    /// Counts a run. What a run without counts found is not known, so the gauges keep what the one before found.
+    /// Counts a run; standing by is none. What a run without counts found is not known, so the gauges keep what the one
+    /// before found.
     pub fn count(&self, outcome: &Outcome, seconds: f64, now: Timestamp) {
+        self.active.set(i64::from(outcome.ending == Ending::Good));
+        match outcome.ending {
+            Ending::Standby(_) => return,
+            Ending::Good => self.last_success.set(now.as_second()),
+            Ending::Failed(_) => self.failures.inc(),
+        }
         self.runs.inc();
         self.duration.observe(seconds);
-        match outcome.result {
-            Ok(()) => self.last_success.set(now.as_second()),
-            Err(_) => self.failures.inc(),
-        }
         let Some(tally) = &outcome.tally else { return };
         self.writes.inc_by(tally.writes);
         self.refusals.set(tally.refusals);
@@ -136,17 +145,19 @@ mod tests {
             missed_deadlines: 1,
         };
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let outcome = |tally: Option<&Tally>, result| Outcome {
+        let outcome = |tally: Option<&Tally>, ending| Outcome {
             tally: tally.cloned(),
-            result,
+            ending,
         };
-        metrics.count(&outcome(Some(&tally), Ok(())), 2.5, now);
-        metrics.count(&outcome(None, Err("a source is gone".to_owned())), 1.0, now);
+        metrics.count(&outcome(Some(&tally), Ending::Good), 2.5, now);
+        metrics.count(&outcome(None, Ending::Failed("a source is gone".to_owned())), 1.0, now);
+        metrics.count(&outcome(None, Ending::Standby("b holds it".to_owned())), 0.1, now);
+        assert_eq!(metrics.active.get(), 0);
         let later = Tally {
             findings: BTreeMap::from([("due".to_owned(), 6)]),
             ..tally
         };
-        metrics.count(&outcome(Some(&later), Ok(())), 2.5, now);
+        metrics.count(&outcome(Some(&later), Ending::Good), 2.5, now);
         metrics.webhook("accepted");
         String::from_utf8(metrics.text().unwrap()).unwrap()
     }
@@ -162,6 +173,7 @@ mod tests {
             "patchwave_open_rollouts{state=\"released\"} 2",
             "patchwave_findings{status=\"due\"} 6",
             "patchwave_refusals 4",
+            "patchwave_active 1",
             "patchwave_missed_deadlines 1",
             "patchwave_forge_writes_total 10",
             "patchwave_webhooks_total{outcome=\"accepted\"} 1",

@@ -50,8 +50,20 @@ pub struct Settings {
 pub struct Outcome {
     /// Its counts, if it came that far. A run of which a source failed has done what could be decided.
     pub tally: Option<Tally>,
-    /// Whether it was good, or why not.
-    pub result: Result<(), String>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// How a run ended, or why there was none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As it should.
+    Good,
+    /// Not so, in words.
+    Failed(String),
+    /// Another runner holds the lease, and who, in words. That is no failure: this one tries again after the interval, so
+    /// that it takes over soon after the other ended.
+    Standby(String),
 }
 
 /// Runs `run` again and again until a signal asks to stop; then the run under way ends before its next effect.
@@ -84,23 +96,27 @@ pub fn serve(settings: Settings, clock: Clock, run: &mut dyn FnMut(&Board) -> Ou
         let outcome = run(&board);
         let ended = clock();
         let seconds = ended.duration_since(started).as_secs_f64().max(0.0);
-        if board.stopping() && outcome.result.is_err() {
+        if board.stopping() && outcome.ending != Ending::Good {
             tracing::info!(run = number, seconds, "run ended early: asked to stop");
             break;
         }
         metrics.count(&outcome, seconds, ended);
         let (done, writes) = outcome.tally.as_ref().map_or((0, 0), |t| (t.done, t.writes));
-        match &outcome.result {
-            Ok(()) => {
+        match &outcome.ending {
+            Ending::Good => {
                 failures = 0;
                 tracing::info!(run = number, seconds, done, writes, "run done");
             }
-            Err(why) => {
+            Ending::Standby(why) => {
+                failures = 0;
+                tracing::info!(why, "standing by");
+            }
+            Ending::Failed(why) => {
                 failures = failures.saturating_add(1);
                 tracing::error!(run = number, seconds, failures, done, writes, why, "run failed");
             }
         }
-        board.ended(outcome.result, ended);
+        board.ended(outcome.ending, ended);
         let wait = schedule::wait(settings.interval, failures, settings.jitter_seed, number);
         board.wait(wait);
     }
