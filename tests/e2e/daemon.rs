@@ -375,7 +375,8 @@ fn the_summary_of_a_ci_job_says_what_waits_for_whom() {
         .exits(2);
     for part in [
         "### Done\n\n- seen for the first time",
-        "### Waits\n\n- linux-2026-11-20: pull request #1 waits for ",
+        "### Waits\n\n- linux-2026-11-20: pull request \\#1 waits for ",
+        " (its wave is due by 20",
         "waits for the merge of pull request 1",
         "### Next openings\n\n- 2026-11-20T12:00:00Z: linux-2026-11-20 wave test batch 01 in window any-time (2 assets)",
     ] {
@@ -385,4 +386,14 @@ fn the_summary_of_a_ci_job_says_what_waits_for_whom() {
         .run(&["reconcile", "--once", "--format", "markdown", "--detailed-exitcode"])
         .exits(0);
     assert!(again.out.contains("\nNothing to do.\n"), "{}", again.out);
+    assert!(!again.out.contains("### Halted"), "{}", again.out);
+    // What people write is text, whatever it looks like.
+    let reason = "<img src=x> @everyone **[look](http://x)** `a` | b";
+    estate
+        .run(&["halt", "linux-2026-11-20", "--reason", reason, "--as", "kim"])
+        .exits(0);
+    let halted = estate.run(&["reconcile", "--once", "--format", "markdown"]).exits(0);
+    let shown = "### Halted\n\n- linux-2026-11-20: halted by kim at 2026-11-20T12:00:00Z: &lt;img src=x&gt; &#64;everyone \\*\\*\\[look\\](http://x)\\*\\* \\`a\\` \\| b; patchwave resume linux-2026-11-20 asks to go on";
+    assert!(halted.out.contains(shown), "{}", halted.out);
+    assert!(!halted.out.contains("<img"), "{}", halted.out);
 }

@@ -1,8 +1,11 @@
-//! A run as Markdown, for the summary of a CI job: what was done, what waits for whom, what is refused, what is late, what
-//! comes next.
+//! A run as Markdown, for the summary of a CI job: what was done, what waits for whom and until when, what is halted and
+//! why, what is refused, what is late, what comes next.
+//!
+//! Titles, reasons and names come from people and from feeds: all of it is shown as text and none of it as Markdown.
 
-use patchwave_core::history::branch_rollout;
-use patchwave_core::propose::PullRequestState;
+use patchwave_core::history::{WaveState, branch_rollout, branch_wave};
+use patchwave_core::propose::{PullRequest, PullRequestState};
+use patchwave_core::render::Escape;
 use patchwave_runner::repository::Repository;
 
 use super::reconcile::{Ran, action_line, found_line, read_lines};
@@ -13,11 +16,10 @@ const LINES_MAX: usize = 50;
 
 /// The summary.
 pub(super) fn markdown(ran: &Ran) -> String {
-    let mut out = String::from("## patchwave reconcile\n\n");
-    for line in read_lines(&ran.observed) {
-        out.push_str(&format!("- {line}\n"));
-    }
-    out.push_str(&format!("- findings: {}\n", found_line(&ran.run, &ran.observed)));
+    let mut out = String::from("## patchwave reconcile\n");
+    let mut read = read_lines(&ran.observed);
+    read.push(format!("findings: {}", found_line(&ran.run, &ran.observed)));
+    list(&mut out, "Read", read);
     let run = &ran.run;
     if run.done.is_empty() && run.wanted.is_empty() {
         out.push_str("\nNothing to do.\n");
@@ -25,6 +27,7 @@ pub(super) fn markdown(ran: &Ran) -> String {
     list(&mut out, "Done", run.done.clone());
     list(&mut out, "Would do first", run.wanted.iter().map(action_line).collect());
     list(&mut out, "Waits", waits(ran));
+    list(&mut out, "Halted", halted(ran));
     list(&mut out, "Refused", refusals(ran));
     list(&mut out, "Late", late(ran));
     list(&mut out, "Next openings", openings(ran));
@@ -36,12 +39,9 @@ fn list(out: &mut String, title: &str, lines: Vec<String>) {
         return;
     }
     out.push_str(&format!("\n### {title}\n\n"));
+    let escaped = Escape::Markdown.function();
     for line in lines.iter().take(LINES_MAX) {
-        // A line break would end the item, and what follows would be read as Markdown of its own.
-        out.push_str(&format!(
-            "- {}\n",
-            line.split_whitespace().collect::<Vec<_>>().join(" ")
-        ));
+        out.push_str(&format!("- {}\n", escaped(line)));
     }
     if let Some(more) = lines.len().checked_sub(LINES_MAX).filter(|more| *more > 0) {
         out.push_str(&format!("- and {more} more\n"));
@@ -69,7 +69,11 @@ fn waits(ran: &Ran) -> Vec<String> {
             p.reviewers.join(", ")
         };
         let rollout = branch_rollout(&p.branch).unwrap_or(&p.branch);
-        format!("{rollout}: pull request #{} waits for {whom}: {}", p.number, p.title)
+        let until = until(ran, p);
+        format!(
+            "{rollout}: pull request #{} waits for {whom}{until}: {}",
+            p.number, p.title
+        )
     });
     let rollouts = &ran.run.survey.history.open;
     let said = ran.run.remarks.iter().map(|remark| {
@@ -79,6 +83,49 @@ fn waits(ran: &Ran) -> Vec<String> {
         format!("{}: {}{whom}", remark.subject, remark.message)
     });
     asked.chain(said).collect()
+}
+
+/// Until when a pull request can wait.
+fn until(ran: &Ran, pull_request: &PullRequest) -> String {
+    let plan = ran.run.survey.plan.rollouts.iter();
+    let rollout = plan
+        .filter(|r| branch_rollout(&pull_request.branch) == Some(&r.name))
+        .flat_map(|r| &r.waves);
+    let wave = rollout
+        .into_iter()
+        .find(|w| branch_wave(&pull_request.branch) == Some(&w.name));
+    wave.and_then(|w| w.deadline)
+        .map_or_else(String::new, |deadline| format!(" (its wave is due by {deadline})"))
+}
+
+/// Rollouts that a person stopped, and waves that stopped by themselves.
+fn halted(ran: &Ran) -> Vec<String> {
+    let mut lines = Vec::new();
+    for rollout in &ran.run.survey.history.open {
+        let whom = responsible(&ran.repository, &rollout.policy);
+        if let Some(halted) = &rollout.halted {
+            lines.push(format!(
+                "{name}: halted by {} at {}: {}; patchwave resume {name} asks to go on{whom}",
+                halted.by,
+                halted.at,
+                halted.reason,
+                name = rollout.name
+            ));
+        }
+        for wave in &rollout.waves {
+            if matches!(
+                wave.state,
+                WaveState::Failed | WaveState::Halted | WaveState::RollingBack | WaveState::Edited
+            ) {
+                let why = wave.reason.as_deref().unwrap_or("the ledger gives no reason");
+                lines.push(format!(
+                    "{} wave {}: {}: {why}{whom}",
+                    rollout.name, wave.name, wave.state
+                ));
+            }
+        }
+    }
+    lines
 }
 
 fn refusals(ran: &Ran) -> Vec<String> {
@@ -91,7 +138,7 @@ fn refusals(ran: &Ran) -> Vec<String> {
                 format!("{}: ", refusal.asset)
             };
             let fix = refusal.fixes.first().map_or_else(String::new, |fix| format!("; {fix}"));
-            format!("{asset}`{}`: {}{fix}", refusal.reason, refusal.detail)
+            format!("{asset}{}: {}{fix}", refusal.reason, refusal.detail)
         })
         .collect()
 }
