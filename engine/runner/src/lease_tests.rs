@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test damages the files of a store")]
+
 use std::rc::Rc;
 
 use patchwave_adapters::forge::{FakeForge, GuardedForge};
@@ -5,10 +7,13 @@ use patchwave_core::propose::ForgeOp;
 
 use super::*;
 
+/// Bytes, and how often they were written.
+type Versioned = (Vec<u8>, u64);
+
 /// A shared store whose answers can be lost.
 #[derive(Clone, Default)]
 struct Shared {
-    content: Rc<RefCell<Option<(Vec<u8>, u64)>>>,
+    content: Rc<RefCell<Option<Versioned>>>,
     /// Answers to lose: the write happens, the caller hears of an error.
     lose: Rc<Cell<u32>>,
     /// The store cannot be written at all.

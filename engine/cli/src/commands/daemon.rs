@@ -53,7 +53,7 @@ fn one(
     let ran = reconcile::one(context, Extent::Everything, stopping, lease)?;
     let words = reconcile::words(&ran, context, format)?;
     if words != *before {
-        context.output.text(&words).map_err(Failure::from)?;
+        context.output.text(&words)?;
         *before = words;
     }
     Ok(Outcome {

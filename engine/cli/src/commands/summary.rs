@@ -4,7 +4,7 @@
 //! Titles, reasons and names come from people and from feeds: all of it is shown as text and none of it as Markdown.
 
 use patchwave_core::history::{WaveState, branch_rollout, branch_wave};
-use patchwave_core::propose::{PullRequest, PullRequestState};
+use patchwave_core::propose::{PullRequest, PullRequestState, count};
 use patchwave_core::render::Escape;
 use patchwave_runner::repository::Repository;
 
@@ -171,12 +171,12 @@ fn openings(ran: &Ran) -> Vec<String> {
             for batch in wave.batches.iter().filter(|batch| !batch.released) {
                 if let Some(start) = batch.start {
                     let line = format!(
-                        "{start}: {} wave {} batch {} in window {} ({} assets)",
+                        "{start}: {} wave {} batch {} in window {} ({})",
                         rollout.name,
                         wave.name,
                         batch.id,
                         batch.window.name,
-                        batch.assets.len()
+                        count(batch.assets.len(), "asset")
                     );
                     next.push((start, line));
                 }
