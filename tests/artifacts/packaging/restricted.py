@@ -42,16 +42,38 @@ def faults(pod):
         if "memory" not in container.get("resources", {}).get("limits", {}):
             yield f"container {container['name']} has no bound of memory"
         for variable in container.get("env", []):
-            if "value" in variable and "TOKEN" in variable["name"]:
+            if "secretKeyRef" in variable.get("valueFrom", {}):
+                yield f"container {container['name']} has a secret in its environment: mount it as a file"
+            if "value" in variable and variable["name"].endswith(("TOKEN", "SECRET")):
                 yield f"container {container['name']} has a secret in plain text"
+
+
+def unguarded(documents):
+    """Labels of pods that no NetworkPolicy selects for both directions."""
+    policies = [d["spec"] for d in documents if d["kind"] == "NetworkPolicy"]
+    bounds = [
+        p["podSelector"]["matchLabels"].items()
+        for p in policies
+        if {"Ingress", "Egress"} <= set(p.get("policyTypes", []))
+    ]
+    for document in documents:
+        spec = document.get("spec", {})
+        if document["kind"] == "CronJob":
+            spec = spec["jobTemplate"]["spec"]
+        if "template" in spec:
+            labels = spec["template"]["metadata"]["labels"].items()
+            if not any(bound <= labels for bound in bounds):
+                yield document["kind"]
 
 
 def main(arguments):
     commands = arguments[:1] == ["--commands"]
     found = 0
+    everything = []
     for path in arguments[commands:]:
         with open(path, encoding="utf-8") as file:
             documents = [d for d in yaml.safe_load_all(file) if d]
+        everything += documents
         for pod in (pod for document in documents for pod in pods(document)):
             if commands:
                 for container in pod["containers"]:
@@ -60,6 +82,9 @@ def main(arguments):
             for fault in faults(pod):
                 print(f"{path}: {fault}")
                 found += 1
+    for kind in [] if commands else unguarded(everything):
+        print(f"the pods of a {kind} have no NetworkPolicy")
+        found += 1
     return 1 if found else 0
 
 
