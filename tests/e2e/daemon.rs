@@ -160,10 +160,8 @@ fn a_daemon_runs_answers_and_stops() {
         "{proposed}"
     );
     assert_eq!(proposed["commit"].as_str().unwrap().len(), 40);
-    assert!(
-        actions.iter().any(|a| a["action"] == "record" && a["event"] == "seen"),
-        "{actions:#?}"
-    );
+    let seen = actions.iter().find(|a| a["action"] == "record" && a["event"] == "seen");
+    assert!(seen.is_some_and(|a| a.get("rollout").is_none()), "{actions:#?}");
 
     assert_eq!(ready(&address).as_deref(), Some("ok\n"));
     assert_eq!(ask(&address, "GET", "/healthz", &[], ""), (200, "ok\n".to_owned()));
