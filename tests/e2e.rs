@@ -15,7 +15,7 @@ mod support;
 #[cfg(test)]
 mod e2e {
     mod cli;
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "daemon"))]
     mod daemon;
     mod edits;
     mod facts;
@@ -30,4 +30,6 @@ mod e2e {
     mod progress;
     mod stops;
     mod times;
+    #[cfg(feature = "otel")]
+    mod traces;
 }

@@ -92,7 +92,8 @@ pub(super) fn one(
     stopping: &dyn Fn() -> bool,
     kept: &mut Option<Lease>,
 ) -> Result<Ran, NoRun> {
-    let (repository, observed) = context.facts()?;
+    let _span = tracing::debug_span!("reconcile").entered();
+    let (repository, observed) = tracing::debug_span!("observe").in_scope(|| context.facts())?;
     let network = if context.offline { Network::None } else { Network::Any };
     let run = if extent == Extent::Nothing {
         dry(context, &repository, &observed, network)?

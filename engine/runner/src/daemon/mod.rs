@@ -93,7 +93,7 @@ pub fn serve(settings: Settings, clock: Clock, run: &mut dyn FnMut(&Board) -> Ou
         number = number.saturating_add(1);
         let started = clock();
         tracing::info!(run = number, "run starts");
-        let outcome = run(&board);
+        let outcome = tracing::debug_span!("round", number).in_scope(|| run(&board));
         let ended = clock();
         let seconds = ended.duration_since(started).as_secs_f64().max(0.0);
         if board.stopping() && outcome.ending != Ending::Good {
