@@ -243,6 +243,14 @@ pub enum Command {
         format: TextJson,
     },
     /// The whole loop: observe, assess, plan, verify, release, propose, until nothing is left to do.
+    ///
+    /// Whatever writes holds a lease: a second run meanwhile is refused, and told who holds it and since when.
+    #[command(after_help = "Examples:
+  patchwave reconcile --once                      one run, for a timer or a CI job
+  patchwave reconcile --once --format markdown    the same, as a summary for people
+  patchwave reconcile --once --dry-run            what the first step would do
+  patchwave reconcile --interval 15m --listen 127.0.0.1:8080
+                                                  again and again, with probes, metrics and a webhook (docs/daemon.md)")]
     Reconcile {
         /// Once (the default).
         #[arg(long)]
