@@ -327,7 +327,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Schedule {
     /// Again and again until SIGTERM or SIGINT, so long apart (for example 15m), give or take a tenth. A run that fails
-    /// is logged and repeated, further and further apart.
+    /// is logged and repeated sooner: after half a minute, then a minute, and so on.
     #[arg(long, value_name = "DUR", conflicts_with_all = ["once", "dry_run", "detailed_exitcode"], value_parser = interval)]
     pub interval: Option<DurationSeconds>,
     /// Answer /healthz, /readyz, /metrics and /webhook here, for example 127.0.0.1:8080.
