@@ -231,9 +231,14 @@ impl Sandbox {
 
     /// Runs a command at the instant.
     pub fn run(&self, arguments: &[&str]) -> Said {
+        self.run_with(&[], arguments)
+    }
+
+    /// The same with variables of the environment.
+    pub fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Said {
         let mut all = vec!["--now", &self.now];
         all.extend_from_slice(arguments);
-        pw(self.path(), &all, "", &[])
+        pw(self.path(), &all, "", environment)
     }
 
     /// Runs a command that a person types, and keeps it in the transcript.
