@@ -21,6 +21,7 @@ mod e2e {
     #[cfg(feature = "github")]
     mod github;
     mod help;
+    mod killed;
     mod people;
     mod play;
     mod policy_tests;

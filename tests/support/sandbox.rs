@@ -231,7 +231,12 @@ impl Sandbox {
 
     /// Runs a command at the instant.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        let mut all = vec!["--now", &self.now];
+        self.run_at(&self.now, arguments)
+    }
+
+    /// Runs a command at another instant.
+    pub fn run_at(&self, now: &str, arguments: &[&str]) -> Said {
+        let mut all = vec!["--now", now];
         all.extend_from_slice(arguments);
         pw(self.path(), &all, "", &[])
     }
@@ -427,7 +432,13 @@ impl Sandbox {
     /// The ledger and all that was merged can be believed.
     #[track_caller]
     pub fn audited(&self) {
-        self.run(&["-q", "audit", "verify"]).exits(0);
+        self.audited_at(&self.now);
+    }
+
+    /// The same, at another instant.
+    #[track_caller]
+    pub fn audited_at(&self, now: &str) {
+        self.run_at(now, &["-q", "audit", "verify"]).exits(0);
     }
 
     /// A person commits files on a branch of the forge.

@@ -81,6 +81,12 @@ class Execute(Played):
         rollout = next(r for r in status["rollouts"] if r["name"] == ROLLOUT)
         return rollout, rollout["waves"][0]["batches"][0]
 
+    def locked(self):
+        """The forge cannot be written: the ledger is locked, and by no file that a killed process may have left."""
+        lock = self.estate / ".patchwave/forge.git/refs/heads/patchwave/ledger.lock"
+        lock.mkdir()
+        return lock
+
     def ledger(self):
         return run("git", "--git-dir", self.estate / ".patchwave/forge.git", "show", f"patchwave/ledger:{ROLLOUT}.ndjson").stdout
 
@@ -151,22 +157,19 @@ class Execute(Played):
         self.assertIn(self.batch()[0]["waves"][0]["state"], ["halted", "failed"])
 
     def test_what_could_not_be_recorded_is_recorded_later(self):
-        # The forge cannot be written while the batch runs: the ledger is locked.
-        lock = self.estate / ".patchwave/forge.git/refs/heads/patchwave/ledger.lock"
-        lock.write_text("", encoding="utf-8")
+        lock = self.locked()
         code, said, played = self.execute("2026-11-20T12:20:00Z")
         self.assertEqual((code, len(played)), (1, 2), said)
         self.assertIn("evidence was not recorded", said)
         self.assertNotIn('"event":"evidence"', self.ledger())
-        lock.unlink()
+        lock.rmdir()
         for _ in range(2):
             code, said, played = self.execute("2026-11-20T12:21:00Z", more=["--record"])
             self.assertEqual((code, played), (0, []), said)
             self.assertEqual(self.ledger().count('"event":"evidence"'), 1, "once")
 
     def test_what_was_not_recorded_is_recorded_before_anything_else_runs(self):
-        lock = self.estate / ".patchwave/forge.git/refs/heads/patchwave/ledger.lock"
-        lock.write_text("", encoding="utf-8")
+        lock = self.locked()
         self.assertEqual(self.execute("2026-11-20T12:20:00Z")[0], 1)
         results = self.folder / "results" / f"{ROLLOUT}.test.01"
         before = {path.name: path.read_bytes() for path in results.glob("*.json")}
@@ -176,7 +179,7 @@ class Execute(Played):
         self.assertEqual((code, played), (1, []), said)
         self.assertIn("were not recorded", said)
         self.assertEqual({path.name: path.read_bytes() for path in results.glob("*.json")}, before)
-        lock.unlink()
+        lock.rmdir()
         code, said, played = self.execute("2026-11-20T12:22:00Z")
         self.assertEqual((code, played), (0, []), said)
         self.assertEqual(self.ledger().count('"event":"evidence"'), 1)

@@ -6,6 +6,7 @@
 //!
 //! A folder that is no repository, or has no commit, works too: `main` then starts from an empty commit of the engine's.
 
+mod locks;
 mod outside;
 mod pack;
 mod store;
@@ -29,6 +30,10 @@ use store::{git_error, oid};
 pub const PRIVATE_FOLDER: &str = ".patchwave";
 /// The bare repository in it.
 const FORGE_FOLDER: &str = "forge.git";
+/// Its name while it is made.
+const UNFINISHED_FOLDER: &str = "forge.git.new";
+/// Locked by the operating system while it is made.
+const CREATION_FILE: &str = "creation";
 /// Setting in the bare repository that remembers where the project lies below the repository root.
 const PREFIX_SETTING: &str = "patchwave.prefix";
 
@@ -184,7 +189,12 @@ fn create(work_tree: &Path, rollouts: &str, now: Timestamp, interrupt: Option<In
     if !ignore.exists() {
         crate::write::put_atomically(&ignore, b"*\n").map_err(place)?;
     }
-    let unfinished = private.join(format!("{FORGE_FOLDER}.new-{}", std::process::id()));
+    // One process at a time: whatever unfinished forge is there then was left by one that was killed.
+    let _held = locks::exclusive(&private.join(CREATION_FILE)).map_err(place)?;
+    if private.join(FORGE_FOLDER).exists() {
+        return Ok(());
+    }
+    let unfinished = private.join(UNFINISHED_FOLDER);
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(place)?;
     }
@@ -193,12 +203,7 @@ fn create(work_tree: &Path, rollouts: &str, now: Timestamp, interrupt: Option<In
     let forge = LocalForge::at(work_tree, unfinished.clone(), rollouts, interrupt)?;
     forge.take_in(now)?;
     forge.git()?.before("rename")?;
-    match fs::rename(&unfinished, private.join(FORGE_FOLDER)) {
-        Ok(()) => Ok(()),
-        // Another process was faster; its forge serves as well.
-        Err(_) if private.join(FORGE_FOLDER).exists() => fs::remove_dir_all(&unfinished).map_err(place),
-        Err(e) => Err(place(e)),
-    }
+    fs::rename(&unfinished, private.join(FORGE_FOLDER)).map_err(place)
 }
 
 fn init_bare(path: &Path, prefix: &str) -> Result<(), git2::Error> {

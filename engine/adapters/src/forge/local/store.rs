@@ -9,6 +9,7 @@ use git2::{ConfigLevel, ErrorCode, ObjectType, Oid, Repository, Signature, Time,
 use jiff::Timestamp;
 
 use super::Interrupt;
+use super::locks::Lock;
 use super::pack::{self, FILES_PER_PACK_MIN};
 use crate::forge::ForgeError;
 use crate::forge::plumbing::{
@@ -155,11 +156,19 @@ impl Plumbing for Store {
         }
         self.before(reference)?;
         let new = oid(new)?;
-        let moved = match expected {
-            Some(expected) => self
-                .repo
-                .reference_matching(reference, new, true, oid(expected)?, "patchwave"),
-            None => self.repo.reference(reference, new, false, "patchwave"),
+        let expected = expected.map(oid).transpose()?;
+        let mut lock = Lock::of(self.repo.path(), reference);
+        let moved = loop {
+            let moved = match expected {
+                Some(expected) => self
+                    .repo
+                    .reference_matching(reference, new, true, expected, "patchwave"),
+                None => self.repo.reference(reference, new, false, "patchwave"),
+            };
+            match moved {
+                Err(e) if e.code() == ErrorCode::Locked && lock.is_gone() => {}
+                moved => break moved,
+            }
         };
         match moved {
             Ok(_) => {
