@@ -16,5 +16,8 @@ mod github_scene;
 mod histories;
 #[cfg(test)]
 mod local;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod served;
 #[cfg(test)]
 mod support;

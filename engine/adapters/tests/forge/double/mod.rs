@@ -1,10 +1,12 @@
-//! A double of GitHub: its REST API over a real bare Git repository, on the loopback interface.
+//! A double of GitHub: its REST API over a real bare Git repository, on the loopback interface, and that repository over
+//! smart HTTP.
 //!
 //! What it answers has the shape GitHub publishes (`shapes.json` holds the required fields with the example values of
 //! GitHub's OpenAPI description), which the contract check proves with a validating proxy in between. It keeps a log of
 //! requests, so that tests can count writes, and misbehaves when told to.
 
 mod answers;
+mod git;
 mod http;
 mod records;
 mod rest;
@@ -40,7 +42,9 @@ impl Double {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let repos = Repos::default();
         let served = Arc::clone(&repos);
-        http::serve(listener, move |request| rest::answer(&served, request, conditional));
+        http::serve(listener, move |request| {
+            git::answer(&served, request).unwrap_or_else(|| rest::answer(&served, request, conditional))
+        });
         Self { url, repos }
     }
 

@@ -85,7 +85,10 @@ pub struct Repo {
 impl Repo {
     pub(super) fn new(full_name: &str, files: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Repository::init_bare(folder.path()).unwrap();
+        Repository::init_bare(folder.path())
+            .unwrap()
+            .set_head("refs/heads/main")
+            .unwrap();
         let mut repo = Self {
             full_name: full_name.to_owned(),
             folder,
