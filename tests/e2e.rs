@@ -15,6 +15,8 @@ mod support;
 #[cfg(test)]
 mod e2e {
     mod cli;
+    #[cfg(unix)]
+    mod daemon;
     mod edits;
     mod facts;
     mod gates;

@@ -1,7 +1,7 @@
 //! A run that is killed, at whatever moment, is brought to its end by the next one: with the same references, pull requests
 //! and ledger as a run that nobody disturbed.
 //!
-//! A share of the kills runs with every test; `PATCHWAVE_KILLS` says how many there are in all.
+//! `PATCHWAVE_KILLS` says how often, `PATCHWAVE_SEED` which moments; `cargo run -p xtask -- kill --times 200` is the long form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt as _;
@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::play;
+use super::play::{self, proposed};
 use crate::support::{Sandbox, Saved};
 
 /// How many kills there are unless the environment says otherwise.
 const KILLS: usize = 40;
-/// Moments are drawn from one and a half undisturbed durations: the machine may be slower the next time.
-const SPAN_PERCENT: u64 = 150;
+/// Moments are drawn from a little more than an undisturbed duration: the machine may be slower the next time.
+const SPAN_PERCENT: u64 = 120;
 /// A moment after the end kills nothing and is drawn again, so often.
 const DRAWS_MAX: u64 = 100;
 /// The references are looked at this often to learn when an undisturbed run moves them.
 const GLANCE: Duration = Duration::from_micros(500);
 
-fn kills(default: usize) -> usize {
-    std::env::var("PATCHWAVE_KILLS").map_or(default, |n| n.parse().unwrap())
+fn asked<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str) -> Option<T> {
+    std::env::var(name).ok().map(|n| n.parse().unwrap())
 }
 
 /// The n-th number of a fixed sequence (SplitMix64), below `limit`.
@@ -68,6 +68,12 @@ fn watched<T: PartialEq>(mut child: Child, seen: impl Fn() -> T) -> (Duration, V
         }
         std::thread::sleep(GLANCE);
     }
+}
+
+/// What the draws of kill `n` begin with.
+fn seed(n: usize) -> u64 {
+    let story: u64 = asked("PATCHWAVE_SEED").unwrap_or(1);
+    (story << 32) + n as u64 * DRAWS_MAX
 }
 
 /// A moment to kill: every second one anywhere in the run, the others around one of its effects.
@@ -119,14 +125,28 @@ impl Station {
     }
 }
 
-/// Every reference, none where there is no forge yet. What a commit holds, its time and its parents are its name.
+/// What every reference holds; nothing where there is no forge yet. The commits of the ledger carry the number of the lease,
+/// which counts runs, so two that hold the same are not the same.
 fn references(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let there = sandbox.path().join(".patchwave/forge.git").exists();
-    if there { sandbox.refs() } else { BTreeMap::new() }
+    if there {
+        trees(&sandbox.forge())
+    } else {
+        BTreeMap::new()
+    }
+}
+
+fn trees(git: &git2::Repository) -> BTreeMap<String, String> {
+    let held = git.references().unwrap().flatten().filter_map(|reference| {
+        // One that is being moved right now may be gone.
+        let tree = reference.peel_to_tree().ok()?;
+        Some((reference.name().ok()?.to_owned(), tree.id().to_string()))
+    });
+    held.collect()
 }
 
 fn stations() -> Vec<Station> {
-    let mut merged = play::proposed();
+    let mut merged = proposed();
     merged.merge("test");
     let soaked = play::test_soaking();
     soaked.world().observe("2026-11-21T01:00:00Z");
@@ -145,8 +165,8 @@ fn stations() -> Vec<Station> {
     clippy::print_stdout,
     reason = "how many moments were between two effects is what a reader of the log asks"
 )]
-fn the_next_run_ends_as_an_undisturbed_one_does() {
-    let (kills, stations) = (kills(KILLS), stations());
+fn a_run_killed_at_any_moment_is_finished_by_the_next() {
+    let (kills, stations) = (asked("PATCHWAVE_KILLS").unwrap_or(KILLS), stations());
     let (amid, locks) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let left: BTreeSet<(usize, BTreeMap<String, String>)> = (0..kills)
         .into_par_iter()
@@ -155,7 +175,7 @@ fn the_next_run_ends_as_an_undisturbed_one_does() {
             let (sandbox, at) = (0..DRAWS_MAX)
                 .find_map(|draw| {
                     let sandbox = station.from.restore();
-                    let at = moment(n as u64 * DRAWS_MAX + draw, &station.times);
+                    let at = moment(seed(n) + draw, &station.times);
                     killed(started(sandbox.path(), station.now, &[]), at).then_some((sandbox, at))
                 })
                 .unwrap_or_else(|| panic!("{}: no draw was early enough", station.name));
@@ -187,9 +207,9 @@ fn the_next_run_ends_as_an_undisturbed_one_does() {
     );
 }
 
-/// Whether Git would find a reference or the repository locked.
+/// Whether Git would find a reference locked.
 fn holds_a_lock(folder: &Path) -> bool {
-    let mut open = vec![folder.join(".patchwave")];
+    let mut open = vec![folder.join(".patchwave/forge.git/refs")];
     while let Some(at) = open.pop() {
         for entry in std::fs::read_dir(at).into_iter().flatten() {
             let path = entry.unwrap().path();
@@ -203,6 +223,22 @@ fn holds_a_lock(folder: &Path) -> bool {
     false
 }
 
+#[test]
+fn the_lock_file_of_a_killed_process_is_no_obstacle() {
+    let estate = {
+        let mut estate = proposed();
+        estate.merge("test");
+        estate.at("2026-11-20T12:10:00Z");
+        estate
+    };
+    let heads = estate.path().join(".patchwave/forge.git/refs/heads/patchwave");
+    std::fs::write(heads.join("ledger.lock"), "half").unwrap();
+    std::fs::create_dir_all(estate.path().join(".patchwave/forge.git.new-1")).unwrap();
+    estate.run(&["reconcile", "--once"]).exits(0);
+    assert!(!heads.join("ledger.lock").exists());
+    estate.audited();
+}
+
 #[cfg(feature = "github")]
 mod on_github {
     use jiff::Timestamp;
@@ -211,8 +247,8 @@ mod on_github {
     use super::*;
     use crate::double::{Double, Handle, TOKEN};
 
-    /// Kills beside those on the local forge: each costs a story from its beginning.
-    const KILLS: usize = 10;
+    /// So many times fewer kills than on the local forge: each costs a story from its beginning.
+    const SHARE: usize = 4;
     const FIRST: &str = "2026-11-20T12:00:00Z";
     const SECOND: &str = "2026-11-20T12:10:00Z";
 
@@ -265,14 +301,15 @@ mod on_github {
                 })
             })
             .collect();
-        let text = json!({"refs": repo.refs(), "issues": issues, "statuses": repo.statuses}).to_string();
+        let text = json!({"refs": trees(&repo.git()), "issues": issues, "statuses": repo.statuses}).to_string();
         serde_json::from_str(&text.replace(&repo.full_name, "acme/patching")).unwrap()
     }
 
     #[test]
     #[expect(clippy::print_stdout, reason = "as above")]
-    fn the_next_run_ends_as_an_undisturbed_one_does_on_github() {
-        let (kills, double) = (super::kills(KILLS), Double::start(0, true));
+    fn a_run_killed_at_any_moment_is_finished_by_the_next_on_github() {
+        let kills = asked("PATCHWAVE_KILLS").unwrap_or(KILLS).div_ceil(SHARE);
+        let double = Double::start(0, true);
         let stations = [(false, FIRST), (true, SECOND)].map(|(released, now)| {
             let (sandbox, handle) = story(&double, &format!("undisturbed-{released}"), released);
             let before = shown(&handle);
@@ -286,7 +323,7 @@ mod on_github {
             let (sandbox, handle, at) = (0..DRAWS_MAX)
                 .find_map(|draw| {
                     let (sandbox, handle) = story(&double, &format!("killed-{n}-{draw}"), *released);
-                    let at = moment(n as u64 * DRAWS_MAX + draw, times);
+                    let at = moment(seed(n) + draw, times);
                     killed(started(sandbox.path(), now, &environment()), at).then_some((sandbox, handle, at))
                 })
                 .unwrap();

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`files`] | the user's repository and the files sources point at: reading only |
 //! | [`forge`] | pull requests, rollouts and the ledger |
+//! | [`lease`] | the lease that keeps two runners from acting at once |
 //! | [`monitors`] | monitors and change management: asking only |
 //! | [`secret`] | tokens, from the environment or a file |
 //! | [`state`] | the state store: what can be rebuilt |
@@ -18,6 +19,7 @@
 
 pub mod files;
 pub mod forge;
+pub mod lease;
 pub mod monitors;
 pub mod secret;
 pub mod state;

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use args::{Cli, Color, LogFormat};
+use args::{Cli, Color, Command, LogFormat};
 use exit::USAGE;
 use output::Output;
 
@@ -38,7 +38,8 @@ fn main() -> ExitCode {
     start_logging(&cli);
     let output = Output {
         quiet: cli.global.quiet,
-        colour: colour(cli.global.color),
+        colour: colour(cli.global.color) && cli.global.log_format == LogFormat::Text,
+        as_log: cli.global.log_format == LogFormat::Json,
     };
     match commands::run(&cli, &output) {
         Ok(exit) => exit.into(),
@@ -57,9 +58,15 @@ fn colour(choice: Color) -> bool {
     }
 }
 
+fn is_daemon(command: &Command) -> bool {
+    matches!(command, Command::Reconcile { schedule, .. } if schedule.interval.is_some())
+}
+
 fn start_logging(cli: &Cli) {
     let level = match (cli.global.quiet, cli.global.verbose) {
         (true, _) => "error",
+        // Nobody watches a daemon: what it did stands in its log.
+        (_, 0) if is_daemon(&cli.command) => "info",
         (_, 0) => "warn",
         (_, 1) => "info",
         _ => "debug",
@@ -72,6 +79,6 @@ fn start_logging(cli: &Cli) {
         .with_target(false);
     match cli.global.log_format {
         LogFormat::Text => builder.with_ansi(colour(cli.global.color)).without_time().init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
     }
 }

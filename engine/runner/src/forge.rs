@@ -60,6 +60,9 @@ impl Forge for ProjectForge {
     ) -> Result<Appended, ForgeError> {
         self.inner().append_ledger(expected_head, files, message, now)
     }
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        self.inner().fence()
+    }
     fn writes(&self) -> u64 {
         self.inner().writes()
     }
@@ -150,7 +153,7 @@ fn judged_roles(catalog: &Catalog) -> BTreeSet<String> {
 }
 
 /// The folder of the state store, if it is one.
-fn state_folder(root: &Path, catalog: &Catalog) -> Option<std::path::PathBuf> {
+pub(crate) fn state_folder(root: &Path, catalog: &Catalog) -> Option<std::path::PathBuf> {
     let state = &catalog.project.state;
     let path = state.path.as_deref().unwrap_or(".patchwave/state");
     state.url.is_none().then(|| root.join(path))

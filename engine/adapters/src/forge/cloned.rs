@@ -192,6 +192,10 @@ impl Forge for ClonedForge {
         Err(reading_only())
     }
 
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        Ok(None)
+    }
+
     fn writes(&self) -> u64 {
         0
     }

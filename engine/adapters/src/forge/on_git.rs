@@ -141,6 +141,10 @@ impl<F: OnGit> Forge for F {
         ledger::append(&self.git()?, expected_head, files, message, now)
     }
 
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        ledger::fence(&self.git()?)
+    }
+
     fn writes(&self) -> u64 {
         self.ref_updates()
     }

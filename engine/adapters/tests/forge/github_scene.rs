@@ -143,6 +143,9 @@ impl Forge for Clocked {
         self.set_clock(now);
         self.github.append_ledger(expected_head, files, message, now)
     }
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        self.github.fence()
+    }
     fn writes(&self) -> u64 {
         self.github.writes()
     }

@@ -297,7 +297,7 @@ fn two_processes_cannot_both_append() {
 fn a_leftover_of_an_unfinished_forge_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     first_commit(folder.path());
-    let left = folder.path().join(".patchwave/forge.git.new");
+    let left = folder.path().join(".patchwave/forge.git.new-1");
     fs::create_dir_all(left.join("refs/heads")).unwrap();
     fs::write(left.join("refs/heads/main.lock"), "").unwrap();
     LocalForge::open_or_create(folder.path(), ROLLOUTS, at(1)).unwrap();

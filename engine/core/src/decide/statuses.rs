@@ -79,6 +79,7 @@ mod tests {
             name: "test".into(),
             state,
             digest: None,
+            openings: None,
             batches: Vec::new(),
             soaking_since: Some(at),
             not_before: None,

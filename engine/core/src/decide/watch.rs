@@ -86,6 +86,7 @@ fn watch_wave(
             pull_request: None,
             approvals: vec![],
             since,
+            openings: None,
             reason,
         };
         decision.record(ledger_file(&rollout.name), event);
@@ -247,6 +248,7 @@ fn stop_failed(rollout: &OpenRollout, wave: &WaveProgress, frozen: &FrozenWave, 
         pull_request: None,
         approvals: vec![],
         since: None,
+        openings: None,
         reason: Some(format!("{next}: {why}")),
     };
     decision.record(ledger_file(&rollout.name), event);

@@ -63,6 +63,9 @@ pub enum Event {
         /// Since when it is true, where that is before the time of the line (the observation that showed it).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Timestamp>,
+        /// SHA-256 of the wave's `openings.json` as it was approved: no wave digest covers it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        openings: Option<Arc<str>>,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
@@ -199,6 +202,7 @@ mod tests {
             pull_request: None,
             approvals: vec![],
             since: None,
+            openings: None,
             reason: None,
         };
         let (name, data) = event.to_parts();

@@ -13,8 +13,9 @@ use super::ledger::LedgerLine;
 use super::ledger_chain::parse_chain;
 use super::rollout::{BatchProgress, OpenRollout, WaveProgress};
 use super::state::{WaveEvent, WaveState};
-use super::wire::{FrozenRollout, read_plan_json};
+use super::wire::{FrozenRollout, RolloutHead, read_plan_json};
 use super::{Halted, History, Memory};
+use crate::load::wire::Lane;
 
 /// Something in the forge or the ledger that cannot be believed. A run that meets one decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,6 +162,10 @@ fn frozen_rollouts(
             }
             match read_plan_json(bytes) {
                 Ok(frozen) => {
+                    faults.extend(misnamed(name, &frozen.rollout).map(|message| HistoryFault {
+                        file: place(pull_request, path),
+                        message,
+                    }));
                     found.insert(Arc::from(name), frozen);
                 }
                 Err(error) => faults.push(HistoryFault {
@@ -171,6 +176,24 @@ fn frozen_rollouts(
         }
     }
     found
+}
+
+/// Why a rollout cannot be what its `plan.json` says: its folder is called `<policy>-<date of the cut>[-emergency][-2]`, and
+/// policy and lane decide what approves, pauses and schedules it.
+fn misnamed(folder: &str, head: &RolloutHead) -> Option<String> {
+    let told = folder
+        .strip_prefix(&head.policy)
+        .and_then(|rest| rest.strip_prefix('-'));
+    let emergency = told.is_some_and(|rest| rest.contains("-emergency"));
+    let fits = head.name == folder && told.is_some() && emergency == (head.lane == Lane::Emergency);
+    (!fits).then(|| {
+        format!(
+            "says that it is rollout `{}` of policy `{}` in the {} lane, but its folder is `{folder}`: whose rules hold cannot be told; revert the edit",
+            head.name,
+            head.policy,
+            head.lane.as_str()
+        )
+    })
 }
 
 fn place(pull_request: Option<&PullRequest>, path: &str) -> String {
@@ -201,6 +224,7 @@ fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
         name: wave.name.as_str().into(),
         state: WaveState::Pending,
         digest: None,
+        openings: None,
         batches: wave
             .batches
             .iter()
@@ -261,10 +285,14 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
             moved,
             digest,
             since,
+            openings,
             reason,
             ..
         } => {
             if let Some(wave) = rollout.waves.iter_mut().find(|w| w.name == wave) {
+                if moved == WaveEvent::Approved {
+                    wave.openings = openings;
+                }
                 move_wave(wave, moved, digest, since.unwrap_or(line.time), reason);
             }
         }

@@ -108,6 +108,8 @@ pub struct WaveProgress {
     pub state: WaveState,
     /// The wave digest that was proposed or merged, if it ever was.
     pub digest: Option<Arc<str>>,
+    /// SHA-256 of its `openings.json` as it was approved; none before, or where an earlier engine recorded none.
+    pub openings: Option<Arc<str>>,
     /// Batches frozen when it was proposed; empty while pending.
     pub batches: Vec<BatchProgress>,
     /// When its soak began.

@@ -20,6 +20,9 @@ pub const FORMAT_VERSION: &str = "1.0";
 
 const MAJOR: u32 = 1;
 
+/// Name of the file that holds a wave's openings; it moves with freezes and overrides, so no wave digest covers it.
+pub const OPENINGS_FILE: &str = "openings.json";
+
 /// Why a written file cannot be read back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -130,14 +133,29 @@ pub struct FrozenWave {
     /// Earliest deadline of its findings that held at the cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// Windows that had another specification when this wave was merged than they have in the rollout's list now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub windows: BTreeMap<String, Value>,
     /// Batches in order.
     pub batches: Vec<FrozenBatch>,
+}
+
+impl FrozenRollout {
+    /// The specification of a window as a wave was merged with it; none for one that nobody wrote (`outside`).
+    pub fn window<'a>(&'a self, wave: &'a FrozenWave, name: &str) -> Option<&'a Value> {
+        wave.windows.get(name).or_else(|| self.windows.get(name))
+    }
 }
 
 impl FrozenWave {
     /// Its folder, relative to the rollout's: `waves/01-test`.
     pub fn folder(&self) -> String {
         format!("waves/{:02}-{}", self.number, self.name)
+    }
+
+    /// The file of its openings, relative to the rollout's.
+    pub fn openings_file(&self) -> String {
+        format!("{}/{OPENINGS_FILE}", self.folder())
     }
 }
 

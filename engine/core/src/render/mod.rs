@@ -25,10 +25,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use crate::history::wire;
+pub use crate::history::wire::OPENINGS_FILE;
 pub use crate::plan::patchset_digest;
 pub use asset::{AssetView, CheckView, HaView, HookView, OsView, PackageView};
 pub use builtin::BUILTIN;
-pub use digest::{OPENINGS_FILE, SUMS_FILE, sums, wave_digest};
+pub use digest::{SUMS_FILE, sums, wave_digest};
 pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
 pub use helpers::Escape;

@@ -241,6 +241,10 @@ impl Forge for GithubForge {
         ledger::append(self, expected_head, files, message, now)
     }
 
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        ledger::fence(self)
+    }
+
     fn writes(&self) -> u64 {
         self.api.writes()
     }

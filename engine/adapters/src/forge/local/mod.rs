@@ -6,7 +6,6 @@
 //!
 //! A folder that is no repository, or has no commit, works too: `main` then starts from an empty commit of the engine's.
 
-mod locks;
 mod outside;
 mod pack;
 mod store;
@@ -15,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use git2::{Repository, RepositoryInitOptions};
 use jiff::Timestamp;
@@ -24,16 +24,20 @@ pub use store::Store;
 use super::on_git::OnGit;
 use super::plumbing::{Layout, Plumbing as _, TAKEN};
 use super::{Forge as _, ForgeError, TakenIn};
+use crate::lease::FolderLock;
 use store::{git_error, oid};
 
 /// Folder of everything patchwave keeps beside the work tree.
 pub const PRIVATE_FOLDER: &str = ".patchwave";
 /// The bare repository in it.
 const FORGE_FOLDER: &str = "forge.git";
-/// Its name while it is made.
-const UNFINISHED_FOLDER: &str = "forge.git.new";
-/// Locked by the operating system while it is made.
-const CREATION_FILE: &str = "creation";
+/// The bare repository while it is made, before the number of the process.
+const UNFINISHED_PREFIX: &str = "forge.git.new-";
+/// File whose lock is held while the forge is made.
+const CREATE_LOCK: &str = "forge.lock";
+/// Making it copies the history of the user's repository, which takes a minute for a large one; who waited longer makes
+/// it as well, and the faster one stays.
+const CREATE_PATIENCE: Duration = Duration::from_secs(60);
 /// Setting in the bare repository that remembers where the project lies below the repository root.
 const PREFIX_SETTING: &str = "patchwave.prefix";
 
@@ -189,21 +193,36 @@ fn create(work_tree: &Path, rollouts: &str, now: Timestamp, interrupt: Option<In
     if !ignore.exists() {
         crate::write::put_atomically(&ignore, b"*\n").map_err(place)?;
     }
-    // One process at a time: whatever unfinished forge is there then was left by one that was killed.
-    let _held = locks::exclusive(&private.join(CREATION_FILE)).map_err(place)?;
+    let alone = FolderLock::wait(&private, CREATE_LOCK, CREATE_PATIENCE).map_err(place)?;
     if private.join(FORGE_FOLDER).exists() {
         return Ok(());
     }
-    let unfinished = private.join(UNFINISHED_FOLDER);
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).map_err(place)?;
+    if alone.is_some() {
+        remove_unfinished(&private).map_err(place)?;
     }
+    let unfinished = private.join(format!("{UNFINISHED_PREFIX}{}", std::process::id()));
     init_bare(&unfinished, &prefix).map_err(|e| git_error(&e, &format!("be made at {}", unfinished.display())))?;
     crate::write::put_atomically(&unfinished.join(store::SETTINGS_FILE), store::SETTINGS).map_err(place)?;
     let forge = LocalForge::at(work_tree, unfinished.clone(), rollouts, interrupt)?;
     forge.take_in(now)?;
     forge.git()?.before("rename")?;
-    fs::rename(&unfinished, private.join(FORGE_FOLDER)).map_err(place)
+    match fs::rename(&unfinished, private.join(FORGE_FOLDER)) {
+        Ok(()) => Ok(()),
+        // Another process was faster; its forge serves as well.
+        Err(_) if private.join(FORGE_FOLDER).exists() => fs::remove_dir_all(&unfinished).map_err(place),
+        Err(e) => Err(place(e)),
+    }
+}
+
+/// Removes what processes left that were killed while they made the forge. Nobody else makes one now.
+fn remove_unfinished(private: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(private)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED_PREFIX) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn init_bare(path: &Path, prefix: &str) -> Result<(), git2::Error> {

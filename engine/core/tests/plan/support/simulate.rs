@@ -74,6 +74,7 @@ fn progress(wave: &Wave, state: WaveState) -> WaveProgress {
         name: Arc::clone(&wave.name),
         state,
         digest: None,
+        openings: None,
         batches: if state == WaveState::Pending {
             Vec::new()
         } else {
