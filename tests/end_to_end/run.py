@@ -82,6 +82,7 @@ class Project:
         self.machines, self.observations = work / "machines", work / "observations"
         self.machines.mkdir()
         self.observations.mkdir()
+        self.done: list[str] = []
         self.log = work / "ansible.log"
         self.log.touch()
         ask = work / "askpass"
@@ -133,22 +134,25 @@ class Project:
         run = json.loads(self.patchwave("reconcile", "--once", "--format", "json", at=at).stdout)
         for line in run["done"]:
             print(f"   {line}", flush=True)
+        self.done += run["done"]
         return run
 
-    def until(self, text: str, seconds: float = 90) -> dict:
-        """Reconciles until something done says `text`."""
+    def until(self, text: str, seconds: float = 120) -> None:
+        """Reconciles until something done says `text`; what was done before it is not looked at again."""
         last: dict = {}
 
         def did() -> bool:
-            last.clear()
-            last.update(self.reconcile())
-            return any(text in line for line in last["done"])
+            if not any(text in line for line in self.done):
+                last.update(self.reconcile())
+            at = next((n for n, line in enumerate(self.done) if text in line), None)
+            if at is not None:
+                del self.done[: at + 1]
+            return at is not None
 
         try:
             wait_for(text, did, seconds)
         except SystemExit as why:
             raise SystemExit(f"{why}\n{json.dumps([last.get('done'), last.get('waits')], indent=1)}") from why
-        return last
 
     def execute(self) -> subprocess.CompletedProcess:
         job = self.checked_out("runner")
@@ -241,6 +245,7 @@ def wave_runs(project: Project, rollout: str, wave: str, approvals: int) -> None
         project.github.tell("approve", number=pull["number"], by=person)
     assert "commit" in project.github.tell("merge", number=pull["number"], by=APPROVERS[0])
     left = set(WAVES[wave])
+    project.done.clear()
     while left:
         project.until(f"released wave {wave} batch")
         # Observations are as exact as a second: what is seen is seen after the release.
@@ -304,7 +309,7 @@ def halted(project: Project, nagios: Nagios, first: str) -> None:
     nagios.show("t2", 2)
     wait_for("Nagios shows it", lambda: b'"status": 16' in nagios.ask("query=servicelist&details=true"))
     wave_runs(project, rollout, "test", 1)
-    project.reconcile()
+    project.until("gate `status ok` is red (t2: `app` is critical)")
     stands = [line["data"] for line in project.ledger(rollout) if line["event"] == "gates"]
     assert any(g["state"] == "red" and "critical" in (g["reason"] or "") for s in stands for g in s["gates"]), stands
     assert "test:promoted" not in project.moves(rollout)
