@@ -193,9 +193,10 @@ class Nagios:
 
 
 class Icinga:
-    """Icinga 2 with its own certificate authority."""
+    """Icinga 2 with its own certificate authority, and one account (`user:password`) that may read."""
 
-    def __init__(self, folder: Path, hosts: list[str]):
+    def __init__(self, folder: Path, hosts: list[str], reader: str):
+        user, _, password = reader.partition(":")
         self.folder, self.port = folder, free_port()
         for part in ["etc", "lib/certs", "lib/ca", "run", "log", "cache", "spool", "check"]:
             (folder / part).mkdir(parents=True)
@@ -212,7 +213,7 @@ const ZoneName = "localhost"
 object Endpoint NodeName {{ }}
 object Zone ZoneName {{ endpoints = [ NodeName ] }}
 object ApiListener "api" {{ bind_host = "127.0.0.1"; bind_port = {self.port} }}
-object ApiUser "reader" {{ password = "only-reads"; permissions = [ "objects/query/Service", "objects/query/Host" ] }}
+object ApiUser "{user}" {{ password = "{password}"; permissions = [ "objects/query/Service", "objects/query/Host" ] }}
 object CheckerComponent "checker" {{ }}
 object IcingaApplication "app" {{ }}
 object CheckCommand "st" {{ command = [ "{folder}/chk", "$host.name$" ] }}

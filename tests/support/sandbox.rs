@@ -9,6 +9,7 @@ use git2::{IndexAddOption, Repository, Signature, Time};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::planted;
 use super::world::World;
 
 /// Root of the repository of patchwave itself.
@@ -58,6 +59,13 @@ pub fn pw(folder: &Path, arguments: &[&str], input: &str, environment: &[(&str, 
     // A command that reads no input may be gone before it is given any.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
+    for words in arguments
+        .iter()
+        .map(|word| word.as_bytes())
+        .chain([&output.stdout[..], &output.stderr])
+    {
+        assert!(!planted::is_in(words), "a secret was told by patchwave {arguments:?}");
+    }
     Said {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -164,6 +172,15 @@ impl Run {
             "there was something to do: {self:#?}"
         );
         self
+    }
+}
+
+impl Drop for Sandbox {
+    /// Whatever was played, no secret of it stays in a file, a setting or an object.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(planted::places(self.folder.path()), Vec::<String>::new());
+        }
     }
 }
 

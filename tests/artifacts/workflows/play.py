@@ -263,7 +263,7 @@ class Double(http.server.BaseHTTPRequestHandler):
         if path == "/store/plan.zip":
             state["store"] = self.headers.get("Authorization")
             return self.answer(state["zip"])
-        assert self.headers.get("Authorization") == "Bearer t0ken", self.headers
+        assert self.headers.get("Authorization") == f"Bearer {TOKEN}", self.headers
         if path == "/repos/acme/patching":
             return self.answer({"private": state["private"]})
         if path == "/repos/acme/patching/actions/runs/99/artifacts":
@@ -298,6 +298,8 @@ class Double(http.server.BaseHTTPRequestHandler):
 
 
 SHA = "a" * 40
+# Planted: it must turn up nowhere.
+TOKEN = "ghs_planted2c8f5b07e1d9a364"
 
 
 class Comment(Played):
@@ -334,12 +336,13 @@ class Comment(Played):
             "PATH": os.environ["PATH"],
             "GITHUB_API_URL": f"http://127.0.0.1:{self.server.server_port}",
             "GITHUB_REPOSITORY": "acme/patching",
-            "GITHUB_TOKEN": "t0ken",
+            "GITHUB_TOKEN": TOKEN,
             "RUN_ID": "99",
             "HEAD_SHA": SHA,
             "HEAD_REPOSITORY": "acme/patching",
         }
         done = run(sys.executable, SCRIPTS / name, check=False, env=known | more)
+        self.assertNotIn(TOKEN, done.stdout + done.stderr)
         return done.returncode, done.stdout + done.stderr
 
     def refused(self, why, **more):

@@ -589,7 +589,7 @@ fn the_token_is_said_nowhere() {
         said.push(format!("{fault:?} {:?}", scene.forge.github));
         let waits = Arc::new(Mutex::new(Vec::new()));
         let mut wrong = settings(&scene.forge.double, None, &waits);
-        wrong.token = Secret::new("ghp_planted_and_wrong");
+        wrong.token = Secret::new("ghp_planted00000000deadbeef");
         said.push(format!("{:?}", wrong.token));
         let fault = GithubForge::new(wrong).unwrap().view().unwrap_err();
         assert!(fault.what.contains("wrong, expired or revoked"), "{fault:?}");

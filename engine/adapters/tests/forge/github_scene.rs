@@ -50,6 +50,12 @@ pub struct Clocked {
     pub waits: Arc<Mutex<Vec<Duration>>>,
 }
 
+impl Drop for GithubScene {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking() || !self.forge.double.lock().tells_the_token());
+    }
+}
+
 impl GithubScene {
     pub fn new() -> Self {
         Self::with(None)

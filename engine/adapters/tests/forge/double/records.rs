@@ -6,6 +6,7 @@ use git2::{Oid, Repository, Signature, Time};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use super::TOKEN;
 use super::trouble::Trouble;
 
 #[derive(Clone, Debug)]
@@ -110,6 +111,20 @@ impl Repo {
 
     pub fn git(&self) -> Repository {
         Repository::open_bare(self.folder.path()).unwrap()
+    }
+
+    /// Whether its people, or whoever clones it, could read the token.
+    pub fn tells_the_token(&self) -> bool {
+        let said = format!("{:?} {:?} {:?}", self.issues, self.statuses, self.log);
+        let (git, mut found) = (self.git(), said.contains(TOKEN));
+        let odb = git.odb().unwrap();
+        odb.foreach(|id| {
+            let object = odb.read(*id).unwrap();
+            found |= object.data().windows(TOKEN.len()).any(|w| w == TOKEN.as_bytes());
+            !found
+        })
+        .unwrap();
+        found
     }
 
     pub(super) fn id(&mut self) -> u64 {
