@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[2]
-sys.path.append(str(HOME / "tests/gates"))
+sys.path += [str(HOME / "tests/gates"), str(HOME / ".ci")]
 
+import planted  # noqa: E402
 from monitors import Nagios, Prometheus, wait_for  # noqa: E402
 
 MACHINES = ["t1", "t2", "s1", "s2", "p1", "p2", "p3"]
@@ -96,11 +97,13 @@ class Project:
         }
 
     def run(self, *words, check: bool = True) -> subprocess.CompletedProcess:
-        said = subprocess.run([str(w) for w in words], env=self.environment, capture_output=True, text=True, check=False)
+        words = [str(w) for w in words]
+        said = subprocess.run(words, env=self.environment, capture_output=True, text=True, check=False)
+        assert not planted.in_bytes("\0".join([*words, said.stdout, said.stderr]).encode()), f"{words} told a secret"
         if check and said.returncode != 0:
             raise SystemExit(f"{words} ended with {said.returncode}:\n{said.stdout}\n{said.stderr}")
         with open(self.work / "said.log", "a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(map(str, words))}\n{said.stdout}{said.stderr}")
+            log.write(f"$ {' '.join(words)}\n{said.stdout}{said.stderr}")
         return said
 
     def git(self, folder: str, *words) -> str:
@@ -347,6 +350,8 @@ def main() -> None:
             set_up(project, prometheus, nagios)
             first = promoted(project)
             halted(project, nagios, first)
+            # Clones with their settings, objects and remotes, state, results, observations, logs, and the double's output.
+            assert planted.scan([work]) == [], planted.scan([work])
         except BaseException:
             if os.environ.get("PATCHWAVE_KEEP"):
                 shutil.copytree(work, os.environ["PATCHWAVE_KEEP"], dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.cmd", "*.qh"))

@@ -53,7 +53,7 @@ impl Double {
         &self.url
     }
 
-    /// Makes a repository `acme/<name>` whose branch main has one commit.
+    /// Makes a repository `acme/<name>` whose branch main has one commit of these files; without any it is empty.
     pub fn repository(&self, name: &str, files: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> Handle {
         let full_name = format!("acme/{name}");
         let repo = Arc::new(Mutex::new(Repo::new(&full_name, files, now)));

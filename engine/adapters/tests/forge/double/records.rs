@@ -105,7 +105,9 @@ impl Repo {
             past: None,
             next_id: 1,
         };
-        repo.push("main", files, "user");
+        if !files.is_empty() {
+            repo.push("main", files, "user");
+        }
         repo
     }
 
