@@ -1,4 +1,4 @@
-"""A project on GitHub from its first push to a promoted last wave, and a second rollout that a red gate halts.
+"""A project on GitHub from its first push to a promoted last wave, and a second rollout that a red gate halts and that goes back.
 
 Real: Git over smart HTTP, Prometheus, Nagios, the binary, scripts/execute.py. Stand-ins: GitHub's API (the double of the
 adapter's tests, with a real bare repository behind it), the machines and their Ansible (machines.py). Everything runs at the
@@ -165,6 +165,11 @@ class Project:
             "--results", self.work / "results", "--observations", self.observations, check=False,
         )
 
+    def permit_back(self, rollout: str, at: str) -> subprocess.CompletedProcess:
+        """What the playbook of the way back asks before it touches t1."""
+        words = [self.binary, "-q", "-C", self.work / "job", "--now", at, "permit", rollout, "test", "01", "t1"]
+        return self.run("env", "PATCHWAVE_ACTION=rollback", *words, check=False)
+
     def open_pull(self, wave: str) -> dict:
         pulls = [i for i in self.github.tell("show")["issues"] if i["branch"] and i["open"] and i["branch"].endswith(f"/{wave}")]
         assert len(pulls) == 1, pulls
@@ -208,13 +213,14 @@ def set_up(project: Project, prometheus: Prometheus, nagios: Nagios) -> None:
     (user / ".gitignore").write_text(".patchwave/\n")
     forge = f'forge: {{type: github, repository: acme/patching, apiUrl: "{project.github.url}"}}'
     edit(user / "patchwave.yaml", ("forge: {type: local}", forge))
-    edit(user / "fleets/classes.yaml", ("window: nights", "window: any-time"))
+    back = "  criticality: low\n  protection: {backup: none, rollback: package-downgrade}\n"
+    edit(user / "fleets/classes.yaml", ("window: nights", "window: any-time"), ("  criticality: low\n", back))
     gates = f"      gates: [{PROMQL}, {STATUS}]\n"
     strategies = user / "fleets/strategies.yaml"
     edit(strategies, ("estimate: {perAsset: 10m, reboot: 5m}", "estimate: {perAsset: 1s, reboot: 1s}"))
     text, count = re.subn(r"      soak: \d+h\n", f"      soak: 3s\n{gates}", strategies.read_text())
     assert count == len(WAVES)
-    strategies.write_text(text)
+    strategies.write_text(text.replace("      soak: 3s\n", "      soak: 3s\n      onFailure: rollback\n", 1))
     head = "apiVersion: patchwave.dev/v1\nkind: Source\n"
     (user / "fleets/monitors.yaml").write_text(
         f'{head}metadata: {{name: prometheus}}\nspec: {{kind: monitor, type: prometheus, url: "{prometheus.url}", secretRef: {{env: PROMETHEUS_READER}}}}\n'
@@ -266,11 +272,11 @@ def wave_runs(project: Project, rollout: str, wave: str, approvals: int) -> None
     project.until(f"wave {wave} verified")
 
 
-def observe(project: Project, assets: list[str]) -> None:
+def observe(project: Project, assets: list[str], at: str | None = None) -> None:
     """The machines are seen again as they are."""
     for asset in assets:
         seen = json.loads((project.machines / f"{asset}.json").read_text())
-        (project.observations / f"{asset}.ndjson").write_text(json.dumps(seen | {"observedAt": now()}) + "\n")
+        (project.observations / f"{asset}.ndjson").write_text(json.dumps(seen | {"observedAt": at or now()}) + "\n")
 
 
 def promoted(project: Project) -> str:
@@ -300,7 +306,7 @@ def promoted(project: Project) -> str:
     return rollout
 
 
-def halted(project: Project, nagios: Nagios, first: str) -> None:
+def halted(project: Project, nagios: Nagios, first: str) -> str:
     say("the second rollout: a check of Nagios turns critical while its first wave is patched")
     user = project.checked_out("user")
     advisory(user, 7002, "bash", "5.1.8-11.el9_4")
@@ -319,15 +325,43 @@ def halted(project: Project, nagios: Nagios, first: str) -> None:
     # Red for an hour after the soak fails the wave.
     late = now(3700)
     run = project.reconcile(at=late)
-    assert any("wave test halted: halted: gate `status ok` is red" in line for line in run["done"]), run
+    why = "wave test halted: halted, and a pull request asks to roll it back: gate `status ok` is red"
+    assert any(why in line for line in run["done"]), run
     moves = project.moves(rollout)
     assert "test:failed" in moves and "test:halted" in moves and not any(m.startswith("staging") for m in moves), moves
     assert not any(i["branch"] == f"patchwave/{rollout}/staging" for i in project.github.tell("show")["issues"])
     said = project.patchwave("permit", rollout, "test", "01", "t1", at=late, check=False)
     assert said.returncode == 1 and "halted" in said.stdout + said.stderr, said
     status = project.patchwave("status", at=late).stdout
-    assert "wave test is halted: gate `status ok` is red" in status, status
+    assert "wave test is halted, and a pull request asks to roll it back: gate `status ok` is red" in status, status
     project.patchwave("audit", "verify", at=late)
+    assert any("roll wave test back" in line for line in run["done"]), run
+    return rollout
+
+
+def rolled_back(project: Project, rollout: str) -> None:
+    say("the pull request that offers the way back is approved and merged, and the machines go back")
+    # The hour that made a red gate a failed wave is played: the clock stays ahead of the machine's.
+    pull = project.open_pull("rollback/test")
+    for asset in WAVES["test"]:
+        assert f"| 01 | {asset} | exact | `bash 5.1.8-11.el9_4` | `5.1.8-9.el9` |" in pull["body"], pull["body"]
+    said = project.permit_back(rollout, now(3720))
+    assert said.returncode == 1 and "nobody approved" in said.stdout + said.stderr, said
+    project.github.tell("approve", number=pull["number"], by="anna", at=now(3730))
+    assert "commit" in project.github.tell("merge", number=pull["number"], by="anna", at=now(3730))
+    run = project.reconcile(at=now(3740))
+    assert any("wave test batch 01 may go back" in line for line in run["done"]), run
+    said = project.permit_back(rollout, now(3750))
+    assert said.returncode == 0, said
+    for asset in WAVES["test"]:
+        file = project.machines / f"{asset}.json"
+        file.write_text(file.read_text().replace("5.1.8-11.el9_4", "5.1.8-9.el9"))
+    observe(project, MACHINES, now(3800))
+    run = project.reconcile(at=now(3860))
+    assert any("wave test rolled-back" in line for line in run["done"]), run
+    assert project.moves(rollout)[-1] == "test:rolled-back"
+    project.patchwave("audit", "verify", at=now(3870))
+    assert project.reconcile(at=now(3880))["writes"] == 0
 
 
 def main() -> None:
@@ -349,7 +383,7 @@ def main() -> None:
             project = Project(binary, work, github)
             set_up(project, prometheus, nagios)
             first = promoted(project)
-            halted(project, nagios, first)
+            rolled_back(project, halted(project, nagios, first))
             # Clones with their settings, objects and remotes, state, results, observations, logs, and the double's output.
             assert planted.scan([work]) == [], planted.scan([work])
         except BaseException:

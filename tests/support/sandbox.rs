@@ -248,7 +248,14 @@ impl Sandbox {
 
     /// Runs a command at the instant.
     pub fn run(&self, arguments: &[&str]) -> Said {
-        self.run_at(&self.now, arguments)
+        self.run_with(&[], arguments)
+    }
+
+    /// The same with variables of the environment.
+    pub fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Said {
+        let mut all = vec!["--now", &self.now];
+        all.extend_from_slice(arguments);
+        pw(self.path(), &all, "", environment)
     }
 
     /// Runs a command at another instant.

@@ -156,7 +156,7 @@ fn merged_openings(world: &World<'_>, rollout: &str, wave: &FrozenWave) -> Optio
 
 /// How many approvals a wave needs: what its merged files say, or what the strategy says now if that is more. The wave
 /// digest does not cover the approval, so the files alone could be edited to need none.
-fn needed(world: &World<'_>, rollout: &OpenRollout, wave: &FrozenWave) -> usize {
+pub(super) fn needed(world: &World<'_>, rollout: &OpenRollout, wave: &FrozenWave) -> usize {
     let strategy = world.catalog.strategies.get(&rollout.strategy);
     let authored = strategy.and_then(|s| s.spec.waves.iter().find(|w| w.name == wave.name));
     // A strategy or wave that nobody wrote needs the strictest approval that anybody did write: a name in the merged files

@@ -37,13 +37,13 @@ pub fn release(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
 }
 
 /// Why the merged files of a rollout cannot be obeyed, if they cannot.
-fn unlisted(world: &World<'_>, rollout: &str) -> Option<String> {
+pub(super) fn unlisted(world: &World<'_>, rollout: &str) -> Option<String> {
     let folder = &world.catalog.project.paths.rollouts;
     crate::history::unlisted(&world.view.merged_files, folder, rollout)
 }
 
 /// Why the policy of a rollout is paused, if it is.
-fn paused(world: &World<'_>, rollout: &OpenRollout, now: Timestamp) -> Option<String> {
+pub(super) fn paused(world: &World<'_>, rollout: &OpenRollout, now: Timestamp) -> Option<String> {
     let Some(policy) = world.catalog.policies.get(&rollout.policy) else {
         // Nobody can say whether it is paused: unknown is not permission.
         return Some(format!(

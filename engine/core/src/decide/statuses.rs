@@ -85,6 +85,7 @@ mod tests {
             not_before: None,
             gates: std::collections::BTreeMap::new(),
             promoted_at: None,
+            failed_at: None,
             reason: None,
         };
         let rollout = OpenRollout {

@@ -239,7 +239,7 @@ fn stop_failed(rollout: &OpenRollout, wave: &WaveProgress, frozen: &FrozenWave, 
     let why = wave.reason.clone().unwrap_or_else(|| "too many failures".into());
     let next = match frozen.on_failure {
         OnFailure::Halt => "halted",
-        OnFailure::Rollback => "halted; the way back is under rollback/ of the wave",
+        OnFailure::Rollback => "halted, and a pull request asks to roll it back",
     };
     let event = Event::Wave {
         wave: Arc::clone(&wave.name),

@@ -89,6 +89,19 @@ fn moves(file: &str, lines: &[LedgerLine], faults: &mut Vec<HistoryFault>) {
                     None => fault(format!("batch {batch} was released while wave {wave} was {state}")),
                 }
             }
+            Some(Event::RollbackStarted { wave, .. }) => {
+                let state = states.entry(Arc::clone(&wave)).or_default();
+                match state.after(WaveEvent::RollbackStarted) {
+                    Some(next) => *state = next,
+                    None => fault(format!("wave {wave} was {state}, and nothing takes that back")),
+                }
+            }
+            Some(Event::RollbackReleased { wave, batch }) => {
+                let state = states.get(&wave).copied().unwrap_or_default();
+                if state != WaveState::RollingBack {
+                    fault(format!("batch {batch} was let go back while wave {wave} was {state}"));
+                }
+            }
             Some(Event::Resume { .. }) => {
                 for state in states
                     .values_mut()

@@ -23,9 +23,12 @@ pub fn sums_faults(files: &BTreeMap<String, Vec<u8>>, under: &str) -> Vec<Histor
             })
             .collect();
         let own = files.keys().filter(|file| file.starts_with(base) && *file != path);
-        // A request to resume is merged on its own, and names the stop that it answers.
-        let resumes = |file: &str| file.strip_prefix(base).is_some_and(|name| name.starts_with("resume-"));
-        for file in own.filter(|file| !listed.contains_key(*file) && !resumes(file)) {
+        // What answers a stop is merged on its own, and names the stop: people approved it beside the artifacts.
+        let answers = |file: &str| {
+            let name = file.strip_prefix(base).unwrap_or_default();
+            name.starts_with("resume-") || name.starts_with("rollback-")
+        };
+        for file in own.filter(|file| !listed.contains_key(*file) && !answers(file)) {
             faults.push(HistoryFault {
                 file: file.clone(),
                 message: "is not listed in SHA256SUMS: nobody approved it".into(),

@@ -275,6 +275,47 @@ pub struct BatchOpening {
     pub start_before: Option<Timestamp>,
 }
 
+/// `rollback-<stop>.yaml` of a rollout: what a pull request asks to take back. It is read again when it is merged, so what a
+/// person took out of it before stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackFile {
+    /// [`FORMAT_VERSION`] of the writer.
+    pub format_version: String,
+    /// The rollout.
+    pub rollout: String,
+    /// The wave that failed.
+    pub wave: String,
+    /// SHA-256 of the ledger line that halted it.
+    pub answers: String,
+    /// The assets that go back, by batch.
+    pub batches: BTreeMap<String, Vec<RollbackAsset>>,
+}
+
+/// One asset that is to go back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackAsset {
+    /// Its name.
+    pub name: String,
+    /// How good its way back is.
+    pub rollback: Reversibility,
+    /// What it had before.
+    pub versions: Vec<RollbackVersion>,
+}
+
+/// One package on its way back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackVersion {
+    /// The package.
+    pub name: String,
+    /// The version the wave brought.
+    pub from: String,
+    /// The version before it.
+    pub to: String,
+}
+
 /// What an executor writes of one asset. Members it has nothing to say about may be missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -498,6 +539,23 @@ pub fn read_rollout_yaml(bytes: &[u8]) -> Result<RolloutFile, ReadError> {
 /// As [`read_plan_json`].
 pub fn read_patchset_yaml(bytes: &[u8]) -> Result<PatchsetFile, ReadError> {
     read_yaml("patchset.yaml", bytes)
+}
+
+/// Reads `rollback-<stop>.yaml`.
+///
+/// # Errors
+/// As [`read_plan_json`].
+pub fn read_rollback_yaml(bytes: &[u8]) -> Result<RollbackFile, ReadError> {
+    read_yaml("the request to roll back", bytes)
+}
+
+/// One value of a written format as YAML, with every string quoted: a version such as `1:30` is a number to readers of
+/// YAML 1.1.
+///
+/// # Errors
+/// What cannot be written.
+pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, String> {
+    serde_yaml::to_string_with_options(value, serde_yaml::ser_options! { quote_all: true }).map_err(|e| e.to_string())
 }
 
 /// Reads a result file.

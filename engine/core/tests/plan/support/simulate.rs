@@ -84,6 +84,7 @@ fn progress(wave: &Wave, state: WaveState) -> WaveProgress {
         not_before: None,
         gates: BTreeMap::new(),
         promoted_at: finish.filter(|_| state == WaveState::Promoted).map(before),
+        failed_at: None,
         reason: None,
     }
 }
