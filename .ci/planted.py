@@ -25,6 +25,8 @@ from pathlib import Path
 
 WORD = b"planted"
 DIGITS = 16
+# The secret of the one signature that GitHub documents, which tests of webhooks use.
+DOCUMENTED = b"It's a Secret to Everybody"
 # Sampling catches what lives as long as a program that starts; the arguments that tests give are checked by the tests too.
 GLANCE_SECONDS = 0.02
 # What package tools put there is none of ours.
@@ -33,7 +35,7 @@ SKIPPED = {"node_modules", "venv"}
 
 def forms() -> re.Pattern:
     """The word in every form that is looked for."""
-    found = [WORD + rb"[0-9a-f]{%d}" % DIGITS, WORD.hex().encode(), b"".join(b"%%%02x" % c for c in WORD)]
+    found = [WORD + rb"[0-9a-f]{%d}" % DIGITS, re.escape(DOCUMENTED), WORD.hex().encode(), b"".join(b"%%%02x" % c for c in WORD)]
     for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + WORD)
         # The characters that share bits with what stands before and after may be any.
@@ -139,7 +141,7 @@ def self_test() -> int:
             (folder / file).write_bytes(data)
         assert scan([folder]) == [], scan([folder])
         planted = [value, base64.b64encode(b"u:" + value), base64.b64encode(b"us:" + value), base64.b64encode(b"x:y" + value)]
-        planted += [value.hex().encode(), b"".join(b"%%%02x" % c for c in value)]
+        planted += [DOCUMENTED, value.hex().encode(), b"".join(b"%%%02x" % c for c in value)]
         for number, data in enumerate(planted):
             file = folder / f"planted-{number}"
             file.write_bytes(b"before " + data + b" after")

@@ -5,6 +5,8 @@ use std::path::Path;
 
 const WORD: &[u8] = b"planted";
 const DIGITS: usize = 16;
+/// The secret of the one signature that GitHub documents, which tests of webhooks use.
+const DOCUMENTED: &[u8] = b"It's a Secret to Everybody";
 /// The word in base64, at each of the three places where it may begin, without the characters it shares with its neighbours.
 const CODED: [&[u8]; 3] = [b"cGxhbnRlZ", b"BsYW50ZW", b"wbGFudGVk"];
 /// Where a test keeps secrets on purpose.
@@ -17,7 +19,8 @@ pub fn is_in(bytes: &[u8]) -> bool {
         digits.is_some_and(|d| d.iter().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(c)))
     };
     let plain = (0..bytes.len()).any(|at| bytes[at..].starts_with(WORD) && follows(at));
-    plain || CODED.iter().any(|form| bytes.windows(form.len()).any(|w| w == *form))
+    let holds = |form: &[u8]| bytes.windows(form.len()).any(|w| w == form);
+    plain || holds(DOCUMENTED) || CODED.iter().any(|form| holds(form))
 }
 
 /// The places below a folder that hold a planted secret: files, and objects of Git repositories, which are packed.
