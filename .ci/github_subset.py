@@ -18,7 +18,7 @@ KEPT = re.compile(
     r"|/check-runs(/\{check_run_id\})?"
     r"|/commits/\{ref\}/(statuses|check-runs)"
     r"|/statuses/\{sha\}"
-    r")$|^/orgs/\{org\}/teams/\{team_slug\}/members$"
+    r")$|^/orgs/\{org\}/teams(/\{team_slug\}/members)?$|^/users/\{username\}$"
 )
 ANY_JSON = {"application/json": {"schema": {"type": "object"}}}
 GRAPHQL = {

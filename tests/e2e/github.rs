@@ -21,7 +21,7 @@ impl Estate {
         let double = Double::start(0, true);
         let now = "2026-11-20T12:00:00Z";
         let files = BTreeMap::from([("README.md".to_owned(), b"patching\n".to_vec())]);
-        let handle = double.repository("patching", &files, now.parse().unwrap());
+        let handle = double.repository("acme/patching", &files, now.parse().unwrap());
         let sandbox = Sandbox::estate();
         let forge = format!(
             "forge: {{type: github, repository: {}, apiUrl: \"{}\", tokenFrom: {{env: FORGE_TOKEN}}}}",
@@ -258,7 +258,7 @@ fn the_way_from_zero_is_as_documented() {
     let double = Double::start(0, true);
     let start: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
     let files = BTreeMap::from([("README.md".to_owned(), b"patching\n".to_vec())]);
-    let handle = double.repository("patching", &files, start);
+    let handle = double.repository("acme/patching", &files, start);
     let mut folder = sandbox.path().to_owned();
     let mut reconciled = 0;
     for (step, line) in (0..).zip(typed) {

@@ -14,7 +14,7 @@ use patchwave_core::propose::{CommitStatus, ForgeOp, PullRequest, StatusState};
 
 use crate::double::trouble::Trouble;
 use crate::double::{LOGIN, TOKEN};
-use crate::github_scene::{GithubScene, settings};
+use crate::github_scene::{GithubScene, repository_of, settings};
 use crate::support::{Scene, at, files, put_branch, put_pull};
 
 const BRANCH: &str = "patchwave/linux-2027-01-15/test";
@@ -443,6 +443,62 @@ fn a_team_of_roles_is_known_with_its_people() {
     let ops = ["ops".to_owned()];
     assert!(view.is_member("maria", &ops) && view.is_member("Lena", &ops));
     assert!(!view.is_member("otto", &ops) && !view.is_member("maria", &["other".to_owned()]));
+}
+
+/// What the forge says of these names in `roles` of a repository of this owner: known with their people, and unknown.
+fn roles_of(owner: &str, names: &[&str]) -> (Vec<String>, BTreeMap<String, String>) {
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let mut made = settings(&repository_of(owner), None, &waits);
+    made.roles = names.iter().map(|name| (*name).to_owned()).collect();
+    let view = GithubForge::new(made).unwrap().view().unwrap();
+    let known = view.members.unwrap().into_iter();
+    let known = known.map(|(name, people)| format!("{name}: {}", people.into_iter().collect::<Vec<_>>().join(" ")));
+    (known.collect(), view.unread_roles)
+}
+
+#[test]
+fn a_name_in_roles_is_what_the_forge_clearly_says_it_is() {
+    let (known, unknown) = roles_of("acme", &["acme/ops", "team-sre", "otto", "Berta"]);
+    assert_eq!(
+        known,
+        [
+            "Berta: berta",
+            "acme/ops: lena maria",
+            "otto: otto",
+            "team-sre: anna berta"
+        ]
+    );
+    assert_eq!(unknown, BTreeMap::new());
+}
+
+#[test]
+fn a_team_that_cannot_be_read_stands_for_nobody_knows_whom() {
+    // No such team, teams the token may not see (404 and 403), and a team's name that is a stranger's login.
+    let (known, unknown) = roles_of("acme", &["acme/gone", "elsewhere/sre", "closed/sre", "typo", "a b"]);
+    assert_eq!(known, Vec::<String>::new());
+    let names: Vec<&str> = unknown.keys().map(String::as_str).collect();
+    assert_eq!(names, ["a b", "acme/gone", "closed/sre", "elsewhere/sre", "typo"]);
+    for team in ["acme/gone", "elsewhere/sre"] {
+        let why = &unknown[team];
+        assert!(why.contains("answered 404") && why.contains("read:org"), "{why}");
+    }
+    let why = &unknown["closed/sre"];
+    assert!(why.contains("answered 403") && why.contains("read:org"), "{why}");
+    assert!(unknown["typo"].contains("no account of that name"), "{unknown:?}");
+}
+
+#[test]
+fn a_bare_name_is_not_taken_for_a_login_while_teams_cannot_be_listed() {
+    // There is an account `sre`, and it is a stranger's.
+    for owner in ["closed", "veiled"] {
+        let (known, unknown) = roles_of(owner, &["sre"]);
+        assert_eq!(known, Vec::<String>::new(), "{owner}");
+        assert!(unknown["sre"].contains("read:org"), "{owner}: {unknown:?}");
+    }
+    // Teams can be listed and this is none, or the owner is a person and has no teams: then it is that login.
+    for owner in ["acme", "berta"] {
+        assert_eq!(roles_of(owner, &["sre"]).0, ["sre: sre"], "{owner}");
+    }
 }
 
 #[test]

@@ -32,9 +32,9 @@ pub fn api_url() -> String {
 }
 
 /// A repository of its own for each scene.
-fn repository() -> Handle {
+pub fn repository_of(owner: &str) -> Handle {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let name = format!("patching-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let name = format!("{owner}/patching-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     double().repository(&name, &files(&[("patchwave.yaml", "one\n")]), at(0))
 }
 
@@ -56,7 +56,7 @@ impl GithubScene {
     }
 
     pub fn with(state: Option<StateStore>) -> Self {
-        Self::on(repository(), state)
+        Self::on(repository_of("acme"), state)
     }
 
     /// A scene on a repository there is: another process, if it is a second one.

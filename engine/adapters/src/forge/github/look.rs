@@ -11,7 +11,8 @@ use crate::forge::branches::people_of;
 use crate::forge::plumbing::{LEDGER, MAIN, Plumbing, read_files};
 use crate::forge::records::branch_ref;
 use crate::forge::rest::api::Trust;
-use crate::forge::rest::words::{DASHBOARD_LABEL, dashboard_in, plain, team_of};
+use crate::forge::rest::roles::{RoleName, Roles, Stands};
+use crate::forge::rest::words::{DASHBOARD_LABEL, dashboard_in, plain};
 
 /// So often a list is read again that does not yet show what this process wrote, a second apart: replicas of the forge
 /// catch up within seconds, and what is missing even then is read alone.
@@ -31,6 +32,7 @@ impl GithubForge {
             pull_requests.push(self.pull_request(pull, &refs, &base_head)?);
         }
         pull_requests.sort_by_key(|pull| pull.number);
+        let roles = self.roles()?;
         Ok(ForgeView {
             merged_files: self.rollouts_at(&base_head)?,
             base_head,
@@ -38,7 +40,8 @@ impl GithubForge {
             ledger,
             ledger_head,
             dashboard: self.dashboard()?.map(|(_, body)| body),
-            members: Some(self.members()?),
+            members: Some(roles.members()),
+            unread_roles: roles.unread(),
             statuses: self.statuses(&pulls)?,
         })
     }
@@ -233,31 +236,59 @@ impl GithubForge {
         Ok(found)
     }
 
-    /// Who is in the teams that `roles` name. A name that is no team of the owner's is a person's.
-    pub(super) fn members(&self) -> Result<BTreeMap<String, BTreeSet<String>>, ForgeError> {
-        let mut found = BTreeMap::new();
-        for name in &self.roles {
-            let bare = !name.contains('/');
-            let mut people = BTreeSet::new();
-            if let Some((owner, slug)) = team_of(name, &self.owner) {
-                let path = self.api.top(&format!("orgs/{owner}/teams/{slug}/members?per_page=100"));
-                match self.api.pages::<wire::User>(&path, Trust::Asked) {
-                    Ok(Some(members)) => people.extend(members.into_iter().map(|user| user.login)),
-                    Ok(None) if !bare => {}
-                    Ok(None) => {
-                        people.insert(slug.to_owned());
-                    }
-                    // Whether a bare name is a team cannot be told without the permission; read as a person's, it lets
-                    // nobody in who should not be.
-                    Err(why) if bare && !why.retryable => {
-                        tracing::warn!("{name} is taken for a person: {why} ({})", why.help);
-                        people.insert(slug.to_owned());
-                    }
-                    Err(why) => return Err(why),
-                }
+    /// Whom the names in `roles` stand for.
+    pub(super) fn roles(&self) -> Result<Roles, ForgeError> {
+        Roles::read(&self.roles, &self.owner, |role| self.stands_for(role))
+    }
+
+    /// 404 is no answer: GitHub says it of what a token may not see, too. That a bare name is a person's is clear only when
+    /// the organisation's teams can be listed without it, or the owner is no organisation and so has no teams.
+    fn stands_for(&self, role: RoleName<'_>) -> Result<Stands, ForgeError> {
+        let RoleName {
+            organisation,
+            name,
+            bare,
+        } = role;
+        let teams = format!("orgs/{organisation}/teams");
+        let path = self.api.top(&format!("{teams}/{name}/members?per_page=100"));
+        match self.api.pages::<wire::User>(&path, Trust::Asked) {
+            Ok(Some(members)) => {
+                return Ok(Stands::Team(members.into_iter().map(|user| user.login).collect()));
             }
-            found.insert(name.clone(), people);
+            Ok(None) if bare => {}
+            Ok(None) => return Ok(Stands::Unknown(self.no_team(&path, organisation, name))),
+            Err(why) => return Stands::unknown(why),
         }
-        Ok(found)
+        let owner = self.account(organisation)?;
+        if owner.is_none_or(|owner| owner.kind != "User") {
+            let listed = match self
+                .api
+                .pages::<wire::Team>(&self.api.top(&format!("{teams}?per_page=100")), Trust::Asked)
+            {
+                Ok(listed) => listed,
+                Err(why) => return Stands::unknown(why),
+            };
+            if listed.is_none_or(|teams| teams.iter().any(|team| team.slug.eq_ignore_ascii_case(name))) {
+                return Ok(Stands::Unknown(self.no_team(&path, organisation, name)));
+            }
+        }
+        Ok(match self.account(name)? {
+            Some(account) => Stands::Person(account.login),
+            None => Stands::Unknown(format!(
+                "{organisation} has no team {name} that the token may see, and GitHub has no account of that name; correct the \
+                 name, or write the team of another organisation as organisation/team"
+            )),
+        })
+    }
+
+    fn account(&self, login: &str) -> Result<Option<wire::Account>, ForgeError> {
+        self.api.get(&self.api.top(&format!("users/{login}")), Trust::Asked)
+    }
+
+    fn no_team(&self, path: &str, organisation: &str, name: &str) -> String {
+        format!(
+            "GET {path} was answered 404: there is no team {organisation}/{name}, or the token may not see it; correct the \
+             name, or give the token the permission Members: read of the organisation (a classic token: the scope read:org)"
+        )
     }
 }

@@ -182,12 +182,12 @@ impl GithubForge {
         }
         known.extend(given.iter().cloned());
         let author = pull.user.as_ref().map(|user| user.login.as_str());
-        let members = self.members()?;
+        let roles = self.roles()?;
         let path = self.api.repo(&format!("pulls/{}/requested_reviewers", pull.number));
         let mut changed = false;
         for name in wanted {
             let name_slug = slug(name);
-            let team = members.get(*name).filter(|m| !(m.len() == 1 && m.contains(name_slug)));
+            let team = roles.team(name);
             // A team whose member has answered is not asked again.
             let answered = team.is_some_and(|team| team.iter().any(|who| given.contains(who)));
             if known.contains(name_slug) || author == Some(name_slug) || answered {

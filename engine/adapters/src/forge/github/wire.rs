@@ -88,6 +88,15 @@ pub(super) struct User {
     pub(super) login: String,
 }
 
+/// An account of whatever kind.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Account {
+    pub(super) login: String,
+    /// `User`, `Organization` or `Bot`.
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Label {
     #[serde(default)]

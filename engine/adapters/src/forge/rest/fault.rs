@@ -150,8 +150,8 @@ fn permission(shown: &str, answer: &Answer) -> String {
         "Commit statuses: write"
     } else if shown.contains("/issues") {
         "Issues: write"
-    } else if shown.contains("/teams/") {
-        "Members: read (organisation)"
+    } else if shown.contains("/teams") {
+        "Members: read of the organisation (a classic token: the scope read:org)"
     } else {
         "Contents, Pull requests and Issues: write"
     };

@@ -3,6 +3,7 @@
 pub(super) mod api;
 mod exchange;
 pub(super) mod fault;
+pub(super) mod roles;
 pub(super) mod words;
 
 pub use api::Patience;

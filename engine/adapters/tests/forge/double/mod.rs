@@ -49,9 +49,10 @@ impl Double {
         &self.url
     }
 
-    /// Makes a repository `acme/<name>` whose branch main has one commit.
-    pub fn repository(&self, name: &str, files: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> Handle {
-        let full_name = format!("acme/{name}");
+    /// Makes a repository `owner/name` whose branch main has one commit. The owner is the organisation `acme`, one that shows
+    /// its teams to nobody (`closed` says so, `veiled` says that there are none), or a person.
+    pub fn repository(&self, full_name: &str, files: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> Handle {
+        let full_name = full_name.to_owned();
         let repo = Arc::new(Mutex::new(Repo::new(&full_name, files, now)));
         let mut repos = self.repos.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(

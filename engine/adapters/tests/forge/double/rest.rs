@@ -43,8 +43,8 @@ pub(super) fn answer(repos: &Repos, request: &Request, conditional: bool) -> Res
     if request.path == "/graphql" && body["query"].as_str().is_some_and(|query| query.contains("viewer")) {
         return respond(200, &json!({"data": {"viewer": {"login": LOGIN}}}));
     }
-    if let Some(slug) = request.path.strip_prefix("/orgs/acme/teams/") {
-        return team(slug.strip_suffix("/members").unwrap_or(slug));
+    if let Some(response) = people(request) {
+        return response;
     }
     let Some((name, rest)) = addressed(request, &body) else {
         return failure(404, "Not Found");
@@ -83,14 +83,36 @@ pub(super) fn answer(repos: &Repos, request: &Request, conditional: bool) -> Res
     response
 }
 
-/// The teams of the organisation.
-const TEAMS: [(&str, &[&str]); 2] = [("ops", &["lena", "maria"]), ("team-sre", &["anna", "berta"])];
+/// The teams of the organisation acme. The account berta has repositories of her own, and otto is in no team.
+const TEAMS: [(&str, &[&str]); 3] = [
+    ("ops", &["lena", "maria"]),
+    ("team-linux", &["carl"]),
+    ("team-sre", &["anna", "berta"]),
+];
+/// Accounts of people; `sre` is a stranger whose login is what a team might be called.
+const ACCOUNTS: [&str; 6] = ["anna", "berta", "lena", "maria", "otto", "sre"];
 
-fn team(slug: &str) -> Response {
-    match TEAMS.iter().find(|(name, _)| *name == slug) {
-        Some((_, people)) => respond(200, &people.iter().map(|login| answers::user(login)).collect()),
-        None => failure(404, "Not Found"),
-    }
+/// Requests about accounts and teams.
+fn people(request: &Request) -> Option<Response> {
+    let parts: Vec<&str> = request.path.split('/').skip(1).collect();
+    let absent = || failure(404, "Not Found");
+    Some(match parts.as_slice() {
+        ["users", login] if ["acme", "closed", "veiled"].contains(login) => {
+            respond(200, &answers::public_account(login, "Organization"))
+        }
+        ["users", login] => match ACCOUNTS.iter().find(|name| name.eq_ignore_ascii_case(login)) {
+            Some(name) => respond(200, &answers::public_account(name, "User")),
+            None => absent(),
+        },
+        ["orgs", "acme", "teams"] => respond(200, &TEAMS.iter().map(|(slug, _)| answers::team(slug)).collect()),
+        ["orgs", "acme", "teams", slug, "members"] => match TEAMS.iter().find(|(name, _)| name == slug) {
+            Some((_, people)) => respond(200, &people.iter().map(|login| answers::user(login)).collect()),
+            None => absent(),
+        },
+        ["orgs", "closed", ..] => failure(403, "Resource not accessible by integration"),
+        ["orgs", ..] => absent(),
+        _ => return None,
+    })
 }
 
 /// Which repository a request is about, and the rest of its path.
