@@ -15,6 +15,8 @@ mod cloned;
 mod fake;
 #[cfg(feature = "github")]
 pub mod github;
+#[cfg(feature = "github")]
+mod hosted;
 mod intake;
 mod ledger;
 pub mod local;

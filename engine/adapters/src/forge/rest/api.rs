@@ -100,8 +100,21 @@ struct Memory {
     random: u64,
 }
 
+/// How a forge is spoken to.
+pub(in crate::forge) struct Style {
+    /// Its name in messages.
+    pub(in crate::forge) name: &'static str,
+    /// The media type asked for.
+    pub(in crate::forge) accept: &'static str,
+    /// The query that asks for long pages.
+    pub(in crate::forge) page: &'static str,
+    /// What to give a token that lacks a permission for a request.
+    pub(in crate::forge) permission: fn(shown: &str, answer: &Answer) -> String,
+}
+
 /// The REST API of one repository.
 pub(in crate::forge) struct Api {
+    style: &'static Style,
     exchange: Exchange,
     token: Secret,
     address: String,
@@ -117,6 +130,7 @@ impl Api {
     /// # Errors
     /// [`ForgeError`] if the address is none, or would send the token in the clear.
     pub(in crate::forge) fn new(
+        style: &'static Style,
         api_url: &str,
         repository: &str,
         token: Secret,
@@ -124,7 +138,7 @@ impl Api {
         state: Option<StateStore>,
     ) -> Result<Self, ForgeError> {
         let (address, prefix) = split_url(api_url)?;
-        let exchange = Exchange::new(&address, &token, patience.timeout)?;
+        let exchange = Exchange::new(&address, style.accept, &token, patience.timeout)?;
         let mut memory = Memory {
             random: patience.seed,
             ..Memory::default()
@@ -135,6 +149,7 @@ impl Api {
             .map(|state| read_kept(state, &api_of))
             .unwrap_or_default();
         Ok(Self {
+            style,
             exchange,
             token,
             address,
@@ -162,6 +177,15 @@ impl Api {
     fn graphql_path(&self) -> String {
         let root = self.prefix.strip_suffix("/v3").unwrap_or(&self.prefix);
         format!("{root}/graphql")
+    }
+
+    pub(in crate::forge) const fn style(&self) -> &'static Style {
+        self.style
+    }
+
+    /// The query that asks for long pages.
+    pub(in crate::forge) const fn page(&self) -> &'static str {
+        self.style.page
     }
 
     pub(in crate::forge) fn repository(&self) -> &str {
@@ -332,7 +356,7 @@ impl Api {
         request: &Request,
         answer: &Answer,
     ) -> Result<T, ForgeError> {
-        if !(200..300).contains(&answer.status) {
+        if !answer.is_success() {
             return Err(self.fault(request, answer));
         }
         let body = String::from_utf8_lossy(&answer.body);
@@ -431,7 +455,7 @@ impl Api {
     /// What an unexpected answer means, and what to do about it.
     pub(in crate::forge) fn fault(&self, request: &Request, answer: &Answer) -> ForgeError {
         let shown = self.shown(&request.method, &request.path);
-        fault::unexpected(&shown, answer, &self.repository, &self.token)
+        fault::unexpected(&shown, answer, self.style, &self.repository, &self.token)
     }
 
     fn shown(&self, method: &Method, path: &str) -> String {
@@ -503,7 +527,7 @@ fn split_url(url: &str) -> Result<(String, String), ForgeError> {
     let wrong = |why: &str| {
         ForgeError::terminal(
             format!("the forge's address {url:?} cannot be used: {why}"),
-            "correct `spec.forge.apiUrl` in patchwave.yaml; for GitHub Enterprise Server it is https://HOST/api/v3",
+            "correct `spec.forge.apiUrl` in patchwave.yaml; for GitHub Enterprise Server it is https://HOST/api/v3, for Gitea https://HOST/api/v1",
         )
     };
     let uri: http::Uri = url.parse().map_err(|_| wrong("it is no URL"))?;

@@ -42,6 +42,10 @@ pub(in crate::forge) struct Answer {
 }
 
 impl Answer {
+    pub(in crate::forge) const fn is_success(&self) -> bool {
+        self.status >= 200 && self.status < 300
+    }
+
     pub(in crate::forge) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -52,7 +56,12 @@ impl Exchange {
     ///
     /// # Errors
     /// [`ForgeError`] if the address is none, or the machine has no trust store.
-    pub(in crate::forge) fn new(base: &str, token: &Secret, timeout: Option<Duration>) -> Result<Self, ForgeError> {
+    pub(in crate::forge) fn new(
+        base: &str,
+        accept: &str,
+        token: &Secret,
+        timeout: Option<Duration>,
+    ) -> Result<Self, ForgeError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -77,7 +86,7 @@ impl Exchange {
                 .map_err(wrong)?
                 .personal_token(token.expose().to_owned())
                 .set_connect_timeout(Some(Duration::from_secs(CONNECT_SECONDS)))
-                .add_header(http::header::ACCEPT, "application/vnd.github+json".to_owned())
+                .add_header(http::header::ACCEPT, accept.to_owned())
                 .add_header(
                     http::HeaderName::from_static("x-github-api-version"),
                     "2022-11-28".to_owned(),

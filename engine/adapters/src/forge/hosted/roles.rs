@@ -26,6 +26,14 @@ impl Stands {
         }
         Ok(Self::Unknown(format!("{why}; {}", why.help)))
     }
+
+    /// A bare name that clearly is no team, and no account either.
+    pub(in crate::forge) fn neither(organisation: &str, name: &str) -> Self {
+        Self::Unknown(format!(
+            "{organisation} has no team {name} that the token may see, and the forge has no account of that name; correct \
+             the name, or write the team of another organisation as organisation/team"
+        ))
+    }
 }
 
 /// A name in `roles`, taken apart.
