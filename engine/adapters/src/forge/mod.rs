@@ -14,6 +14,8 @@ mod branches;
 mod cloned;
 mod fake;
 #[cfg(feature = "github")]
+pub mod gitea;
+#[cfg(feature = "github")]
 pub mod github;
 #[cfg(feature = "github")]
 mod hosted;
@@ -33,6 +35,8 @@ use patchwave_core::propose::{ForgeOp, ForgeView};
 
 pub use cloned::ClonedForge;
 pub use fake::FakeForge;
+#[cfg(feature = "github")]
+pub use gitea::{GiteaForge, GiteaSettings};
 #[cfg(feature = "github")]
 pub use github::{GithubForge, GithubSettings};
 pub use local::LocalForge;

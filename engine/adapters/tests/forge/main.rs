@@ -8,12 +8,15 @@ mod contract;
 mod double;
 #[cfg(feature = "github")]
 #[cfg(test)]
-mod github;
-#[cfg(feature = "github")]
-#[cfg(test)]
-mod github_scene;
+mod gitea;
 #[cfg(test)]
 mod histories;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod hosted;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod hosted_scene;
 #[cfg(test)]
 mod local;
 #[cfg(test)]

@@ -166,6 +166,10 @@ impl Host for GithubForge {
         encoded(&label.name)
     }
 
+    fn commit_in_path(&self, commit: &str) -> String {
+        format!("commits/{commit}")
+    }
+
     fn has_pull_already(&self, answer: &Answer) -> bool {
         answer.status == 422 && fault::message(answer).contains("already exists")
     }

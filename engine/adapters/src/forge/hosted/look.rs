@@ -88,7 +88,7 @@ fn behind(host: &impl Host, listed: &BTreeMap<u64, wire::Pull>) -> BTreeSet<u64>
     let own = host.hub().own();
     let late = own.pulls.iter().filter(|(number, changed)| {
         let listed = listed.get(number);
-        listed.is_none_or(|pull| pull.changed_at() < **changed)
+        listed.is_none_or(|pull| pull.is_behind(changed))
     });
     late.map(|(number, _)| *number).collect()
 }

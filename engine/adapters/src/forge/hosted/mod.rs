@@ -13,6 +13,7 @@
 
 pub(super) mod look;
 pub(super) mod pulls;
+pub(super) mod remote;
 pub(super) mod roles;
 pub(super) mod statuses;
 pub(super) mod wire;
@@ -69,6 +70,9 @@ pub(super) trait Host {
     /// How a path names a label.
     fn label_in_path(&self, label: &wire::Label) -> String;
 
+    /// The path below the repository of a commit with the accounts of those who made it.
+    fn commit_in_path(&self, commit: &str) -> String;
+
     /// Whether this answer says that the branch has an open pull request already.
     fn has_pull_already(&self, answer: &Answer) -> bool;
 
@@ -110,8 +114,8 @@ pub(super) struct Hub {
 pub(super) struct Own {
     /// Reference → where it was and where it is.
     pub(super) refs: BTreeMap<String, (Option<String>, String)>,
-    /// Pull request → the instant of its last change by us.
-    pulls: BTreeMap<u64, Timestamp>,
+    /// Pull request → how it was answered to our last change.
+    pulls: BTreeMap<u64, wire::Pull>,
     /// (Pull request, marker) → comment and its text.
     comments: BTreeMap<(u64, String), (u64, String)>,
     /// Number and text of the dashboard issue.

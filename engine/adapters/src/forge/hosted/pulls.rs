@@ -54,7 +54,7 @@ fn read_pull(host: &impl Host, number: u64) -> Result<Option<wire::Pull>, ForgeE
 }
 
 fn wrote_pull(host: &impl Host, pull: &wire::Pull) {
-    host.hub().own().pulls.insert(pull.number, pull.changed_at());
+    host.hub().own().pulls.insert(pull.number, pull.clone());
 }
 
 /// The open pull request of a branch, whoever opened it.

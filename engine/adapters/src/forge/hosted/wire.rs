@@ -135,9 +135,14 @@ pub(in crate::forge) struct Pull {
 }
 
 impl Pull {
-    /// When it changed last; long ago if the forge's text is no instant.
-    pub(in crate::forge) fn changed_at(&self) -> Timestamp {
-        self.updated_at.parse().unwrap_or(Timestamp::MIN)
+    /// Whether it is shown as it was before a change that was answered with `changed`. Instants are whole seconds, so within
+    /// one the texts tell.
+    pub(in crate::forge) fn is_behind(&self, changed: &Self) -> bool {
+        // Long ago if the forge's text is no instant.
+        let at = |pull: &Self| pull.updated_at.parse().unwrap_or(Timestamp::MIN);
+        let (shown, own) = (at(self), at(changed));
+        let texts = |pull: &Self| (pull.state.clone(), pull.title.clone(), pull.body.clone());
+        shown < own || (shown == own && texts(self) != texts(changed))
     }
 }
 

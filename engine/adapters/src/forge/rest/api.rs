@@ -173,6 +173,16 @@ impl Api {
         format!("{}/{rest}", self.prefix)
     }
 
+    /// Where the repository is cloned from, if the API's address ends in `suffix` after that of the site.
+    pub(in crate::forge) fn clone_url(&self, suffix: &str) -> Option<String> {
+        let site = self.prefix.strip_suffix(suffix)?;
+        Some(format!("{}{site}/{}.git", self.address, self.repository))
+    }
+
+    pub(in crate::forge) const fn token(&self) -> &Secret {
+        &self.token
+    }
+
     /// The path of the GraphQL API: beside `v3` on GitHub Enterprise Server, below the root on github.com.
     fn graphql_path(&self) -> String {
         let root = self.prefix.strip_suffix("/v3").unwrap_or(&self.prefix);
@@ -300,6 +310,17 @@ impl Api {
     fn slim<T: Serialize + DeserializeOwned>(&self, path: &str, answer: &Answer) -> Result<String, ForgeError> {
         let read: T = self.parse(path, &String::from_utf8_lossy(&answer.body))?;
         serde_json::to_string(&read).map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &e.to_string()))
+    }
+
+    /// The status a read is answered with, where it alone says something.
+    pub(in crate::forge) fn status_of(&self, path: &str) -> Result<u16, ForgeError> {
+        let request = Request {
+            method: Method::GET,
+            path: path.to_owned(),
+            body: None,
+            etag: None,
+        };
+        Ok(self.send(&request, Repeat::Safe)?.status)
     }
 
     /// Forgets a kept answer that something just written has made wrong.
@@ -432,6 +453,15 @@ impl Api {
                 },
             }
         }
+    }
+
+    /// Waits before something is tried once more; false = it was tried often enough.
+    pub(in crate::forge) fn wait_before_another(&self, tried: u32) -> bool {
+        let more = tried < self.patience.tries;
+        if more {
+            (self.patience.sleep)(self.backoff(tried));
+        }
+        more
     }
 
     /// 1 s, 2 s, 4 s, … and up to as much again.

@@ -56,10 +56,10 @@ pub struct ForgeSpec {
     /// The repository on the forge, as `owner/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    /// API base of GitHub Enterprise Server (`https://HOST/api/v3`) or Gitea; default that of github.com.
+    /// API base of GitHub Enterprise Server (`https://HOST/api/v3`) or Gitea (`https://HOST/api/v1`); default that of github.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_url: Option<String>,
-    /// Where the token is found; default the environment variable `PATCHWAVE_GITHUB_TOKEN`.
+    /// Where the token is found; default the environment variable `PATCHWAVE_GITHUB_TOKEN`, on Gitea `PATCHWAVE_GITEA_TOKEN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_from: Option<SecretRef>,
     /// The branch rollouts are merged into; default `main`.

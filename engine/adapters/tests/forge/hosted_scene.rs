@@ -1,4 +1,5 @@
-//! GitHub on its double as a scene of the contract: the clock is set before each call, and people act on the double.
+//! GitHub and Gitea on their doubles as scenes of the contract: the clock is set before each call, and people act on the
+//! double.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use patchwave_adapters::forge::github::Patience;
 use patchwave_adapters::forge::{
-    Appended, Applied, Forge, ForgeError, GithubForge, GithubSettings, Layout, People, Refusal, TakenIn,
+    Appended, Applied, Forge, ForgeError, GiteaForge, GiteaSettings, GithubForge, GithubSettings, Layout, People,
+    Refusal, TakenIn,
 };
 use patchwave_adapters::secret::Secret;
 use patchwave_adapters::state::StateStore;
@@ -17,71 +19,168 @@ use patchwave_core::propose::{ForgeOp, ForgeView};
 use crate::double::{Double, Handle, TOKEN};
 use crate::support::{AnyForge, ROLLOUTS, Scene, at, files};
 
-/// One double for all tests of the process. With a port and a proxy's address in the environment, the proxy stands between
-/// the adapter and the double and holds both to what GitHub publishes.
-fn double() -> &'static Double {
-    static DOUBLE: OnceLock<Double> = OnceLock::new();
-    DOUBLE.get_or_init(|| {
-        let port = std::env::var("PATCHWAVE_GITHUB_DOUBLE_PORT").ok();
-        Double::start(port.as_ref().map_or(0, |port| port.parse().unwrap()), port.is_none())
-    })
+/// What a forge on a server is made from, whichever it is.
+#[derive(Clone)]
+pub struct Settings {
+    pub api_url: String,
+    pub repository: String,
+    pub token: Secret,
+    pub layout: Layout,
+    pub roles: BTreeSet<String>,
+    pub state: Option<StateStore>,
+    pub patience: Patience,
 }
 
-pub fn api_url() -> String {
-    std::env::var("PATCHWAVE_GITHUB_PROXY").unwrap_or_else(|_| double().url().to_owned())
+/// Where a request of one forge is to be met by trouble: method and part of the path.
+pub type Place = (&'static str, &'static str);
+
+/// A forge on a server with its double.
+pub trait Hosted: Forge + std::fmt::Debug + Sized {
+    /// The request that makes a branch.
+    const MAKES_BRANCH: Place;
+    /// The request that moves a branch.
+    const MOVES_BRANCH: Place;
+    /// The request that grows the ledger.
+    const GROWS_LEDGER: Place;
+    /// The request that merges.
+    const MERGES: Place;
+    /// Where the API lies below the address of the server.
+    const API_PATH: &str;
+    /// What is said to be missing where a pull request may not be opened.
+    const PERMISSION: &str;
+
+    fn open(settings: Settings) -> Result<Self, ForgeError>;
+    fn double() -> &'static Double;
+    fn api_url() -> String;
+}
+
+/// Starts a double with the port and proxy from the environment, if they are there: then the proxy stands between the adapter
+/// and the double and holds both to what is published.
+fn started(name: &str, start: impl Fn(u16, bool) -> Double) -> Double {
+    let port = std::env::var(format!("PATCHWAVE_{name}_DOUBLE_PORT")).ok();
+    start(port.as_ref().map_or(0, |port| port.parse().unwrap()), port.is_none())
+}
+
+fn address(name: &str, double: &Double) -> String {
+    std::env::var(format!("PATCHWAVE_{name}_PROXY")).unwrap_or_else(|_| double.url().to_owned())
+}
+
+impl Hosted for GithubForge {
+    const MAKES_BRANCH: Place = ("POST", "/git/refs");
+    const MOVES_BRANCH: Place = ("POST", "/graphql");
+    const GROWS_LEDGER: Place = ("PATCH", "/git/refs/heads/patchwave/ledger");
+    const MERGES: Place = ("PUT", "/merge");
+    const API_PATH: &str = "";
+    const PERMISSION: &str = "pull_requests: write";
+
+    fn open(settings: Settings) -> Result<Self, ForgeError> {
+        Self::new(GithubSettings {
+            api_url: settings.api_url,
+            repository: settings.repository,
+            base: "main".to_owned(),
+            token: settings.token,
+            layout: settings.layout,
+            roles: settings.roles,
+            clone: None,
+            state: settings.state,
+            patience: settings.patience,
+        })
+    }
+
+    fn double() -> &'static Double {
+        static DOUBLE: OnceLock<Double> = OnceLock::new();
+        DOUBLE.get_or_init(|| started("GITHUB", Double::start))
+    }
+
+    fn api_url() -> String {
+        address("GITHUB", Self::double())
+    }
+}
+
+impl Hosted for GiteaForge {
+    const MAKES_BRANCH: Place = ("POST", "/git-receive-pack");
+    const MOVES_BRANCH: Place = ("POST", "/git-receive-pack");
+    const GROWS_LEDGER: Place = ("POST", "/git-receive-pack");
+    const MERGES: Place = ("POST", "/merge");
+    const API_PATH: &str = "/api/v1";
+    const PERMISSION: &str = "write:repository";
+
+    fn open(settings: Settings) -> Result<Self, ForgeError> {
+        Self::new(GiteaSettings {
+            api_url: settings.api_url,
+            repository: settings.repository,
+            base: "main".to_owned(),
+            token: settings.token,
+            layout: settings.layout,
+            roles: settings.roles,
+            copy: tempfile::tempdir().unwrap().keep(),
+            state: settings.state,
+            patience: settings.patience,
+        })
+    }
+
+    fn double() -> &'static Double {
+        static DOUBLE: OnceLock<Double> = OnceLock::new();
+        DOUBLE.get_or_init(|| started("GITEA", |port, _| Double::start_gitea(port)))
+    }
+
+    fn api_url() -> String {
+        format!("{}{}", address("GITEA", Self::double()), Self::API_PATH)
+    }
 }
 
 /// A repository of its own for each scene.
-pub fn repository_of(owner: &str) -> Handle {
+pub fn repository_of<F: Hosted>(owner: &str) -> Handle {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let name = format!("{owner}/patching-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    double().repository(&name, &files(&[("patchwave.yaml", "one\n")]), at(0))
+    F::double().repository(&name, &files(&[("patchwave.yaml", "one\n")]), at(0))
 }
 
-/// GitHub as the contract plays it.
-pub struct GithubScene {
-    pub forge: Clocked,
+/// A forge on a server as the contract plays it.
+pub struct HostedScene<F> {
+    pub forge: Clocked<F>,
 }
+
+pub type GithubScene = HostedScene<GithubForge>;
+pub type GiteaScene = HostedScene<GiteaForge>;
 
 /// The forge under test, with the double's clock set before each call, and the waits it asked for.
-pub struct Clocked {
-    pub github: GithubForge,
+pub struct Clocked<F> {
+    pub tested: F,
     pub double: Handle,
     pub waits: Arc<Mutex<Vec<Duration>>>,
 }
 
-impl GithubScene {
+impl<F: Hosted> HostedScene<F> {
     pub fn new() -> Self {
         Self::with(None)
     }
 
     pub fn with(state: Option<StateStore>) -> Self {
-        Self::on(repository_of("acme"), state)
+        Self::on(repository_of::<F>("acme"), state)
     }
 
     /// A scene on a repository there is: another process, if it is a second one.
     pub fn on(double: Handle, state: Option<StateStore>) -> Self {
         let waits = Arc::new(Mutex::new(Vec::new()));
-        let github = GithubForge::new(settings(&double, state, &waits)).unwrap();
+        let tested = F::open(settings::<F>(&double, state, &waits)).unwrap();
         Self {
-            forge: Clocked { github, double, waits },
+            forge: Clocked { tested, double, waits },
         }
     }
 }
 
-pub fn settings(double: &Handle, state: Option<StateStore>, waits: &Arc<Mutex<Vec<Duration>>>) -> GithubSettings {
+pub fn settings<F: Hosted>(double: &Handle, state: Option<StateStore>, waits: &Arc<Mutex<Vec<Duration>>>) -> Settings {
     let noted = Arc::clone(waits);
-    GithubSettings {
-        api_url: api_url(),
+    Settings {
+        api_url: F::api_url(),
         repository: double.full_name.clone(),
-        base: "main".to_owned(),
         token: Secret::new(TOKEN),
         layout: Layout {
             prefix: String::new(),
             rollouts: ROLLOUTS.to_owned(),
         },
         roles: BTreeSet::from(["ops".to_owned()]),
-        clone: None,
         state,
         patience: Patience {
             sleep: Arc::new(move |wait| noted.lock().unwrap().push(wait)),
@@ -91,7 +190,7 @@ pub fn settings(double: &Handle, state: Option<StateStore>, waits: &Arc<Mutex<Ve
     }
 }
 
-impl Clocked {
+impl<F> Clocked<F> {
     fn set_clock(&self, now: Timestamp) {
         self.double.lock().clock = now;
     }
@@ -121,17 +220,17 @@ impl Clocked {
     }
 }
 
-impl Forge for Clocked {
+impl<F: Forge> Forge for Clocked<F> {
     fn take_in(&self, now: Timestamp) -> Result<TakenIn, ForgeError> {
         self.set_clock(now);
-        self.github.take_in(now)
+        self.tested.take_in(now)
     }
     fn view(&self) -> Result<ForgeView, ForgeError> {
-        self.github.view()
+        self.tested.view()
     }
     fn apply(&self, op: &ForgeOp, now: Timestamp) -> Result<Applied, ForgeError> {
         self.set_clock(now);
-        self.github.apply(op, now)
+        self.tested.apply(op, now)
     }
     fn append_ledger(
         &self,
@@ -141,10 +240,10 @@ impl Forge for Clocked {
         now: Timestamp,
     ) -> Result<Appended, ForgeError> {
         self.set_clock(now);
-        self.github.append_ledger(expected_head, files, message, now)
+        self.tested.append_ledger(expected_head, files, message, now)
     }
     fn writes(&self) -> u64 {
-        self.github.writes()
+        self.tested.writes()
     }
 }
 
@@ -160,7 +259,7 @@ const DONE: fn(u64, Option<String>) -> Applied = |number, commit| Applied::Done 
     commit,
 };
 
-impl People for Clocked {
+impl<F> People for Clocked<F> {
     fn approve(&self, number: u64, by: &str, now: Timestamp) -> Result<Applied, ForgeError> {
         let by = login(by)?;
         self.set_clock(now);
@@ -204,7 +303,7 @@ impl People for Clocked {
     }
 }
 
-impl Scene for GithubScene {
+impl<F: Hosted> Scene for HostedScene<F> {
     fn forge(&self) -> &dyn AnyForge {
         &self.forge
     }
@@ -216,7 +315,7 @@ impl Scene for GithubScene {
         self.forge.double.lock().push("main", &files(list), "user")
     }
     fn move_outside(&self, _commit: &str) {
-        panic!("there is no outside of GitHub");
+        panic!("there is no outside of a forge that people push to");
     }
     fn snapshot(&self) -> BTreeMap<String, String> {
         let repo = self.forge.double.lock();
