@@ -198,6 +198,7 @@ fn on_a_server(repository: &Repository, offline: bool) -> Result<Result<ProjectF
             token,
             layout: layout(repository)?,
             roles: judged_roles(catalog),
+            clone_url: None,
             copy: folder.join("forge/copy.git"),
             state: state.map(|folder| StateStore::new(&folder)),
             patience: Patience::default(),

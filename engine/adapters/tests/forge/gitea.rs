@@ -204,6 +204,7 @@ fn the_token_is_in_no_argument_and_not_in_the_copy() {
         token: made.token,
         layout: made.layout,
         roles: made.roles,
+        clone_url: None,
         copy: folder.path().join("copy.git"),
         state: None,
         patience: made.patience,

@@ -97,6 +97,10 @@ impl Hosted for GithubForge {
     }
 }
 
+fn direct(gitea: &Double) -> String {
+    format!("{}{}", gitea.url(), GiteaForge::API_PATH)
+}
+
 impl Hosted for GiteaForge {
     const MAKES_BRANCH: Place = ("POST", "/git-receive-pack");
     const MOVES_BRANCH: Place = ("POST", "/git-receive-pack");
@@ -106,7 +110,12 @@ impl Hosted for GiteaForge {
     const PERMISSION: &str = "write:repository";
 
     fn open(settings: Settings) -> Result<Self, ForgeError> {
+        // Only the API is described, so only its requests go through a proxy.
+        let through_a_proxy =
+            settings.api_url.starts_with(&Self::api_url()) && Self::api_url() != direct(Self::double());
+        let clone_url = format!("{}/{}.git", Self::double().url(), settings.repository);
         Self::new(GiteaSettings {
+            clone_url: through_a_proxy.then_some(clone_url),
             api_url: settings.api_url,
             repository: settings.repository,
             base: "main".to_owned(),

@@ -22,7 +22,7 @@ use super::hosted::wire::{Label, Pull, Team, User};
 use super::hosted::{self, Host, Hub, HubSettings};
 use super::plumbing::{Layout, Plumbing};
 use super::rest::Patience;
-use super::rest::api::{Repeat, Style, Trust, encoded};
+use super::rest::api::{Repeat, Style, Trust, encoded, split_url};
 use super::rest::exchange::Answer;
 use super::{Appended, Applied, Forge, ForgeError, TakenIn, ledger};
 use crate::secret::Secret;
@@ -54,6 +54,8 @@ pub struct GiteaSettings {
     pub layout: Layout,
     /// Names from `roles`: teams (`acme/sre`, or `sre` for one of the owner's) and people.
     pub roles: BTreeSet<String>,
+    /// Where the repository is cloned from, if not below the same site as the API: `https://HOST/owner/name.git`.
+    pub clone_url: Option<String>,
     /// Folder of the copy that is fetched into and pushed from. It holds nothing that the forge does not.
     pub copy: PathBuf,
     /// Where answers are kept from one run to the next.
@@ -95,12 +97,15 @@ impl GiteaForge {
                 patience: settings.patience,
             },
         )?;
-        let url = hub.api.clone_url("/api/v1").ok_or_else(|| {
+        let beside = hub.api.clone_url("/api/v1").ok_or_else(|| {
             ForgeError::terminal(
                 "the address of the forge is not that of Gitea's API",
                 "write `spec.forge.apiUrl` as https://HOST/api/v1",
             )
         })?;
+        let url = settings.clone_url.unwrap_or(beside);
+        // Held to what every address is held to that a token is sent to.
+        split_url(&url)?;
         let remote = Remote::new(&settings.copy, &url, &hub.base)?;
         Ok(Self { hub, remote })
     }

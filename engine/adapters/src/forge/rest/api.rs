@@ -553,7 +553,7 @@ fn next_link(header: &str) -> Option<&str> {
 }
 
 /// Scheme and authority, and the path without a slash at its end.
-fn split_url(url: &str) -> Result<(String, String), ForgeError> {
+pub(in crate::forge) fn split_url(url: &str) -> Result<(String, String), ForgeError> {
     let wrong = |why: &str| {
         ForgeError::terminal(
             format!("the forge's address {url:?} cannot be used: {why}"),

@@ -32,15 +32,18 @@ pub(super) fn failure(status: u16, message: &str) -> Response {
     respond(status, &body)
 }
 
+/// An answer; nothing at all for null.
 pub(super) fn respond(status: u16, body: &Value) -> Response {
+    let json = ("content-type".to_owned(), "application/json; charset=utf-8".to_owned());
+    let (headers, body) = if body.is_null() {
+        (Vec::new(), Vec::new())
+    } else {
+        (vec![json], serde_json::to_vec(body).unwrap())
+    };
     Response {
         status,
-        headers: vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())],
-        body: if body.is_null() {
-            Vec::new()
-        } else {
-            serde_json::to_vec(body).unwrap()
-        },
+        headers,
+        body,
         delay: Duration::ZERO,
     }
 }
