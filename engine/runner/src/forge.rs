@@ -160,7 +160,7 @@ const DEFAULT_STATE: &str = ".patchwave/state";
 /// The forge on a server, or why it cannot be asked.
 #[cfg(feature = "github")]
 fn on_a_server(repository: &Repository, offline: bool) -> Result<Result<ProjectForge, String>, RunError> {
-    use patchwave_adapters::forge::github::{DEFAULT_API_URL, Patience};
+    use patchwave_adapters::forge::github::{AppKey, Credential, DEFAULT_API_URL, Patience};
     use patchwave_adapters::forge::{GiteaForge, GiteaSettings, GithubForge, GithubSettings};
     use patchwave_adapters::secret::read_secret;
     use patchwave_adapters::state::StateStore;
@@ -177,12 +177,16 @@ fn on_a_server(repository: &Repository, offline: bool) -> Result<Result<ProjectF
     } else {
         DEFAULT_TOKEN_VARIABLE
     };
-    let reference = spec.token_from.clone().unwrap_or_else(|| SecretRef {
+    let token = || SecretRef {
         env: Some(variable.to_owned()),
         file: None,
-    });
-    let token = match read_secret(&reference, &repository.root) {
-        Ok(token) => token,
+    };
+    let reference = match &spec.app {
+        Some(app) => app.private_key_from.clone(),
+        None => spec.token_from.clone().unwrap_or_else(token),
+    };
+    let secret = match read_secret(&reference, &repository.root) {
+        Ok(secret) => secret,
         Err(fault) if fault.absent => return Ok(Err(format!("{} ({})", fault.what, fault.help))),
         Err(fault) => return Err(RunError::new(fault.what, fault.help)),
     };
@@ -195,7 +199,7 @@ fn on_a_server(repository: &Repository, offline: bool) -> Result<Result<ProjectF
             api_url: spec.api_url.clone().unwrap_or_default(),
             repository: name,
             base,
-            token,
+            token: secret,
             layout: layout(repository)?,
             roles: judged_roles(catalog),
             clone_url: None,
@@ -209,7 +213,10 @@ fn on_a_server(repository: &Repository, offline: bool) -> Result<Result<ProjectF
         api_url: spec.api_url.clone().unwrap_or_else(|| DEFAULT_API_URL.to_owned()),
         repository: name,
         base,
-        token,
+        credential: match &spec.app {
+            Some(app) => Credential::App(AppKey::new(app.id, secret)),
+            None => Credential::Token(secret),
+        },
         layout: layout(repository)?,
         roles: judged_roles(catalog),
         clone: Some(repository.root.clone()),

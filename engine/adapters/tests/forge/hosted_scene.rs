@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use patchwave_adapters::forge::github::Patience;
+use patchwave_adapters::forge::github::{Credential, Patience};
 use patchwave_adapters::forge::{
     Appended, Applied, Forge, ForgeError, GiteaForge, GiteaSettings, GithubForge, GithubSettings, Layout, People,
     Refusal, TakenIn,
@@ -78,7 +78,7 @@ impl Hosted for GithubForge {
             api_url: settings.api_url,
             repository: settings.repository,
             base: "main".to_owned(),
-            token: settings.token,
+            credential: Credential::Token(settings.token),
             layout: settings.layout,
             roles: settings.roles,
             clone: None,

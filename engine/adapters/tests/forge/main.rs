@@ -1,6 +1,9 @@
 //! Forges: the contract every one keeps, and what only the local one has.
 #![expect(clippy::disallowed_methods, reason = "the fixtures are files")]
 
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod app;
 #[cfg(test)]
 mod contract;
 #[cfg(feature = "github")]

@@ -21,9 +21,9 @@ use super::hosted::roles::{RoleName, Stands};
 use super::hosted::wire::{Label, Pull, Team, User};
 use super::hosted::{self, Host, Hub, HubSettings};
 use super::plumbing::{Layout, Plumbing};
-use super::rest::Patience;
 use super::rest::api::{Repeat, Style, Trust, encoded, split_url};
 use super::rest::exchange::Answer;
+use super::rest::{Credential, Patience};
 use super::{Appended, Applied, Forge, ForgeError, TakenIn, ledger};
 use crate::secret::Secret;
 use crate::state::StateStore;
@@ -90,7 +90,7 @@ impl GiteaForge {
                 api_url: settings.api_url,
                 repository: settings.repository,
                 base: settings.base,
-                token: settings.token,
+                credential: Credential::Token(settings.token),
                 layout: settings.layout,
                 roles: settings.roles,
                 state: settings.state,

@@ -21,7 +21,7 @@ use patchwave_core::propose::{ForgeOp, ForgeView};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use super::rest::Patience;
+pub use super::rest::{AppKey, Credential, Patience};
 
 use super::hosted::roles::{RoleName, Stands};
 use super::hosted::wire::{Issue, Label, Pull, User};
@@ -31,7 +31,6 @@ use super::rest::api::{Style, Trust, encoded};
 use super::rest::exchange::Answer;
 use super::rest::fault;
 use super::{Appended, Applied, Forge, ForgeError, TakenIn, ledger};
-use crate::secret::Secret;
 use crate::state::StateStore;
 use objects::Objects;
 
@@ -55,8 +54,8 @@ pub struct GithubSettings {
     pub repository: String,
     /// The branch rollouts are merged into.
     pub base: String,
-    /// The token.
-    pub token: Secret,
+    /// A token, or an App that gets itself tokens.
+    pub credential: Credential,
     /// Where the project and its rollouts lie in the repository.
     pub layout: Layout,
     /// Names from `roles`: teams (`acme/sre`, `@acme/sre`, or `sre` for one of the owner's) and people.
@@ -96,7 +95,7 @@ impl GithubForge {
                 api_url: settings.api_url,
                 repository: settings.repository,
                 base: settings.base,
-                token: settings.token,
+                credential: settings.credential,
                 layout: settings.layout,
                 roles: settings.roles,
                 state: settings.state,

@@ -29,11 +29,10 @@ use serde_json::Value;
 
 use super::branches::{self, BranchContent};
 use super::plumbing::{ENGINE_NAME, Layout, Plumbing};
-use super::rest::Patience;
 use super::rest::api::{Api, Style, Trust};
 use super::rest::exchange::Answer;
+use super::rest::{Credential, Patience};
 use super::{Applied, ForgeError};
-use crate::secret::Secret;
 use crate::state::StateStore;
 use roles::{RoleName, Stands};
 use words::{owner_of, shown_name};
@@ -91,7 +90,7 @@ pub(super) struct HubSettings {
     pub(super) api_url: String,
     pub(super) repository: String,
     pub(super) base: String,
-    pub(super) token: Secret,
+    pub(super) credential: Credential,
     pub(super) layout: Layout,
     pub(super) roles: BTreeSet<String>,
     pub(super) state: Option<StateStore>,
@@ -149,7 +148,7 @@ impl Hub {
             style,
             &settings.api_url,
             repository,
-            settings.token,
+            settings.credential,
             settings.patience,
             settings.state,
         )?;

@@ -129,7 +129,7 @@ impl Remote {
         let mut tried = 0;
         loop {
             tried += 1;
-            let said = self.git(api.token(), arguments, tried)?;
+            let said = self.git(&api.token()?, arguments, tried)?;
             let transient = !said.done && self.fault(what, &said).retryable && !said.words.contains("rejected");
             if !transient || !api.wait_before_another(tried) {
                 return Ok(said);

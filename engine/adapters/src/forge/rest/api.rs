@@ -9,6 +9,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::auth::{AppKey, Auth, Credential, Lent};
 use super::exchange::{Answer, Exchange, Request};
 use super::fault;
 use crate::forge::ForgeError;
@@ -116,7 +117,7 @@ pub(in crate::forge) struct Style {
 pub(in crate::forge) struct Api {
     style: &'static Style,
     exchange: Exchange,
-    token: Secret,
+    auth: Auth,
     address: String,
     prefix: String,
     repository: String,
@@ -133,12 +134,12 @@ impl Api {
         style: &'static Style,
         api_url: &str,
         repository: &str,
-        token: Secret,
+        credential: Credential,
         patience: Patience,
         state: Option<StateStore>,
     ) -> Result<Self, ForgeError> {
         let (address, prefix) = split_url(api_url)?;
-        let exchange = Exchange::new(&address, style.accept, &token, patience.timeout)?;
+        let exchange = Exchange::new(&address, style.accept, patience.timeout)?;
         let mut memory = Memory {
             random: patience.seed,
             ..Memory::default()
@@ -151,7 +152,7 @@ impl Api {
         Ok(Self {
             style,
             exchange,
-            token,
+            auth: Auth::new(credential),
             address,
             prefix,
             repository: repository.to_owned(),
@@ -179,8 +180,55 @@ impl Api {
         Some(format!("{}{site}/{}.git", self.address, self.repository))
     }
 
-    pub(in crate::forge) const fn token(&self) -> &Secret {
-        &self.token
+    /// The token to send: the one that was given, or one of the App's installation, which is got when there is none that
+    /// lasts.
+    pub(in crate::forge) fn token(&self) -> Result<Secret, ForgeError> {
+        match self.auth.token() {
+            Ok(token) => Ok(token),
+            Err(app) => self.lend(app),
+        }
+    }
+
+    /// Gets a token of the App's installation on this repository, and for this repository alone.
+    fn lend(&self, app: &AppKey) -> Result<Secret, ForgeError> {
+        #[derive(Deserialize)]
+        struct Installation {
+            id: u64,
+        }
+        #[derive(Deserialize)]
+        struct Token {
+            token: String,
+            expires_at: jiff::Timestamp,
+        }
+        let statement = self.auth.statement(app)?;
+        let asked = Request {
+            method: Method::GET,
+            path: self.repo("installation"),
+            body: None,
+            etag: None,
+        };
+        let answer = self.send_as(&asked, Repeat::Safe, Some(&statement))?;
+        if answer.status == 404 {
+            return Err(ForgeError::terminal(
+                format!("the GitHub App {} is not installed on {}", app.id, self.repository),
+                "install it on this repository, and check `spec.forge.app.id`",
+            ));
+        }
+        let installation: Installation = self.success(&asked, &answer)?;
+        let name = self.repository.rsplit('/').next().unwrap_or_default();
+        let asked = Request {
+            method: Method::POST,
+            path: self.top(&format!("app/installations/{}/access_tokens", installation.id)),
+            body: Some(serde_json::json!({"repositories": [name]})),
+            etag: None,
+        };
+        // A token more does no harm, so that this may be repeated.
+        let answer = self.send_as(&asked, Repeat::Safe, Some(&statement))?;
+        let token: Token = self.success(&asked, &answer)?;
+        Ok(self.auth.keep(Lent {
+            token: Secret::new(&token.token),
+            until: token.expires_at,
+        }))
     }
 
     /// The path of the GraphQL API: beside `v3` on GitHub Enterprise Server, below the root on github.com.
@@ -414,7 +462,7 @@ impl Api {
         let reply: Reply = self.success(&request, &answer)?;
         if !reply.errors.is_empty() {
             let messages: Vec<String> = reply.errors.into_iter().map(|error| error.message).collect();
-            return Ok(Err(self.token.redact(&messages.join("; "))));
+            return Ok(Err(self.auth.redact(&messages.join("; "))));
         }
         let data = reply.data.unwrap_or_default();
         serde_json::from_value(data)
@@ -424,21 +472,31 @@ impl Api {
 
     /// Sends a request until it is answered, patience ends, or a repeat would not be safe.
     pub(in crate::forge) fn send(&self, request: &Request, repeat: Repeat) -> Result<Answer, ForgeError> {
+        let answer = self.send_as(request, repeat, None)?;
+        // A token that was taken back before its time: such a request was not carried out.
+        if answer.status == 401 && self.auth.drop_token() {
+            return self.send_as(request, repeat, None);
+        }
+        Ok(answer)
+    }
+
+    /// The same with this secret, or else the token.
+    fn send_as(&self, request: &Request, repeat: Repeat, secret: Option<&Secret>) -> Result<Answer, ForgeError> {
         let shown = self.shown(&request.method, &request.path);
         let mut tried = 0;
+        let bearer = match secret {
+            Some(secret) => secret.clone(),
+            None => self.token()?,
+        };
         loop {
             tried += 1;
             let more = tried < self.patience.tries;
-            match self.exchange.send(request) {
+            match self.exchange.send(request, &bearer) {
                 Err(why) if repeat == Repeat::Safe && more => {
-                    tracing::debug!(
-                        request = shown,
-                        why = self.token.redact(&why),
-                        "no answer; trying again"
-                    );
+                    tracing::debug!(request = shown, why = self.auth.redact(&why), "no answer; trying again");
                     (self.patience.sleep)(self.backoff(tried));
                 }
-                Err(why) => return Err(fault::no_answer(&shown, &self.token.redact(&why), tried)),
+                Err(why) => return Err(fault::no_answer(&shown, &self.auth.redact(&why), tried)),
                 Ok(answer) => match fault::asked_to_wait(&answer) {
                     Some(wait) if more && wait <= self.patience.wait_max => {
                         tracing::info!(request = shown, seconds = wait.as_secs(), "the forge asks to wait");
@@ -485,7 +543,9 @@ impl Api {
     /// What an unexpected answer means, and what to do about it.
     pub(in crate::forge) fn fault(&self, request: &Request, answer: &Answer) -> ForgeError {
         let shown = self.shown(&request.method, &request.path);
-        fault::unexpected(&shown, answer, self.style, &self.repository, &self.token)
+        fault::unexpected(&shown, answer, self.style, &self.repository, &|text| {
+            self.auth.redact(text)
+        })
     }
 
     fn shown(&self, method: &Method, path: &str) -> String {
@@ -494,7 +554,7 @@ impl Api {
 
     fn parse<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T, ForgeError> {
         serde_json::from_str(body)
-            .map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &self.token.redact(&e.to_string())))
+            .map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &self.auth.redact(&e.to_string())))
     }
 
     /// Keeps the answers this run used for the next one, if any changed. A state store that cannot be written costs

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use super::api::Style;
 use super::exchange::Answer;
 use crate::forge::ForgeError;
-use crate::secret::Secret;
 
 /// The wait a secondary limit without `Retry-After` asks for ("wait for at least one minute").
 ///
@@ -80,9 +79,9 @@ pub(in crate::forge) fn unexpected(
     answer: &Answer,
     style: &Style,
     repository: &str,
-    token: &Secret,
+    redact: &dyn Fn(&str) -> String,
 ) -> ForgeError {
-    let said = token.redact(&message(answer));
+    let said = redact(&message(answer));
     let said = if said.is_empty() {
         String::new()
     } else {
@@ -205,6 +204,7 @@ pub(in crate::forge) fn unreadable(shown: &str, why: &str) -> ForgeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     const STYLE: Style = Style {
         name: "GitHub",
@@ -251,7 +251,7 @@ mod tests {
             &given,
             &STYLE,
             "a/b",
-            &token,
+            &|text| token.redact(text),
         );
         assert!(fault.help.contains("pull_requests: write"), "{fault:?}");
         assert!(!format!("{fault:?}").contains("ghp_planted"), "{fault:?}");
@@ -265,7 +265,7 @@ mod tests {
             &scopes,
             &STYLE,
             "a/b",
-            &token,
+            &|text| token.redact(text),
         );
         assert!(fault.help.contains("scopes repo (it has: gist)"), "{fault:?}");
         let guessed = unexpected(
@@ -273,7 +273,7 @@ mod tests {
             &answer(403, &[], ""),
             &STYLE,
             "a/b",
-            &token,
+            &|text| token.redact(text),
         );
         assert!(guessed.help.contains("Issues: write"), "{guessed:?}");
     }

@@ -6,6 +6,7 @@
 //! answers `git` over smart HTTP.
 
 mod answers;
+pub mod app;
 mod git_http;
 mod gitea;
 mod http;

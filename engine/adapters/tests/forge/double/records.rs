@@ -72,6 +72,9 @@ pub struct Repo {
     pub labels: Vec<String>,
     /// People whose review Gitea does not count.
     pub outsiders: BTreeSet<String>,
+    /// Tokens of an App's installation that asked for something here, in order; and those that are taken back.
+    pub lent: Vec<String>,
+    pub revoked: BTreeSet<String>,
     /// Method and path with query of every request, in order.
     pub log: Vec<(String, String)>,
     pub troubles: Vec<Trouble>,
@@ -99,6 +102,8 @@ impl Repo {
             statuses: Vec::new(),
             labels: Vec::new(),
             outsiders: BTreeSet::new(),
+            lent: Vec::new(),
+            revoked: BTreeSet::new(),
             log: Vec::new(),
             troubles: Vec::new(),
             page_size: None,

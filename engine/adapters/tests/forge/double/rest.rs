@@ -10,11 +10,19 @@ use serde_json::{Value, json};
 use super::http::{Request, Response};
 use super::records::{Comment, Issue, Past, Pull, Repo, with_path};
 use super::serve::{Manner, Reply, failure, respond};
-use super::{LOGIN, TOKEN, answers};
+use super::{LOGIN, TOKEN, answers, app};
 
 /// GitHub.
 pub(super) const MANNER: Manner = Manner {
-    authorized: |request| request.headers.get("authorization") == Some(&format!("Bearer {TOKEN}")),
+    authorized: |request| match request
+        .headers
+        .get("authorization")
+        .and_then(|h| h.strip_prefix("Bearer "))
+    {
+        Some(TOKEN) => true,
+        Some(other) => app::is_lent(other) || app::stated_at(other).is_some(),
+        None => false,
+    },
     people,
     addressed,
     route,
@@ -37,7 +45,18 @@ fn people(request: &Request, body: &Value) -> Option<Response> {
     }
     let parts: Vec<&str> = request.path.split('/').skip(1).collect();
     let absent = || failure(404, "Not Found");
+    let stated = request.headers["authorization"]
+        .strip_prefix("Bearer ")
+        .and_then(app::stated_at);
     Some(match parts.as_slice() {
+        ["app", "installations", "77", "access_tokens"] => match stated {
+            Some(at) => respond(201, &app::lend(at, body)),
+            None => failure(401, "A JSON web token could not be decoded"),
+        },
+        ["repos", "acme", _, "installation"] if stated.is_some() => respond(200, &app::installation()),
+        ["repos", _, _, "installation"] => absent(),
+        // What an App proves itself with opens nothing else.
+        _ if stated.is_some() => failure(401, "Bad credentials"),
         ["users", login] if ["acme", "closed", "veiled"].contains(login) => {
             respond(200, &answers::public_account(login, "Organization"))
         }

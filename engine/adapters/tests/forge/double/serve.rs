@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Repos;
+use super::app;
 use super::http::{Request, Response};
 use super::records::{Past, Repo};
 use super::trouble::{Verdict, befall};
@@ -67,6 +68,9 @@ pub(super) fn answer(manner: &Manner, repos: &Repos, request: &Request, conditio
         return failure(404, "Not Found");
     };
     let mut repo = repo.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(refused) = app::refused(&mut repo, request) {
+        return refused;
+    }
     repo.log.push((request.method.clone(), request.target.clone()));
     let verdict = befall(&mut repo, request);
     let mut response = match verdict {

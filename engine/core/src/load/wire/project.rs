@@ -62,10 +62,23 @@ pub struct ForgeSpec {
     /// Where the token is found; default the environment variable `PATCHWAVE_GITHUB_TOKEN`, on Gitea `PATCHWAVE_GITEA_TOKEN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_from: Option<SecretRef>,
+    /// A GitHub App that gets itself tokens, instead of a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<ForgeApp>,
     /// The branch rollouts are merged into; default `main`.
     #[schemars(extend("default" = "main"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+}
+
+/// A GitHub App that is installed on the repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ForgeApp {
+    /// Its id, as its settings show it.
+    pub id: u64,
+    /// Where its private key is found, as GitHub gave it (PEM).
+    pub private_key_from: SecretRef,
 }
 
 /// The forges there are.
