@@ -18,7 +18,7 @@ GITHUB = re.compile(
     r"|/issues(/\{issue_number\}(/(labels(/\{name\})?|comments))?)?"
     r"|/issues/comments/\{comment_id\}"
     r"|/check-runs(/\{check_run_id\})?"
-    r"|/commits/\{ref\}/(statuses|check-runs)"
+    r"|/commits/\{ref\}(/(statuses|check-runs))?"
     r"|/statuses/\{sha\}"
     r")$|^/orgs/\{org\}/teams(/\{team_slug\}/members)?$|^/users/\{username\}$"
 )

@@ -193,8 +193,9 @@ fn on_a_server(repository: &Repository, offline: bool) -> Result<Result<ProjectF
     let state = state_folder(&repository.root, catalog);
     let base = spec.base.clone().unwrap_or_else(|| DEFAULT_BASE.to_owned());
     let name = spec.repository.clone().unwrap_or_default();
+    let folder = state.clone().unwrap_or_else(|| repository.root.join(DEFAULT_STATE));
+    let copy = folder.join("forge/copy.git");
     if gitea {
-        let folder = state.clone().unwrap_or_else(|| repository.root.join(DEFAULT_STATE));
         let forge = GiteaForge::new(GiteaSettings {
             api_url: spec.api_url.clone().unwrap_or_default(),
             repository: name,
@@ -203,7 +204,7 @@ fn on_a_server(repository: &Repository, offline: bool) -> Result<Result<ProjectF
             layout: layout(repository)?,
             roles: judged_roles(catalog),
             clone_url: None,
-            copy: folder.join("forge/copy.git"),
+            copy,
             state: state.map(|folder| StateStore::new(&folder)),
             patience: Patience::default(),
         })?;
@@ -219,6 +220,7 @@ fn on_a_server(repository: &Repository, offline: bool) -> Result<Result<ProjectF
         },
         layout: layout(repository)?,
         roles: judged_roles(catalog),
+        copy: spec.push.then_some(copy),
         clone: Some(repository.root.clone()),
         state: state.map(|folder| StateStore::new(&folder)),
         patience: Patience::default(),

@@ -36,6 +36,7 @@ fn as_app(owner: &str, id: u64, key: &str) -> Played {
         }),
         layout: made.layout,
         roles: made.roles,
+        copy: None,
         clone: None,
         state: None,
         patience: made.patience,

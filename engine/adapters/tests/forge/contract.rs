@@ -543,6 +543,10 @@ macro_rules! everywhere {
             $(#[test] fn $name() { super::$name(&crate::hosted_scene::GithubScene::new()); })*
         }
         #[cfg(feature = "github")]
+        mod pushed_github {
+            $(#[test] fn $name() { super::$name(&crate::hosted_scene::PushedScene::new()); })*
+        }
+        #[cfg(feature = "github")]
         mod gitea {
             $(#[test] fn $name() { super::$name(&crate::hosted_scene::GiteaScene::new()); })*
         }

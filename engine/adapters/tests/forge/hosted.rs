@@ -14,7 +14,7 @@ use patchwave_core::propose::{CommitStatus, ForgeOp, PullRequest, StatusState};
 
 use crate::double::trouble::Trouble;
 use crate::double::{LOGIN, TOKEN};
-use crate::hosted_scene::{Hosted, HostedScene, Settings, repository_of, settings};
+use crate::hosted_scene::{Hosted, HostedScene, PushedGithub, Settings, repository_of, settings};
 use crate::support::{Scene, at, files, put_branch, put_pull};
 
 const BRANCH: &str = "patchwave/linux-2027-01-15/test";
@@ -742,6 +742,7 @@ macro_rules! on {
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod on_github { on!(GithubForge: $($name),*); }
+        mod on_pushed_github { on!(PushedGithub: $($name),*); }
         mod on_gitea { on!(GiteaForge: $($name),*); }
     };
 }

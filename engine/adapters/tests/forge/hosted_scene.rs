@@ -65,6 +65,71 @@ fn address(name: &str, double: &Double) -> String {
     std::env::var(format!("PATCHWAVE_{name}_PROXY")).unwrap_or_else(|_| double.url().to_owned())
 }
 
+/// GitHub, pushed to.
+#[derive(Debug)]
+pub struct PushedGithub(GithubForge);
+
+impl Forge for PushedGithub {
+    fn take_in(&self, now: Timestamp) -> Result<TakenIn, ForgeError> {
+        self.0.take_in(now)
+    }
+    fn view(&self) -> Result<ForgeView, ForgeError> {
+        self.0.view()
+    }
+    fn apply(&self, op: &ForgeOp, now: Timestamp) -> Result<Applied, ForgeError> {
+        self.0.apply(op, now)
+    }
+    fn append_ledger(
+        &self,
+        expected_head: Option<&str>,
+        files: &BTreeMap<String, Vec<u8>>,
+        message: &str,
+        now: Timestamp,
+    ) -> Result<Appended, ForgeError> {
+        self.0.append_ledger(expected_head, files, message, now)
+    }
+    fn writes(&self) -> u64 {
+        self.0.writes()
+    }
+}
+
+impl Hosted for PushedGithub {
+    const MAKES_BRANCH: Place = GiteaForge::MAKES_BRANCH;
+    const MOVES_BRANCH: Place = GiteaForge::MOVES_BRANCH;
+    const GROWS_LEDGER: Place = GiteaForge::GROWS_LEDGER;
+    const MERGES: Place = GithubForge::MERGES;
+    const API_PATH: &str = GithubForge::API_PATH;
+    const PERMISSION: &str = GithubForge::PERMISSION;
+
+    fn open(settings: Settings) -> Result<Self, ForgeError> {
+        github(settings, Some(tempfile::tempdir().unwrap().keep())).map(Self)
+    }
+
+    fn double() -> &'static Double {
+        GithubForge::double()
+    }
+
+    /// A proxy knows the API alone.
+    fn api_url() -> String {
+        Self::double().url().to_owned()
+    }
+}
+
+fn github(settings: Settings, copy: Option<std::path::PathBuf>) -> Result<GithubForge, ForgeError> {
+    GithubForge::new(GithubSettings {
+        api_url: settings.api_url,
+        repository: settings.repository,
+        base: "main".to_owned(),
+        credential: Credential::Token(settings.token),
+        layout: settings.layout,
+        roles: settings.roles,
+        copy,
+        clone: None,
+        state: settings.state,
+        patience: settings.patience,
+    })
+}
+
 impl Hosted for GithubForge {
     const MAKES_BRANCH: Place = ("POST", "/git/refs");
     const MOVES_BRANCH: Place = ("POST", "/graphql");
@@ -74,17 +139,7 @@ impl Hosted for GithubForge {
     const PERMISSION: &str = "pull_requests: write";
 
     fn open(settings: Settings) -> Result<Self, ForgeError> {
-        Self::new(GithubSettings {
-            api_url: settings.api_url,
-            repository: settings.repository,
-            base: "main".to_owned(),
-            credential: Credential::Token(settings.token),
-            layout: settings.layout,
-            roles: settings.roles,
-            clone: None,
-            state: settings.state,
-            patience: settings.patience,
-        })
+        github(settings, None)
     }
 
     fn double() -> &'static Double {
@@ -151,6 +206,7 @@ pub struct HostedScene<F> {
 }
 
 pub type GithubScene = HostedScene<GithubForge>;
+pub type PushedScene = HostedScene<PushedGithub>;
 pub type GiteaScene = HostedScene<GiteaForge>;
 
 /// The forge under test, with the double's clock set before each call, and the waits it asked for.
@@ -329,6 +385,8 @@ impl<F: Hosted> Scene for HostedScene<F> {
     fn snapshot(&self) -> BTreeMap<String, String> {
         let repo = self.forge.double.lock();
         let mut found = repo.refs();
+        // The server's own, which follow when they are asked for.
+        found.retain(|name, _| !name.starts_with("refs/pull/"));
         let issues = repo.issues.iter();
         found.extend(issues.map(|(number, issue)| (format!("#{number}"), format!("{issue:?}"))));
         found

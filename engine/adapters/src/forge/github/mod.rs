@@ -1,7 +1,7 @@
 //! GitHub and GitHub Enterprise Server.
 //!
-//! Branches, files and the ledger go through the Git data API under the same rules as on every other forge; pull
-//! requests, reviews, comments and the dashboard are those of [`super::hosted`]. What is unchanged is asked for
+//! Branches, files and the ledger go through the Git data API (or, where asked for, are pushed) under the same rules as on
+//! every other forge; pull requests, reviews, comments and the dashboard are those of [`super::hosted`]. What is unchanged is asked for
 //! conditionally, which GitHub does not count against the rate limit.
 //!
 //! Permissions of the token: Contents, Pull requests and Issues: write; Commit statuses and Checks: write where those are
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 pub use super::rest::{AppKey, Credential, Patience};
 
+use super::hosted::remote::{Mirror, Remote};
 use super::hosted::roles::{RoleName, Stands};
 use super::hosted::wire::{Issue, Label, Pull, User};
 use super::hosted::{self, Host, Hub, HubSettings};
@@ -60,6 +61,8 @@ pub struct GithubSettings {
     pub layout: Layout,
     /// Names from `roles`: teams (`acme/sre`, `@acme/sre`, or `sre` for one of the owner's) and people.
     pub roles: BTreeSet<String>,
+    /// Folder of a copy that is fetched into and pushed from; none = branches are written through the Git data API.
+    pub copy: Option<PathBuf>,
     /// A clone of the repository, looked at for contents before the forge is asked.
     pub clone: Option<PathBuf>,
     /// Where answers are kept from one run to the next.
@@ -72,6 +75,7 @@ pub struct GithubSettings {
 pub struct GithubForge {
     hub: Hub,
     objects: Objects,
+    remote: Option<Remote>,
 }
 
 impl std::fmt::Debug for GithubForge {
@@ -102,7 +106,19 @@ impl GithubForge {
                 patience: settings.patience,
             },
         )?;
-        Ok(Self { hub, objects })
+        let remote = settings.copy.map(|copy| {
+            // The API has a host of its own on github.com, and a folder on a server of one's own.
+            let url = hub
+                .api
+                .clone_url("/api/v3")
+                .unwrap_or_else(|| hub.api.clone_url_beside("api."));
+            Remote::new(&copy, &url, &hub.base)
+        });
+        Ok(Self {
+            hub,
+            objects,
+            remote: remote.transpose()?,
+        })
     }
 }
 
@@ -188,8 +204,11 @@ impl Host for GithubForge {
         (Method::PUT, path, body)
     }
 
-    /// A replica may not show the base branch there yet.
+    /// A replica of the API may not show the base branch there yet.
     fn merged_as(&self, commit: &str) -> Result<(), ForgeError> {
+        if self.remote.is_some() {
+            return Ok(());
+        }
         let base = format!("refs/heads/{}", self.hub.base);
         let before = self.commit(commit)?.parents.into_iter().next();
         let moved = (before.map(|parent| parent.sha), commit.to_owned());
@@ -205,14 +224,23 @@ impl Forge for GithubForge {
     }
 
     fn view(&self) -> Result<ForgeView, ForgeError> {
-        let view = hosted::look::look(self, self, &self.engine_refs()?)?;
+        let view = match &self.remote {
+            Some(remote) => {
+                let mirror = Mirror::new(self, remote);
+                hosted::look::look(self, &mirror, &mirror.engine_refs()?)?
+            }
+            None => hosted::look::look(self, self, &self.engine_refs()?)?,
+        };
         self.hub.api.keep();
         self.objects.prune();
         Ok(view)
     }
 
     fn apply(&self, op: &ForgeOp, now: Timestamp) -> Result<Applied, ForgeError> {
-        hosted::apply(self, self, op, now)
+        match &self.remote {
+            Some(remote) => hosted::apply(self, &Mirror::new(self, remote), op, now),
+            None => hosted::apply(self, self, op, now),
+        }
     }
 
     fn append_ledger(
@@ -222,10 +250,13 @@ impl Forge for GithubForge {
         message: &str,
         now: Timestamp,
     ) -> Result<Appended, ForgeError> {
-        ledger::append(self, expected_head, files, message, now)
+        match &self.remote {
+            Some(remote) => ledger::append(&Mirror::new(self, remote), expected_head, files, message, now),
+            None => ledger::append(self, expected_head, files, message, now),
+        }
     }
 
     fn writes(&self) -> u64 {
-        self.hub.api.writes()
+        self.hub.api.writes() + self.remote.as_ref().map_or(0, Remote::pushes)
     }
 }

@@ -180,6 +180,13 @@ impl Api {
         Some(format!("{}{site}/{}.git", self.address, self.repository))
     }
 
+    /// Where the repository is cloned from if the API has a host of its own, whose name begins so.
+    pub(in crate::forge) fn clone_url_beside(&self, host_of_api: &str) -> String {
+        let (scheme, host) = self.address.split_once("://").unwrap_or(("https", &self.address));
+        let host = host.strip_prefix(host_of_api).unwrap_or(host);
+        format!("{scheme}://{host}{}/{}.git", self.prefix, self.repository)
+    }
+
     /// The token to send: the one that was given, or one of the App's installation, which is got when there is none that
     /// lasts.
     pub(in crate::forge) fn token(&self) -> Result<Secret, ForgeError> {

@@ -1,7 +1,5 @@
 //! The routes of Gitea: what each request does to a repository, and what it is answered.
 
-use std::sync::PoisonError;
-
 use git2::{Commit, Oid, Signature};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,7 +9,6 @@ use super::http::{Request, Response};
 use super::records::{Comment, Issue, Past, Pull, Repo, Review};
 use super::rest::{ACCOUNTS, TEAMS, create, edit, number, oid, text};
 use super::serve::{self, Manner, Reply, failure, respond};
-use super::trouble::{Verdict, befall};
 use super::{LOGIN, Repos, TOKEN, git_http};
 
 const ROOT: &str = "/api/v1";
@@ -34,48 +31,7 @@ const MANNER: Manner = Manner {
 
 /// Answers one request, of Git or of the API.
 pub(super) fn answer(repos: &Repos, request: &Request) -> Response {
-    let Some((name, path)) = git_http::addressed(request) else {
-        return serve::answer(&MANNER, repos, request, false);
-    };
-    if !git_http::authorized(request) {
-        return git_http::unauthorized();
-    }
-    let found = repos.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
-    let Some(found) = found else {
-        return failure(404, "Not Found");
-    };
-    let mut repo = found.lock().unwrap_or_else(PoisonError::into_inner);
-    repo.log.push((request.method.clone(), request.target.clone()));
-    let verdict = befall(&mut repo, request);
-    if let Verdict::Instead(response) = verdict {
-        return response;
-    }
-    let before = repo.refs();
-    let response = git_http::answer(&repo, request, &path);
-    for (name, id) in repo.refs() {
-        if let Some(branch) = name
-            .strip_prefix("refs/heads/")
-            .filter(|_| before.get(&name) != Some(&id))
-        {
-            repo.touched(branch);
-        }
-    }
-    point_pulls(&repo);
-    match verdict {
-        Verdict::After(response) => response,
-        Verdict::Late(delay) => Response { delay, ..response },
-        _ => response,
-    }
-}
-
-/// Brings the references of open pull requests to their branches; those of ended ones stay.
-fn point_pulls(repo: &Repo) {
-    let git = repo.git();
-    for issue in repo.issues.values().filter(|issue| issue.open && issue.pull.is_some()) {
-        let id = Oid::from_str(&repo.pull_head(issue)).unwrap();
-        let name = format!("refs/pull/{}/head", issue.number);
-        git.reference(&name, id, true, "double").unwrap();
-    }
+    git_http::served(repos, request).unwrap_or_else(|| serve::answer(&MANNER, repos, request, false))
 }
 
 fn user(login: &str) -> Value {
@@ -304,7 +260,7 @@ fn route(repo: &mut Repo, request: &Request, rest: &str, body: &Value, _past: Op
         (_, ["issues", ..]) => issues(repo, request, &parts, body),
         _ => Err(missing()),
     };
-    point_pulls(repo);
+    git_http::point_pulls(repo);
     reply
 }
 

@@ -2,8 +2,8 @@
 //!
 //! What they answer has the shape that is published (`shapes.json` holds the required fields with the example values of
 //! GitHub's OpenAPI description), which the contract checks prove with a validating proxy in between. They keep a log of
-//! requests, so that tests can count writes, and misbehave when told to. Both have the same inside ([`Repo`]); Gitea's also
-//! answers `git` over smart HTTP.
+//! requests, so that tests can count writes, and misbehave when told to. Both have the same inside ([`Repo`]) and
+//! answer `git` over smart HTTP.
 
 mod answers;
 pub mod app;
@@ -42,7 +42,8 @@ impl Double {
     /// validating proxy reads a body even where there is none.
     pub fn start(port: u16, conditional: bool) -> Self {
         Self::serving(port, move |repos, request| {
-            serve::answer(&rest::MANNER, repos, request, conditional)
+            let of_git = git_http::served(repos, request);
+            of_git.unwrap_or_else(|| serve::answer(&rest::MANNER, repos, request, conditional))
         })
     }
 

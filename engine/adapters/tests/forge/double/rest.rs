@@ -140,6 +140,11 @@ fn route(repo: &mut Repo, request: &Request, rest: &str, body: &Value, past: Opt
             let commits = walk.map(|id| answers::listed_commit(&git.find_commit(id.unwrap()).unwrap()));
             Ok((200, commits.collect()))
         }
+        ("GET", ["commits", sha]) => {
+            let git = repo.git();
+            let commit = git.find_commit(oid(sha)?).map_err(|_| not_found())?;
+            Ok((200, answers::listed_commit(&commit)))
+        }
         ("GET", ["commits", sha, "statuses"]) => {
             let of_it = repo.statuses.iter().rev().filter(|(commit, _)| commit == sha);
             Ok((200, of_it.map(|(_, status)| answers::status(status)).collect()))

@@ -65,6 +65,10 @@ pub struct ForgeSpec {
     /// A GitHub App that gets itself tokens, instead of a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<ForgeApp>,
+    /// On GitHub: branches and the ledger are pushed with `git` instead of written through the Git data API. Gitea is always
+    /// pushed to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub push: bool,
     /// The branch rollouts are merged into; default `main`.
     #[schemars(extend("default" = "main"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
