@@ -27,6 +27,9 @@ WORD = b"planted"
 DIGITS = 16
 # The secret of the one signature that GitHub documents, which tests of webhooks use.
 DOCUMENTED = b"It's a Secret to Everybody"
+# A line of the private key of the App of the tests, and what every statement signed with such a key looks like.
+KEY = Path(__file__).parents[1] / "engine/adapters/tests/forge/double/app.pem"
+STATEMENT = rb"eyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{16,}"
 # Sampling catches what lives as long as a program that starts; the arguments that tests give are checked by the tests too.
 GLANCE_SECONDS = 0.02
 # What package tools put there is none of ours.
@@ -35,7 +38,7 @@ SKIPPED = {"node_modules", "venv"}
 
 def forms() -> re.Pattern:
     """The word in every form that is looked for."""
-    found = [WORD + rb"[0-9a-f]{%d}" % DIGITS, re.escape(DOCUMENTED), WORD.hex().encode(), b"".join(b"%%%02x" % c for c in WORD)]
+    found = [WORD + rb"[0-9a-f]{%d}" % DIGITS, re.escape(DOCUMENTED), re.escape(KEY.read_bytes().splitlines()[3]), STATEMENT, WORD.hex().encode(), b"".join(b"%%%02x" % c for c in WORD)]
     for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + WORD)
         # The characters that share bits with what stands before and after may be any.
@@ -141,7 +144,9 @@ def self_test() -> int:
             (folder / file).write_bytes(data)
         assert scan([folder]) == [], scan([folder])
         planted = [value, base64.b64encode(b"u:" + value), base64.b64encode(b"us:" + value), base64.b64encode(b"x:y" + value)]
-        planted += [DOCUMENTED, value.hex().encode(), b"".join(b"%%%02x" % c for c in value)]
+        part = base64.urlsafe_b64encode(b'{"iss":"4711","alg":"RS256"}').rstrip(b"=")
+        planted += [DOCUMENTED, KEY.read_bytes().splitlines()[3], b".".join([part, part, value[7:] * 2])]
+        planted += [value.hex().encode(), b"".join(b"%%%02x" % c for c in value)]
         for number, data in enumerate(planted):
             file = folder / f"planted-{number}"
             file.write_bytes(b"before " + data + b" after")

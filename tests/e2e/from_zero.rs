@@ -157,7 +157,7 @@ fn approved_and_merged(github: &Handle) {
 fn the_page_takes_a_new_user_from_zero_to_the_first_merged_wave() {
     let page = std::fs::read_to_string(home().join(PAGE)).unwrap();
     let mut user = User::new();
-    let github = user.double.repository("patching", &BTreeMap::new(), user.now);
+    let github = user.double.repository("acme/patching", &BTreeMap::new(), user.now);
     let mut reconciled = 0;
     for block in blocks(&page) {
         let lines = match block {

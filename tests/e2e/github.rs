@@ -1,4 +1,4 @@
-//! A project whose forge is GitHub: the whole loop against a double of it.
+//! A project whose forge is GitHub or Gitea: the whole loop against doubles of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,14 +25,22 @@ impl Drop for Estate {
 impl Estate {
     fn new() -> Self {
         let double = Double::start(0, true);
+        Self::on(&double, "github", double.url())
+    }
+
+    fn on_gitea() -> Self {
+        let double = Double::start_gitea(0);
+        Self::on(&double, "gitea", &format!("{}/api/v1", double.url()))
+    }
+
+    fn on(double: &Double, kind: &str, api_url: &str) -> Self {
         let now = "2026-11-20T12:00:00Z";
         let files = BTreeMap::from([("README.md".to_owned(), b"patching\n".to_vec())]);
-        let handle = double.repository("patching", &files, now.parse().unwrap());
+        let handle = double.repository("acme/patching", &files, now.parse().unwrap());
         let sandbox = Sandbox::estate();
         let forge = format!(
-            "forge: {{type: github, repository: {}, apiUrl: \"{}\", tokenFrom: {{env: FORGE_TOKEN}}}}",
-            handle.full_name,
-            double.url()
+            "forge: {{type: {kind}, repository: {}, apiUrl: \"{api_url}\", tokenFrom: {{env: FORGE_TOKEN}}}}",
+            handle.full_name
         );
         sandbox.edit("patchwave.yaml", "forge: {type: local}", &forge);
         Self {
@@ -82,7 +90,15 @@ impl Estate {
 
 #[test]
 fn the_loop_opens_follows_and_merges_on_github_and_a_second_run_writes_nothing() {
-    let mut estate = Estate::new();
+    the_loop_opens_follows_and_merges_and_a_second_run_writes_nothing(Estate::new());
+}
+
+#[test]
+fn the_loop_opens_follows_and_merges_on_gitea_and_a_second_run_writes_nothing() {
+    the_loop_opens_follows_and_merges_and_a_second_run_writes_nothing(Estate::on_gitea());
+}
+
+fn the_loop_opens_follows_and_merges_and_a_second_run_writes_nothing(mut estate: Estate) {
     let (said, writes) = estate.reconcile();
     assert!(
         said.contains("opened or updated pull request #") && writes > 0,

@@ -256,7 +256,7 @@ mod on_github {
     fn story(double: &Double, name: &str, released: bool) -> (Sandbox, Handle) {
         let now: Timestamp = FIRST.parse().unwrap();
         let files = BTreeMap::from([("README.md".to_owned(), b"patching\n".to_vec())]);
-        let handle = double.repository(name, &files, now);
+        let handle = double.repository(&format!("acme/{name}"), &files, now);
         let sandbox = Sandbox::estate();
         let forge = format!(
             "forge: {{type: github, repository: {}, apiUrl: \"{}\", tokenFrom: {{env: FORGE_TOKEN}}}}",

@@ -17,7 +17,7 @@ const MARK: &str = "double: ";
 fn the_double_serves() {
     let double = Double::start(0, true);
     let files = BTreeMap::from([("README.md".to_owned(), b"patching\n".to_vec())]);
-    let handle = double.repository("patching", &files, jiff::Timestamp::UNIX_EPOCH);
+    let handle = double.repository("acme/patching", &files, jiff::Timestamp::UNIX_EPOCH);
     println!("{MARK}{}", json!({"url": double.url(), "token": TOKEN}));
     for line in std::io::stdin().lock().lines() {
         let asked: Value = serde_json::from_str(&line.unwrap()).unwrap();

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::TOKEN;
+use super::git_http;
 use super::trouble::Trouble;
 
 #[derive(Clone, Debug)]
@@ -68,6 +69,13 @@ pub struct Repo {
     pub issues: BTreeMap<u64, Issue>,
     /// Commit and what was posted on it, in order.
     pub statuses: Vec<(String, serde_json::Value)>,
+    /// Names of the labels there are; the id of one is its place, from 1 on. Only Gitea asks for them.
+    pub labels: Vec<String>,
+    /// People whose review Gitea does not count.
+    pub outsiders: BTreeSet<String>,
+    /// Tokens of an App's installation that asked for something here, in order; and those that are taken back.
+    pub lent: Vec<String>,
+    pub revoked: BTreeSet<String>,
     /// Method and path with query of every request, in order.
     pub log: Vec<(String, String)>,
     pub troubles: Vec<Trouble>,
@@ -96,6 +104,10 @@ impl Repo {
             clock: now,
             issues: BTreeMap::new(),
             statuses: Vec::new(),
+            labels: Vec::new(),
+            outsiders: BTreeSet::new(),
+            lent: Vec::new(),
+            revoked: BTreeSet::new(),
             log: Vec::new(),
             troubles: Vec::new(),
             page_size: None,
@@ -160,7 +172,8 @@ impl Repo {
 
     /// Writing requests so far.
     pub fn writes(&self) -> Vec<&(String, String)> {
-        self.log.iter().filter(|(method, _)| method != "GET").collect()
+        let wrote = |(method, target): &&(String, String)| method != "GET" && git_http::writes(target);
+        self.log.iter().filter(wrote).collect()
     }
 
     /// A person (or another tool) commits these files on top of a branch.
