@@ -20,6 +20,8 @@ mod e2e {
     mod daemon;
     mod edits;
     mod facts;
+    #[cfg(all(feature = "github", unix))]
+    mod from_zero;
     mod gates;
     #[cfg(feature = "github")]
     mod github;

@@ -47,7 +47,7 @@ impl Daemon {
             .env_clear()
             .env("HOME", estate.path())
             .env("PATCHWAVE_WEBHOOK_SECRET", SECRET)
-            .env("PATCHWAVE_GITHUB_TOKEN", "ghp_plantedplantedplanted")
+            .env("PATCHWAVE_GITHUB_TOKEN", "ghp_planted6e0d93b1f7c25a48")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

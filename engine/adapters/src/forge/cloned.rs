@@ -94,6 +94,7 @@ impl Inner {
             ledger_head,
             dashboard: None,
             members: None,
+            unread_roles: BTreeMap::new(),
             statuses: None,
         })
     }

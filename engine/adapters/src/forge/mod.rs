@@ -14,8 +14,12 @@ mod branches;
 mod cloned;
 mod fake;
 #[cfg(feature = "github")]
+pub mod gitea;
+#[cfg(feature = "github")]
 pub mod github;
 mod guarded;
+#[cfg(feature = "github")]
+mod hosted;
 mod intake;
 mod ledger;
 pub mod local;
@@ -32,6 +36,8 @@ use patchwave_core::propose::{ForgeOp, ForgeView};
 
 pub use cloned::ClonedForge;
 pub use fake::FakeForge;
+#[cfg(feature = "github")]
+pub use gitea::{GiteaForge, GiteaSettings};
 #[cfg(feature = "github")]
 pub use github::{GithubForge, GithubSettings};
 pub use guarded::GuardedForge;

@@ -63,6 +63,7 @@ impl<F: OnGit> Forge for F {
             ledger_head,
             dashboard: records.dashboard,
             members: None,
+            unread_roles: BTreeMap::new(),
             statuses: None,
         })
     }

@@ -1,6 +1,7 @@
 //! Whose approval counts, and what went past the separation of duties.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::{ENGINE, RESUME, Remark};
 use crate::history::{FrozenRollout, FrozenWave, History};
@@ -10,7 +11,12 @@ use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of, rollba
 
 /// The approvals that count for the merged head of a pull request: one a person, given for that very head, not by its
 /// author or anybody who committed to its branch, and (where the forge knows teams) by a member of `roles.approvers` who is no deployer.
+///
+/// Unknown is not approved: while it is not known who the deployers are, nobody is known to be none, and no approval counts.
 pub fn approvals_of(pull_request: &PullRequest, policy: &PatchPolicySpec, view: &ForgeView) -> Vec<String> {
+    if view.unread(&policy.roles.deployers).next().is_some() {
+        return Vec::new();
+    }
     // On a forge that knows no people anybody may play any part, deployer included: there nothing is separated.
     let deploys = |by: &str| view.members.is_some() && view.is_member(by, &policy.roles.deployers);
     let counted: BTreeSet<&str> = pull_request
@@ -34,14 +40,29 @@ pub const fn approvals_needed(approval: &Approval) -> usize {
     }
 }
 
-/// `1 of 2 approvals (alice)`.
-pub fn approvals_text(given: &[String], needed: usize) -> String {
+/// `1 of 2 approvals (alice)`, and which roles keep it from being decided because the forge did not say who is in them.
+pub fn approvals_text(given: &[String], needed: usize, policy: Option<&PatchPolicySpec>, view: &ForgeView) -> String {
     let names = if given.is_empty() {
         String::new()
     } else {
         format!(" ({})", given.join(", "))
     };
-    format!("{} of {needed} approvals{names}", given.len())
+    let mut text = format!("{} of {needed} approvals{names}", given.len());
+    let roles = policy.map(|policy| {
+        [
+            ("approvers", &policy.roles.approvers),
+            ("deployers", &policy.roles.deployers),
+        ]
+    });
+    for (field, names) in roles.into_iter().flatten() {
+        for (name, why) in view.unread(names) {
+            let _ = write!(
+                text,
+                "; who is in `{name}` of `roles.{field}` is not known, and unknown is not approved: {why}"
+            );
+        }
+    }
+    text
 }
 
 /// How many approvals a wave needs: what its merged files say, or what its strategy or that of its policy says now if that is
@@ -137,7 +158,10 @@ fn faults_of(
     // Whose approvals count is not known without the policy, and not knowing accuses nobody.
     let given = policy.map(|policy| approvals_of(&before, policy, view));
     if let Some(given) = given.filter(|given| given.len() < needed) {
-        faults.push(format!("{by} merged it with {}", approvals_text(&given, needed)));
+        faults.push(format!(
+            "{by} merged it with {}",
+            approvals_text(&given, needed, policy, view)
+        ));
     }
     faults
 }
@@ -204,6 +228,35 @@ mod tests {
             approvals_of(&pull, &policy(), &ForgeView::default()),
             ["anna", "berta", "carl"]
         );
+    }
+
+    #[test]
+    fn while_a_team_cannot_be_read_nobody_is_known_to_stand_outside_it() {
+        let pull = pull_request(&["anna", "berta"], "patchwave", "anna");
+        let mut view = teams(&[("ops", &["anna", "berta"])]);
+        assert_eq!(
+            approvals_of(&pull, &policy(), &view),
+            ["anna", "berta"],
+            "nobody deploys"
+        );
+        view.unread_roles
+            .insert("hands".into(), "answered 404; give the token read:org".into());
+        assert_eq!(approvals_of(&pull, &policy(), &view), Vec::<String>::new());
+        let told = faults_of(&pull, 1, Some(&policy()), &view);
+        assert_eq!(
+            told,
+            [
+                "anna merged it with 0 of 1 approvals; who is in `hands` of `roles.deployers` is not known, and unknown is not \
+              approved: answered 404; give the token read:org"
+            ]
+        );
+        // An approver's team that cannot be read counts for nobody; a person named beside it still counts.
+        let mut policy = policy();
+        policy.roles.deployers.clear();
+        policy.roles.approvers.push("berta".into());
+        let mut view = teams(&[("berta", &["berta"])]);
+        view.unread_roles.insert("ops".into(), "answered 403".into());
+        assert_eq!(approvals_of(&pull, &policy, &view), ["berta"]);
     }
 
     #[test]

@@ -102,11 +102,13 @@ fn follow(
                 );
                 return;
             }
-            let given = world
+            let policy = world
                 .catalog
                 .policies
                 .get(frozen.rollout.policy.as_str())
-                .map(|p| approvals_of(pull_request, &p.spec, world.view))
+                .map(|p| &p.spec);
+            let given = policy
+                .map(|policy| approvals_of(pull_request, policy, world.view))
                 .unwrap_or_default();
             let needed = needed(world.catalog, &rollout.policy, &rollout.strategy, frozen_wave);
             if given.len() < needed {
@@ -117,7 +119,7 @@ fn follow(
                         "wave {}: pull request {} was merged by {by} with {}; nothing runs before the rest is there",
                         wave.name,
                         pull_request.number,
-                        approvals_text(&given, needed),
+                        approvals_text(&given, needed, policy, world.view),
                     ),
                 );
                 return;
@@ -190,9 +192,9 @@ fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decisi
         decision.say(&rollout.name, said);
         return;
     }
-    let policy = world.catalog.policies.get(&rollout.policy);
+    let policy = world.catalog.policies.get(&rollout.policy).map(|p| &p.spec);
     let given = policy
-        .map(|p| approvals_of(asked, &p.spec, world.view))
+        .map(|policy| approvals_of(asked, policy, world.view))
         .unwrap_or_default();
     let frozen = world.history.frozen.get(&rollout.name);
     // The strictest approval of any wave that is not done: resuming needs the normal approval.
@@ -207,7 +209,10 @@ fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decisi
     if given.len() < needed {
         decision.say(
             &rollout.name,
-            format!("resume is merged with {}", approvals_text(&given, needed)),
+            format!(
+                "resume is merged with {}",
+                approvals_text(&given, needed, policy, world.view)
+            ),
         );
         return;
     }

@@ -189,13 +189,13 @@ impl<'a> Scene<'a> {
     }
 
     fn start(&self, asked: &PullRequest, stop: &str, decision: &mut Decision) {
-        let policy = self.world.catalog.policies.get(&self.rollout.policy);
+        let policy = self.world.catalog.policies.get(&self.rollout.policy).map(|p| &p.spec);
         let given = policy
-            .map(|p| approvals_of(asked, &p.spec, self.world.view))
+            .map(|policy| approvals_of(asked, policy, self.world.view))
             .unwrap_or_default();
         let needed = self.approvals_needed();
         if given.len() < needed {
-            let text = approvals_text(&given, needed);
+            let text = approvals_text(&given, needed, policy, self.world.view);
             self.say(&format!("rolling back is merged with {text}"), decision);
             return;
         }
