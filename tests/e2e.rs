@@ -14,6 +14,7 @@ mod support;
 
 #[cfg(test)]
 mod e2e {
+    mod back;
     mod cli;
     mod edits;
     mod facts;

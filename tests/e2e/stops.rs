@@ -201,9 +201,14 @@ fn the_edited_set_of_the_first_wave_becomes_the_frozen_one() {
     assert_ne!(plan, edited);
     estate.push(&branch, "berta", &[(&path, &edited)]);
     estate.merge("test");
+    // What an executor would refuse is not released: its files are not what SHA256SUMS lists.
     let run = estate.at("2026-11-20T12:10:00Z").reconcile();
     run.did("wave test approved: edited by a person before the merge")
-        .did("released wave test batch 01");
+        .did_not("released")
+        .waits_for("plan.json is not the file SHA256SUMS lists");
+    estate.push_listed("main", "berta", ROLLOUT, &[(&path, &edited)]);
+    let run = estate.at("2026-11-20T12:15:00Z").reconcile();
+    run.did("released wave test batch 01");
     // The edited set is what has to be shown now: the old target is not enough.
     estate.world().set_version("t1", "openssl-libs", "1:3.0.7-29.el9_4");
     estate.world().set_version("t2", "openssl-libs", "1:3.0.7-30.el9_4");
@@ -224,7 +229,86 @@ fn nobody_edits_the_approvals_away() {
     estate.push(&branch, "berta", &[(&path, &edited)]);
     let number = estate.pull_request("critical")["number"].to_string();
     estate.does(&["forge", "merge", &number, "--as", "berta"]).exits(0);
-    estate.reconcile().did_not("released").waits_for("0 of 2 approvals");
+    // A later wave is what was proposed, or it is not approved at all.
+    let run = estate.reconcile();
+    run.did("wave critical edited").did_not("released");
+}
+
+#[test]
+fn nobody_edits_the_approvals_of_a_first_wave_away() {
+    let mut estate = proposed();
+    let branch = format!("patchwave/{ROLLOUT}/test");
+    let path = format!("rollouts/{ROLLOUT}/plan.json");
+    let plan = String::from_utf8(estate.forge_file(&format!("refs/heads/{branch}"), &path).unwrap()).unwrap();
+    let edited = plan.replacen("\"reviewers\": 1", "\"reviewers\": 0", 1);
+    assert_ne!(plan, edited);
+    estate.push_listed(&branch, "berta", ROLLOUT, &[(&path, &edited)]);
+    let number = estate.pull_request("test")["number"].to_string();
+    estate.does(&["forge", "merge", &number, "--as", "berta"]).exits(0);
+    estate.reconcile().did_not("released").waits_for("0 of 1 approvals");
+}
+
+/// What `plan.json` says of how a wave goes on is approved with it: changed after the approval, the wave stops.
+#[test]
+fn the_rules_of_an_approved_wave_are_what_was_approved() {
+    for (from, to) in [
+        ("\"soakSeconds\": 43200", "\"soakSeconds\": 0"),
+        ("\"onFailure\": \"halt\"", "\"onFailure\": \"rollback\""),
+        ("\"strategy\": \"standard\"", "\"strategy\": \"swift\""),
+    ] {
+        let mut estate = super::play::test_soaking();
+        let path = format!("rollouts/{ROLLOUT}/plan.json");
+        let plan = String::from_utf8(estate.forge_file("refs/heads/main", &path).unwrap()).unwrap();
+        let edited = plan.replacen(from, to, 1);
+        assert_ne!(plan, edited, "{from}");
+        estate.push_listed("main", "berta", ROLLOUT, &[(&path, &edited)]);
+        let said = estate.run(&["audit", "verify"]).exits(1);
+        assert!(
+            said.out.contains("what was merged is not what was approved"),
+            "{}",
+            said.out
+        );
+        estate.reconcile().did("wave test halted: edited").did_not("promoted");
+    }
+}
+
+#[test]
+fn a_plan_in_the_wrong_folder_or_lane_is_not_believed() {
+    for (from, to) in [
+        ("\"lane\": \"routine\"", "\"lane\": \"emergency\""),
+        ("\"policy\": \"linux\"", "\"policy\": \"lin\""),
+    ] {
+        let estate = super::play::test_soaking();
+        let path = format!("rollouts/{ROLLOUT}/plan.json");
+        let plan = String::from_utf8(estate.forge_file("refs/heads/main", &path).unwrap()).unwrap();
+        let edited = plan.replacen(from, to, 1);
+        assert_ne!(plan, edited, "{from}");
+        estate.push_listed("main", "berta", ROLLOUT, &[(&path, &edited)]);
+        let said = estate.run(&["reconcile", "--once"]).exits(1);
+        assert!(
+            said.err.contains("whose rules hold cannot be told; revert the edit"),
+            "{}",
+            said.err
+        );
+    }
+}
+
+#[test]
+fn the_openings_of_an_approved_wave_are_what_was_approved() {
+    let mut estate = super::play::test_soaking();
+    let path = format!("rollouts/{ROLLOUT}/waves/01-test/openings.json");
+    let openings = String::from_utf8(estate.forge_file("refs/heads/main", &path).unwrap()).unwrap();
+    let edited = openings
+        .replace("\"stopAtEnd\": false", "\"stopAtEnd\": true")
+        .replace("2026", "2027");
+    estate.push_listed("main", "berta", ROLLOUT, &[(&path, &edited)]);
+    let said = estate.run(&["audit", "verify"]).exits(1);
+    assert!(
+        said.out.contains("openings.json: was approved with the SHA-256"),
+        "{}",
+        said.out
+    );
+    estate.reconcile().did("wave test halted: edited").did_not("promoted");
 }
 
 #[test]

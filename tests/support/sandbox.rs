@@ -231,9 +231,14 @@ impl Sandbox {
 
     /// Runs a command at the instant.
     pub fn run(&self, arguments: &[&str]) -> Said {
+        self.run_with(&[], arguments)
+    }
+
+    /// The same with variables of the environment.
+    pub fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Said {
         let mut all = vec!["--now", &self.now];
         all.extend_from_slice(arguments);
-        pw(self.path(), &all, "", &[])
+        pw(self.path(), &all, "", environment)
     }
 
     /// Runs a command that a person types, and keeps it in the transcript.
@@ -453,6 +458,27 @@ impl Sandbox {
                 &[&parent],
             )
             .unwrap();
+    }
+
+    /// The same for files of one rollout, with its `SHA256SUMS` brought in line: what a careful person does.
+    pub fn push_listed(&self, branch: &str, by: &str, rollout: &str, files: &[(&str, &str)]) {
+        let folder = format!("rollouts/{rollout}/");
+        let sums = format!("{folder}SHA256SUMS");
+        let listed = self.forge_file(&format!("refs/heads/{branch}"), &sums).unwrap();
+        let mut listed = String::from_utf8(listed).unwrap();
+        for (path, text) in files {
+            let name = path.strip_prefix(&folder).unwrap();
+            let line = listed
+                .lines()
+                .find(|line| line.ends_with(&format!("  {name}")))
+                .unwrap()
+                .to_owned();
+            let digest = patchwave_core::canonical::sha256_hex(text.as_bytes());
+            listed = listed.replace(&line, &format!("{digest}  {name}"));
+        }
+        let mut all = files.to_vec();
+        all.push((&sums, &listed));
+        self.push(branch, by, &all);
     }
 
     /// Replaces text in a file of the work tree and commits it.

@@ -157,9 +157,6 @@ fn evidence(open: &OpenRollout, wave: &str, bytes: &[u8]) -> Result<Option<Event
     if result.rollout != open.name.as_ref() || result.wave != wave {
         return Err(format!("it is of rollout {} wave {}", result.rollout, result.wave));
     }
-    if result.action == ResultAction::Rollback {
-        return Err("it is of a rollback, which this engine does not record yet".into());
-    }
     let outcome = match result.status {
         ResultStatus::Ok => "done",
         // Touched and never concluded: whatever it did, it is not done.
@@ -178,7 +175,17 @@ fn evidence(open: &OpenRollout, wave: &str, bytes: &[u8]) -> Result<Option<Event
     if !batch.assets.contains_key(result.asset.as_str()) {
         return Err(format!("asset {} is not in batch {}", result.asset, result.batch));
     }
-    let known = batch.evidence.get(result.asset.as_str());
+    let rollback = result.action == ResultAction::Rollback;
+    let back = batch.way_back.as_ref();
+    if rollback && !back.is_some_and(|b| b.released_at.is_some() && b.assets.contains(result.asset.as_str())) {
+        return Err(format!("asset {} was never let go back", result.asset));
+    }
+    let heard = if rollback {
+        back.map(|b| &b.evidence)
+    } else {
+        Some(&batch.evidence)
+    };
+    let known = heard.and_then(|heard| heard.get(result.asset.as_str()));
     if known.is_some_and(|k| k.at == at && k.outcome.as_ref() == outcome) {
         return Ok(None);
     }
@@ -191,6 +198,7 @@ fn evidence(open: &OpenRollout, wave: &str, bytes: &[u8]) -> Result<Option<Event
         reason: Some(result.reason).filter(|r| !r.is_empty()),
         digest: sha256_hex(bytes).into(),
         facts: result_facts(bytes),
+        rollback,
     }))
 }
 

@@ -259,6 +259,12 @@ fn recorded_line(file: &str, event: &Event) -> Option<String> {
             let until = opening_end.map(|e| format!(" until {e}")).unwrap_or_default();
             Some(format!("{rollout}: released wave {wave} batch {batch}{until}"))
         }
+        Event::RollbackStarted { wave, .. } => Some(format!("{rollout}: wave {wave} may be rolled back")),
+        Event::RollbackReleased { wave, batch } => Some(format!("{rollout}: wave {wave} batch {batch} may go back")),
+        Event::WentBack { wave, batch, seen } => Some(format!(
+            "{rollout}: wave {wave} batch {batch} is back: {} assets",
+            seen.len()
+        )),
         Event::Checked {
             wave,
             batch,

@@ -1,7 +1,7 @@
 //! `permit`: may this batch, or this asset of it, run now?
 
 use patchwave_core::canonical::sha256_hex;
-use patchwave_core::decide::{Permit, PermitRefusal, may_run};
+use patchwave_core::decide::{Permit, PermitRefusal, may_go_back, may_run};
 use serde_json::json;
 
 use super::{Context, Look};
@@ -11,6 +11,9 @@ use crate::exit::{Exit, Failure};
 /// The SHA-256 of the `SHA256SUMS` that an executor is about to obey, in hexadecimal.
 const SUMS_VARIABLE: &str = "PATCHWAVE_SHA256SUMS";
 
+/// What the executor is about to do: `patch` (also where it is not set) or `rollback`.
+const ACTION_VARIABLE: &str = "PATCHWAVE_ACTION";
+
 /// Exit 0 with a permit, 1 with the reason.
 pub fn run(
     context: &Context,
@@ -18,9 +21,20 @@ pub fn run(
     asset: Option<&str>,
     format: TextJson,
 ) -> Result<Exit, Failure> {
+    let action = std::env::var(ACTION_VARIABLE).unwrap_or_else(|_| "patch".into());
+    let ask = match action.as_str() {
+        "patch" => may_run,
+        "rollback" => may_go_back,
+        other => {
+            return Err(Failure::with_help(
+                format!("{ACTION_VARIABLE} is `{other}`: no permit is given for that"),
+                "set it to `patch` or `rollback`, or leave it unset for `patch`",
+            ));
+        }
+    };
     let look = context.look()?;
     let answer = look.survey.with_world(&look.repository, &look.observed, |world| {
-        may_run(world, (rollout, wave, batch), asset, context.now)
+        ask(world, (rollout, wave, batch), asset, context.now)
     });
     let sums = merged_sums(&look, rollout);
     let answer = answer.and_then(|permit| what_was_merged(permit, sums.as_deref(), std::env::var(SUMS_VARIABLE).ok()));
@@ -62,7 +76,8 @@ fn merged_sums(look: &Look, rollout: &str) -> Option<String> {
 
 /// A permit is for the files that were merged, whatever lies on the executor's disk.
 fn what_was_merged(permit: Permit, merged: Option<&str>, obeyed: Option<String>) -> Result<Permit, PermitRefusal> {
-    match obeyed.filter(|obeyed| !obeyed.is_empty() && Some(obeyed.as_str()) != merged) {
+    // An empty text is what a file that could not be read leaves: it is no digest, and nothing to be obeyed.
+    match obeyed.filter(|obeyed| Some(obeyed.as_str()) != merged) {
         None => Ok(permit),
         Some(obeyed) => Err(PermitRefusal(format!(
             "the files at hand (SHA256SUMS {obeyed}) are not those that were merged ({}): check out the merged branch again",

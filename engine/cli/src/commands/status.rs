@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use patchwave_core::decide::decide;
-use patchwave_core::history::{BatchProgress, GateProgress, WaveState};
+use patchwave_core::history::{BatchProgress, GateProgress, WaveState, WayBack};
 use patchwave_runner::people;
 use serde_json::{Value, json};
 
@@ -40,6 +41,7 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
                     "notAttempted": batch.not_attempted,
                     "waived": batch.waived.keys().collect::<Vec<_>>(),
                     "reported": reported(batch),
+                    "wayBack": batch.way_back.as_ref().map(way_back),
                 })
             });
             json!({
@@ -66,6 +68,18 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
     json!({
         "rollouts": rollouts.collect::<Vec<_>>(),
         "next": remarks.iter().map(|r| json!({"subject": r.subject, "message": r.message})).collect::<Vec<_>>(),
+    })
+}
+
+/// How far a batch that goes back has come.
+fn way_back(back: &WayBack) -> Value {
+    let since = |at: Timestamp| back.released_at.is_some_and(|released| at >= released);
+    let reported = back.evidence.iter().filter(|(_, said)| since(said.at));
+    json!({
+        "assets": back.assets,
+        "releasedAt": back.released_at.map(|t| t.to_string()),
+        "done": back.done,
+        "reported": reported.map(|(asset, said)| (asset.as_ref(), said.outcome.as_ref())).collect::<BTreeMap<_, _>>(),
     })
 }
 

@@ -14,6 +14,7 @@ mod memory_tests;
 mod moves;
 mod proposals;
 mod release;
+mod rollback;
 mod statuses;
 mod watch;
 
@@ -21,6 +22,7 @@ pub use approve::{approvals_of, approvals_text, past_the_rules};
 pub use gates::{RED_PATIENCE, gates_wanted};
 pub use moves::RESUME;
 pub use release::{Permit, PermitRefusal, may_run};
+pub use rollback::may_go_back;
 
 use std::sync::Arc;
 
@@ -118,10 +120,11 @@ pub fn decide(world: &World<'_>, now: Timestamp) -> Decision {
 /// One step of a part of the loop: only effects that `allowed` lets through count as acting.
 pub fn decide_within(world: &World<'_>, now: Timestamp, allowed: &dyn Fn(&Action) -> bool) -> Decision {
     let mut decision = Decision::default();
-    let steps: [fn(&World<'_>, Timestamp, &mut Decision); 8] = [
+    let steps: [fn(&World<'_>, Timestamp, &mut Decision); 9] = [
         memory::remember,
         moves::follow_forge,
         watch::watch,
+        rollback::roll_back,
         release::release,
         proposals::propose,
         memory::remember_cuts,

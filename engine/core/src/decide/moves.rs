@@ -8,6 +8,7 @@ use super::approve::{approvals_needed, approvals_of, approvals_text};
 use super::{Action, Decision, ENGINE, World};
 use crate::history::{
     Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, ledger_file,
+    openings_digest,
 };
 use crate::load::wire::Approval;
 use crate::propose::{
@@ -60,6 +61,9 @@ fn follow(
         pull_request: Some(pull_request.number),
         approvals,
         since: None,
+        openings: (moved == WaveEvent::Approved)
+            .then(|| merged_openings(world, &rollout.name, frozen_wave))
+            .flatten(),
         reason,
     };
     match (wave.state, pull_request.state) {
@@ -137,12 +141,24 @@ fn follow(
 /// Whether the merged files of a wave are others than those that were approved.
 pub(super) fn edited_since(world: &World<'_>, rollout: &str, wave: &WaveProgress) -> bool {
     let merged = (world.digest_of_files)(&world.view.merged_files, rollout, &wave.name);
+    let frozen = world.history.frozen.get(rollout);
+    let frozen_wave = frozen.and_then(|f| f.waves.iter().find(|w| *w.name == *wave.name));
+    let openings = frozen_wave.and_then(|w| merged_openings(world, rollout, w));
     merged.as_deref() != wave.digest.as_deref()
+        || wave
+            .openings
+            .as_ref()
+            .is_some_and(|approved| openings.as_ref() != Some(approved))
+}
+
+fn merged_openings(world: &World<'_>, rollout: &str, wave: &FrozenWave) -> Option<Arc<str>> {
+    let folder = &world.catalog.project.paths.rollouts;
+    openings_digest(&world.view.merged_files, folder, rollout, wave).map(Into::into)
 }
 
 /// How many approvals a wave needs: what its merged files say, or what the strategy says now if that is more. The wave
 /// digest does not cover the approval, so the files alone could be edited to need none.
-fn needed(world: &World<'_>, rollout: &OpenRollout, wave: &FrozenWave) -> usize {
+pub(super) fn needed(world: &World<'_>, rollout: &OpenRollout, wave: &FrozenWave) -> usize {
     let strategy = world.catalog.strategies.get(&rollout.strategy);
     let authored = strategy.and_then(|s| s.spec.waves.iter().find(|w| w.name == wave.name));
     // A strategy or wave that nobody wrote needs the strictest approval that anybody did write: a name in the merged files

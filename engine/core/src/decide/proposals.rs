@@ -273,6 +273,7 @@ fn close_obsolete(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decis
             pull_request: None,
             approvals: vec![],
             since: None,
+            openings: None,
             reason: Some(reason.into()),
         };
         decision.record(ledger_file(&rollout.name), event);

@@ -25,14 +25,25 @@ pub fn release(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
             decision.say(&rollout.name, paused);
             continue;
         }
+        let unlisted = unlisted(world, &rollout.name);
         for wave in &rollout.waves {
+            if let Some(why) = unlisted.as_ref().filter(|_| next_batch(wave).is_some()) {
+                decision.say(&rollout.name, format!("wave {}: {why}", wave.name));
+                continue;
+            }
             release_wave(world, rollout, wave, now, decision);
         }
     }
 }
 
+/// Why the merged files of a rollout cannot be obeyed, if they cannot.
+pub(super) fn unlisted(world: &World<'_>, rollout: &str) -> Option<String> {
+    let folder = &world.catalog.project.paths.rollouts;
+    crate::history::unlisted(&world.view.merged_files, folder, rollout)
+}
+
 /// Why the policy of a rollout is paused, if it is.
-fn paused(world: &World<'_>, rollout: &OpenRollout, now: Timestamp) -> Option<String> {
+pub(super) fn paused(world: &World<'_>, rollout: &OpenRollout, now: Timestamp) -> Option<String> {
     let Some(policy) = world.catalog.policies.get(&rollout.policy) else {
         // Nobody can say whether it is paused: unknown is not permission.
         return Some(format!(
@@ -238,6 +249,9 @@ pub fn may_run(
         return refuse(format!(
             "wave {wave} was edited: the merged files are not those that were approved"
         ));
+    }
+    if let Some(why) = unlisted(world, &open.name) {
+        return refuse(why);
     }
     if now < released_at {
         return refuse(format!(

@@ -79,11 +79,13 @@ mod tests {
             name: "test".into(),
             state,
             digest: None,
+            openings: None,
             batches: Vec::new(),
             soaking_since: Some(at),
             not_before: None,
             gates: std::collections::BTreeMap::new(),
             promoted_at: None,
+            failed_at: None,
             reason: None,
         };
         let rollout = OpenRollout {

@@ -86,6 +86,7 @@ fn watch_wave(
             pull_request: None,
             approvals: vec![],
             since,
+            openings: None,
             reason,
         };
         decision.record(ledger_file(&rollout.name), event);
@@ -238,7 +239,7 @@ fn stop_failed(rollout: &OpenRollout, wave: &WaveProgress, frozen: &FrozenWave, 
     let why = wave.reason.clone().unwrap_or_else(|| "too many failures".into());
     let next = match frozen.on_failure {
         OnFailure::Halt => "halted",
-        OnFailure::Rollback => "halted; the way back is under rollback/ of the wave",
+        OnFailure::Rollback => "halted, and a pull request asks to roll it back",
     };
     let event = Event::Wave {
         wave: Arc::clone(&wave.name),
@@ -247,6 +248,7 @@ fn stop_failed(rollout: &OpenRollout, wave: &WaveProgress, frozen: &FrozenWave, 
         pull_request: None,
         approvals: vec![],
         since: None,
+        openings: None,
         reason: Some(format!("{next}: {why}")),
     };
     decision.record(ledger_file(&rollout.name), event);

@@ -10,7 +10,8 @@ use super::forge::ForgeView;
 use super::ledger::LedgerLine;
 use super::ledger_chain::{head, holds_head, parse_chain};
 use super::state::{WaveEvent, WaveState};
-use crate::canonical::sha256_hex;
+use super::sums::{openings_digest, sums_faults};
+use super::wire::read_plan_json;
 
 /// What an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub fn audit(
             }),
         }
     }
-    sums(view, rollouts_folder, &mut report.faults);
+    report.faults.extend(sums_faults(&view.merged_files, rollouts_folder));
     anchored(view, anchors, &mut report.faults);
     report.faults.sort();
     report.faults.dedup();
@@ -88,6 +89,19 @@ fn moves(file: &str, lines: &[LedgerLine], faults: &mut Vec<HistoryFault>) {
                     None => fault(format!("batch {batch} was released while wave {wave} was {state}")),
                 }
             }
+            Some(Event::RollbackStarted { wave, .. }) => {
+                let state = states.entry(Arc::clone(&wave)).or_default();
+                match state.after(WaveEvent::RollbackStarted) {
+                    Some(next) => *state = next,
+                    None => fault(format!("wave {wave} was {state}, and nothing takes that back")),
+                }
+            }
+            Some(Event::RollbackReleased { wave, batch }) => {
+                let state = states.get(&wave).copied().unwrap_or_default();
+                if state != WaveState::RollingBack {
+                    fault(format!("batch {batch} was let go back while wave {wave} was {state}"));
+                }
+            }
             Some(Event::Resume { .. }) => {
                 for state in states
                     .values_mut()
@@ -117,20 +131,35 @@ fn approved(
     if !view.merged_files.keys().any(|path| path.starts_with(&prefix)) {
         return;
     }
-    let mut digests: BTreeMap<Arc<str>, Option<Arc<str>>> = BTreeMap::new();
+    let mut digests: BTreeMap<Arc<str>, (Option<Arc<str>>, Option<Arc<str>>)> = BTreeMap::new();
     for line in lines {
         if let Some(Event::Wave {
-            wave, moved, digest, ..
+            wave,
+            moved,
+            digest,
+            openings,
+            ..
         }) = Event::from_parts(&line.event, &line.data)
         {
             match moved {
-                WaveEvent::Approved => drop(digests.insert(wave, digest)),
+                WaveEvent::Approved => drop(digests.insert(wave, (digest, openings))),
                 WaveEvent::Proposed | WaveEvent::Edited | WaveEvent::Superseded => drop(digests.remove(&wave)),
                 _ => {}
             }
         }
     }
-    for (wave, digest) in digests {
+    let frozen = view.merged_files.get(&format!("{prefix}plan.json"));
+    let frozen = frozen.and_then(|bytes| read_plan_json(bytes).ok());
+    for (wave, (digest, openings)) in digests {
+        let approved = frozen.iter().flat_map(|f| &f.waves).find(|w| *w.name == *wave);
+        if let (Some(approved), Some(openings)) = (approved, openings)
+            && openings_digest(&view.merged_files, folder, rollout, approved).as_deref() != Some(&openings)
+        {
+            faults.push(HistoryFault {
+                file: format!("{prefix}{}", approved.openings_file()),
+                message: format!("was approved with the SHA-256 {openings}, and is another file now: nobody approved when wave {wave} may start"),
+            });
+        }
         let found = digest_of(&view.merged_files, rollout, &wave);
         if found.as_deref() != digest.as_deref() {
             let found = found.map_or_else(
@@ -162,46 +191,5 @@ fn anchored(view: &ForgeView, anchors: &BTreeMap<String, String>, faults: &mut V
             file: format!("ledger {file}"),
             message: message.into(),
         });
-    }
-}
-
-/// Every file of a merged rollout is in its `SHA256SUMS`, with the digest it has.
-fn sums(view: &ForgeView, folder: &str, faults: &mut Vec<HistoryFault>) {
-    for (path, bytes) in &view.merged_files {
-        let Some(base) = path.strip_suffix("SHA256SUMS").filter(|b| b.starts_with(folder)) else {
-            continue;
-        };
-        let listed: BTreeMap<String, String> = String::from_utf8_lossy(bytes)
-            .lines()
-            .filter_map(|l| {
-                l.split_once("  ")
-                    .map(|(sum, name)| (format!("{base}{name}"), sum.to_owned()))
-            })
-            .collect();
-        let own = view
-            .merged_files
-            .keys()
-            .filter(|file| file.starts_with(base) && *file != path);
-        // A request to resume is merged on its own, and names the stop that it answers.
-        let resumes = |file: &str| file.strip_prefix(base).is_some_and(|name| name.starts_with("resume-"));
-        for file in own.filter(|file| !listed.contains_key(*file) && !resumes(file)) {
-            faults.push(HistoryFault {
-                file: file.clone(),
-                message: "is not listed in SHA256SUMS: nobody approved it".into(),
-            });
-        }
-        for (file, sum) in &listed {
-            let problem = match view.merged_files.get(file) {
-                None => Some("is listed in SHA256SUMS and missing".to_owned()),
-                Some(content) if sha256_hex(content) != *sum => Some("is not the file SHA256SUMS lists".to_owned()),
-                Some(_) => None,
-            };
-            if let Some(message) = problem {
-                faults.push(HistoryFault {
-                    file: file.clone(),
-                    message,
-                });
-            }
-        }
     }
 }

@@ -63,6 +63,9 @@ pub enum Event {
         /// Since when it is true, where that is before the time of the line (the observation that showed it).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Timestamp>,
+        /// SHA-256 of the wave's `openings.json` as it was approved: no wave digest covers it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        openings: Option<Arc<str>>,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
@@ -81,6 +84,33 @@ pub enum Event {
         /// End of the opening; none = no end within 400 days.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         opening_end: Option<Timestamp>,
+    },
+    /// The way back of a wave that failed was approved: it runs batch by batch, each as soon as there is room for it.
+    RollbackStarted {
+        /// The wave.
+        wave: Arc<str>,
+        /// Number of the pull request that asked for it.
+        pull_request: u64,
+        /// Who approved.
+        approvals: Vec<String>,
+        /// The assets that go back, by batch.
+        batches: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    },
+    /// The assets of a batch that go back may be touched now.
+    RollbackReleased {
+        /// The wave.
+        wave: Arc<str>,
+        /// The batch.
+        batch: Arc<str>,
+    },
+    /// Every asset of a batch that was to go back shows what it had before.
+    WentBack {
+        /// The wave.
+        wave: Arc<str>,
+        /// The batch.
+        batch: Arc<str>,
+        /// The observation that shows it, by asset.
+        seen: BTreeMap<Arc<str>, Timestamp>,
     },
     /// What observations and evidence show of a batch's assets. Only what is new.
     Checked {
@@ -121,6 +151,9 @@ pub enum Event {
         /// Its members that are true or false, by their path with dots: what a `result` gate asks.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         facts: BTreeMap<String, bool>,
+        /// It is of the way back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rollback: bool,
     },
     /// What monitors showed of gates, where that is news, and of every gate when it decided a move.
     Gates {
@@ -199,6 +232,7 @@ mod tests {
             pull_request: None,
             approvals: vec![],
             since: None,
+            openings: None,
             reason: None,
         };
         let (name, data) = event.to_parts();

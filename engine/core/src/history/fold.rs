@@ -11,10 +11,11 @@ use super::forge::{ForgeView, PullRequest, PullRequestState};
 use super::gates::GateProgress;
 use super::ledger::LedgerLine;
 use super::ledger_chain::parse_chain;
-use super::rollout::{BatchProgress, OpenRollout, WaveProgress};
+use super::rollout::{BatchProgress, OpenRollout, WaveProgress, WayBack};
 use super::state::{WaveEvent, WaveState};
-use super::wire::{FrozenRollout, read_plan_json};
+use super::wire::{FrozenRollout, RolloutHead, read_plan_json};
 use super::{Halted, History, Memory};
+use crate::load::wire::Lane;
 
 /// Something in the forge or the ledger that cannot be believed. A run that meets one decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,21 +75,33 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
 /// SHA-256 of the last ledger line that stopped the rollout: a person's halt, or a wave that was halted. A pull request
 /// that asks to resume names it.
 pub fn last_stop(ledger: &[u8]) -> Option<String> {
+    last_line(ledger, |event| {
+        matches!(
+            event,
+            Event::Halt { .. }
+                | Event::Wave {
+                    moved: WaveEvent::Halted,
+                    ..
+                }
+        )
+    })
+}
+
+/// SHA-256 of the last ledger line that halted a wave. A pull request that asks to take it back names it.
+pub fn last_stop_of(ledger: &[u8], name: &str) -> Option<String> {
+    last_line(
+        ledger,
+        |event| matches!(event, Event::Wave { wave, moved: WaveEvent::Halted, .. } if wave.as_ref() == name),
+    )
+}
+
+fn last_line(ledger: &[u8], wanted: impl Fn(&Event) -> bool) -> Option<String> {
     let lines = ledger.split(|b| *b == b'\n').filter(|l| !l.is_empty());
     let mut stops = lines.filter(|line| {
         let event = serde_json::from_slice::<LedgerLine>(line).ok();
         event
             .and_then(|l| Event::from_parts(&l.event, &l.data))
-            .is_some_and(|e| {
-                matches!(
-                    e,
-                    Event::Halt { .. }
-                        | Event::Wave {
-                            moved: WaveEvent::Halted,
-                            ..
-                        }
-                )
-            })
+            .is_some_and(|event| wanted(&event))
     });
     stops.next_back().map(crate::canonical::sha256_hex)
 }
@@ -161,6 +174,10 @@ fn frozen_rollouts(
             }
             match read_plan_json(bytes) {
                 Ok(frozen) => {
+                    faults.extend(misnamed(name, &frozen.rollout).map(|message| HistoryFault {
+                        file: place(pull_request, path),
+                        message,
+                    }));
                     found.insert(Arc::from(name), frozen);
                 }
                 Err(error) => faults.push(HistoryFault {
@@ -171,6 +188,24 @@ fn frozen_rollouts(
         }
     }
     found
+}
+
+/// Why a rollout cannot be what its `plan.json` says: its folder is called `<policy>-<date of the cut>[-emergency][-2]`, and
+/// policy and lane decide what approves, pauses and schedules it.
+fn misnamed(folder: &str, head: &RolloutHead) -> Option<String> {
+    let told = folder
+        .strip_prefix(&head.policy)
+        .and_then(|rest| rest.strip_prefix('-'));
+    let emergency = told.is_some_and(|rest| rest.contains("-emergency"));
+    let fits = head.name == folder && told.is_some() && emergency == (head.lane == Lane::Emergency);
+    (!fits).then(|| {
+        format!(
+            "says that it is rollout `{}` of policy `{}` in the {} lane, but its folder is `{folder}`: whose rules hold cannot be told; revert the edit",
+            head.name,
+            head.policy,
+            head.lane.as_str()
+        )
+    })
 }
 
 fn place(pull_request: Option<&PullRequest>, path: &str) -> String {
@@ -201,6 +236,7 @@ fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
         name: wave.name.as_str().into(),
         state: WaveState::Pending,
         digest: None,
+        openings: None,
         batches: wave
             .batches
             .iter()
@@ -218,6 +254,7 @@ fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {
         not_before: None,
         gates: BTreeMap::new(),
         promoted_at: None,
+        failed_at: None,
         reason: None,
     });
     let head = &frozen.rollout;
@@ -261,10 +298,14 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
             moved,
             digest,
             since,
+            openings,
             reason,
             ..
         } => {
             if let Some(wave) = rollout.waves.iter_mut().find(|w| w.name == wave) {
+                if moved == WaveEvent::Approved {
+                    wave.openings = openings;
+                }
                 move_wave(wave, moved, digest, since.unwrap_or(line.time), reason);
             }
         }
@@ -284,6 +325,21 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
             }
             if let Some(wave) = rollout.waves.iter_mut().find(|w| w.name == wave) {
                 move_wave(wave, WaveEvent::Released, None, line.time, None);
+            }
+        }
+        Event::RollbackStarted { wave, batches, .. } => start_back(rollout, &wave, batches, line.time),
+        Event::RollbackReleased { wave, batch } => {
+            if let Some(batch) = batch_mut(rollout, &wave, &batch) {
+                let back = batch.way_back.get_or_insert_default();
+                back.released_at = Some(line.time);
+                // They are down again: what they had passed they do not show any more.
+                batch.passed.retain(|asset| !back.assets.contains(asset));
+            }
+        }
+        Event::WentBack { wave, batch, .. } => {
+            if let Some(batch) = batch_mut(rollout, &wave, &batch) {
+                batch.way_back.get_or_insert_default().done = true;
+                batch.released_at = None;
             }
         }
         Event::Checked {
@@ -316,6 +372,7 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
             reason,
             digest: _,
             facts,
+            rollback: back,
         } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
                 let said = super::rollout::Said {
@@ -324,7 +381,11 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
                     reason,
                     facts,
                 };
-                batch.evidence.insert(asset, said);
+                let evidence = match back {
+                    true => &mut batch.way_back.get_or_insert_default().evidence,
+                    false => &mut batch.evidence,
+                };
+                evidence.insert(asset, said);
             }
         }
         Event::Gates { wave, batch, gates } => {
@@ -377,6 +438,21 @@ fn resume(rollout: &mut OpenRollout, at: Timestamp) {
     }
 }
 
+fn start_back(rollout: &mut OpenRollout, wave: &str, batches: BTreeMap<Arc<str>, Vec<Arc<str>>>, at: Timestamp) {
+    let Some(wave) = rollout.waves.iter_mut().find(|w| w.name.as_ref() == wave) else {
+        return;
+    };
+    move_wave(wave, WaveEvent::RollbackStarted, None, at, None);
+    for (id, assets) in batches {
+        if let Some(batch) = wave.batches.iter_mut().find(|b| b.id == id) {
+            batch.way_back = Some(WayBack {
+                assets: assets.into_iter().collect(),
+                ..WayBack::default()
+            });
+        }
+    }
+}
+
 fn batch_mut<'a>(rollout: &'a mut OpenRollout, wave: &str, batch: &str) -> Option<&'a mut BatchProgress> {
     let wave = rollout.waves.iter_mut().find(|w| w.name.as_ref() == wave)?;
     wave.batches.iter_mut().find(|b| b.id.as_ref() == batch)
@@ -404,12 +480,14 @@ fn move_wave(
         }
         WaveEvent::Resumed => {
             wave.not_before = Some(since);
+            wave.failed_at = None;
             wave.gates.retain(|_, gate| gate.of_release);
         }
         WaveEvent::SoakBroken => {
             wave.soaking_since = None;
             wave.not_before = Some(since);
         }
+        WaveEvent::Failed => wave.failed_at = Some(since),
         WaveEvent::Promoted => wave.promoted_at = Some(since),
         _ => {}
     }

@@ -12,6 +12,7 @@ mod ledger;
 mod ledger_chain;
 mod rollout;
 mod state;
+mod sums;
 pub mod wire;
 
 pub use audit::{AuditReport, DigestOf, audit};
@@ -24,6 +25,7 @@ pub use ledger::*;
 pub use ledger_chain::{AppendError, ChainFault, append, head, holds_head, parse_chain};
 pub use rollout::*;
 pub use state::*;
+pub use sums::{openings_digest, sums_faults, unlisted};
 pub use wire::{
     FrozenAsset, FrozenBatch, FrozenImage, FrozenRollout, FrozenWave, ResultStatus, read_plan_json, read_result,
 };

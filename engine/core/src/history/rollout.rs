@@ -108,6 +108,8 @@ pub struct WaveProgress {
     pub state: WaveState,
     /// The wave digest that was proposed or merged, if it ever was.
     pub digest: Option<Arc<str>>,
+    /// SHA-256 of its `openings.json` as it was approved; none before, or where an earlier engine recorded none.
+    pub openings: Option<Arc<str>>,
     /// Batches frozen when it was proposed; empty while pending.
     pub batches: Vec<BatchProgress>,
     /// When its soak began.
@@ -118,6 +120,8 @@ pub struct WaveProgress {
     pub gates: BTreeMap<u32, GateProgress>,
     /// When it was promoted.
     pub promoted_at: Option<Timestamp>,
+    /// When it failed, if it did and nobody let it go on since.
+    pub failed_at: Option<Timestamp>,
     /// Why it is halted or failed, if it is.
     pub reason: Option<String>,
 }
@@ -146,6 +150,21 @@ pub struct BatchProgress {
     /// Assets a person let go, until when.
     pub waived: BTreeMap<Arc<str>, Timestamp>,
     /// What the executor said.
+    pub evidence: BTreeMap<Arc<str>, Said>,
+    /// Its way back, where one was approved.
+    pub way_back: Option<WayBack>,
+}
+
+/// How far a batch that goes back has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WayBack {
+    /// The assets that go back.
+    pub assets: BTreeSet<Arc<str>>,
+    /// When they were allowed to.
+    pub released_at: Option<Timestamp>,
+    /// They show what they had before.
+    pub done: bool,
+    /// What the executor said of it.
     pub evidence: BTreeMap<Arc<str>, Said>,
 }
 

@@ -20,6 +20,9 @@ pub const FORMAT_VERSION: &str = "1.0";
 
 const MAJOR: u32 = 1;
 
+/// Name of the file that holds a wave's openings; it moves with freezes and overrides, so no wave digest covers it.
+pub const OPENINGS_FILE: &str = "openings.json";
+
 /// Why a written file cannot be read back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -130,14 +133,29 @@ pub struct FrozenWave {
     /// Earliest deadline of its findings that held at the cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// Windows that had another specification when this wave was merged than they have in the rollout's list now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub windows: BTreeMap<String, Value>,
     /// Batches in order.
     pub batches: Vec<FrozenBatch>,
+}
+
+impl FrozenRollout {
+    /// The specification of a window as a wave was merged with it; none for one that nobody wrote (`outside`).
+    pub fn window<'a>(&'a self, wave: &'a FrozenWave, name: &str) -> Option<&'a Value> {
+        wave.windows.get(name).or_else(|| self.windows.get(name))
+    }
 }
 
 impl FrozenWave {
     /// Its folder, relative to the rollout's: `waves/01-test`.
     pub fn folder(&self) -> String {
         format!("waves/{:02}-{}", self.number, self.name)
+    }
+
+    /// The file of its openings, relative to the rollout's.
+    pub fn openings_file(&self) -> String {
+        format!("{}/{OPENINGS_FILE}", self.folder())
     }
 }
 
@@ -255,6 +273,47 @@ pub struct BatchOpening {
     /// The first instant at which it is too late to start: the end less the cutoff. Absent where there is no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_before: Option<Timestamp>,
+}
+
+/// `rollback-<stop>.yaml` of a rollout: what a pull request asks to take back. It is read again when it is merged, so what a
+/// person took out of it before stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackFile {
+    /// [`FORMAT_VERSION`] of the writer.
+    pub format_version: String,
+    /// The rollout.
+    pub rollout: String,
+    /// The wave that failed.
+    pub wave: String,
+    /// SHA-256 of the ledger line that halted it.
+    pub answers: String,
+    /// The assets that go back, by batch.
+    pub batches: BTreeMap<String, Vec<RollbackAsset>>,
+}
+
+/// One asset that is to go back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackAsset {
+    /// Its name.
+    pub name: String,
+    /// How good its way back is.
+    pub rollback: Reversibility,
+    /// What it had before.
+    pub versions: Vec<RollbackVersion>,
+}
+
+/// One package on its way back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackVersion {
+    /// The package.
+    pub name: String,
+    /// The version the wave brought.
+    pub from: String,
+    /// The version before it.
+    pub to: String,
 }
 
 /// What an executor writes of one asset. Members it has nothing to say about may be missing.
@@ -480,6 +539,23 @@ pub fn read_rollout_yaml(bytes: &[u8]) -> Result<RolloutFile, ReadError> {
 /// As [`read_plan_json`].
 pub fn read_patchset_yaml(bytes: &[u8]) -> Result<PatchsetFile, ReadError> {
     read_yaml("patchset.yaml", bytes)
+}
+
+/// Reads `rollback-<stop>.yaml`.
+///
+/// # Errors
+/// As [`read_plan_json`].
+pub fn read_rollback_yaml(bytes: &[u8]) -> Result<RollbackFile, ReadError> {
+    read_yaml("the request to roll back", bytes)
+}
+
+/// One value of a written format as YAML, with every string quoted: a version such as `1:30` is a number to readers of
+/// YAML 1.1.
+///
+/// # Errors
+/// What cannot be written.
+pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, String> {
+    serde_yaml::to_string_with_options(value, serde_yaml::ser_options! { quote_all: true }).map_err(|e| e.to_string())
 }
 
 /// Reads a result file.

@@ -43,6 +43,7 @@ mod ready;
 mod remarks;
 mod report;
 mod reversible;
+mod room;
 mod schedule;
 mod screen;
 mod shared;
@@ -67,6 +68,7 @@ pub use json::{PLAN_FORMAT, Summary, json, summary, write_json};
 pub use lint::{Fault, lint};
 pub use nouns::*;
 pub use openings::{BatchTimes, openings_of};
+pub use room::no_room;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

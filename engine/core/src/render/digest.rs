@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::wire::FrozenRollout;
+use super::wire::{FrozenRollout, FrozenWave, OPENINGS_FILE};
 use crate::canonical::{self, sha256_hex};
 use crate::plan::patchset_digest;
 
 /// Name of the file that lists the digests of all others.
 pub const SUMS_FILE: &str = "SHA256SUMS";
-
-/// Name of the file that holds a wave's openings; it moves with freezes and overrides, so no wave digest covers it.
-pub const OPENINGS_FILE: &str = "openings.json";
 
 fn digest(value: &Value) -> String {
     // Texts, lists and whole numbers always have a canonical form; an empty digest would match nothing.
@@ -22,9 +19,10 @@ fn digest(value: &Value) -> String {
 /// Digest of one wave, from the frozen plan and the wave's files: the same function before the proposal and after the
 /// merge, so an edit by a person shows.
 ///
-/// It covers the patch set (recomputed from the targets, not believed), the wave's name, its batches with asset →
-/// targets and rollback kind, the specification of its windows, and the digest of each of its files but the openings.
-/// `files` are paths relative to the rollout's folder; files of other waves and of the whole rollout do not count.
+/// It covers the patch set (recomputed from the targets, not believed), the wave as `plan.json` holds it (its batches with
+/// asset → targets and rollback kind, and the rules it moves by: what it needs, soak, gates, limits, approval), what it is
+/// part of (rollout, policy, strategy, lane), the specification of its windows, and the digest of each of its files but the
+/// openings. `files` are paths relative to the rollout's folder; files of other waves and of the whole rollout do not count.
 /// None when the plan has no such wave.
 pub fn wave_digest(frozen: &FrozenRollout, wave: &str, files: &BTreeMap<String, Vec<u8>>) -> Option<String> {
     let wave = frozen.waves.iter().find(|w| w.name == wave)?;
@@ -35,28 +33,15 @@ pub fn wave_digest(frozen: &FrozenRollout, wave: &str, files: &BTreeMap<String, 
         .filter(|(path, _)| *path != OPENINGS_FILE)
         .map(|(path, bytes)| (path, sha256_hex(bytes)))
         .collect();
-    let batch = |batch: &super::wire::FrozenBatch| {
-        let assets: BTreeMap<&str, Value> = batch
-            .assets
-            .iter()
-            .map(|a| {
-                (
-                    a.name.as_str(),
-                    json!({"targets": a.targets, "rollback": a.rollback.as_str()}),
-                )
-            })
-            .collect();
-        let windows: BTreeMap<&str, Option<&Value>> = batch
-            .window
-            .split('+')
-            .map(|name| (name, frozen.windows.get(name)))
-            .collect();
-        json!({"id": batch.id, "assets": assets, "windows": windows})
-    };
+    let names = wave.batches.iter().flat_map(|batch| batch.window.split('+'));
+    let windows: BTreeMap<&str, Option<&Value>> = names.map(|name| (name, frozen.window(wave, name))).collect();
+    let head = &frozen.rollout;
     Some(digest(&json!({
         "patchset": patchset_digest(&frozen.patchset.targets).as_ref(),
-        "wave": wave.name,
-        "batches": wave.batches.iter().map(batch).collect::<Vec<_>>(),
+        "rollout": {"name": head.name, "policy": head.policy, "strategy": head.strategy, "lane": head.lane},
+        // Where the specification of a window stands makes no difference: all are beside it.
+        "wave": FrozenWave { windows: BTreeMap::new(), ..wave.clone() },
+        "windows": windows,
         "artifacts": artifacts,
     })))
 }

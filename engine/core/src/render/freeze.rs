@@ -6,7 +6,7 @@ use super::RenderInput;
 use super::faults::Faults;
 use super::grammar::Grammar;
 use super::wire::{FORMAT_VERSION, FrozenAsset, FrozenBatch, FrozenRollout, FrozenWave, Patchset, RolloutHead};
-use crate::history::FrozenImage;
+use crate::history::{FrozenImage, WaveState};
 use crate::load::wire::WaveSpec;
 use crate::plan::{Batch, BatchAsset, Wave};
 
@@ -30,10 +30,11 @@ pub(super) fn freeze(input: &RenderInput<'_>, faults: &mut Faults) -> FrozenRoll
         forensics: forensics(input),
     };
     check_targets(input, faults);
+    let windows = windows(input);
     let waves = rollout
         .waves
         .iter()
-        .filter_map(|wave| freeze_wave(input, wave, faults))
+        .filter_map(|wave| freeze_wave(input, wave, &windows, faults))
         .collect();
     FrozenRollout {
         format_version: FORMAT_VERSION.into(),
@@ -42,7 +43,7 @@ pub(super) fn freeze(input: &RenderInput<'_>, faults: &mut Faults) -> FrozenRoll
             digest: super::patchset_digest(&rollout.targets).to_string(),
             targets: rollout.targets.clone(),
         },
-        windows: windows(input),
+        windows,
         waves,
     }
 }
@@ -94,10 +95,18 @@ fn check_targets(input: &RenderInput<'_>, faults: &mut Faults) {
     }
 }
 
-fn freeze_wave(input: &RenderInput<'_>, wave: &Wave, faults: &mut Faults) -> Option<FrozenWave> {
+fn freeze_wave(
+    input: &RenderInput<'_>,
+    wave: &Wave,
+    windows: &BTreeMap<String, serde_json::Value>,
+    faults: &mut Faults,
+) -> Option<FrozenWave> {
     let subject = format!("wave {}", wave.name);
     let name = faults.value(Grammar::Name, "name", &wave.name, &subject, None);
     let earlier = input.frozen.and_then(|f| f.waves.iter().find(|w| w.name == *wave.name));
+    if let Some(merged) = earlier.filter(|_| !matches!(wave.state, WaveState::Pending | WaveState::Proposed)) {
+        return Some(as_merged(input, merged, windows));
+    }
     let strategy = input.catalog.strategies.get(&input.rollout.strategy);
     let spec = strategy.and_then(|s| s.spec.waves.iter().find(|w| w.name == *wave.name));
     let Some(rules) = spec.map(Rules::of).or_else(|| earlier.map(Rules::frozen)) else {
@@ -120,8 +129,26 @@ fn freeze_wave(input: &RenderInput<'_>, wave: &Wave, faults: &mut Faults) -> Opt
         gates: rules.gates,
         // What held at the cut: a deadline that moved since then moves neither openings nor this file.
         deadline: earlier.map_or(wave.deadline, |w| w.deadline),
+        windows: BTreeMap::new(),
         batches: wave.batches.iter().map(|batch| freeze_batch(batch, faults)).collect(),
     })
+}
+
+/// A wave that was merged stays word for word what was approved, whatever the strategy and its windows say since.
+fn as_merged(
+    input: &RenderInput<'_>,
+    merged: &FrozenWave,
+    windows: &BTreeMap<String, serde_json::Value>,
+) -> FrozenWave {
+    let names = merged.batches.iter().flat_map(|batch| batch.window.split('+'));
+    let had = |name: &str| input.frozen.and_then(|rollout| rollout.window(merged, name));
+    let others = names
+        .filter_map(|name| Some((name, had(name)?)))
+        .filter(|(name, had)| windows.get(*name) != Some(had));
+    FrozenWave {
+        windows: others.map(|(name, had)| (name.to_owned(), had.clone())).collect(),
+        ..merged.clone()
+    }
 }
 
 /// What the strategy says of a wave and `plan.json` keeps.

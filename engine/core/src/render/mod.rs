@@ -25,10 +25,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use crate::history::wire;
+pub use crate::history::wire::OPENINGS_FILE;
 pub use crate::plan::patchset_digest;
 pub use asset::{AssetView, CheckView, HaView, HookView, OsView, PackageView};
 pub use builtin::BUILTIN;
-pub use digest::{OPENINGS_FILE, SUMS_FILE, sums, wave_digest};
+pub use digest::{SUMS_FILE, sums, wave_digest};
 pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
 pub use helpers::Escape;
@@ -150,9 +151,8 @@ fn json_file<T: Serialize>(value: &T, faults: &mut Faults) -> Vec<u8> {
     }
 }
 
-/// YAML with every string quoted: a version such as `1:30` is a number to readers of YAML 1.1.
 fn yaml_file<T: Serialize>(value: &T, faults: &mut Faults) -> Vec<u8> {
-    match serde_yaml::to_string_with_options(value, serde_yaml::ser_options! { quote_all: true }) {
+    match crate::history::wire::to_yaml(value) {
         Ok(text) => text.into_bytes(),
         Err(error) => {
             faults.push("render", format!("cannot be written as YAML: {error}"), None);

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::assess::may_be_away;
 use crate::history::{BatchProgress, FrozenAsset, FrozenBatch, FrozenRollout, Target};
 use crate::load::wire::{AssetClassSpec, Lifecycle, RebootPolicy};
-use crate::observe::{Asset, Observation, PackageState, Part, parts_of};
+use crate::observe::{Asset, Observation, Package, PackageState, Part, parts_of};
 use crate::version::{compare, kernel_release_version, order};
 
 /// What one asset shows of its targets.
@@ -157,16 +157,7 @@ fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Re
         return part_shown(target, asset);
     }
     let tables = &observation.tables;
-    let Some(set) = asset.facts.packages else {
-        return Err("its packages were not observed".into());
-    };
-    let installed = tables.set(set).iter().map(|id| tables.package(*id)).filter(|p| {
-        let arch = tables.text(p.arch);
-        p.state != PackageState::ConfigFiles
-            && tables.text(p.name) == target.name.as_ref()
-            && (arch.is_empty() || target.arch.is_empty() || arch == target.arch.as_ref())
-    });
-    let best = installed.max_by(|a, b| compare(target.scheme, tables.text(a.version), tables.text(b.version)));
+    let best = installed_best(target, asset, observation)?;
     // A package that is gone cannot be vulnerable: it is fixed, though not by this patch.
     let Some(best) = best else { return Ok(true) };
     let version = tables.text(best.version);
@@ -192,6 +183,25 @@ fn target_shown(target: &Target, asset: &Asset, observation: &Observation) -> Re
         ));
     }
     Ok(compare(target.scheme, version, &target.version).is_gt())
+}
+
+/// The newest installed package a target is for, if there is one.
+pub(super) fn installed_best(
+    target: &Target,
+    asset: &Asset,
+    observation: &Observation,
+) -> Result<Option<Package>, String> {
+    let tables = &observation.tables;
+    let Some(set) = asset.facts.packages else {
+        return Err("its packages were not observed".into());
+    };
+    let installed = tables.set(set).iter().map(|id| tables.package(*id)).filter(|p| {
+        let arch = tables.text(p.arch);
+        p.state != PackageState::ConfigFiles
+            && tables.text(p.name) == target.name.as_ref()
+            && (arch.is_empty() || target.arch.is_empty() || arch == target.arch.as_ref())
+    });
+    Ok(installed.max_by(|a, b| compare(target.scheme, tables.text(a.version), tables.text(b.version))))
 }
 
 /// A component, kubelet, driver or build shows its target where every instance runs it, or newer. One that is not
@@ -220,7 +230,7 @@ fn part_shown(target: &Target, asset: &Asset) -> Result<bool, String> {
 }
 
 /// The running version of a kernel package, if `target` is one and the running kernel was observed.
-fn running_kernel(target: &Target, asset: &Asset) -> Option<String> {
+pub(super) fn running_kernel(target: &Target, asset: &Asset) -> Option<String> {
     let release = asset.facts.kernel.as_ref()?.running.as_deref()?;
     kernel_release_version(target.scheme, &target.name, release)
 }

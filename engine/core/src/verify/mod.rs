@@ -3,10 +3,12 @@
 //! A verdict rests on re-observed running state only. An executor's word, and anything observed before the release, is
 //! evidence at most: it can say that an asset was never touched, never that it is done.
 
+mod back;
 mod gates;
 mod judge;
 mod wave;
 
+pub use back::shows_before;
 pub use gates::*;
 pub use judge::{AssetVerdict, BatchVerdict, judge_batch};
 pub use wave::{WaveVerdict, judge_wave};

@@ -21,10 +21,12 @@ use std::sync::Arc;
 
 use fixture::{at, world};
 use patchwave_core::canonical::sha256_hex;
+use patchwave_core::history::WaveState;
+use patchwave_core::load::wire::OnFailure;
 use patchwave_core::render::wire::{
     ReadError, ResultFile, read_openings_json, read_patchset_yaml, read_plan_json, read_result, read_rollout_yaml,
 };
-use patchwave_core::render::{BUILTIN, TargetSpec, patchset_digest, render, wave_digest};
+use patchwave_core::render::{BUILTIN, RenderInput, TargetSpec, patchset_digest, render, wave_digest};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -192,6 +194,27 @@ fn the_digest_of_merged_files_is_that_of_the_proposal_until_somebody_edits() {
     assert_eq!(wave_digest(&frozen, "nothing", &bundle.files), None);
     let mut edited = frozen.clone();
     edited.patchset.targets[0].version = "9:9-9".into();
+    for (field, value) in [
+        ("soakSeconds", serde_json::json!(0)),
+        ("gates", serde_json::json!([{"status": "ok", "source": "nagios"}])),
+        ("promoteAt", serde_json::json!({"patched": "50%"})),
+        ("maxFailures", serde_json::json!(7)),
+        ("approval", serde_json::json!("automatic")),
+        ("needs", serde_json::json!([])),
+        ("onFailure", serde_json::json!("halt")),
+        ("deadline", serde_json::json!("2027-01-01T00:00:00Z")),
+    ] {
+        let mut plan = serde_json::to_value(&frozen).unwrap();
+        plan["waves"][1][field] = value;
+        let Ok(ruled) = serde_json::from_value(plan) else {
+            panic!("{field} is not read back");
+        };
+        assert_ne!(
+            wave_digest(&ruled, "critical", &bundle.files).as_ref(),
+            bundle.digests.get("critical"),
+            "{field}"
+        );
+    }
     assert_ne!(
         wave_digest(&edited, "critical", &bundle.files).as_ref(),
         bundle.digests.get("critical")
@@ -338,5 +361,41 @@ fn the_runbook_asks_for_forensic_triage_before_anything_runs() {
     assert!(
         !runbook(&world, "01-test").contains("riage"),
         "only where its assets are"
+    );
+}
+
+#[test]
+fn a_merged_wave_stays_word_for_word_what_was_approved() {
+    let mut world = world();
+    let first = world.render().unwrap();
+    let frozen = read_plan_json(&first.files["plan.json"]).unwrap();
+    // Afterwards people edit the strategy and a window, and the next wave is proposed.
+    world.rollout.waves[0].state = WaveState::Promoted;
+    world.rollout.waves[0].soak_seconds += 1;
+    let strategy = world.catalog.strategies.get_mut("standard").unwrap();
+    for wave in &mut strategy.spec.waves {
+        wave.on_failure = OnFailure::Rollback;
+    }
+    for window in ["any-time", "prod-nights"] {
+        world.catalog.windows.get_mut(window).unwrap().spec.cutoff = "2h".parse().unwrap();
+    }
+    world.carried = first.files.clone();
+    let waves = ["critical".into()];
+    let input = RenderInput {
+        frozen: Some(&frozen),
+        ..world.input(&waves)
+    };
+    let second = render(&input).unwrap();
+    let merged: BTreeMap<String, Vec<u8>> = first.files.into_iter().chain(second.files).collect();
+    let plan = read_plan_json(&merged["plan.json"]).unwrap();
+    assert_eq!(
+        wave_digest(&plan, "test", &merged).as_ref(),
+        first.digests.get("test"),
+        "the first wave is what it was"
+    );
+    assert_eq!(plan.waves[1].on_failure, OnFailure::Rollback);
+    assert_ne!(
+        wave_digest(&plan, "critical", &merged).as_ref(),
+        first.digests.get("critical")
     );
 }

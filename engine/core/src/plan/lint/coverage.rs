@@ -170,7 +170,9 @@ fn uncovered(
 fn no_extra(estate: &Estate<'_>, plan: &Plan, closers: &[Closers], faults: &mut Faults) {
     for (rollout, closers) in plan.rollouts.iter().zip(closers) {
         let mut known: Lookup<(u32, Shared), Vec<(usize, Status)>> = Lookup::default();
-        if (rollout.lane == Lane::Emergency) != rollout.name.contains("-emergency") {
+        // A policy may have the word in its own name.
+        let own = rollout.name.strip_prefix(&*rollout.policy).unwrap_or(&rollout.name);
+        if (rollout.lane == Lane::Emergency) != own.contains("-emergency") {
             faults.add(
                 "name",
                 &rollout.name,

@@ -74,6 +74,7 @@ fn progress(wave: &Wave, state: WaveState) -> WaveProgress {
         name: Arc::clone(&wave.name),
         state,
         digest: None,
+        openings: None,
         batches: if state == WaveState::Pending {
             Vec::new()
         } else {
@@ -83,6 +84,7 @@ fn progress(wave: &Wave, state: WaveState) -> WaveProgress {
         not_before: None,
         gates: BTreeMap::new(),
         promoted_at: finish.filter(|_| state == WaveState::Promoted).map(before),
+        failed_at: None,
         reason: None,
     }
 }

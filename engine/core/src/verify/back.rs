@@ -1,0 +1,65 @@
+//! The way back: whether an asset shows again what it had before a wave.
+
+use std::cmp::Ordering;
+
+use super::judge::{installed_best, running_kernel};
+use crate::history::{FrozenAsset, FrozenRollout, Target};
+use crate::observe::{Asset, Observation, parts_of};
+use crate::version::{compare, order};
+
+/// Whether every target of an asset is at the version it had before the wave, running and not only installed. The error
+/// says what it shows instead.
+///
+/// # Errors
+/// What is not as it was, as a sentence.
+pub fn shows_before(
+    rollout: &FrozenRollout,
+    frozen: &FrozenAsset,
+    asset: &Asset,
+    observation: &Observation,
+) -> Result<(), String> {
+    let pairs = frozen.targets.iter().zip(&frozen.before);
+    let pairs = pairs.filter_map(|(index, before)| Some((rollout.patchset.targets.get(*index)?, before.as_str())));
+    let faults: Vec<String> = pairs
+        .filter_map(|(target, before)| target_back(target, before, asset, observation).err())
+        .collect();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults.join("; "))
+    }
+}
+
+fn target_back(target: &Target, before: &str, asset: &Asset, observation: &Observation) -> Result<(), String> {
+    let name = &target.name;
+    if target.kind().is_some() {
+        let parts: Vec<_> = parts_of(asset).into_iter().filter(|p| target.is_for(p)).collect();
+        if parts.is_empty() {
+            return Err(format!("its {} {name} was not observed", target.os_id));
+        }
+        return parts
+            .iter()
+            .map(|part| part.running.as_ref().unwrap_or(&part.version))
+            .find(|runs| order(target.scheme, runs, before) != Some(Ordering::Equal))
+            .map_or(Ok(()), |runs| Err(format!("{name} is {runs}, not {before} as before")));
+    }
+    // The earlier kernel runs again; the newer one stays installed beside it.
+    if let Some(running) = running_kernel(target, asset) {
+        return match compare(target.scheme, &running, before) {
+            Ordering::Equal => Ok(()),
+            _ => Err(format!("{running} is running, not {before} as before")),
+        };
+    }
+    let Some(best) = installed_best(target, asset, observation)? else {
+        return match before.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{name} is gone, and was {before} before")),
+        };
+    };
+    let version = observation.tables.text(best.version);
+    if compare(target.scheme, version, before).is_eq() {
+        Ok(())
+    } else {
+        Err(format!("{name} is {version}, not {before} as before"))
+    }
+}
