@@ -81,15 +81,16 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
     if faults.is_empty() { Ok(history) } else { Err(faults) }
 }
 
-/// SHA-256 of the last ledger line that stopped the rollout: a person's halt, or a wave that was halted. A pull request
-/// that asks to resume names it.
+/// SHA-256 of the last ledger line that stopped the rollout: a person's halt, or a wave that failed or was halted. A pull
+/// request that asks to resume names it, so one that was merged for an earlier stop resumes nothing new: not even in the
+/// moment in which a wave has failed and is not halted yet.
 pub fn last_stop(ledger: &[u8]) -> Option<String> {
     last_line(ledger, |event| {
         matches!(
             event,
             Event::Halt { .. }
                 | Event::Wave {
-                    moved: WaveEvent::Halted,
+                    moved: WaveEvent::Halted | WaveEvent::Failed,
                     ..
                 }
         )
@@ -347,7 +348,9 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
         }
         Event::WentBack { wave, batch, .. } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
-                batch.way_back.get_or_insert_default().done = true;
+                let back = batch.way_back.get_or_insert_default();
+                back.done = true;
+                batch.touched.retain(|asset| !back.assets.contains(asset));
                 batch.released_at = None;
             }
         }
@@ -363,6 +366,7 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
                 for asset in passed.keys() {
                     batch.failed.remove(asset);
                     batch.not_attempted.remove(asset);
+                    batch.touched.remove(asset);
                 }
                 batch.passed.extend(passed.keys().cloned());
                 for (asset, seen) in passed {
@@ -438,6 +442,8 @@ fn resume(rollout: &mut OpenRollout, at: Timestamp) {
             }
             move_wave(wave, WaveEvent::Resumed, None, at, None);
             for batch in &mut wave.batches {
+                let touched: Vec<Arc<str>> = batch.disrupted().cloned().collect();
+                batch.touched.extend(touched);
                 batch.failed.clear();
                 if batch.passed.len() < batch.assets.len() {
                     batch.released_at = None;
@@ -501,3 +507,7 @@ fn move_wave(
         _ => {}
     }
 }
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;
