@@ -9,6 +9,7 @@ Environment: GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, RUN_ID, HEAD_SHA, 
 run, as GitHub gives them), COMMENT_LOGIN (the account that comments; default github-actions[bot]).
 """
 
+import html
 import io
 import json
 import os
@@ -25,6 +26,8 @@ TEXT_MAX = 60_000
 ARCHIVE_MAX = 1 << 20
 NUMBER_MAX = 16
 PAGES_MAX = 50
+# What an entity may still stand for: characters that are themselves harmless once Markdown was read.
+SAFE = ("amp", "lt", "gt", "quot")
 # Invisible and without meaning in Markdown: it parts what would be read together.
 BREAK = "\u200b"
 
@@ -104,19 +107,34 @@ def pull_request(repository, text, sha, fork):
     return number
 
 
+# What may stand before a fence on its line: blanks, quotes, items of lists.
+BLOCKS = r"(?:[ >\t]|[-*+][ \t]|[0-9]{1,9}[.)][ \t])*"
+
+
 def inert(text):
     """The same words and tables, unable to be anything but words and tables."""
+    # Entities first: `&commat;` is a mention for whoever reads the page, so it must meet the rules for `@` below. What
+    # looks like one afterwards was made of another (`&#38;commat;`), and is none any more.
+    text = re.sub(r"&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});", spoken, text)
+    text = re.sub(rf"&(?!({'|'.join(SAFE)});)", f"&{BREAK}", text)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     # No control characters, and none that change the direction of what follows.
     text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
     # A fence stays a fence, but names no language: some are drawn (mermaid, math, geojson).
-    text = re.sub(r"(?m)^([ >\t]*)(`{3,}|~{3,})[^`\n]*$", r"\1\2", text)
-    for whole, parts in [("<", ("<", "")), ("](", ("]", "(")), ("]:", ("]", ":")), ("][", ("]", "[")), ("![", ("!", "["))]:
+    text = re.sub(rf"(?m)^({BLOCKS})(`{{3,}}(?=[^`\n]*$)|~{{3,}})[^\n]*$", r"\1\2", text)
+    for whole, parts in [("<", ("<", "")), ("](", ("]", "(")), ("]:", ("]", ":")), ("][", ("]", "[")), ("![", ("!", "[")), ("[!", ("[", "!"))]:
         text = text.replace(whole, BREAK.join(parts))
+    # A backslash hides from the rules below what the reader of Markdown puts together again.
+    text = re.sub(r"\\(?=[:.-])", rf"\\{BREAK}", text)
     text = re.sub(r"(?i)\b(https?|ftp|mailto|xmpp):", rf"\1{BREAK}:", text)
     text = re.sub(r"(?i)\b(www)\.", rf"\1{BREAK}.", text)
     text = text.replace("@", f"@{BREAK}").replace("$", f"${BREAK}")
-    return re.sub(r"(#|\bGH-)(?=[0-9])", rf"\1{BREAK}", text)
+    return re.sub(r"(?i)(#|\bGH-)(?=[0-9])", rf"\1{BREAK}", text)
+
+
+def spoken(entity):
+    """What an entity stands for; one that cannot do harm stays, so that escaped text reads as it was meant."""
+    return entity[0] if entity[1] in SAFE else html.unescape(entity[0])
 
 
 def shortened(text):
@@ -125,7 +143,7 @@ def shortened(text):
     for line in text.splitlines():
         length += len(line) + 1
         if length > TEXT_MAX:
-            if sum(re.match(r"[ >\t]*(`{3,}|~{3,})", known) is not None for known in lines) % 2:
+            if sum(re.match(rf"{BLOCKS}(`{{3,}}|~{{3,}})", known) is not None for known in lines) % 2:
                 lines.append("```")
             lines += ["", "_The plan is longer than a comment: the log of the run has all of it._"]
             break

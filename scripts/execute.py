@@ -6,7 +6,9 @@ is bound to; run the playbook, which asks again before each asset; give the resu
 observe. It stops at the first asset that failed. An asset that was started on and left no result halts its rollout,
 because nobody knows then in what state it is.
 
-With --record nothing is run: result files that an earlier call could not hand over are given to the engine again.
+Results that an earlier call left unrecorded (it was killed, or the engine could not write) are given to the engine before
+anything runs; until that went well their batch does not run, and they stay where they are. With --record nothing is run
+besides: every result file there is is given to the engine again.
 
 It decides nothing: no permit, no run. Exit 0: what could run ran well. 1: something failed, or could not be asked.
 """
@@ -25,6 +27,8 @@ from pathlib import Path
 # What the engine allows in a name; nothing of it can be an option, a path, or a pattern of Ansible's.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RUNNING = ("released", "running", "verifying")
+# In a folder of results: the engine has them.
+RECORDED = ".recorded"
 # A batch may reboot every machine and wait for its checks; a permit ends earlier anyway.
 PLAYBOOK_SECONDS_MAX = 6 * 3600
 
@@ -210,6 +214,8 @@ def run_batch(batch, options):
     if not assets:
         return False
     results = options.results / f"{batch.rollout}.{batch.wave}.{batch.id}"
+    if unrecorded(results):
+        raise Stopped(f"{batch}: the results in {results} were not recorded: it does not run again before they are")
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
     code = ansible(batch, wave, playbook, assets, options, results, options.observations)
@@ -221,7 +227,7 @@ def run_batch(batch, options):
         reason = f"batch {batch.id} of wave {batch.wave} ended ({code}) without a word of {', '.join(lost)}"
         fault = options.engine.halt(batch, reason)
         say(f"{batch.rollout} is halted: {reason}" if fault is None else f"halt: {fault}", "error")
-    unheard = options.engine.add_evidence(batch.rollout, batch.wave, results) if found else None
+    unheard = hand_over(options.engine, results) if found else None
     if options.observe:
         observed = ansible(batch, wave, "ansible/observe.yml", assets, options, results, options.observations)
         if observed != 0:
@@ -236,16 +242,43 @@ def run_batch(batch, options):
     return True
 
 
+def hand_over(engine, folder):
+    """Gives the results of a batch to the engine: what it knows already it leaves alone. Gives why not, or None."""
+    # No name holds a dot: they are DNS labels.
+    rollout, wave, _ = folder.name.split(".")
+    fault = engine.add_evidence(rollout, wave, folder)
+    if fault is None:
+        (folder / RECORDED).touch()
+    return fault
+
+
+def unrecorded(folder):
+    return any(folder.glob("*.json")) and not (folder / RECORDED).exists()
+
+
+def folders_of(results):
+    return sorted(f for f in results.glob("*.*.*") if f.is_dir())
+
+
 def record(options):
-    """Gives every result file there is to the engine once more: what it knows already it leaves alone."""
+    """Gives every result file there is to the engine once more."""
     faults = 0
-    for folder in sorted(f for f in options.results.glob("*.*.*") if f.is_dir() and any(f.glob("*.json"))):
-        # No name holds a dot: they are DNS labels.
-        rollout, wave, _ = folder.name.split(".")
-        fault = options.engine.add_evidence(rollout, wave, folder)
-        say(f"{folder.name}: {fault or 'recorded'}", "error" if fault else None)
-        faults += fault is not None
+    for folder in folders_of(options.results):
+        if any(folder.glob("*.json")):
+            fault = hand_over(options.engine, folder)
+            say(f"{folder.name}: {fault or 'recorded'}", "error" if fault else None)
+            faults += fault is not None
     return 1 if faults else 0
+
+
+def clear(options):
+    """Hands over what an earlier call could not, and removes what it could."""
+    for folder in folders_of(options.results):
+        if unrecorded(folder):
+            fault = hand_over(options.engine, folder)
+            say(f"{folder.name}: left by an earlier run: {fault or 'recorded'}", "error" if fault else None)
+        elif (folder / RECORDED).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def arguments():
@@ -273,6 +306,7 @@ def main():
     try:
         if options.record:
             return record(options)
+        clear(options)
         batches = list(released(options.engine.status()))
         ran = sum(run_batch(batch, options) for batch in batches)
     except Stopped as why:

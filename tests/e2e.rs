@@ -16,16 +16,23 @@ mod support;
 mod e2e {
     mod back;
     mod cli;
+    #[cfg(all(unix, feature = "daemon"))]
+    mod daemon;
     mod edits;
     mod facts;
+    #[cfg(all(feature = "github", unix))]
+    mod from_zero;
     mod gates;
     #[cfg(feature = "github")]
     mod github;
     mod help;
+    mod killed;
     mod people;
     mod play;
     mod policy_tests;
     mod progress;
     mod stops;
     mod times;
+    #[cfg(feature = "otel")]
+    mod traces;
 }

@@ -98,6 +98,10 @@ fn a_failed_wave_goes_back_batch_by_batch() {
     let run = estate.at("2026-11-21T13:45:00Z").reconcile();
     run.did("wave test rolled-back").did_not("staging");
     estate.reconcile().quiet().waits_for("what it fixed is open again");
+    // The waves after it have no place any more; how late they would be is not told anew at every run.
+    let plan = estate.run(&["plan"]).exits(0).out;
+    assert!(plan.contains("has no place in time"), "{plan}");
+    estate.at("2026-11-21T14:00:00Z").reconcile().quiet();
     estate.audited();
 }
 

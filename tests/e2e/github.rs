@@ -1,4 +1,4 @@
-//! A project whose forge is GitHub: the whole loop against a double of it.
+//! A project whose forge is GitHub or Gitea: the whole loop against doubles of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,17 +16,31 @@ struct Estate {
     now: String,
 }
 
+impl Drop for Estate {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking() || !self.double.lock().tells_the_token());
+    }
+}
+
 impl Estate {
     fn new() -> Self {
         let double = Double::start(0, true);
+        Self::on(&double, "github", double.url())
+    }
+
+    fn on_gitea() -> Self {
+        let double = Double::start_gitea(0);
+        Self::on(&double, "gitea", &format!("{}/api/v1", double.url()))
+    }
+
+    fn on(double: &Double, kind: &str, api_url: &str) -> Self {
         let now = "2026-11-20T12:00:00Z";
         let files = BTreeMap::from([("README.md".to_owned(), b"patching\n".to_vec())]);
-        let handle = double.repository("patching", &files, now.parse().unwrap());
+        let handle = double.repository("acme/patching", &files, now.parse().unwrap());
         let sandbox = Sandbox::estate();
         let forge = format!(
-            "forge: {{type: github, repository: {}, apiUrl: \"{}\", tokenFrom: {{env: FORGE_TOKEN}}}}",
-            handle.full_name,
-            double.url()
+            "forge: {{type: {kind}, repository: {}, apiUrl: \"{api_url}\", tokenFrom: {{env: FORGE_TOKEN}}}}",
+            handle.full_name
         );
         sandbox.edit("patchwave.yaml", "forge: {type: local}", &forge);
         Self {
@@ -45,12 +59,7 @@ impl Estate {
     fn with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
         let mut all = vec!["--now", &self.now];
         all.extend_from_slice(arguments);
-        let said = pw(self.sandbox.path(), &all, "", environment);
-        assert!(
-            !said.out.contains("ghp_planted") && !said.err.contains("ghp_planted"),
-            "{said:?}"
-        );
-        said
+        pw(self.sandbox.path(), &all, "", environment)
     }
 
     fn run(&self, arguments: &[&str]) -> Said {
@@ -81,7 +90,15 @@ impl Estate {
 
 #[test]
 fn the_loop_opens_follows_and_merges_on_github_and_a_second_run_writes_nothing() {
-    let mut estate = Estate::new();
+    the_loop_opens_follows_and_merges_and_a_second_run_writes_nothing(Estate::new());
+}
+
+#[test]
+fn the_loop_opens_follows_and_merges_on_gitea_and_a_second_run_writes_nothing() {
+    the_loop_opens_follows_and_merges_and_a_second_run_writes_nothing(Estate::on_gitea());
+}
+
+fn the_loop_opens_follows_and_merges_and_a_second_run_writes_nothing(mut estate: Estate) {
     let (said, writes) = estate.reconcile();
     assert!(
         said.contains("opened or updated pull request #") && writes > 0,
@@ -193,7 +210,7 @@ fn a_command_that_writes_says_that_it_needs_the_token() {
     );
     let said = estate.run(&["--offline", "reconcile", "--once"]).exits(1);
     assert!(said.err.contains("--offline"), "{said:?}");
-    let wrong = [("FORGE_TOKEN", "ghp_planted_and_wrong")];
+    let wrong = [("FORGE_TOKEN", "ghp_planted00000000deadbeef")];
     let said = estate.with(&["reconcile", "--once"], &wrong).exits(1);
     assert!(said.err.contains("wrong, expired or revoked"), "{said:?}");
     assert!(estate.double.lock().log.is_empty());
@@ -239,82 +256,6 @@ fn a_person_who_pushes_to_the_branch_is_left_alone_there() {
     estate.at("2026-11-20T12:40:00Z").reconcile();
     estate.reconcile();
     assert_eq!(estate.double.lock().head_of(&branch), head);
-}
-
-/// The console blocks of docs/github.md, in order, as somebody types them; between them people do on GitHub what it says.
-#[test]
-fn the_way_from_zero_is_as_documented() {
-    const RELEASES_AFTER: usize = 2;
-    let text = std::fs::read_to_string(crate::support::home().join("docs/github.md")).unwrap();
-    let blocks = text
-        .split("```console\n")
-        .skip(1)
-        .map(|b| b.split("```").next().unwrap());
-    let typed: Vec<&str> = blocks
-        .flat_map(str::lines)
-        .filter_map(|l| l.strip_prefix("$ patchwave "))
-        .collect();
-    let sandbox = Sandbox::empty();
-    let double = Double::start(0, true);
-    let start: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-    let files = BTreeMap::from([("README.md".to_owned(), b"patching\n".to_vec())]);
-    let handle = double.repository("patching", &files, start);
-    let mut folder = sandbox.path().to_owned();
-    let mut reconciled = 0;
-    for (step, line) in (0..).zip(typed) {
-        let now = start + jiff::SignedDuration::from_mins(step);
-        handle.lock().clock = now;
-        let words: Vec<String> = words(line);
-        let mut all = vec!["--now".to_owned(), now.to_string()];
-        all.extend(words);
-        let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let said = pw(&folder, &all, "", &[("PATCHWAVE_GITHUB_TOKEN", TOKEN)]);
-        assert_eq!(said.code, 0, "patchwave {line}: {said:?}");
-        if line.starts_with("init") {
-            folder.push("patching");
-            let path = folder.join("patchwave.yaml");
-            let project = std::fs::read_to_string(&path).unwrap();
-            // The one edit the page asks for; the address of the double stands for that of GitHub.
-            let documented = "forge: {type: github, repository: acme/patching}";
-            assert!(text.contains(documented));
-            let ours = documented.replace('}', &format!(", apiUrl: \"{}\"}}", double.url()));
-            std::fs::write(&path, project.replace("forge: {type: local}", &ours)).unwrap();
-        }
-        if line.starts_with("permit") {
-            let all = [&all[..], &["--format", "json"]].concat();
-            let permit = pw(&folder, &all, "", &[("PATCHWAVE_GITHUB_TOKEN", TOKEN)]).json();
-            let sums = permit["permit"]["sums"].as_str().unwrap_or_default().to_owned();
-            assert_eq!(sums.len(), 64, "the permit names the files that were merged: {permit}");
-        }
-        if line == "reconcile --once" {
-            reconciled += 1;
-            let wanted = ["opened or updated pull request #", "released wave test batch 01"];
-            assert!(said.out.contains(wanted[reconciled - 1]), "{said:?}");
-            if reconciled < RELEASES_AFTER {
-                let mut repo = handle.lock();
-                let number = repo.issues.values().find(|issue| issue.pull.is_some()).unwrap().number;
-                repo.review(number, "anna", "APPROVED");
-                repo.merge(number, "berta", "Merge\n").unwrap();
-            }
-        }
-    }
-    assert_eq!(reconciled, RELEASES_AFTER);
-    let open = handle.lock();
-    assert!(
-        open.issues.values().any(|i| i.title.contains("resume")),
-        "resume asks for its approval"
-    );
-}
-
-/// The words of a line, with one level of double quotes.
-fn words(line: &str) -> Vec<String> {
-    let parts = line.split('"').enumerate();
-    parts
-        .flat_map(|(at, part)| match at % 2 {
-            0 => part.split_whitespace().map(str::to_owned).collect(),
-            _ => vec![part.to_owned()],
-        })
-        .collect()
 }
 
 #[test]

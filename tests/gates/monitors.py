@@ -1,5 +1,6 @@
 """Real monitors on the loopback, each started with what it needs in a folder of its own and stopped by its process."""
 
+import base64
 import http.server
 import os
 import shutil
@@ -27,9 +28,15 @@ def wait_for(what: str, true, seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
-def answers(url: str) -> bool:
+def basic(reader: str) -> str:
+    """The header of an account `user:password`."""
+    return "Basic " + base64.b64encode(reader.encode()).decode()
+
+
+def answers(url: str, reader: str | None = None) -> bool:
+    request = urllib.request.Request(url, headers={"Authorization": basic(reader)} if reader else {})
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(request, timeout=2) as answer:
             return answer.status == 200
     except OSError:
         return False
@@ -52,16 +59,23 @@ class Program:
 
 
 class Prometheus:
-    """Prometheus that scrapes a node exporter, whose values are a file."""
+    """Prometheus that scrapes a node exporter, whose values are a file. With a reader (`user:password`, and the bcrypt hash
+    of the password) it answers nobody else."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, reader: tuple[str, str] | None = None):
         self.folder = folder
+        self.reader, self.options = None, []
         (folder / "values").mkdir(parents=True)
         self.exporter_port, self.port = free_port(), free_port()
         (folder / "prometheus.yml").write_text(
             "global: {scrape_interval: 1s}\nscrape_configs:\n"
             "  - {job_name: node, static_configs: [{targets: ['127.0.0.1:%d']}]}\n" % self.exporter_port
         )
+        if reader:
+            self.reader, hashed = reader
+            user = self.reader.partition(":")[0]
+            (folder / "web.yml").write_text(f"basic_auth_users: {{{user}: '{hashed}'}}\n")
+            self.options = [f"--web.config.file={folder}/web.yml"]
         self.exporter = Program(folder, [
             "prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{self.exporter_port}",
             "--collector.disable-defaults", "--collector.textfile", f"--collector.textfile.directory={folder}/values",
@@ -75,9 +89,9 @@ class Prometheus:
     def start(self) -> None:
         self.program = Program(self.folder, [
             "prometheus", f"--config.file={self.folder}/prometheus.yml", f"--storage.tsdb.path={self.folder}/data",
-            f"--web.listen-address=127.0.0.1:{self.port}",
+            f"--web.listen-address=127.0.0.1:{self.port}", *self.options,
         ])
-        wait_for("Prometheus", lambda: answers(f"{self.url}/-/ready"))
+        wait_for("Prometheus", lambda: answers(f"{self.url}/-/ready", self.reader))
 
     def stop(self) -> None:
         self.program.stop()
@@ -95,10 +109,11 @@ class Prometheus:
 
 
 class Nagios:
-    """Nagios Core whose checks read a file each, and its CGI behind a small web server."""
+    """Nagios Core whose checks read a file each, and its CGI behind a small web server. With a reader (`user:password`) it
+    answers nobody else."""
 
-    def __init__(self, folder: Path, hosts: list[str]):
-        self.folder = folder
+    def __init__(self, folder: Path, hosts: list[str], reader: str | None = None):
+        self.folder, self.reader = folder, reader
         for part in ["var", "spool", "rw", "check"]:
             (folder / part).mkdir(parents=True)
         check = folder / "chk"
@@ -152,8 +167,13 @@ class Nagios:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 path, _, query = self.path.partition("?")
+                if nagios.reader and self.headers.get("Authorization") != basic(nagios.reader):
+                    return self.answer(401, b"Who are you?")
                 body = nagios.ask(query) if path == "/cgi-bin/nagios4/statusjson.cgi" else b""
-                self.send_response(200 if body else 404)
+                return self.answer(200 if body else 404, body)
+
+            def answer(self, status, body):
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -173,9 +193,10 @@ class Nagios:
 
 
 class Icinga:
-    """Icinga 2 with its own certificate authority."""
+    """Icinga 2 with its own certificate authority, and one account (`user:password`) that may read."""
 
-    def __init__(self, folder: Path, hosts: list[str]):
+    def __init__(self, folder: Path, hosts: list[str], reader: str):
+        user, _, password = reader.partition(":")
         self.folder, self.port = folder, free_port()
         for part in ["etc", "lib/certs", "lib/ca", "run", "log", "cache", "spool", "check"]:
             (folder / part).mkdir(parents=True)
@@ -192,7 +213,7 @@ const ZoneName = "localhost"
 object Endpoint NodeName {{ }}
 object Zone ZoneName {{ endpoints = [ NodeName ] }}
 object ApiListener "api" {{ bind_host = "127.0.0.1"; bind_port = {self.port} }}
-object ApiUser "reader" {{ password = "only-reads"; permissions = [ "objects/query/Service", "objects/query/Host" ] }}
+object ApiUser "{user}" {{ password = "{password}"; permissions = [ "objects/query/Service", "objects/query/Host" ] }}
 object CheckerComponent "checker" {{ }}
 object IcingaApplication "app" {{ }}
 object CheckCommand "st" {{ command = [ "{folder}/chk", "$host.name$" ] }}

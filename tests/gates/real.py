@@ -15,8 +15,14 @@ from pathlib import Path
 from monitors import Icinga, Nagios, Prometheus, wait_for
 
 HOME = Path(__file__).resolve().parents[2]
+sys.path.append(str(HOME / ".ci"))
+
+import planted  # noqa: E402
+
 MACHINES = ["t1", "t2"]
 FIXED = "1:3.0.7-29.el9_4"
+# Planted: it must turn up nowhere.
+ICINGA = "reader:planted9a31f7c05de2684b"
 
 
 def now(ahead: float = 0) -> str:
@@ -62,11 +68,11 @@ class Estate:
         clock = ["--now", at] if at else []
         said = subprocess.run(
             [self.binary, "-C", str(self.folder), *clock, *arguments], capture_output=True, text=True, check=False,
-            env={**os.environ, "ICINGA_READER": "reader:only-reads"},
+            env={**os.environ, "ICINGA_READER": ICINGA},
         )
         if said.returncode != 0:
             raise SystemExit(f"{arguments} ended with {said.returncode}:\n{said.stdout}\n{said.stderr}")
-        assert "only-reads" not in said.stdout + said.stderr, "a credential was told"
+        assert not planted.in_bytes((said.stdout + said.stderr).encode()), "a credential was told"
         return said.stdout
 
     def reconcile(self, at: str | None = None) -> dict:
@@ -202,7 +208,7 @@ def main() -> None:
             started.append(prometheus)
             nagios = Nagios(work / "nagios", MACHINES)
             started.append(nagios)
-            icinga = Icinga(work / "icinga", MACHINES)
+            icinga = Icinga(work / "icinga", MACHINES, ICINGA)
             started.append(icinga)
             say(f"started: {prometheus.url} {nagios.url} {icinga.url}")
             shutil.copy(icinga.ca, work / "ca.pem")
@@ -217,6 +223,9 @@ def main() -> None:
             missing(binary, work, sources, prometheus)
             red(binary, work, sources, nagios)
             refused(binary, work, sources)
+            # Icinga itself must know its account.
+            folders = [f for f in work.iterdir() if f.name != "icinga"]
+            assert planted.scan(folders) == [], planted.scan(folders)
         finally:
             for monitor in reversed(started):
                 monitor.close()

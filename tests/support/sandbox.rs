@@ -9,6 +9,7 @@ use git2::{IndexAddOption, Repository, Signature, Time};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::planted;
 use super::world::World;
 
 /// Root of the repository of patchwave itself.
@@ -58,6 +59,13 @@ pub fn pw(folder: &Path, arguments: &[&str], input: &str, environment: &[(&str, 
     // A command that reads no input may be gone before it is given any.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
+    for words in arguments
+        .iter()
+        .map(|word| word.as_bytes())
+        .chain([&output.stdout[..], &output.stderr])
+    {
+        assert!(!planted::is_in(words), "a secret was told by patchwave {arguments:?}");
+    }
     Said {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -167,6 +175,15 @@ impl Run {
     }
 }
 
+impl Drop for Sandbox {
+    /// Whatever was played, no secret of it stays in a file, a setting or an object.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(planted::places(self.folder.path()), Vec::<String>::new());
+        }
+    }
+}
+
 impl Sandbox {
     /// The small estate of the scenarios: tests, staging and production of seven machines with one open advisory.
     pub fn estate() -> Self {
@@ -239,6 +256,13 @@ impl Sandbox {
         let mut all = vec!["--now", &self.now];
         all.extend_from_slice(arguments);
         pw(self.path(), &all, "", environment)
+    }
+
+    /// Runs a command at another instant.
+    pub fn run_at(&self, now: &str, arguments: &[&str]) -> Said {
+        let mut all = vec!["--now", now];
+        all.extend_from_slice(arguments);
+        pw(self.path(), &all, "", &[])
     }
 
     /// Runs a command that a person types, and keeps it in the transcript.
@@ -432,7 +456,13 @@ impl Sandbox {
     /// The ledger and all that was merged can be believed.
     #[track_caller]
     pub fn audited(&self) {
-        self.run(&["-q", "audit", "verify"]).exits(0);
+        self.audited_at(&self.now);
+    }
+
+    /// The same, at another instant.
+    #[track_caller]
+    pub fn audited_at(&self, now: &str) {
+        self.run_at(now, &["-q", "audit", "verify"]).exits(0);
     }
 
     /// A person commits files on a branch of the forge.

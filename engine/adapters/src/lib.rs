@@ -7,9 +7,11 @@
 //! | --- | --- |
 //! | [`files`] | the user's repository and the files sources point at: reading only |
 //! | [`forge`] | pull requests, rollouts and the ledger |
+//! | [`lease`] | the lease that keeps two runners from acting at once |
 //! | [`monitors`] | monitors and change management: asking only |
 //! | [`secret`] | tokens, from the environment or a file |
 //! | [`state`] | the state store: what can be rebuilt |
+//! | `telemetry` | traces for a collector of OpenTelemetry; behind the feature `otel` |
 //! | [`mod@write`] | folders that generated files are written to |
 #![expect(
     clippy::disallowed_methods,
@@ -18,7 +20,10 @@
 
 pub mod files;
 pub mod forge;
+pub mod lease;
 pub mod monitors;
 pub mod secret;
 pub mod state;
+#[cfg(feature = "otel")]
+pub mod telemetry;
 pub mod write;

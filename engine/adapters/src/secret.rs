@@ -51,32 +51,43 @@ pub struct SecretError {
     pub absent: bool,
 }
 
-/// Reads the secret that `reference` names; a path is relative to `root`.
+/// Added to the name of an environment variable it makes the one that holds the path of a file instead: the custom of
+/// container images, because an environment is inherited and shown where a mounted file is not.
+const FILE_SUFFIX: &str = "_FILE";
+
+/// Reads the secret that `reference` names; a path is relative to `root`. Where the environment variable `NAME` is not set,
+/// `NAME_FILE` may hold the path of a file with the secret.
 ///
 /// # Errors
 /// [`SecretError`] if there is none, or it cannot be read, or is empty.
 pub fn read_secret(reference: &SecretRef, root: &Path) -> Result<Secret, SecretError> {
+    read_with(reference, root, &|name| std::env::var(name).ok())
+}
+
+fn read_with(
+    reference: &SecretRef,
+    root: &Path,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Secret, SecretError> {
     let absent = |what: String, help: String| SecretError {
         what,
         help,
         absent: true,
     };
     let secret = match (&reference.env, &reference.file) {
-        (Some(name), _) => std::env::var(name).map(|text| Secret::new(&text)).map_err(|_| {
-            absent(
-                format!("the environment variable {name} is not set"),
-                format!("set {name} to the token, in CI from its secret store"),
-            )
-        })?,
-        (None, Some(path)) => {
-            let path = root.join(path);
-            let text = std::fs::read_to_string(&path).map_err(|e| SecretError {
-                what: format!("the secret file {} cannot be read: {e}", path.display()),
-                help: "check the path and who may read it".to_owned(),
-                absent: e.kind() == std::io::ErrorKind::NotFound,
-            })?;
-            Secret::new(&text)
-        }
+        (Some(name), _) => match (variable(name), variable(&format!("{name}{FILE_SUFFIX}"))) {
+            (Some(text), _) => Secret::new(&text),
+            (None, Some(path)) => of_file(&root.join(path))?,
+            (None, None) => {
+                return Err(absent(
+                    format!("the environment variable {name} is not set"),
+                    format!(
+                        "set {name} to the token, in CI from its secret store, or {name}{FILE_SUFFIX} to a file with it"
+                    ),
+                ));
+            }
+        },
+        (None, Some(path)) => of_file(&root.join(path))?,
         (None, None) => {
             return Err(absent(
                 "a secret names neither `env` nor `file`".to_owned(),
@@ -98,6 +109,15 @@ pub fn read_secret(reference: &SecretRef, root: &Path) -> Result<Secret, SecretE
     Ok(secret)
 }
 
+fn of_file(path: &Path) -> Result<Secret, SecretError> {
+    let text = std::fs::read_to_string(path).map_err(|e| SecretError {
+        what: format!("the secret file {} cannot be read: {e}", path.display()),
+        help: "check the path and who may read it".to_owned(),
+        absent: e.kind() == std::io::ErrorKind::NotFound,
+    })?;
+    Ok(Secret::new(&text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +128,28 @@ mod tests {
         assert_eq!(secret.expose(), "ghp_planted");
         assert_eq!(format!("{secret:?}"), "Secret");
         assert_eq!(secret.redact("bad credentials ghp_planted"), "bad credentials [secret]");
+    }
+
+    #[test]
+    fn a_variable_comes_before_the_file_that_another_names() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "of the file\n").unwrap();
+        let reference = SecretRef {
+            env: Some("T".to_owned()),
+            file: None,
+        };
+        let read = |set: &[(&str, &str)]| {
+            read_with(&reference, folder.path(), &|name| {
+                let found = set.iter().find(|(n, _)| *n == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(read(&[("T_FILE", "token")]).unwrap().expose(), "of the file");
+        let both = read(&[("T_FILE", "token"), ("T", "of the variable")]);
+        assert_eq!(both.unwrap().expose(), "of the variable");
+        assert!(read(&[("T_FILE", "elsewhere")]).unwrap_err().absent);
+        let neither = read(&[]).unwrap_err();
+        assert!(neither.absent && neither.help.contains("T_FILE"), "{neither:?}");
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct Output {
     pub quiet: bool,
     /// With colours.
     pub colour: bool,
+    /// What goes to standard error goes there as log lines, so that it is one JSON object a line altogether.
+    pub as_log: bool,
 }
 
 impl Output {
@@ -49,18 +51,30 @@ impl Output {
 
     /// Something said besides the result, to standard error; nothing when quiet.
     pub fn say(&self, text: &str) {
-        if !self.quiet {
+        if self.as_log {
+            tracing::warn!("{text}");
+        } else if !self.quiet {
             let _ = writeln!(io::stderr(), "{text}");
         }
     }
 
     /// Text that must be seen even when quiet, to standard error.
     pub fn warn(&self, text: &str) {
-        let _ = write!(io::stderr(), "{text}");
+        if self.as_log {
+            if !text.trim().is_empty() {
+                tracing::warn!("{}", text.trim_end());
+            }
+        } else {
+            let _ = write!(io::stderr(), "{text}");
+        }
     }
 
     /// A failure, to standard error.
     pub fn failure(&self, failure: &Failure) {
+        if self.as_log {
+            tracing::error!(help = failure.help.as_deref(), "{}", failure.message);
+            return;
+        }
         let (on, off) = if self.colour {
             ("\u{1b}[1;31m", "\u{1b}[0m")
         } else {

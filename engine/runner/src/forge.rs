@@ -1,7 +1,7 @@
 //! Which forge a project has, and opening it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use patchwave_adapters::forge::local::project_prefix;
@@ -13,8 +13,10 @@ use patchwave_core::propose::{ForgeOp, ForgeView};
 use crate::RunError;
 use crate::repository::Repository;
 
-/// Where the token is looked for when `tokenFrom` does not say.
+/// Where GitHub's token is looked for when `tokenFrom` does not say.
 pub const DEFAULT_TOKEN_VARIABLE: &str = "PATCHWAVE_GITHUB_TOKEN";
+/// Where Gitea's is.
+pub const DEFAULT_GITEA_TOKEN_VARIABLE: &str = "PATCHWAVE_GITEA_TOKEN";
 
 /// The forge of a project.
 pub enum ProjectForge {
@@ -23,6 +25,9 @@ pub enum ProjectForge {
     /// GitHub or GitHub Enterprise Server.
     #[cfg(feature = "github")]
     Github(Box<patchwave_adapters::forge::GithubForge>),
+    /// Gitea or Forgejo.
+    #[cfg(feature = "github")]
+    Gitea(Box<patchwave_adapters::forge::GiteaForge>),
     /// What a clone knows of a forge that cannot be asked: reading only.
     Cloned(ClonedForge),
 }
@@ -36,6 +41,8 @@ impl ProjectForge {
             Self::Local(forge) => forge,
             #[cfg(feature = "github")]
             Self::Github(forge) => &**forge,
+            #[cfg(feature = "github")]
+            Self::Gitea(forge) => &**forge,
             Self::Cloned(forge) => forge,
         }
     }
@@ -60,6 +67,9 @@ impl Forge for ProjectForge {
     ) -> Result<Appended, ForgeError> {
         self.inner().append_ledger(expected_head, files, message, now)
     }
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        self.inner().fence()
+    }
     fn writes(&self) -> u64 {
         self.inner().writes()
     }
@@ -77,8 +87,8 @@ pub fn look_at_forge(repository: &Repository, offline: bool) -> Result<Option<Op
             let local = LocalForge::open(&repository.root, &project.paths.rollouts)?;
             Ok(local.map(|forge| (ProjectForge::Local(forge), None)))
         }
-        ForgeType::Github => {
-            let why = match github(repository, offline)? {
+        ForgeType::Github | ForgeType::Gitea => {
+            let why = match on_a_server(repository, offline)? {
                 Ok(forge) => return Ok(Some((forge, None))),
                 Err(why) => why,
             };
@@ -94,7 +104,6 @@ pub fn look_at_forge(repository: &Repository, offline: bool) -> Result<Option<Op
             let empty = || ClonedForge::empty();
             Ok(Some((ProjectForge::Cloned(cloned.unwrap_or_else(empty)), Some(said))))
         }
-        ForgeType::Gitea => Err(no_gitea()),
     }
 }
 
@@ -113,26 +122,18 @@ pub fn open_forge(repository: &Repository, offline: bool, now: Timestamp) -> Res
             };
             Ok((ProjectForge::Local(forge), said))
         }
-        ForgeType::Github => match github(repository, offline)? {
+        ForgeType::Github | ForgeType::Gitea => match on_a_server(repository, offline)? {
             Ok(forge) => Ok((forge, None)),
             Err(why) => Err(RunError::new(
                 format!("this command writes to the forge, and {why}"),
                 "set the token, or run without --offline",
             )),
         },
-        ForgeType::Gitea => Err(no_gitea()),
     }
 }
 
 /// The branch of a project that names none.
 const DEFAULT_BASE: &str = "main";
-
-fn no_gitea() -> RunError {
-    RunError::new(
-        "this version does not work with Gitea yet",
-        "write `forge: {type: local}` or `{type: github, …}` in patchwave.yaml",
-    )
-}
 
 fn layout(repository: &Repository) -> Result<Layout, RunError> {
     Ok(Layout {
@@ -150,17 +151,20 @@ fn judged_roles(catalog: &Catalog) -> BTreeSet<String> {
 }
 
 /// The folder of the state store, if it is one.
-fn state_folder(root: &Path, catalog: &Catalog) -> Option<std::path::PathBuf> {
+pub(crate) fn state_folder(root: &Path, catalog: &Catalog) -> Option<PathBuf> {
     let state = &catalog.project.state;
-    let path = state.path.as_deref().unwrap_or(".patchwave/state");
+    let path = state.path.as_deref().unwrap_or(DEFAULT_STATE);
     state.url.is_none().then(|| root.join(path))
 }
 
-/// The GitHub forge, or why it cannot be asked.
+/// Where the state lies that has no place of its own.
+const DEFAULT_STATE: &str = ".patchwave/state";
+
+/// The forge on a server, or why it cannot be asked.
 #[cfg(feature = "github")]
-fn github(repository: &Repository, offline: bool) -> Result<Result<ProjectForge, String>, RunError> {
-    use patchwave_adapters::forge::github::{DEFAULT_API_URL, Patience};
-    use patchwave_adapters::forge::{GithubForge, GithubSettings};
+fn on_a_server(repository: &Repository, offline: bool) -> Result<Result<ProjectForge, String>, RunError> {
+    use patchwave_adapters::forge::github::{AppKey, Credential, DEFAULT_API_URL, Patience};
+    use patchwave_adapters::forge::{GiteaForge, GiteaSettings, GithubForge, GithubSettings};
     use patchwave_adapters::secret::read_secret;
     use patchwave_adapters::state::StateStore;
     use patchwave_core::load::wire::SecretRef;
@@ -170,34 +174,68 @@ fn github(repository: &Repository, offline: bool) -> Result<Result<ProjectForge,
     }
     let catalog = &repository.catalog;
     let spec = &catalog.project.forge;
-    let reference = spec.token_from.clone().unwrap_or_else(|| SecretRef {
-        env: Some(DEFAULT_TOKEN_VARIABLE.to_owned()),
+    let gitea = spec.kind == ForgeType::Gitea;
+    let variable = if gitea {
+        DEFAULT_GITEA_TOKEN_VARIABLE
+    } else {
+        DEFAULT_TOKEN_VARIABLE
+    };
+    let token = || SecretRef {
+        env: Some(variable.to_owned()),
         file: None,
-    });
-    let token = match read_secret(&reference, &repository.root) {
-        Ok(token) => token,
+    };
+    let reference = match &spec.app {
+        Some(app) => app.private_key_from.clone(),
+        None => spec.token_from.clone().unwrap_or_else(token),
+    };
+    let secret = match read_secret(&reference, &repository.root) {
+        Ok(secret) => secret,
         Err(fault) if fault.absent => return Ok(Err(format!("{} ({})", fault.what, fault.help))),
         Err(fault) => return Err(RunError::new(fault.what, fault.help)),
     };
+    let state = state_folder(&repository.root, catalog);
+    let base = spec.base.clone().unwrap_or_else(|| DEFAULT_BASE.to_owned());
+    let name = spec.repository.clone().unwrap_or_default();
+    let folder = state.clone().unwrap_or_else(|| repository.root.join(DEFAULT_STATE));
+    let copy = folder.join("forge/copy.git");
+    if gitea {
+        let forge = GiteaForge::new(GiteaSettings {
+            api_url: spec.api_url.clone().unwrap_or_default(),
+            repository: name,
+            base,
+            token: secret,
+            layout: layout(repository)?,
+            roles: judged_roles(catalog),
+            clone_url: None,
+            copy,
+            state: state.map(|folder| StateStore::new(&folder)),
+            patience: Patience::default(),
+        })?;
+        return Ok(Ok(ProjectForge::Gitea(Box::new(forge))));
+    }
     let forge = GithubForge::new(GithubSettings {
         api_url: spec.api_url.clone().unwrap_or_else(|| DEFAULT_API_URL.to_owned()),
-        repository: spec.repository.clone().unwrap_or_default(),
-        base: spec.base.clone().unwrap_or_else(|| DEFAULT_BASE.to_owned()),
-        token,
+        repository: name,
+        base,
+        credential: match &spec.app {
+            Some(app) => Credential::App(AppKey::new(app.id, secret)),
+            None => Credential::Token(secret),
+        },
         layout: layout(repository)?,
         roles: judged_roles(catalog),
+        copy: spec.push.then_some(copy),
         clone: Some(repository.root.clone()),
-        state: state_folder(&repository.root, catalog).map(|folder| StateStore::new(&folder)),
+        state: state.map(|folder| StateStore::new(&folder)),
         patience: Patience::default(),
     })?;
     Ok(Ok(ProjectForge::Github(Box::new(forge))))
 }
 
 #[cfg(not(feature = "github"))]
-fn github(repository: &Repository, _offline: bool) -> Result<Result<ProjectForge, String>, RunError> {
+fn on_a_server(repository: &Repository, _offline: bool) -> Result<Result<ProjectForge, String>, RunError> {
     let _ = (
         judged_roles(&repository.catalog),
         state_folder(&repository.root, &repository.catalog),
     );
-    Ok(Err("this build of patchwave has no GitHub forge".to_owned()))
+    Ok(Err("this build of patchwave knows no forge on a server".to_owned()))
 }

@@ -11,10 +11,15 @@
 //! | [`artifacts`] | the render targets there are, and the files of a wave |
 //! | [`reconcile`] | look → decide → execute until nothing is left |
 //! | [`forge`] | which forge the project has, and opening it |
+//! | [`lease`] | at most one runner acts at a time |
+//! | `daemon` | one run after another, and the endpoints; behind the feature `daemon` |
 //! | [`people`] | what people ask for: halt, resume, evidence, waivers |
 
 pub mod artifacts;
+#[cfg(feature = "daemon")]
+pub mod daemon;
 pub mod forge;
+pub mod lease;
 pub mod people;
 pub mod reconcile;
 pub mod repository;

@@ -357,6 +357,10 @@ impl Forge for Met<'_> {
         self.forge.append_ledger(expected_head, files, message, now)
     }
 
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        self.forge.fence()
+    }
+
     fn writes(&self) -> u64 {
         self.forge.writes()
     }

@@ -17,7 +17,7 @@ mod simulate;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::{fs, io};
 
 use patchwave_core::diag::Manual;
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
                 "usage: fuzz [--seconds N] [--seed S] [--from N] [--count N] [--feeds]",
             )),
         },
+        ["kill", options @ ..] => kill(options),
         ["simulate", options @ ..] => match simulate::Options::parse(options) {
             Some(options) => simulate::run(&options),
             None => Err(io::Error::other(format!("usage: {}", simulate::USAGE))),
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         ["fuzz-worker", subject, seed, from, count] => fuzz::work(&root(), subject, seed, from, count),
         _ => {
             eprintln!(
-                "usage: cargo run -p xtask -- generate [--check] | fuzz [--seconds N] [--seed S] [--feeds] | {} | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES",
+                "usage: cargo run -p xtask -- generate [--check] | kill [--times N] [--seed S] | fuzz [--seconds N] [--seed S] [--feeds] | {} | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES",
                 simulate::USAGE
             );
             return ExitCode::from(64);
@@ -66,6 +67,36 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The long form of the test that kills runs of the binary: how often, and with which seed.
+fn kill(options: &[&str]) -> io::Result<bool> {
+    let mut test = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    test.args([
+        "test",
+        "--quiet",
+        "-p",
+        "patchwave",
+        "--test",
+        "e2e",
+        "--",
+        "--nocapture",
+        "killed_at_any_moment",
+    ])
+    .current_dir(root())
+    .env("PATCHWAVE_KILLS", "200");
+    let (pairs, rest) = options.as_chunks::<2>();
+    for [name, value] in pairs {
+        match *name {
+            "--times" => test.env("PATCHWAVE_KILLS", value),
+            "--seed" => test.env("PATCHWAVE_SEED", value),
+            _ => return Err(io::Error::other("usage: kill [--times N] [--seed S]")),
+        };
+    }
+    if !rest.is_empty() {
+        return Err(io::Error::other("usage: kill [--times N] [--seed S]"));
+    }
+    Ok(test.status()?.success())
 }
 
 /// Every generated file: path below the root → text. A folder in [`OWNED`] holds nothing else.

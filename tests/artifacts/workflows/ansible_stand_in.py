@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stands in for ansible-playbook: the permit before each asset, a result file after it.
 
-FAKE is a JSON object, asset -> `ok`, `failed` or `silent`; each call is a line of the file FAKE_LOG.
+FAKE is a JSON object, asset -> `ok`, `failed` or `silent`; each call is a line of the file FAKE_LOG; FAKE_AT is when it runs.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ for asset in assets:
     failed |= status == "failed"
     result = {"formatVersion": "1.0", "rollout": rollout, "wave": wave, "batch": batch, "asset": asset, "patchset": patchset, "sums": sums,
               "action": "patch", "status": status, "stage": "done" if status == "ok" else "patch", "reason": "" if status == "ok" else ("dpkg said no" if asked.returncode == 0 else asked.stdout),
-              "startedAt": "2026-11-20T12:16:00Z", "finishedAt": "2026-11-20T12:20:00Z", "changed": status == "ok", "rebooted": False,
+              "startedAt": os.environ.get("FAKE_AT", "2026-11-20T12:16:00Z"), "finishedAt": os.environ.get("FAKE_AT", "2026-11-20T12:20:00Z"), "changed": status == "ok", "rebooted": False,
               "packages": [], "transaction": []}
     name = f"{rollout}.{wave}.{batch}.{asset}.patch.json"
     (pathlib.Path(site["patchwave_results_dir"]) / name).write_text(json.dumps(result))

@@ -6,10 +6,12 @@ PATCHWAVE names the binary.
 
 import contextlib
 import hashlib
+import html
 import http.server
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,6 +80,12 @@ class Execute(Played):
         status = json.loads(self.patchwave(now, "status", "--format", "json"))
         rollout = next(r for r in status["rollouts"] if r["name"] == ROLLOUT)
         return rollout, rollout["waves"][0]["batches"][0]
+
+    def locked(self):
+        """The forge cannot be written: the ledger is locked, and by no file that a killed process may have left."""
+        lock = self.estate / ".patchwave/forge.git/refs/heads/patchwave/ledger.lock"
+        lock.mkdir()
+        return lock
 
     def ledger(self):
         return run("git", "--git-dir", self.estate / ".patchwave/forge.git", "show", f"patchwave/ledger:{ROLLOUT}.ndjson").stdout
@@ -149,18 +157,35 @@ class Execute(Played):
         self.assertIn(self.batch()[0]["waves"][0]["state"], ["halted", "failed"])
 
     def test_what_could_not_be_recorded_is_recorded_later(self):
-        # The forge cannot be written while the batch runs: the ledger is locked.
-        lock = self.estate / ".patchwave/forge.git/refs/heads/patchwave/ledger.lock"
-        lock.write_text("", encoding="utf-8")
+        lock = self.locked()
         code, said, played = self.execute("2026-11-20T12:20:00Z")
         self.assertEqual((code, len(played)), (1, 2), said)
         self.assertIn("evidence was not recorded", said)
         self.assertNotIn('"event":"evidence"', self.ledger())
-        lock.unlink()
+        lock.rmdir()
         for _ in range(2):
             code, said, played = self.execute("2026-11-20T12:21:00Z", more=["--record"])
             self.assertEqual((code, played), (0, []), said)
             self.assertEqual(self.ledger().count('"event":"evidence"'), 1, "once")
+
+    def test_what_was_not_recorded_is_recorded_before_anything_else_runs(self):
+        lock = self.locked()
+        self.assertEqual(self.execute("2026-11-20T12:20:00Z")[0], 1)
+        results = self.folder / "results" / f"{ROLLOUT}.test.01"
+        before = {path.name: path.read_bytes() for path in results.glob("*.json")}
+        self.assertEqual(len(before), 1)
+        # Still not: then nothing of that batch runs, and what is there stays.
+        code, said, played = self.execute("2026-11-20T12:21:00Z")
+        self.assertEqual((code, played), (1, []), said)
+        self.assertIn("were not recorded", said)
+        self.assertEqual({path.name: path.read_bytes() for path in results.glob("*.json")}, before)
+        lock.rmdir()
+        code, said, played = self.execute("2026-11-20T12:22:00Z")
+        self.assertEqual((code, played), (0, []), said)
+        self.assertEqual(self.ledger().count('"event":"evidence"'), 1)
+        # Recorded, it makes room.
+        self.assertEqual(self.execute("2026-11-20T12:23:00Z")[0], 0)
+        self.assertFalse(results.exists())
 
     def test_an_asset_without_a_word_halts_the_rollout(self):
         code, said, _ = self.execute("2026-11-20T12:20:00Z", {"lb-t1": "silent"})
@@ -238,7 +263,7 @@ class Double(http.server.BaseHTTPRequestHandler):
         if path == "/store/plan.zip":
             state["store"] = self.headers.get("Authorization")
             return self.answer(state["zip"])
-        assert self.headers.get("Authorization") == "Bearer t0ken", self.headers
+        assert self.headers.get("Authorization") == f"Bearer {TOKEN}", self.headers
         if path == "/repos/acme/patching":
             return self.answer({"private": state["private"]})
         if path == "/repos/acme/patching/actions/runs/99/artifacts":
@@ -273,6 +298,8 @@ class Double(http.server.BaseHTTPRequestHandler):
 
 
 SHA = "a" * 40
+# Planted: it must turn up nowhere.
+TOKEN = "ghs_planted2c8f5b07e1d9a364"
 
 
 class Comment(Played):
@@ -309,12 +336,13 @@ class Comment(Played):
             "PATH": os.environ["PATH"],
             "GITHUB_API_URL": f"http://127.0.0.1:{self.server.server_port}",
             "GITHUB_REPOSITORY": "acme/patching",
-            "GITHUB_TOKEN": "t0ken",
+            "GITHUB_TOKEN": TOKEN,
             "RUN_ID": "99",
             "HEAD_SHA": SHA,
             "HEAD_REPOSITORY": "acme/patching",
         }
         done = run(sys.executable, SCRIPTS / name, check=False, env=known | more)
+        self.assertNotIn(TOKEN, done.stdout + done.stderr)
         return done.returncode, done.stdout + done.stderr
 
     def refused(self, why, **more):
@@ -344,13 +372,26 @@ class Comment(Played):
             '<img src=x onerror=alert(1)> --> </details> [here](https://evil.example) ![p](https://evil.example/p.png)\n'
             '[x]: https://evil.example\n[y][x] www.evil.example @acme/admins fixes #1 GH-2 mailto:a@b.example\n'
             '```mermaid\ngraph TD; click A "https://evil.example"\n```\n\u202egpj.exe \x07 $$x$$\n'
+            # The same once more, spelled otherwise: entities, escapes, a fence in a list, one of tildes.
+            '&commat;acme/admins &#64;acme &#x40;acme &num;1 &#38;commat;acme &amp;commat;acme https&colon;//evil.example\n'
+            '&#91;here&rsqb;&lpar;x) GH\\-2 gh-2 https\\://evil.example www\\.evil.example\n'
+            '- ```mermaid\n  graph TD\n  ```\n1. ~~~mermaid `x`\n   graph TD\n   ~~~\n\n> [!CAUTION]\n> from the owners\n'
         )
         code, said = self.script("comment.py", HEAD_REPOSITORY="mallory/patching")
         self.assertEqual(code, 0, said)
         body = self.state["comments"][0]["body"].removeprefix("<!-- patchwave:plan -->")
-        for live in ["<i", "</d", "](", "]:", "][", "![", "https://", "www.", "@a", "#1", "GH-2", "mermaid", "\u202e", "\x07", "$$", "mailto:"]:
-            self.assertNotIn(live, body)
+        live = ["<i", "</d", "](", "]:", "][", "![", "[!", "https:", "www.", "@a", "#1", "GH-2", "gh-2", "mermaid", "\u202e", "\x07", "$$", "mailto:"]
+        # As it stands, and as a reader of Markdown sees it: escapes gone, entities read.
+        for seen in (body, html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", body))):
+            for text in live:
+                self.assertNotIn(text, seen)
         self.assertIn("files of a fork", body)
+
+    def test_what_the_engine_escapes_is_said_as_it_was_meant(self):
+        self.hand_over("| a | b |\n| --- | --- |\n| x\\|y &lt;1.0 &amp; \\*z\\* | &#64;angular/core |\n")
+        self.assertEqual(self.script("comment.py")[0], 0)
+        body = self.state["comments"][0]["body"]
+        self.assertIn("| x\\|y &lt;1.0 &amp; \\*z\\* | @\u200bangular/core |", body)
 
     def test_a_long_plan_is_cut_at_a_line_and_its_fence_closed(self):
         self.hand_over("```\n" + "x" * 99 + "\n" + ("y" * 99 + "\n") * 2000)

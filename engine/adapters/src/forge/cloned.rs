@@ -94,6 +94,7 @@ impl Inner {
             ledger_head,
             dashboard: None,
             members: None,
+            unread_roles: BTreeMap::new(),
             statuses: None,
         })
     }
@@ -190,6 +191,10 @@ impl Forge for ClonedForge {
         _now: Timestamp,
     ) -> Result<Appended, ForgeError> {
         Err(reading_only())
+    }
+
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        Ok(None)
     }
 
     fn writes(&self) -> u64 {

@@ -14,7 +14,12 @@ mod branches;
 mod cloned;
 mod fake;
 #[cfg(feature = "github")]
+pub mod gitea;
+#[cfg(feature = "github")]
 pub mod github;
+mod guarded;
+#[cfg(feature = "github")]
+mod hosted;
 mod intake;
 mod ledger;
 pub mod local;
@@ -32,7 +37,10 @@ use patchwave_core::propose::{ForgeOp, ForgeView};
 pub use cloned::ClonedForge;
 pub use fake::FakeForge;
 #[cfg(feature = "github")]
+pub use gitea::{GiteaForge, GiteaSettings};
+#[cfg(feature = "github")]
 pub use github::{GithubForge, GithubSettings};
+pub use guarded::GuardedForge;
 pub use local::LocalForge;
 pub use plumbing::{ENGINE_EMAIL, ENGINE_NAME, Layout};
 
@@ -69,6 +77,12 @@ pub trait Forge {
         message: &str,
         now: Timestamp,
     ) -> Result<Appended, ForgeError>;
+
+    /// The highest fencing number of a lease that the ledger has seen.
+    ///
+    /// # Errors
+    /// [`ForgeError`] if the forge cannot be read.
+    fn fence(&self) -> Result<Option<u64>, ForgeError>;
 
     /// How many reference updates this value has made: 0 after a run with nothing to do.
     fn writes(&self) -> u64;

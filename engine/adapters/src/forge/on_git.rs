@@ -63,6 +63,7 @@ impl<F: OnGit> Forge for F {
             ledger_head,
             dashboard: records.dashboard,
             members: None,
+            unread_roles: BTreeMap::new(),
             statuses: None,
         })
     }
@@ -139,6 +140,10 @@ impl<F: OnGit> Forge for F {
         now: Timestamp,
     ) -> Result<Appended, ForgeError> {
         ledger::append(&self.git()?, expected_head, files, message, now)
+    }
+
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        ledger::fence(&self.git()?)
     }
 
     fn writes(&self) -> u64 {

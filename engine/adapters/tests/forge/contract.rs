@@ -1,4 +1,4 @@
-//! What every forge must do, run on the local forge, on the fake, and on GitHub's double.
+//! What every forge must do, run on the local forge, on the fake, and on the doubles of GitHub and Gitea.
 
 use std::collections::BTreeMap;
 
@@ -540,12 +540,20 @@ macro_rules! everywhere {
         mod fake { $(#[test] fn $name() { super::$name(&super::fake_scene()); })* }
         #[cfg(feature = "github")]
         mod github {
-            $(#[test] fn $name() { super::$name(&crate::github_scene::GithubScene::new()); })*
+            $(#[test] fn $name() { super::$name(&crate::hosted_scene::GithubScene::new()); })*
+        }
+        #[cfg(feature = "github")]
+        mod pushed_github {
+            $(#[test] fn $name() { super::$name(&crate::hosted_scene::PushedScene::new()); })*
+        }
+        #[cfg(feature = "github")]
+        mod gitea {
+            $(#[test] fn $name() { super::$name(&crate::hosted_scene::GiteaScene::new()); })*
         }
     };
 }
 
-/// What holds where people commit outside the forge; on a forge that people push to there is no outside.
+/// What holds where people commit outside the forge. Left out are GitHub and Gitea: people push to them, so there is no outside.
 macro_rules! with_an_outside {
     ($($name:ident),* $(,)?) => {
         mod local_outside { $(#[test] fn $name() { super::$name(&super::LocalScene::new()); })* }

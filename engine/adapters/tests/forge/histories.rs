@@ -174,16 +174,27 @@ proptest! {
     // Each case makes hundreds of requests; the number keeps the suite within seconds.
     #![proptest_config(ProptestConfig::with_cases(8))]
 
-    /// GitHub words some answers in its own way, so its transcript is compared with none: the invariants are held, and
+    /// Servers word some answers in their own way, so their transcripts are compared with none: the invariants are held, and
     /// another process sees the same.
     #[test]
     fn the_invariants_hold_on_github(steps in prop::collection::vec(any_step(), 1..16), lag in 0..3_u32) {
-        use crate::github_scene::GithubScene;
-        let github = GithubScene::new();
-        github.forge.double.lock().stale_reads = lag;
-        play(&github, &steps);
-        github.forge.double.lock().past = None;
-        let other = GithubScene::on(github.forge.double.clone(), None);
-        prop_assert_eq!(other.forge().view().unwrap(), github.forge().view().unwrap());
+        hold_on_a_server::<patchwave_adapters::forge::GithubForge>(&steps, lag)?;
     }
+
+    #[test]
+    fn the_invariants_hold_on_gitea(steps in prop::collection::vec(any_step(), 1..16), lag in 0..3_u32) {
+        hold_on_a_server::<patchwave_adapters::forge::GiteaForge>(&steps, lag)?;
+    }
+}
+
+#[cfg(feature = "github")]
+fn hold_on_a_server<F: crate::hosted_scene::Hosted>(steps: &[Step], lag: u32) -> Result<(), TestCaseError> {
+    use crate::hosted_scene::HostedScene;
+    let one = HostedScene::<F>::new();
+    one.forge.double.lock().stale_reads = lag;
+    play(&one, steps);
+    one.forge.double.lock().past = None;
+    let other = HostedScene::<F>::on(one.forge.double.clone(), None);
+    prop_assert_eq!(other.forge().view().unwrap(), one.forge().view().unwrap());
+    Ok(())
 }

@@ -294,14 +294,34 @@ fn two_processes_cannot_both_append() {
 }
 
 #[test]
-fn a_leftover_of_an_unfinished_forge_is_ignored() {
+fn a_leftover_of_an_unfinished_forge_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     first_commit(folder.path());
-    fs::create_dir_all(folder.path().join(".patchwave/forge.git.new-1")).unwrap();
-    let own = format!(".patchwave/forge.git.new-{}", std::process::id());
-    fs::create_dir_all(folder.path().join(&own)).unwrap();
+    let left = folder.path().join(".patchwave/forge.git.new-1");
+    fs::create_dir_all(left.join("refs/heads")).unwrap();
+    fs::write(left.join("refs/heads/main.lock"), "").unwrap();
     LocalForge::open_or_create(folder.path(), ROLLOUTS, at(1)).unwrap();
-    assert!(!folder.path().join(own).exists());
+    assert!(!left.exists());
+}
+
+#[test]
+fn a_lock_of_a_killed_process_is_taken_over_and_nothing_else_is() {
+    let scene = LocalScene::new();
+    let record = |text: &str| BTreeMap::from([("memory.ndjson".to_owned(), text.as_bytes().to_vec())]);
+    let heads = scene.folder.path().join(".patchwave/forge.git/refs/heads/patchwave");
+    fs::create_dir_all(&heads).unwrap();
+    let lock = heads.join("ledger.lock");
+    fs::create_dir(&lock).unwrap();
+    let fault = scene
+        .forge()
+        .append_ledger(None, &record("a\n"), "m\n", at(1))
+        .unwrap_err();
+    assert!(fault.what.contains("ledger.lock") && fault.retryable, "{fault:?}");
+    fs::remove_dir(&lock).unwrap();
+    fs::write(&lock, "").unwrap();
+    let done = scene.forge().append_ledger(None, &record("a\n"), "m\n", at(1)).unwrap();
+    assert!(matches!(done, Appended::Head { .. }), "{done:?}");
+    assert!(!lock.exists());
 }
 
 #[test]

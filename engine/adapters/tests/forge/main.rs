@@ -1,6 +1,9 @@
 //! Forges: the contract every one keeps, and what only the local one has.
 #![expect(clippy::disallowed_methods, reason = "the fixtures are files")]
 
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod app;
 #[cfg(test)]
 mod contract;
 #[cfg(feature = "github")]
@@ -8,13 +11,19 @@ mod contract;
 mod double;
 #[cfg(feature = "github")]
 #[cfg(test)]
-mod github;
-#[cfg(feature = "github")]
-#[cfg(test)]
-mod github_scene;
+mod gitea;
 #[cfg(test)]
 mod histories;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod hosted;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod hosted_scene;
 #[cfg(test)]
 mod local;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod served;
 #[cfg(test)]
 mod support;

@@ -4,6 +4,9 @@
 #[cfg(test)]
 mod misbehaving;
 #[cfg(test)]
+#[path = "../../../../tests/support/planted.rs"]
+mod planted;
+#[cfg(test)]
 mod products;
 #[cfg(test)]
 mod support;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use patchwave_adapters::monitors::Bounds;
 use patchwave_core::verify::{Ask, GateReading};
 
+use crate::planted;
 use crate::support::{Server, asked, asked_within, noon, promql};
 
-const SECRET: &str = "s3cr3t-of-the-monitor";
+const SECRET: &str = "planted3c9d61f0a8e2b754";
 
 /// Asks with a credential, and checks that it is not told.
 fn why(url: &str, more: &str) -> String {
@@ -21,7 +22,7 @@ fn why(url: &str, more: &str) -> String {
 
 fn told(reading: GateReading) -> String {
     let why = reading.expect_err("no answer");
-    assert!(!why.contains(SECRET) && !why.contains("c2VjcjN0"), "{why}");
+    assert!(!planted::is_in(why.as_bytes()), "{why}");
     assert!(why.starts_with("source monitor: "), "{why}");
     why
 }

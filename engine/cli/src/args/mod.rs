@@ -6,15 +6,16 @@ mod spoken;
 mod values;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
-use patchwave_core::time::When;
+use patchwave_core::time::{DurationSeconds, When};
 use patchwave_core::version::Scheme;
 
 pub use formats::*;
-use values::{labels, openings_count, parse_scheme, when};
+use values::{interval, labels, openings_count, parse_scheme, when};
 
 /// Declarative GitOps patch management: what must be patched on which machine by when, in which order, and why.
 #[derive(Debug, Parser)]
@@ -242,10 +243,25 @@ pub enum Command {
         format: TextJson,
     },
     /// The whole loop: observe, assess, plan, verify, release, propose, until nothing is left to do.
+    ///
+    /// Whatever writes holds a lease: a second run meanwhile is refused, and told who holds it and since when.
+    #[command(after_help = "Examples:
+  patchwave reconcile --once                      one run, for a timer or a CI job
+  patchwave reconcile --once --format markdown    the same, as a summary for people
+  patchwave reconcile --once --dry-run            what the first step would do
+  patchwave reconcile --interval 15m --listen 127.0.0.1:8080
+                                                  again and again, with probes, metrics and a webhook (docs/daemon.md)")]
     Reconcile {
         /// Once (the default).
         #[arg(long)]
         once: bool,
+        /// How to repeat it, and how to be watched.
+        #[command(flatten)]
+        schedule: Schedule,
+        /// Take the resources from this Git reference instead of the work tree; sources are read from the work tree all
+        /// the same.
+        #[arg(long = "ref", value_name = "REF")]
+        git_ref: Option<String>,
         /// Decide, but write nothing: print the first step's actions.
         #[arg(long)]
         dry_run: bool,
@@ -305,6 +321,25 @@ pub enum Command {
     },
     /// Print the manual page (roff).
     Man,
+}
+
+/// How `reconcile` is repeated, and watched.
+#[derive(Args, Debug)]
+pub struct Schedule {
+    /// Again and again until SIGTERM or SIGINT, so long apart (for example 15m), give or take a tenth. A run that fails
+    /// is logged and repeated sooner: after half a minute, then a minute, and so on.
+    #[arg(long, value_name = "DUR", conflicts_with_all = ["once", "dry_run", "detailed_exitcode"], value_parser = interval)]
+    pub interval: Option<DurationSeconds>,
+    /// Answer /healthz, /readyz, /metrics and /webhook here, for example 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDR", requires = "interval", conflicts_with = "once")]
+    pub listen: Option<SocketAddr>,
+    /// Seed of the give or take; default: another one at each start.
+    #[arg(long, value_name = "N", requires = "interval", conflicts_with = "once")]
+    pub jitter_seed: Option<u64>,
+    /// File with the secret of /webhook; default: the environment variable PATCHWAVE_WEBHOOK_SECRET. With neither there
+    /// is no webhook.
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub webhook_secret_file: Option<PathBuf>,
 }
 
 /// What `explain` explains.

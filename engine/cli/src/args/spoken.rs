@@ -106,6 +106,40 @@ fn in_python(script: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// What the containers of a manifest are started with.
+fn in_manifest(value: &Value, found: &mut Vec<Vec<String>>) {
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                match member.as_array() {
+                    Some(arguments) if key == "args" => {
+                        let spoken = arguments.iter().map(|a| a.as_str().unwrap().to_owned());
+                        found.push(std::iter::once("patchwave".to_owned()).chain(spoken).collect());
+                    }
+                    _ => in_manifest(member, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| in_manifest(item, found)),
+        _ => {}
+    }
+}
+
+/// What a unit of systemd starts.
+fn in_unit(text: &str) -> Vec<Vec<String>> {
+    let starts = text.lines().filter_map(|l| l.strip_prefix("ExecStart=/usr/bin/"));
+    starts.map(words).collect()
+}
+
+/// What an image starts by itself.
+fn in_image(text: &str) -> Vec<String> {
+    let array = |name: &str| -> Vec<String> {
+        let line = text.lines().find_map(|l| l.strip_prefix(name)).unwrap();
+        serde_json::from_str(line).unwrap()
+    };
+    [array("ENTRYPOINT "), array("CMD ")].concat()
+}
+
 fn files(folder: &str, ending: &str) -> Vec<String> {
     let entries = std::fs::read_dir(home().join(folder)).unwrap();
     let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
@@ -148,6 +182,19 @@ fn every_line_we_hand_out_is_understood() {
     for file in files("scripts", ".py") {
         say(&file, in_python(&text(&file)));
     }
+    for file in files("packaging/systemd", ".service") {
+        let found = in_unit(&text(&file));
+        assert_eq!(found.len(), 1, "{file}");
+        say(&file, found);
+    }
+    for file in files("packaging/kubernetes", ".yaml") {
+        let reading = yaml::read(&text(&file), yaml::LIMITS);
+        assert!(reading.problems.is_empty(), "{file}: {:?}", reading.problems);
+        let mut found = Vec::new();
+        reading.documents.iter().for_each(|d| in_manifest(&d.value, &mut found));
+        say(&file, found);
+    }
+    say("Containerfile", vec![in_image(&text("packaging/Containerfile"))]);
     for file in files("docs", ".md").iter().filter(|f| !f.ends_with("/cli.md")) {
         let document = text(file);
         let console = document.split("```").skip(1).step_by(2);
@@ -170,6 +217,14 @@ fn every_line_we_hand_out_is_understood() {
     spoken("reconcile.yml", &["reconcile", "--once", "markdown"]);
     spoken("halt.yml", &["halt", "--reason", "--as"]);
     spoken("plan.sh", &["plan", "--base", "markdown"]);
+    spoken("patchwave-reconcile.service", &["reconcile", "--once"]);
+    spoken(
+        "patchwave-daemon.service",
+        &["--interval", "--listen", "--webhook-secret-file"],
+    );
+    spoken("cronjob.yaml", &["reconcile", "--once"]);
+    spoken("deployment.yaml", &["--interval", "--listen", "--webhook-secret-file"]);
+    spoken("Containerfile", &["--help"]);
     spoken("execute.py", &["permit", "--format", "json"]);
     spoken("execute.py", &["evidence", "add"]);
     spoken("execute.py", &["halt", "--as"]);
@@ -186,4 +241,7 @@ fn a_renamed_option_is_found() {
     let lines = in_python(script);
     assert_eq!(lines, [["patchwave", "permit", "x", "x", "x", "--formt", "json"]]);
     assert!(fault(lines.first().unwrap()).unwrap().contains("--formt"));
+    let lines = in_unit("[Service]\nExecStart=/usr/bin/patchwave reconcile --every 15m\nExecStartPre=x\n");
+    assert_eq!(lines, [["patchwave", "reconcile", "--every", "15m"]]);
+    assert!(fault(lines.first().unwrap()).unwrap().contains("--every"));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use patchwave_core::time::When;
+use patchwave_core::time::{DurationSeconds, When};
 use patchwave_core::version::Scheme;
 
 pub(super) fn parse_scheme(text: &str) -> Result<Scheme, String> {
@@ -15,6 +15,15 @@ pub(super) fn parse_scheme(text: &str) -> Result<Scheme, String> {
 /// A date, or an instant.
 pub(super) fn when(text: &str) -> Result<When, String> {
     serde_json::from_value(serde_json::Value::from(text)).map_err(|e| e.to_string())
+}
+
+/// At least a second: less would only burn time.
+pub(super) fn interval(text: &str) -> Result<DurationSeconds, String> {
+    match text.parse::<DurationSeconds>() {
+        Ok(interval) if interval.0 >= 1 => Ok(interval),
+        Ok(_) => Err("at least one second is needed, for example 15m".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// How many openings `windows` lists at most: a century of nights. The search itself ends after 50 years.

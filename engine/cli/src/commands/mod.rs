@@ -2,6 +2,11 @@
 
 mod assess;
 mod audit;
+#[cfg(feature = "daemon")]
+mod daemon;
+#[cfg(not(feature = "daemon"))]
+#[path = "without_daemon.rs"]
+mod daemon;
 mod evidence;
 mod explain;
 mod fmt;
@@ -15,6 +20,7 @@ mod reconcile;
 mod render;
 mod schema;
 mod status;
+mod summary;
 mod targets;
 mod test;
 mod validate;
@@ -33,7 +39,7 @@ use patchwave_core::source::SourceSet;
 use patchwave_core::time::{Boundary, When};
 use patchwave_runner::forge::{ProjectForge, look_at_forge, open_forge};
 use patchwave_runner::reconcile::Extent;
-use patchwave_runner::repository::{Repository, open};
+use patchwave_runner::repository::{Repository, open, open_at};
 use patchwave_runner::sources::{Observed, observe as read_sources};
 use patchwave_runner::survey::{Survey, findings, survey};
 
@@ -48,6 +54,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         root: cli.global.chdir.clone().unwrap_or_else(|| PathBuf::from(".")),
         now: cli.global.now.unwrap_or_else(Timestamp::now),
         offline: cli.global.offline,
+        git_ref: None,
         output: *output,
     };
     let at = &context;
@@ -100,10 +107,22 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Verify { format } => reconcile::run_part(at, Extent::Verify, *format),
         Command::Reconcile {
             once: _,
+            schedule,
+            git_ref,
             dry_run,
             detailed_exitcode,
             format,
-        } => reconcile::run(at, *dry_run, *detailed_exitcode, *format),
+        } => {
+            let at = &Context {
+                git_ref: git_ref.clone(),
+                ..context.clone()
+            };
+            if schedule.interval.is_some() {
+                daemon::run(at, cli.global.now, schedule, *format)
+            } else {
+                reconcile::run(at, *dry_run, *detailed_exitcode, *format)
+            }
+        }
         Command::Permit {
             rollout,
             wave,
@@ -144,6 +163,8 @@ pub struct Context {
     pub now: Timestamp,
     /// Whether the network is left alone.
     pub offline: bool,
+    /// Where the resources are taken from; none = the work tree.
+    pub git_ref: Option<String>,
     /// How to speak.
     pub output: Output,
 }
@@ -161,7 +182,10 @@ pub struct Look {
 impl Context {
     /// The repository, with its problems said. An error among them ends the command.
     pub fn load(&self) -> Result<Repository, Failure> {
-        let repository = open(&self.root, self.now);
+        let repository = match &self.git_ref {
+            Some(git_ref) => open_at(&self.root, git_ref, self.now).map_err(|e| Failure::with_help(e.what, e.help))?,
+            None => open(&self.root, self.now),
+        };
         self.diagnostics(&repository.diagnostics, &repository.set);
         if repository.diagnostics.has_errors() {
             let count = repository.diagnostics.count(Severity::Error);
@@ -197,7 +221,13 @@ impl Context {
     /// Repository and facts, with failed sources said.
     pub fn facts(&self) -> Result<(Repository, Observed), Failure> {
         let repository = self.load()?;
-        let observed = read_sources(&repository, self.now);
+        let observed = self.observed(&repository);
+        Ok((repository, observed))
+    }
+
+    /// The facts of a repository, with failed sources said.
+    pub fn observed(&self, repository: &Repository) -> Observed {
+        let observed = read_sources(repository, self.now);
         for warning in &observed.warnings {
             self.output.say(&format!("warning: {warning}"));
         }
@@ -220,7 +250,7 @@ impl Context {
                 ));
             }
         }
-        Ok((repository, observed))
+        observed
     }
 
     /// A look at everything, without changing anything.

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use patchwave_adapters::forge::Forge;
+use jiff::Timestamp;
+use patchwave_adapters::forge::{Forge, ForgeError, GuardedForge};
 use patchwave_core::assess::Status;
 use patchwave_core::propose::PullRequestState;
+use patchwave_runner::lease::{Lease, NotTaken, holder_name};
 use patchwave_runner::reconcile::{Extent, Network, Run, reconcile};
+use patchwave_runner::repository::Repository;
 use patchwave_runner::sources::Observed;
 use serde_json::json;
 
-use super::{Context, said};
+use super::{Context, said, summary};
 use crate::args::{ReconcileFormat, TextJson};
 use crate::exit::{Exit, Failure};
 
@@ -29,12 +32,149 @@ pub fn run_part(context: &Context, extent: Extent, format: TextJson) -> Result<E
 }
 
 fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat) -> Result<Exit, Failure> {
-    let (repository, observed) = context.facts()?;
-    let forge = if extent == Extent::Nothing {
-        context.forge_if_any(&repository)?
+    let ran = one(context, extent, &|| false, &mut None)?;
+    context.output.text(&words(&ran, context, format)?)?;
+    let changed = !ran.run.done.is_empty() || !ran.run.wanted.is_empty();
+    match ran.exit {
+        Exit::Done if detailed && changed => Ok(Exit::Changes),
+        exit => Ok(exit),
+    }
+}
+
+/// One run, and what it was decided on.
+pub(super) struct Ran {
+    /// The resources.
+    pub repository: Repository,
+    /// The facts.
+    pub observed: Observed,
+    /// What was done.
+    pub run: Run,
+    /// How a command ends after it.
+    pub exit: Exit,
+}
+
+/// What a run is told in.
+pub(super) fn words(ran: &Ran, context: &Context, format: ReconcileFormat) -> Result<String, Failure> {
+    Ok(match format {
+        ReconcileFormat::Text => text(&ran.run, &ran.observed),
+        ReconcileFormat::Markdown => summary::markdown(ran),
+        ReconcileFormat::Json => serde_json::to_string_pretty(&document(&ran.run, context))?,
+    })
+}
+
+/// Why there was no run.
+pub(super) enum NoRun {
+    /// Another runner holds the lease.
+    Standby(Failure),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl From<Failure> for NoRun {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<NoRun> for Failure {
+    fn from(why: NoRun) -> Self {
+        let (NoRun::Standby(failure) | NoRun::Failed(failure)) = why;
+        failure
+    }
+}
+
+/// Runs the loop, or a part of it, once. Whatever writes holds the lease, and ends before its next effect once `stopping`
+/// says so. A lease that may be kept is left in `kept` for the next run; one that a run failed under is given back, so that
+/// another runner may try.
+pub(super) fn one(
+    context: &Context,
+    extent: Extent,
+    stopping: &dyn Fn() -> bool,
+    kept: &mut Option<Lease>,
+) -> Result<Ran, NoRun> {
+    let _span = tracing::debug_span!("reconcile").entered();
+    let repository = context.load()?;
+    let observe = || tracing::debug_span!("observe").in_scope(|| context.observed(&repository));
+    let network = if context.offline { Network::None } else { Network::Any };
+    let (observed, run) = if extent == Extent::Nothing {
+        let observed = observe();
+        let run = dry(context, &repository, &observed, network)?;
+        (observed, run)
     } else {
-        Some(context.forge(&repository)?)
+        // First the lease: reading every source only to be refused would be a burden to them.
+        let before = kept.take().filter(|lease| lease.may_be_kept(&repository));
+        let fresh = before.is_none();
+        let lease = before.map_or_else(|| take(&repository), Ok)?;
+        let observed = observe();
+        let outcome = leased(
+            context,
+            (&repository, &observed),
+            (extent, network),
+            (&lease, fresh),
+            stopping,
+        );
+        if outcome.is_ok() && lease.may_be_kept(&repository) {
+            *kept = Some(lease);
+        } else {
+            lease.give_back();
+        }
+        (observed, outcome?)
     };
+    context.assessed(&run.survey);
+    let exit = context.exit(&observed, &run.survey.assessment);
+    Ok(Ran {
+        repository,
+        observed,
+        run,
+        exit,
+    })
+}
+
+fn take(repository: &Repository) -> Result<Lease, NoRun> {
+    let me = holder_name(&machine(), std::process::id(), Timestamp::now());
+    Lease::take(repository, &me, Timestamp::now).map_err(|why| match why {
+        NotTaken::Held(error) => NoRun::Standby(said(error)),
+        NotTaken::Failed(error) => NoRun::Failed(said(error)),
+    })
+}
+
+/// What this machine is called, for people who wonder who holds the lease.
+fn machine() -> String {
+    let name = std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let name = name.unwrap_or_default().trim().to_owned();
+    if name.is_empty() { "unnamed".to_owned() } else { name }
+}
+
+fn leased(
+    context: &Context,
+    (repository, observed): (&Repository, &Observed),
+    (extent, network): (Extent, Network),
+    (lease, fresh): (&Lease, bool),
+    stopping: &dyn Fn() -> bool,
+) -> Result<Run, Failure> {
+    let forge = context.forge(repository)?;
+    let ready = if fresh {
+        lease.begin(&forge, context.now)
+    } else {
+        lease.go_on(&forge)
+    };
+    ready.map_err(said)?;
+    let guard = || {
+        if stopping() {
+            return Err(ForgeError::retryable(
+                "the run was asked to stop",
+                "the next run goes on",
+            ));
+        }
+        lease.may_act()
+    };
+    let guarded = GuardedForge::new(&forge, &guard);
+    reconcile(repository, observed, &guarded, extent, network, context.now).map_err(said)
+}
+
+/// Decides and writes nothing.
+fn dry(context: &Context, repository: &Repository, observed: &Observed, network: Network) -> Result<Run, Failure> {
+    let forge = context.forge_if_any(repository)?;
     // A dry run without a forge decides on an empty one, in memory.
     let empty = patchwave_adapters::forge::FakeForge::new(&repository.catalog.project.paths.rollouts);
     let forge: &dyn Forge = match &forge {
@@ -46,19 +186,7 @@ fn go(context: &Context, extent: Extent, detailed: bool, format: ReconcileFormat
             &empty
         }
     };
-    let network = if context.offline { Network::None } else { Network::Any };
-    let run = reconcile(&repository, &observed, forge, extent, network, context.now).map_err(said)?;
-    context.assessed(&run.survey);
-    match format {
-        ReconcileFormat::Text => context.output.text(&text(&run, &observed))?,
-        ReconcileFormat::Markdown => context.output.text(&markdown(&run, &observed))?,
-        ReconcileFormat::Json => context.output.json(&document(&run, context))?,
-    }
-    let changed = !run.done.is_empty() || !run.wanted.is_empty();
-    match context.exit(&observed, &run.survey.assessment) {
-        Exit::Done if detailed && changed => Ok(Exit::Changes),
-        exit => Ok(exit),
-    }
+    reconcile(repository, observed, forge, Extent::Nothing, network, context.now).map_err(said)
 }
 
 fn counts(run: &Run, observed: &Observed) -> BTreeMap<Status, usize> {
@@ -69,7 +197,7 @@ fn counts(run: &Run, observed: &Observed) -> BTreeMap<Status, usize> {
     counts
 }
 
-fn read_lines(observed: &Observed) -> Vec<String> {
+pub(super) fn read_lines(observed: &Observed) -> Vec<String> {
     let observation = &observed.observation;
     let mut lines: Vec<String> = observation
         .sources
@@ -93,7 +221,7 @@ fn read_lines(observed: &Observed) -> Vec<String> {
     lines
 }
 
-fn found_line(run: &Run, observed: &Observed) -> String {
+pub(super) fn found_line(run: &Run, observed: &Observed) -> String {
     let counts = counts(run, observed);
     let words: Vec<String> = counts.iter().map(|(status, n)| format!("{n} {status}")).collect();
     if words.is_empty() {
@@ -162,7 +290,7 @@ fn indent(text: &str) -> String {
         .collect()
 }
 
-fn action_line(action: &patchwave_core::decide::Action) -> String {
+pub(super) fn action_line(action: &patchwave_core::decide::Action) -> String {
     use patchwave_core::decide::Action;
     use patchwave_core::propose::ForgeOp;
     match action {
@@ -185,27 +313,6 @@ fn action_line(action: &patchwave_core::decide::Action) -> String {
         }
         Action::Forge(ForgeOp::PutDashboard { .. }) => "bring the dashboard in line".to_owned(),
     }
-}
-
-fn markdown(run: &Run, observed: &Observed) -> String {
-    let mut out = String::from("## patchwave reconcile\n\n");
-    for line in read_lines(observed) {
-        out.push_str(&format!("- {line}\n"));
-    }
-    out.push_str(&format!("- findings: {}\n\n", found_line(run, observed)));
-    if run.done.is_empty() {
-        out.push_str("Nothing to do.\n");
-    }
-    for line in &run.done {
-        out.push_str(&format!("- {line}\n"));
-    }
-    if !run.remarks.is_empty() {
-        out.push_str("\n**Waits**\n\n");
-        for remark in &run.remarks {
-            out.push_str(&format!("- {}: {}\n", remark.subject, remark.message));
-        }
-    }
-    out
 }
 
 fn document(run: &Run, context: &Context) -> serde_json::Value {

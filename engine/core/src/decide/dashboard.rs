@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::{Action, Decision, World};
+use crate::plan::Refusal;
 use crate::propose::{ForgeOp, PullRequestState, count};
 
 /// So many refusals of one reason are written out; the rest is counted.
@@ -98,13 +99,29 @@ fn waiting(out: &mut String, world: &World<'_>) {
     out.push('\n');
 }
 
+/// A refusal as it stands until a fact changes. Where a wave has no place in time, its detail says when it would finish
+/// instead, which moves with the clock: that is for `plan` to say.
+fn standing(refusal: &Refusal) -> String {
+    if !refusal.asset.is_empty() {
+        return format!("{}: {}", refusal.asset, refusal.detail);
+    }
+    let wave = refusal.detail.split_once(": ").filter(|_| {
+        let reason = &*refusal.reason;
+        reason == "deadline" || reason == "unscheduled"
+    });
+    let Some((wave, _)) = wave else {
+        return refusal.detail.clone();
+    };
+    let bound = refusal
+        .binding
+        .map_or_else(String::new, |b| format!(" (bound by {})", b.as_str()));
+    format!("{wave}: has no place in time{bound}; `patchwave plan` says what would help")
+}
+
 fn refusals(out: &mut String, world: &World<'_>) {
     let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for refusal in &world.plan.refusals {
-        by_reason
-            .entry(&refusal.reason)
-            .or_default()
-            .push(format!("{}: {}", refusal.asset, refusal.detail));
+        by_reason.entry(&refusal.reason).or_default().push(standing(refusal));
     }
     if by_reason.is_empty() {
         return;

@@ -119,6 +119,7 @@ codes! {
     EcosystemUnmatched "PW0530" Warning "ecosystem without inventory" "An ecosystem whose packages no inventory reports, so the fix can match nothing."
     ReasonMissing "PW0531" Info "no reason given" "An exclude that does not say why it is there."
     ExceptionUnknownAdvisory "PW0532" Warning "exception for nothing known" "An exception that names an advisory which the repository, without any feed, does not have."
+    ApproversMissing "PW0533" Warning "anybody may approve" "A policy without `roles.approvers` on a forge with people, where then everybody's approval counts."
 }
 
 impl fmt::Display for Code {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::anchors;
 use super::events::{Event, MEMORY_FILE, ledger_file};
 use super::forge::{ForgeView, PullRequest, PullRequestState};
 use super::gates::GateProgress;
@@ -58,6 +59,14 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
     {
         history.names.insert(file.into());
     }
+    faults.extend(anchors::lost(view, rollouts_folder, &|pull_request| {
+        let (rollout, wave) = (branch_rollout(&pull_request.branch), branch_wave(&pull_request.branch));
+        let lines = rollout.and_then(|rollout| chains.get(ledger_file(rollout).as_str()));
+        lines.into_iter().flatten().any(|line| {
+            let event = Event::from_parts(&line.event, &line.data);
+            matches!(event, Some(Event::Wave { wave: of, moved: WaveEvent::Approved | WaveEvent::Edited, .. }) if wave == Some(of.as_ref()))
+        })
+    }));
     for (name, frozen) in frozen {
         history.names.insert(Arc::clone(&name));
         let lines = chains.get(ledger_file(&name).as_str()).unwrap_or(&empty);
@@ -339,7 +348,9 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
         }
         Event::WentBack { wave, batch, .. } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
-                batch.way_back.get_or_insert_default().done = true;
+                let back = batch.way_back.get_or_insert_default();
+                back.done = true;
+                batch.touched.retain(|asset| !back.assets.contains(asset));
                 batch.released_at = None;
             }
         }

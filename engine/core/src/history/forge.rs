@@ -22,6 +22,9 @@ pub struct ForgeView {
     pub dashboard: Option<String>,
     /// Each name in `roles` → the people it stands for, where the forge knows its people; none where it does not.
     pub members: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// Each name in `roles` of which the forge did not say whom it stands for → why, and what to do about it. Such a name is
+    /// in `members` not even with nobody: whether somebody is one of them is not known.
+    pub unread_roles: BTreeMap<String, String>,
     /// The engine's status on the heads of merged pull requests, by commit; none where the forge shows no statuses.
     pub statuses: Option<BTreeMap<String, CommitStatus>>,
 }
@@ -63,7 +66,13 @@ impl CommitStatus {
 }
 
 impl ForgeView {
-    /// Whether a person is one of those that `roles` stand for. On a forge without teams everybody is.
+    /// Why it is not known whom these `roles` stand for, by name, where it is not.
+    pub fn unread<'a>(&'a self, roles: &'a [String]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let why = |role: &'a String| Some((role.as_str(), self.unread_roles.get(role)?.as_str()));
+        roles.iter().filter_map(why)
+    }
+
+    /// Whether a person is known to be one of those that `roles` stand for. On a forge without teams everybody is.
     pub fn is_member(&self, who: &str, roles: &[String]) -> bool {
         let Some(members) = &self.members else { return true };
         let mut people = roles.iter().filter_map(|role| members.get(role)).flatten();

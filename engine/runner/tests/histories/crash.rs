@@ -51,6 +51,10 @@ impl Forge for Crashing<'_> {
         self.forge.append_ledger(expected_head, files, message, now)
     }
 
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        self.forge.fence()
+    }
+
     fn writes(&self) -> u64 {
         self.forge.writes()
     }

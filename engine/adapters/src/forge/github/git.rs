@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::objects::blob_id;
-use super::{GithubForge, Own, wire};
+use super::{GithubForge, wire};
 use crate::forge::ForgeError;
+use crate::forge::hosted::Own;
+use crate::forge::hosted::wire::{ListedCommit, Object, Signature};
 use crate::forge::plumbing::{Author, CommitInfo, Edit, Entry, LEDGER, MAIN, MergedTree, Plumbing};
 use crate::forge::rest::api::{Repeat, Trust, encoded};
 
@@ -29,7 +31,7 @@ impl GithubForge {
     /// The name on the forge of a reference of the rules.
     fn named(&self, reference: &str) -> String {
         if reference == MAIN {
-            format!("refs/heads/{}", self.base)
+            format!("refs/heads/{}", self.hub.base)
         } else {
             reference.to_owned()
         }
@@ -51,10 +53,10 @@ impl GithubForge {
 
     /// Every engine branch and where it points: `refs/heads/patchwave/…`.
     pub(super) fn engine_refs(&self) -> Result<BTreeMap<String, String>, ForgeError> {
-        let path = self.api.repo("git/matching-refs/heads%2Fpatchwave%2F");
-        let listed: Vec<wire::Reference> = self.api.pages(&path, Trust::Asked)?.unwrap_or_default();
+        let path = self.hub.api.repo("git/matching-refs/heads%2Fpatchwave%2F");
+        let listed: Vec<wire::Reference> = self.hub.api.pages(&path, Trust::Asked)?.unwrap_or_default();
         let mut found: BTreeMap<String, String> = listed.into_iter().map(|r| (r.name, r.object.sha)).collect();
-        let own = self.own();
+        let own = self.hub.own();
         for (reference, (before, after)) in &own.refs {
             if found.get(reference) == before.as_ref() {
                 found.insert(reference.clone(), after.clone());
@@ -66,20 +68,22 @@ impl GithubForge {
     /// What `head` has more than `base`; none if they have no commit in common.
     fn comparison(&self, base: &str, head: &str, page: usize) -> Result<Option<wire::Comparison>, ForgeError> {
         let path = self
+            .hub
             .api
             .repo(&format!("compare/{base}...{head}?per_page=100&page={page}"));
-        self.api.get(&path, Trust::Forever)
+        self.hub.api.get(&path, Trust::Forever)
     }
 
     pub(super) fn commit(&self, id: &str) -> Result<wire::Commit, ForgeError> {
-        self.api
-            .need(&self.api.repo(&format!("git/commits/{id}")), Trust::Forever)
+        self.hub
+            .api
+            .need(&self.hub.api.repo(&format!("git/commits/{id}")), Trust::Forever)
     }
 
     fn listing(&self, tree: &str, recursive: bool) -> Result<wire::Tree, ForgeError> {
         let query = if recursive { "?recursive=1" } else { "" };
-        let path = self.api.repo(&format!("git/trees/{tree}{query}"));
-        self.api.need(&path, Trust::Forever)
+        let path = self.hub.api.repo(&format!("git/trees/{tree}{query}"));
+        self.hub.api.need(&path, Trust::Forever)
     }
 
     /// The files of a tree, each path behind `prefix`. A tree too large for one answer is read folder by folder.
@@ -120,9 +124,10 @@ impl GithubForge {
         // Only text can go inline.
         let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
         let body = json!({"content": encoded, "encoding": "base64"});
-        let made: wire::Object = self
+        let made: Object = self
+            .hub
             .api
-            .put(Method::POST, &self.api.repo("git/blobs"), body, Repeat::Safe)?;
+            .put(Method::POST, &self.hub.api.repo("git/blobs"), body, Repeat::Safe)?;
         debug_assert_eq!(made.sha, id, "Git names a content by its digest");
         Ok(entry(json!({"sha": made.sha})))
     }
@@ -145,9 +150,10 @@ impl GithubForge {
             if let (Some(base), Some(body)) = (&at, body.as_object_mut()) {
                 body.insert("base_tree".to_owned(), json!(base));
             }
-            let made: wire::Object = self
+            let made: Object = self
+                .hub
                 .api
-                .put(Method::POST, &self.api.repo("git/trees"), body, Repeat::Safe)?;
+                .put(Method::POST, &self.hub.api.repo("git/trees"), body, Repeat::Safe)?;
             if later.is_empty() {
                 return Ok(made.sha);
             }
@@ -161,23 +167,23 @@ impl GithubForge {
         let id = self.repository_id()?;
         let update = json!({"name": reference, "beforeOid": expected, "afterOid": new, "force": true});
         let input = json!({"input": {"repositoryId": id, "refUpdates": [update]}});
-        match self.api.graphql::<serde_json::Value>(MOVE_REF, input, true)? {
+        match self.hub.api.graphql::<serde_json::Value>(MOVE_REF, input, true)? {
             Ok(_) => Ok(true),
             // A server older than the mutation: the moment between looking and moving cannot be closed there.
             Err(why) if why.contains("updateRefs") && why.contains("exist") => {
-                let path = self.api.repo(&format!("git/refs/{}", self.short(reference)));
+                let path = self.hub.api.repo(&format!("git/refs/{}", self.short(reference)));
                 if self.read_ref(reference)?.as_deref() != Some(expected) {
                     return Ok(false);
                 }
                 let body = json!({"sha": new, "force": true});
-                let _: wire::Reference = self.api.put(Method::PATCH, &path, body, Repeat::Safe)?;
+                let _: wire::Reference = self.hub.api.put(Method::PATCH, &path, body, Repeat::Safe)?;
                 Ok(true)
             }
             Err(why) => {
                 // The condition failed, or the forge forbids the move: the reference itself tells which.
                 match self.read_ref(reference)? {
                     Some(found) if found == expected => Err(ForgeError::terminal(
-                        format!("{reference} was not moved by {}: {why}", self.api.repository()),
+                        format!("{reference} was not moved by {}: {why}", self.hub.api.repository()),
                         "a rule of the repository may forbid it: let the engine's account update branches below patchwave/",
                     )),
                     Some(found) => Ok(found == new),
@@ -192,14 +198,14 @@ impl GithubForge {
         struct Named {
             node_id: String,
         }
-        let named: Named = self.api.need(&self.api.repo(""), Trust::Asked)?;
+        let named: Named = self.hub.api.need(&self.hub.api.repo(""), Trust::Asked)?;
         Ok(named.node_id)
     }
 
     /// Where a reference is, asked anew.
     fn read_ref(&self, reference: &str) -> Result<Option<String>, ForgeError> {
-        let path = self.api.repo(&format!("git/ref/{}", self.short(reference)));
-        let found: Option<wire::Reference> = self.api.get(&path, Trust::Asked)?;
+        let path = self.hub.api.repo(&format!("git/ref/{}", self.short(reference)));
+        let found: Option<wire::Reference> = self.hub.api.get(&path, Trust::Asked)?;
         Ok(found.map(|found| found.object.sha))
     }
 }
@@ -207,16 +213,9 @@ impl GithubForge {
 impl Plumbing for GithubForge {
     fn target(&self, reference: &str) -> Result<Option<String>, ForgeError> {
         let found = self.read_ref(reference)?;
-        let found = Self::settle(&self.own(), &self.named(reference), found);
+        let found = Self::settle(&self.hub.own(), &self.named(reference), found);
         if found.is_none() && reference == MAIN {
-            return Err(ForgeError::terminal(
-                format!(
-                    "{} has no branch {}, or the token may not see it",
-                    self.api.repository(),
-                    self.base
-                ),
-                "push a first commit, name the branch in `spec.forge.base`, and check that the token was given access",
-            ));
+            return Err(self.hub.no_base());
         }
         Ok(found)
     }
@@ -233,41 +232,42 @@ impl Plumbing for GithubForge {
         let moved = match expected {
             None => {
                 let body = json!({"ref": named, "sha": new});
-                let (request, answer) = self
-                    .api
-                    .write(Method::POST, &self.api.repo("git/refs"), body, Repeat::Safe)?;
+                let (request, answer) =
+                    self.hub
+                        .api
+                        .write(Method::POST, &self.hub.api.repo("git/refs"), body, Repeat::Safe)?;
                 // 422 "Reference already exists": somebody else, or this very request sent twice.
                 match answer.status {
                     201 => true,
                     422 => match self.read_ref(reference)? {
                         Some(found) => found == new,
-                        None => return Err(self.api.fault(&request, &answer)),
+                        None => return Err(self.hub.api.fault(&request, &answer)),
                     },
-                    _ => return Err(self.api.fault(&request, &answer)),
+                    _ => return Err(self.hub.api.fault(&request, &answer)),
                 }
             }
             // The new commit's parent is `expected`, so that "no force" is the compare-and-swap.
             Some(_) if reference == LEDGER => {
-                let path = self.api.repo(&format!("git/refs/{}", self.short(reference)));
+                let path = self.hub.api.repo(&format!("git/refs/{}", self.short(reference)));
                 let body = json!({"sha": new, "force": false});
-                let (request, answer) = self.api.write(Method::PATCH, &path, body, Repeat::Safe)?;
+                let (request, answer) = self.hub.api.write(Method::PATCH, &path, body, Repeat::Safe)?;
                 match answer.status {
                     200 => true,
                     409 | 422 => match self.read_ref(reference)? {
                         Some(found) if found == new => true,
                         Some(found) if Some(found.as_str()) == expected => {
-                            return Err(self.api.fault(&request, &answer));
+                            return Err(self.hub.api.fault(&request, &answer));
                         }
                         _ => false,
                     },
-                    _ => return Err(self.api.fault(&request, &answer)),
+                    _ => return Err(self.hub.api.fault(&request, &answer)),
                 }
             }
             Some(expected) => self.move_branch(&named, expected, new)?,
         };
         if moved {
             let before = expected.map(str::to_owned);
-            self.own().refs.insert(named, (before, new.to_owned()));
+            self.hub.own().refs.insert(named, (before, new.to_owned()));
         }
         Ok(moved)
     }
@@ -298,12 +298,12 @@ impl Plumbing for GithubForge {
         let mut found = Vec::new();
         for page in 1.. {
             let Some(comparison) = self.comparison(base, head, page)? else {
-                let path = self.api.repo(&format!("commits?sha={head}&per_page=100"));
-                let all: Vec<wire::ListedCommit> = self.api.pages(&path, Trust::Forever)?.unwrap_or_default();
-                return Ok(all.into_iter().map(listed).collect());
+                let path = self.hub.api.repo(&format!("commits?sha={head}&per_page=100"));
+                let all: Vec<ListedCommit> = self.hub.api.pages(&path, Trust::Forever)?.unwrap_or_default();
+                return Ok(all.into_iter().map(CommitInfo::from).collect());
             };
             let empty = comparison.commits.is_empty();
-            found.extend(comparison.commits.into_iter().map(listed));
+            found.extend(comparison.commits.into_iter().map(CommitInfo::from));
             if empty || found.len() >= comparison.total_commits {
                 break;
             }
@@ -343,7 +343,7 @@ impl Plumbing for GithubForge {
     }
 
     fn blob(&self, id: &str) -> Result<Vec<u8>, ForgeError> {
-        self.objects.read(&self.api, id)
+        self.objects.read(&self.hub.api, id)
     }
 
     fn hash_blob(&self, bytes: &[u8]) -> Result<String, ForgeError> {
@@ -390,9 +390,10 @@ impl Plumbing for GithubForge {
             .map_err(|e| ForgeError::terminal(format!("{now} is no time for a commit: {e}"), "give another --now"))?;
         let who = json!({"name": by.name, "email": by.email, "date": date});
         let body = json!({"message": message, "tree": tree, "parents": parents, "author": who, "committer": who});
-        let made: wire::Object = self
+        let made: Object = self
+            .hub
             .api
-            .put(Method::POST, &self.api.repo("git/commits"), body, Repeat::Safe)?;
+            .put(Method::POST, &self.hub.api.repo("git/commits"), body, Repeat::Safe)?;
         Ok(made.sha)
     }
 
@@ -410,14 +411,8 @@ impl Plumbing for GithubForge {
     }
 }
 
-fn info(
-    id: String,
-    parents: Vec<wire::Object>,
-    author: wire::Signature,
-    committer: wire::Signature,
-    message: String,
-) -> CommitInfo {
-    let who = |signature: &wire::Signature| Author {
+fn info(id: String, parents: Vec<Object>, author: Signature, committer: Signature, message: String) -> CommitInfo {
+    let who = |signature: &Signature| Author {
         name: signature.name.clone(),
         email: signature.email.clone(),
     };
@@ -429,25 +424,6 @@ fn info(
         at: committer.date,
         message,
     }
-}
-
-pub(super) fn listed(found: wire::ListedCommit) -> CommitInfo {
-    let wire::ListedCommitText {
-        message,
-        author,
-        committer,
-    } = found.commit;
-    let mut commit = info(found.sha, found.parents, author, committer, message);
-    // Approvals come from accounts, so people are named by theirs; the name in a commit is whatever its author wrote.
-    for (signature, account) in [
-        (&mut commit.author, found.author),
-        (&mut commit.committer, found.committer),
-    ] {
-        if let Some(account) = account.filter(|_| !signature.is_engine()) {
-            signature.name = account.login;
-        }
-    }
-    commit
 }
 
 /// An edit as paths: what is put, and which folders are replaced.

@@ -1,47 +1,50 @@
 //! GitHub and GitHub Enterprise Server.
 //!
-//! Branches, files and the ledger go through the Git data API under the same rules as on every other forge; pull
-//! requests, reviews, comments and the dashboard are GitHub's own. Invariants beside those of [`super::Forge`]:
-//!
-//! - **marker-last**: the hidden marker of a pull request is written after its labels and reviewers, so that one a crash
-//!   left half made is finished by the next run;
-//! - **own writes**: what this process wrote is believed over a replica that does not show it yet;
-//! - **quiet**: what is unchanged is asked for conditionally, which GitHub does not count against the rate limit.
-//!
-//! The engine's account is known by name from the forge itself; in a [`ForgeView`] it is called as the engine is, and a
-//! person whose login happens to be the engine's name is shown with an `@`.
+//! Branches, files and the ledger go through the Git data API (or, where asked for, are pushed) under the same rules as on
+//! every other forge; pull requests, reviews, comments and the dashboard are those of [`super::hosted`]. What is unchanged is asked for
+//! conditionally, which GitHub does not count against the rate limit.
 //!
 //! Permissions of the token: Contents, Pull requests and Issues: write; Commit statuses and Checks: write where those are
 //! shown; Members: read where approvers are teams.
 
 mod git;
-mod look;
 mod objects;
-mod pulls;
-mod statuses;
+mod roles;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use http::Method;
 use jiff::Timestamp;
-use patchwave_core::propose::{CommitStatus, ForgeOp, ForgeView};
+use patchwave_core::propose::{ForgeOp, ForgeView};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-pub use super::rest::Patience;
+pub use super::rest::{AppKey, Credential, Patience};
 
-use super::branches::{self, BranchContent};
-use super::plumbing::{ENGINE_NAME, Layout};
-use super::rest::api::Api;
-use super::rest::words::{owner_of, shown_name};
+use super::hosted::remote::{Mirror, Remote};
+use super::hosted::roles::{RoleName, Stands};
+use super::hosted::wire::{Issue, Label, Pull, User};
+use super::hosted::{self, Host, Hub, HubSettings};
+use super::plumbing::{Layout, Plumbing};
+use super::rest::api::{Style, Trust, encoded};
+use super::rest::exchange::Answer;
+use super::rest::fault;
 use super::{Appended, Applied, Forge, ForgeError, TakenIn, ledger};
-use crate::secret::Secret;
 use crate::state::StateStore;
 use objects::Objects;
 
 /// The API of github.com.
 pub const DEFAULT_API_URL: &str = "https://api.github.com";
+
+/// How GitHub is spoken to.
+const STYLE: Style = Style {
+    name: "GitHub",
+    accept: "application/vnd.github+json",
+    page: "per_page=100",
+    permission: fault::permission_of_github,
+};
 
 /// What a GitHub forge is made from.
 #[derive(Clone)]
@@ -52,12 +55,14 @@ pub struct GithubSettings {
     pub repository: String,
     /// The branch rollouts are merged into.
     pub base: String,
-    /// The token.
-    pub token: Secret,
+    /// A token, or an App that gets itself tokens.
+    pub credential: Credential,
     /// Where the project and its rollouts lie in the repository.
     pub layout: Layout,
     /// Names from `roles`: teams (`acme/sre`, `@acme/sre`, or `sre` for one of the owner's) and people.
     pub roles: BTreeSet<String>,
+    /// Folder of a copy that is fetched into and pushed from; none = branches are written through the Git data API.
+    pub copy: Option<PathBuf>,
     /// A clone of the repository, looked at for contents before the forge is asked.
     pub clone: Option<PathBuf>,
     /// Where answers are kept from one run to the next.
@@ -66,38 +71,17 @@ pub struct GithubSettings {
     pub patience: Patience,
 }
 
-/// What this process wrote, which replicas may not show yet.
-#[derive(Default)]
-struct Own {
-    /// Reference → where it was and where it is.
-    refs: BTreeMap<String, (Option<String>, String)>,
-    /// Pull request → the instant of its last change by us.
-    pulls: BTreeMap<u64, String>,
-    /// (Pull request, marker) → comment and its text.
-    comments: BTreeMap<(u64, String), (u64, String)>,
-    /// Number and text of the dashboard issue.
-    dashboard: Option<(u64, String)>,
-    /// Commit → its status.
-    statuses: BTreeMap<String, CommitStatus>,
-    login: Option<String>,
-}
-
 /// A repository on GitHub.
 pub struct GithubForge {
-    api: Api,
-    owner: String,
-    base: String,
-    layout: Layout,
-    roles: BTreeSet<String>,
+    hub: Hub,
     objects: Objects,
-    patience: Patience,
-    own: Mutex<Own>,
+    remote: Option<Remote>,
 }
 
 impl std::fmt::Debug for GithubForge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GithubForge")
-            .field("repository", &self.api.repository())
+            .field("repository", &self.hub.api.repository())
             .finish_non_exhaustive()
     }
 }
@@ -108,79 +92,128 @@ impl GithubForge {
     /// # Errors
     /// [`ForgeError`] for a repository or an address that is none.
     pub fn new(settings: GithubSettings) -> Result<Self, ForgeError> {
-        let repository = settings.repository.trim_matches('/');
-        let owner = owner_of(repository).ok_or_else(|| {
-            ForgeError::terminal(
-                format!("{repository:?} is no repository of GitHub"),
-                "write `spec.forge.repository` as owner/name",
-            )
-        })?;
-        let owner = owner.to_owned();
-        let branch = format!("refs/heads/{}", settings.base);
-        if !git2::Reference::is_valid_name(&branch) || settings.base.contains(['?', '#', '%', ' ']) {
-            return Err(ForgeError::terminal(
-                format!("{:?} is no name of a branch", settings.base),
-                "correct `spec.forge.base` in patchwave.yaml",
-            ));
-        }
-        let patience = settings.patience.clone();
         let objects = Objects::new(settings.clone, settings.state.clone());
-        let api = Api::new(
-            &settings.api_url,
-            repository,
-            settings.token,
-            settings.patience,
-            settings.state,
+        let hub = Hub::new(
+            &STYLE,
+            HubSettings {
+                api_url: settings.api_url,
+                repository: settings.repository,
+                base: settings.base,
+                credential: settings.credential,
+                layout: settings.layout,
+                roles: settings.roles,
+                state: settings.state,
+                patience: settings.patience,
+            },
         )?;
+        let remote = settings.copy.map(|copy| {
+            // The API has a host of its own on github.com, and a folder on a server of one's own.
+            let url = hub
+                .api
+                .clone_url("/api/v3")
+                .unwrap_or_else(|| hub.api.clone_url_beside("api."));
+            Remote::new(&copy, &url, &hub.base)
+        });
         Ok(Self {
-            api,
-            owner,
-            base: settings.base,
-            layout: settings.layout,
-            roles: settings.roles,
+            hub,
             objects,
-            patience,
-            own: Mutex::new(Own::default()),
+            remote: remote.transpose()?,
         })
     }
+}
 
-    fn own(&self) -> MutexGuard<'_, Own> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+impl Host for GithubForge {
+    fn hub(&self) -> &Hub {
+        &self.hub
     }
 
-    /// The login of the engine's account. GraphQL tells it for every kind of token; the REST call does not.
-    fn login(&self) -> Result<String, ForgeError> {
+    /// GraphQL tells it for every kind of token; the REST call does not.
+    fn ask_login(&self) -> Result<String, ForgeError> {
         #[derive(Serialize, Deserialize)]
         struct Viewed {
-            viewer: wire::User,
-        }
-        if let Some(login) = self.own().login.clone() {
-            return Ok(login);
+            viewer: User,
         }
         let viewed = self
+            .hub
             .api
-            .graphql::<Viewed>("query { viewer { login } }", serde_json::json!({}), false)?;
-        let login = viewed
-            .map_err(|why| {
-                ForgeError::terminal(
-                    format!("GitHub does not say whose token this is: {why}"),
-                    "use a token of an account or of a GitHub App",
-                )
-            })?
-            .viewer
-            .login;
-        self.own().login = Some(login.clone());
-        Ok(login)
+            .graphql::<Viewed>("query { viewer { login } }", json!({}), false)?;
+        let viewed = viewed.map_err(|why| {
+            ForgeError::terminal(
+                format!("GitHub does not say whose token this is: {why}"),
+                "use a token of an account or of a GitHub App",
+            )
+        })?;
+        Ok(viewed.viewer.login)
     }
 
-    /// A login as it stands in a view. No user at all is a deleted account, which GitHub calls `ghost`.
-    fn name_of(&self, user: Option<&wire::User>) -> Result<String, ForgeError> {
-        let login = user.map_or("ghost", |user| user.login.as_str());
-        Ok(shown_name(login, &self.login()?))
+    fn stands_for(&self, role: RoleName<'_>) -> Result<Stands, ForgeError> {
+        roles::stands_for(&self.hub.api, role)
     }
 
-    fn is_own(&self, user: Option<&wire::User>) -> Result<bool, ForgeError> {
-        Ok(self.name_of(user)? == ENGINE_NAME)
+    fn pulls_in_order(&self) -> &'static str {
+        "sort=created&direction=asc&per_page=100"
+    }
+
+    fn open_pulls_of(&self, branch: &str) -> String {
+        let Hub { owner, base, .. } = &self.hub;
+        format!("head={owner}:{branch}&base={base}&per_page=100")
+    }
+
+    fn ended_head(&self, _git: &impl Plumbing, pull: &Pull) -> Result<String, ForgeError> {
+        Ok(pull.head.sha.clone())
+    }
+
+    fn closed_by(&self, number: u64, trust: Trust<'_>) -> Result<Option<User>, ForgeError> {
+        let api = &self.hub.api;
+        let alone: Issue = api.need(&api.repo(&format!("issues/{number}")), trust)?;
+        Ok(alone.closed_by)
+    }
+
+    fn trust_of_reviews<'a>(&self, pull: &'a Pull) -> Trust<'a> {
+        Trust::Stamped(&pull.updated_at)
+    }
+
+    fn labels_named(&self, names: &[&str]) -> Result<Vec<Value>, ForgeError> {
+        Ok(names.iter().map(|name| json!(name)).collect())
+    }
+
+    fn label_in_path(&self, label: &Label) -> String {
+        encoded(&label.name)
+    }
+
+    fn commit_in_path(&self, commit: &str) -> String {
+        format!("commits/{commit}")
+    }
+
+    fn has_pull_already(&self, answer: &Answer) -> bool {
+        answer.status == 422 && fault::message(answer).contains("already exists")
+    }
+
+    fn unmet(&self, pull: &Pull) -> Option<&'static str> {
+        match pull.mergeable_state.as_deref() {
+            Some("dirty") => Some("it conflicts with the base branch"),
+            Some("blocked") => Some("a rule of the repository (reviews, checks) is not met yet"),
+            Some("draft") => Some("it is a draft"),
+            _ => None,
+        }
+    }
+
+    fn merge_request(&self, number: u64, head: &str, title: &str, message: &str) -> (Method, String, Value) {
+        let path = self.hub.api.repo(&format!("pulls/{number}/merge"));
+        let body = json!({"sha": head, "merge_method": "merge", "commit_title": title, "commit_message": message});
+        (Method::PUT, path, body)
+    }
+
+    /// A replica of the API may not show the base branch there yet.
+    fn merged_as(&self, commit: &str) -> Result<(), ForgeError> {
+        if self.remote.is_some() {
+            return Ok(());
+        }
+        let base = format!("refs/heads/{}", self.hub.base);
+        let before = self.commit(commit)?.parents.into_iter().next();
+        let moved = (before.map(|parent| parent.sha), commit.to_owned());
+        self.hub.own().refs.insert(base, moved);
+        Ok(())
     }
 }
 
@@ -191,43 +224,22 @@ impl Forge for GithubForge {
     }
 
     fn view(&self) -> Result<ForgeView, ForgeError> {
-        let view = self.look()?;
-        self.api.keep();
+        let view = match &self.remote {
+            Some(remote) => {
+                let mirror = Mirror::new(self, remote);
+                hosted::look::look(self, &mirror, &mirror.engine_refs()?)?
+            }
+            None => hosted::look::look(self, self, &self.engine_refs()?)?,
+        };
+        self.hub.api.keep();
         self.objects.prune();
         Ok(view)
     }
 
     fn apply(&self, op: &ForgeOp, now: Timestamp) -> Result<Applied, ForgeError> {
-        match op {
-            ForgeOp::PutBranch {
-                branch,
-                files,
-                replace_under,
-                message,
-            } => {
-                let wanted = BranchContent {
-                    branch,
-                    files,
-                    replace_under,
-                    message,
-                };
-                branches::put_branch(self, &self.layout, &wanted, now)
-            }
-            ForgeOp::PutPullRequest {
-                branch,
-                title,
-                body,
-                labels,
-                reviewers,
-            } => match branches::mergeable_head(self, branch)? {
-                Ok(_) => self.put_pull(&pulls::Wanted::new(branch, title, body, labels, reviewers)),
-                Err(refusal) => Ok(Applied::Refused(refusal)),
-            },
-            ForgeOp::PutComment { number, marker, body } => self.put_comment(*number, marker, body),
-            ForgeOp::ClosePullRequest { number, reason } => self.close_pull(*number, reason),
-            ForgeOp::MergePullRequest { number, head } => self.merge_pull(*number, head),
-            ForgeOp::PutStatus { commit, status } => self.put_status(commit, status),
-            ForgeOp::PutDashboard { body } => self.put_dashboard(body),
+        match &self.remote {
+            Some(remote) => hosted::apply(self, &Mirror::new(self, remote), op, now),
+            None => hosted::apply(self, self, op, now),
         }
     }
 
@@ -238,10 +250,17 @@ impl Forge for GithubForge {
         message: &str,
         now: Timestamp,
     ) -> Result<Appended, ForgeError> {
-        ledger::append(self, expected_head, files, message, now)
+        match &self.remote {
+            Some(remote) => ledger::append(&Mirror::new(self, remote), expected_head, files, message, now),
+            None => ledger::append(self, expected_head, files, message, now),
+        }
+    }
+
+    fn fence(&self) -> Result<Option<u64>, ForgeError> {
+        ledger::fence(self)
     }
 
     fn writes(&self) -> u64 {
-        self.api.writes()
+        self.hub.api.writes() + self.remote.as_ref().map_or(0, Remote::pushes)
     }
 }

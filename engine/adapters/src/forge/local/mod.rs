@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use git2::{Repository, RepositoryInitOptions};
 use jiff::Timestamp;
@@ -23,12 +24,20 @@ pub use store::Store;
 use super::on_git::OnGit;
 use super::plumbing::{Layout, Plumbing as _, TAKEN};
 use super::{Forge as _, ForgeError, TakenIn};
+use crate::lease::FolderLock;
 use store::{git_error, oid};
 
 /// Folder of everything patchwave keeps beside the work tree.
 pub const PRIVATE_FOLDER: &str = ".patchwave";
 /// The bare repository in it.
 const FORGE_FOLDER: &str = "forge.git";
+/// The bare repository while it is made, before the number of the process.
+const UNFINISHED_PREFIX: &str = "forge.git.new-";
+/// File whose lock is held while the forge is made.
+const CREATE_LOCK: &str = "forge.lock";
+/// Making it copies the history of the user's repository, which takes a minute for a large one; who waited longer makes
+/// it as well, and the faster one stays.
+const CREATE_PATIENCE: Duration = Duration::from_secs(60);
 /// Setting in the bare repository that remembers where the project lies below the repository root.
 const PREFIX_SETTING: &str = "patchwave.prefix";
 
@@ -184,10 +193,14 @@ fn create(work_tree: &Path, rollouts: &str, now: Timestamp, interrupt: Option<In
     if !ignore.exists() {
         crate::write::put_atomically(&ignore, b"*\n").map_err(place)?;
     }
-    let unfinished = private.join(format!("{FORGE_FOLDER}.new-{}", std::process::id()));
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).map_err(place)?;
+    let alone = FolderLock::wait(&private, CREATE_LOCK, CREATE_PATIENCE).map_err(place)?;
+    if private.join(FORGE_FOLDER).exists() {
+        return Ok(());
     }
+    if alone.is_some() {
+        remove_unfinished(&private).map_err(place)?;
+    }
+    let unfinished = private.join(format!("{UNFINISHED_PREFIX}{}", std::process::id()));
     init_bare(&unfinished, &prefix).map_err(|e| git_error(&e, &format!("be made at {}", unfinished.display())))?;
     crate::write::put_atomically(&unfinished.join(store::SETTINGS_FILE), store::SETTINGS).map_err(place)?;
     let forge = LocalForge::at(work_tree, unfinished.clone(), rollouts, interrupt)?;
@@ -199,6 +212,17 @@ fn create(work_tree: &Path, rollouts: &str, now: Timestamp, interrupt: Option<In
         Err(_) if private.join(FORGE_FOLDER).exists() => fs::remove_dir_all(&unfinished).map_err(place),
         Err(e) => Err(place(e)),
     }
+}
+
+/// Removes what processes left that were killed while they made the forge. Nobody else makes one now.
+fn remove_unfinished(private: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(private)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED_PREFIX) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn init_bare(path: &Path, prefix: &str) -> Result<(), git2::Error> {

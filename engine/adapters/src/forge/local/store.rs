@@ -1,9 +1,11 @@
 //! [`Plumbing`] on a bare repository through libgit2, in this process.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use git2::{ConfigLevel, ErrorCode, ObjectType, Oid, Repository, Signature, Time, TreeWalkMode, TreeWalkResult};
 use jiff::Timestamp;
@@ -14,11 +16,19 @@ use crate::forge::ForgeError;
 use crate::forge::plumbing::{
     Author, CommitInfo, Edit, Entry, MergedTree, Plumbing, best_common, between, is_under, reachable,
 };
+use crate::lease::FolderLock;
 
 /// Mode of a file in a tree.
 const MODE_FILE: i32 = 0o100_644;
 /// Mode of a folder in a tree.
 const MODE_FOLDER: i32 = 0o040_000;
+
+/// File in the bare repository whose lock is held while a reference is moved.
+const WRITE_LOCK: &str = "patchwave.lock";
+/// Moving a reference takes milliseconds; a process that takes longer hangs on its disk, or was stopped.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a lock file must stay as it is to be called left behind: Git holds one for milliseconds.
+const STALE_AFTER: Duration = Duration::from_millis(500);
 
 /// Settings for libgit2 only, beside the repository's own: Git itself has renamed this one and warns of the old name.
 pub(super) const SETTINGS_FILE: &str = "patchwave.config";
@@ -59,6 +69,36 @@ impl Store {
     /// Called before every write, so that a test can end the run there.
     pub(super) fn before(&self, step: &str) -> Result<(), ForgeError> {
         self.interrupt.as_ref().map_or(Ok(()), |interrupt| interrupt(step))
+    }
+
+    /// Keeps every other process of patchwave from moving a reference.
+    fn alone(&self) -> Result<FolderLock, ForgeError> {
+        let failed = |why: String| {
+            ForgeError::retryable(
+                format!(
+                    "the local forge at {} cannot be written: {why}",
+                    self.repo.path().display()
+                ),
+                "another process is writing, or was stopped while it did; end it, then run the command again",
+            )
+        };
+        FolderLock::wait(self.repo.path(), WRITE_LOCK, WRITE_PATIENCE)
+            .map_err(|e| failed(e.to_string()))?
+            .ok_or_else(|| failed("another process of patchwave is writing to it".to_owned()))
+    }
+
+    /// Removes the lock file that a process left which was killed between making and renaming it.
+    ///
+    /// Called while [`Store::alone`] holds, so no process of patchwave can be the owner, not even a stopped one. A person's
+    /// Git may be, for some milliseconds: a file that is gone or another one after the pause is left alone.
+    fn remove_stale_lock(&self, reference: &str) {
+        let path = self.repo.path().join(format!("{reference}.lock"));
+        let made = || fs::metadata(&path).and_then(|there| there.modified()).ok();
+        let first = made();
+        std::thread::sleep(STALE_AFTER);
+        if first.is_some() && made() == first && fs::remove_file(&path).is_ok() {
+            tracing::warn!(file = %path.display(), "removed the lock of a process that was killed");
+        }
     }
 
     fn edit_tree(&self, base: Option<Oid>, edit: &Edit<'_>) -> Result<Option<Oid>, ForgeError> {
@@ -154,13 +194,20 @@ impl Plumbing for Store {
             return Ok(true);
         }
         self.before(reference)?;
+        let _alone = self.alone()?;
         let new = oid(new)?;
-        let moved = match expected {
+        let expected = expected.map(oid).transpose()?;
+        let move_it = || match expected {
             Some(expected) => self
                 .repo
-                .reference_matching(reference, new, true, oid(expected)?, "patchwave"),
+                .reference_matching(reference, new, true, expected, "patchwave"),
             None => self.repo.reference(reference, new, false, "patchwave"),
         };
+        let mut moved = move_it();
+        if matches!(&moved, Err(e) if e.code() == ErrorCode::Locked) {
+            self.remove_stale_lock(reference);
+            moved = move_it();
+        }
         match moved {
             Ok(_) => {
                 self.ref_updates.fetch_add(1, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::auth::{AppKey, Auth, Credential, Lent};
 use super::exchange::{Answer, Exchange, Request};
 use super::fault;
 use crate::forge::ForgeError;
@@ -79,6 +80,9 @@ struct Kept {
     etag: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// So many entries the list has, where the forge says it: Gitea names the next page of some lists only so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stamp: Option<String>,
     body: String,
@@ -100,10 +104,23 @@ struct Memory {
     random: u64,
 }
 
+/// How a forge is spoken to.
+pub(in crate::forge) struct Style {
+    /// Its name in messages.
+    pub(in crate::forge) name: &'static str,
+    /// The media type asked for.
+    pub(in crate::forge) accept: &'static str,
+    /// The query that asks for long pages.
+    pub(in crate::forge) page: &'static str,
+    /// What to give a token that lacks a permission for a request.
+    pub(in crate::forge) permission: fn(shown: &str, answer: &Answer) -> String,
+}
+
 /// The REST API of one repository.
 pub(in crate::forge) struct Api {
+    style: &'static Style,
     exchange: Exchange,
-    token: Secret,
+    auth: Auth,
     address: String,
     prefix: String,
     repository: String,
@@ -117,14 +134,15 @@ impl Api {
     /// # Errors
     /// [`ForgeError`] if the address is none, or would send the token in the clear.
     pub(in crate::forge) fn new(
+        style: &'static Style,
         api_url: &str,
         repository: &str,
-        token: Secret,
+        credential: Credential,
         patience: Patience,
         state: Option<StateStore>,
     ) -> Result<Self, ForgeError> {
         let (address, prefix) = split_url(api_url)?;
-        let exchange = Exchange::new(&address, &token, patience.timeout)?;
+        let exchange = Exchange::new(&address, style.accept, patience.timeout)?;
         let mut memory = Memory {
             random: patience.seed,
             ..Memory::default()
@@ -135,8 +153,9 @@ impl Api {
             .map(|state| read_kept(state, &api_of))
             .unwrap_or_default();
         Ok(Self {
+            style,
             exchange,
-            token,
+            auth: Auth::new(credential),
             address,
             prefix,
             repository: repository.to_owned(),
@@ -158,10 +177,83 @@ impl Api {
         format!("{}/{rest}", self.prefix)
     }
 
+    /// Where the repository is cloned from, if the API's address ends in `suffix` after that of the site.
+    pub(in crate::forge) fn clone_url(&self, suffix: &str) -> Option<String> {
+        let site = self.prefix.strip_suffix(suffix)?;
+        Some(format!("{}{site}/{}.git", self.address, self.repository))
+    }
+
+    /// Where the repository is cloned from if the API has a host of its own, whose name begins so.
+    pub(in crate::forge) fn clone_url_beside(&self, host_of_api: &str) -> String {
+        let (scheme, host) = self.address.split_once("://").unwrap_or(("https", &self.address));
+        let host = host.strip_prefix(host_of_api).unwrap_or(host);
+        format!("{scheme}://{host}{}/{}.git", self.prefix, self.repository)
+    }
+
+    /// The token to send: the one that was given, or one of the App's installation, which is got when there is none that
+    /// lasts.
+    pub(in crate::forge) fn token(&self) -> Result<Secret, ForgeError> {
+        match self.auth.token() {
+            Ok(token) => Ok(token),
+            Err(app) => self.lend(app),
+        }
+    }
+
+    /// Gets a token of the App's installation on this repository, and for this repository alone.
+    fn lend(&self, app: &AppKey) -> Result<Secret, ForgeError> {
+        #[derive(Deserialize)]
+        struct Installation {
+            id: u64,
+        }
+        #[derive(Deserialize)]
+        struct Token {
+            token: String,
+            expires_at: jiff::Timestamp,
+        }
+        let statement = self.auth.statement(app)?;
+        let asked = Request {
+            method: Method::GET,
+            path: self.repo("installation"),
+            body: None,
+            etag: None,
+        };
+        let answer = self.send_as(&asked, Repeat::Safe, Some(&statement))?;
+        if answer.status == 404 {
+            return Err(ForgeError::terminal(
+                format!("the GitHub App {} is not installed on {}", app.id, self.repository),
+                "install it on this repository, and check `spec.forge.app.id`",
+            ));
+        }
+        let installation: Installation = self.success(&asked, &answer)?;
+        let name = self.repository.rsplit('/').next().unwrap_or_default();
+        let asked = Request {
+            method: Method::POST,
+            path: self.top(&format!("app/installations/{}/access_tokens", installation.id)),
+            body: Some(serde_json::json!({"repositories": [name]})),
+            etag: None,
+        };
+        // A token more does no harm, so that this may be repeated.
+        let answer = self.send_as(&asked, Repeat::Safe, Some(&statement))?;
+        let token: Token = self.success(&asked, &answer)?;
+        Ok(self.auth.keep(Lent {
+            token: Secret::new(&token.token),
+            until: token.expires_at,
+        }))
+    }
+
     /// The path of the GraphQL API: beside `v3` on GitHub Enterprise Server, below the root on github.com.
     fn graphql_path(&self) -> String {
         let root = self.prefix.strip_suffix("/v3").unwrap_or(&self.prefix);
         format!("{root}/graphql")
+    }
+
+    pub(in crate::forge) const fn style(&self) -> &'static Style {
+        self.style
+    }
+
+    /// The query that asks for long pages.
+    pub(in crate::forge) const fn page(&self) -> &'static str {
+        self.style.page
     }
 
     pub(in crate::forge) fn repository(&self) -> &str {
@@ -207,14 +299,18 @@ impl Api {
     ) -> Result<Option<Vec<T>>, ForgeError> {
         let mut all = Vec::new();
         let mut at = path.to_owned();
-        for _ in 0..PAGES_MAX {
+        for page in 1..=PAGES_MAX {
             let Some(kept) = self.kept::<Vec<T>>(&at, trust)? else {
                 return Ok(None);
             };
+            let before = all.len();
             all.extend(self.parse::<Vec<T>>(&at, &kept.body)?);
-            match kept.next {
-                Some(next) => at = next,
-                None => return Ok(Some(all)),
+            match (kept.next, kept.total) {
+                (Some(next), _) => at = next,
+                (None, Some(total)) if all.len() > before && all.len() < total => {
+                    at = format!("{path}&page={}", page + 1);
+                }
+                (None, _) => return Ok(Some(all)),
             }
         }
         Err(ForgeError::terminal(
@@ -254,6 +350,7 @@ impl Api {
             (200, _) => Kept {
                 etag: answer.header("etag").map(str::to_owned),
                 next: self.next_page(&answer)?,
+                total: answer.header("x-total-count").and_then(|text| text.parse().ok()),
                 stamp: None,
                 body: self.slim::<T>(path, &answer)?,
             },
@@ -276,6 +373,17 @@ impl Api {
     fn slim<T: Serialize + DeserializeOwned>(&self, path: &str, answer: &Answer) -> Result<String, ForgeError> {
         let read: T = self.parse(path, &String::from_utf8_lossy(&answer.body))?;
         serde_json::to_string(&read).map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &e.to_string()))
+    }
+
+    /// The status a read is answered with, where it alone says something.
+    pub(in crate::forge) fn status_of(&self, path: &str) -> Result<u16, ForgeError> {
+        let request = Request {
+            method: Method::GET,
+            path: path.to_owned(),
+            body: None,
+            etag: None,
+        };
+        Ok(self.send(&request, Repeat::Safe)?.status)
     }
 
     /// Forgets a kept answer that something just written has made wrong.
@@ -332,7 +440,7 @@ impl Api {
         request: &Request,
         answer: &Answer,
     ) -> Result<T, ForgeError> {
-        if !(200..300).contains(&answer.status) {
+        if !answer.is_success() {
             return Err(self.fault(request, answer));
         }
         let body = String::from_utf8_lossy(&answer.body);
@@ -369,7 +477,7 @@ impl Api {
         let reply: Reply = self.success(&request, &answer)?;
         if !reply.errors.is_empty() {
             let messages: Vec<String> = reply.errors.into_iter().map(|error| error.message).collect();
-            return Ok(Err(self.token.redact(&messages.join("; "))));
+            return Ok(Err(self.auth.redact(&messages.join("; "))));
         }
         let data = reply.data.unwrap_or_default();
         serde_json::from_value(data)
@@ -379,21 +487,31 @@ impl Api {
 
     /// Sends a request until it is answered, patience ends, or a repeat would not be safe.
     pub(in crate::forge) fn send(&self, request: &Request, repeat: Repeat) -> Result<Answer, ForgeError> {
+        let answer = self.send_as(request, repeat, None)?;
+        // A token that was taken back before its time: such a request was not carried out.
+        if answer.status == 401 && self.auth.drop_token() {
+            return self.send_as(request, repeat, None);
+        }
+        Ok(answer)
+    }
+
+    /// The same with this secret, or else the token.
+    fn send_as(&self, request: &Request, repeat: Repeat, secret: Option<&Secret>) -> Result<Answer, ForgeError> {
         let shown = self.shown(&request.method, &request.path);
         let mut tried = 0;
+        let bearer = match secret {
+            Some(secret) => secret.clone(),
+            None => self.token()?,
+        };
         loop {
             tried += 1;
             let more = tried < self.patience.tries;
-            match self.exchange.send(request) {
+            match self.exchange.send(request, &bearer) {
                 Err(why) if repeat == Repeat::Safe && more => {
-                    tracing::debug!(
-                        request = shown,
-                        why = self.token.redact(&why),
-                        "no answer; trying again"
-                    );
+                    tracing::debug!(request = shown, why = self.auth.redact(&why), "no answer; trying again");
                     (self.patience.sleep)(self.backoff(tried));
                 }
-                Err(why) => return Err(fault::no_answer(&shown, &self.token.redact(&why), tried)),
+                Err(why) => return Err(fault::no_answer(&shown, &self.auth.redact(&why), tried)),
                 Ok(answer) => match fault::asked_to_wait(&answer) {
                     Some(wait) if more && wait <= self.patience.wait_max => {
                         tracing::info!(request = shown, seconds = wait.as_secs(), "the forge asks to wait");
@@ -408,6 +526,15 @@ impl Api {
                 },
             }
         }
+    }
+
+    /// Waits before something is tried once more; false = it was tried often enough.
+    pub(in crate::forge) fn wait_before_another(&self, tried: u32) -> bool {
+        let more = tried < self.patience.tries;
+        if more {
+            (self.patience.sleep)(self.backoff(tried));
+        }
+        more
     }
 
     /// 1 s, 2 s, 4 s, … and up to as much again.
@@ -431,7 +558,9 @@ impl Api {
     /// What an unexpected answer means, and what to do about it.
     pub(in crate::forge) fn fault(&self, request: &Request, answer: &Answer) -> ForgeError {
         let shown = self.shown(&request.method, &request.path);
-        fault::unexpected(&shown, answer, &self.repository, &self.token)
+        fault::unexpected(&shown, answer, self.style, &self.repository, &|text| {
+            self.auth.redact(text)
+        })
     }
 
     fn shown(&self, method: &Method, path: &str) -> String {
@@ -440,7 +569,7 @@ impl Api {
 
     fn parse<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T, ForgeError> {
         serde_json::from_str(body)
-            .map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &self.token.redact(&e.to_string())))
+            .map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &self.auth.redact(&e.to_string())))
     }
 
     /// Keeps the answers this run used for the next one, if any changed. A state store that cannot be written costs
@@ -499,11 +628,11 @@ fn next_link(header: &str) -> Option<&str> {
 }
 
 /// Scheme and authority, and the path without a slash at its end.
-fn split_url(url: &str) -> Result<(String, String), ForgeError> {
+pub(in crate::forge) fn split_url(url: &str) -> Result<(String, String), ForgeError> {
     let wrong = |why: &str| {
         ForgeError::terminal(
             format!("the forge's address {url:?} cannot be used: {why}"),
-            "correct `spec.forge.apiUrl` in patchwave.yaml; for GitHub Enterprise Server it is https://HOST/api/v3",
+            "correct `spec.forge.apiUrl` in patchwave.yaml; for GitHub Enterprise Server it is https://HOST/api/v3, for Gitea https://HOST/api/v1",
         )
     };
     let uri: http::Uri = url.parse().map_err(|_| wrong("it is no URL"))?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{BodyExt as _, Limited};
 use octocrab::Octocrab;
 
@@ -42,17 +42,21 @@ pub(in crate::forge) struct Answer {
 }
 
 impl Answer {
+    pub(in crate::forge) const fn is_success(&self) -> bool {
+        self.status >= 200 && self.status < 300
+    }
+
     pub(in crate::forge) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
 impl Exchange {
-    /// A connection to `base` (scheme and authority only) with a token.
+    /// A connection to `base` (scheme and authority only).
     ///
     /// # Errors
     /// [`ForgeError`] if the address is none, or the machine has no trust store.
-    pub(in crate::forge) fn new(base: &str, token: &Secret, timeout: Option<Duration>) -> Result<Self, ForgeError> {
+    pub(in crate::forge) fn new(base: &str, accept: &str, timeout: Option<Duration>) -> Result<Self, ForgeError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -75,9 +79,8 @@ impl Exchange {
             Octocrab::builder()
                 .base_uri(base)
                 .map_err(wrong)?
-                .personal_token(token.expose().to_owned())
                 .set_connect_timeout(Some(Duration::from_secs(CONNECT_SECONDS)))
-                .add_header(http::header::ACCEPT, "application/vnd.github+json".to_owned())
+                .add_header(http::header::ACCEPT, accept.to_owned())
                 .add_header(
                     http::HeaderName::from_static("x-github-api-version"),
                     "2022-11-28".to_owned(),
@@ -94,9 +97,12 @@ impl Exchange {
     }
 
     /// Sends a request; the error side says in words why there is no answer.
-    pub(in crate::forge) fn send(&self, request: &Request) -> Result<Answer, String> {
+    pub(in crate::forge) fn send(&self, request: &Request, bearer: &Secret) -> Result<Answer, String> {
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", bearer.expose()))
+            .map_err(|_| "the token holds a character that no token has".to_owned())?;
+        authorization.set_sensitive(true);
         let whole = async {
-            match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+            match tokio::time::timeout(self.timeout, self.exchange(request, authorization)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("no answer within {} s", self.timeout.as_secs())),
             }
@@ -104,9 +110,10 @@ impl Exchange {
         self.runtime.block_on(whole)
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Answer, String> {
+    async fn exchange(&self, request: &Request, authorization: HeaderValue) -> Result<Answer, String> {
         let mut builder = http::Request::builder()
             .method(request.method.clone())
+            .header(http::header::AUTHORIZATION, authorization)
             .uri(request.path.as_str());
         if let Some(etag) = &request.etag {
             builder = builder.header(http::header::IF_NONE_MATCH, etag);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::api::Style;
 use super::exchange::Answer;
 use crate::forge::ForgeError;
-use crate::secret::Secret;
 
 /// The wait a secondary limit without `Retry-After` asks for ("wait for at least one minute").
 ///
@@ -74,8 +74,14 @@ pub(in crate::forge) fn http_date(text: &str) -> Option<Timestamp> {
 }
 
 /// An answer that nothing was prepared for.
-pub(in crate::forge) fn unexpected(shown: &str, answer: &Answer, repository: &str, token: &Secret) -> ForgeError {
-    let said = token.redact(&message(answer));
+pub(in crate::forge) fn unexpected(
+    shown: &str,
+    answer: &Answer,
+    style: &Style,
+    repository: &str,
+    redact: &dyn Fn(&str) -> String,
+) -> ForgeError {
+    let said = redact(&message(answer));
     let said = if said.is_empty() {
         String::new()
     } else {
@@ -100,7 +106,7 @@ pub(in crate::forge) fn unexpected(shown: &str, answer: &Answer, repository: &st
             what("the organisation or the repository does not let workflows open pull requests"),
             "allow it in its settings (Actions, General), or use the token of a GitHub App",
         ),
-        403 => ForgeError::terminal(what("the token lacks a permission"), permission(shown, answer)),
+        403 => ForgeError::terminal(what("the token lacks a permission"), (style.permission)(shown, answer)),
         404 => ForgeError::terminal(
             what("there is no such thing, or the token may not see it"),
             format!("check that {repository} exists and that the token was given access to it"),
@@ -129,7 +135,7 @@ pub(in crate::forge) fn unexpected(shown: &str, answer: &Answer, repository: &st
 }
 
 /// Which permission is missing: what GitHub says itself, else what the request needs.
-fn permission(shown: &str, answer: &Answer) -> String {
+pub(in crate::forge) fn permission_of_github(shown: &str, answer: &Answer) -> String {
     if let Some(needed) = answer
         .header("x-accepted-github-permissions")
         .filter(|text| !text.is_empty())
@@ -150,8 +156,8 @@ fn permission(shown: &str, answer: &Answer) -> String {
         "Commit statuses: write"
     } else if shown.contains("/issues") {
         "Issues: write"
-    } else if shown.contains("/teams/") {
-        "Members: read (organisation)"
+    } else if shown.contains("/teams") {
+        "Members: read of the organisation (a classic token: the scope read:org)"
     } else {
         "Contents, Pull requests and Issues: write"
     };
@@ -175,7 +181,7 @@ pub(in crate::forge) fn no_answer(shown: &str, why: &str, tried: u32) -> ForgeEr
 pub(in crate::forge) fn limited(shown: &str, wait: Duration) -> ForgeError {
     ForgeError::retryable(
         format!("{shown} was refused for a rate limit that ends in {} s", wait.as_secs()),
-        "run the command again after that time; a GitHub App has a larger limit than a personal token",
+        "run the command again after that time; a token of an App has a larger limit than a person's",
     )
 }
 
@@ -198,6 +204,14 @@ pub(in crate::forge) fn unreadable(shown: &str, why: &str) -> ForgeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
+
+    const STYLE: Style = Style {
+        name: "GitHub",
+        accept: "",
+        page: "",
+        permission: permission_of_github,
+    };
 
     fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
         let mut map = http::HeaderMap::new();
@@ -232,7 +246,13 @@ mod tests {
         let token = Secret::new("ghp_planted");
         let said = r#"{"message":"Resource not accessible to ghp_planted"}"#;
         let given = answer(403, &[("x-accepted-github-permissions", "pull_requests=write")], said);
-        let fault = unexpected("POST https://api.github.com/repos/a/b/pulls", &given, "a/b", &token);
+        let fault = unexpected(
+            "POST https://api.github.com/repos/a/b/pulls",
+            &given,
+            &STYLE,
+            "a/b",
+            &|text| token.redact(text),
+        );
         assert!(fault.help.contains("pull_requests: write"), "{fault:?}");
         assert!(!format!("{fault:?}").contains("ghp_planted"), "{fault:?}");
         let scopes = answer(
@@ -240,9 +260,21 @@ mod tests {
             &[("x-accepted-oauth-scopes", "repo"), ("x-oauth-scopes", "gist")],
             "",
         );
-        let fault = unexpected("GET https://api.github.com/repos/a/b/git/refs", &scopes, "a/b", &token);
+        let fault = unexpected(
+            "GET https://api.github.com/repos/a/b/git/refs",
+            &scopes,
+            &STYLE,
+            "a/b",
+            &|text| token.redact(text),
+        );
         assert!(fault.help.contains("scopes repo (it has: gist)"), "{fault:?}");
-        let guessed = unexpected("POST https://h/repos/a/b/issues", &answer(403, &[], ""), "a/b", &token);
+        let guessed = unexpected(
+            "POST https://h/repos/a/b/issues",
+            &answer(403, &[], ""),
+            &STYLE,
+            "a/b",
+            &|text| token.redact(text),
+        );
         assert!(guessed.help.contains("Issues: write"), "{guessed:?}");
     }
 

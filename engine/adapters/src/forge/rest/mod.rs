@@ -1,8 +1,9 @@
 //! What forges over a network share: requests with patience, answers kept, and what failures mean.
 
 pub(super) mod api;
-mod exchange;
+mod auth;
+pub(super) mod exchange;
 pub(super) mod fault;
-pub(super) mod words;
 
 pub use api::Patience;
+pub use auth::{AppKey, Credential};

@@ -43,6 +43,21 @@ pub(super) fn user(login: &str) -> Value {
     shape("user", json!({"login": login, "type": kind}))
 }
 
+/// An account as it is read alone: `User` or `Organization`.
+pub(super) fn public_account(login: &str, kind: &str) -> Value {
+    let (none, day) = (Value::Null, "2026-01-01T00:00:00Z");
+    let alone = json!({
+        "login": login, "type": kind, "user_view_type": "public", "name": none, "company": none, "blog": none,
+        "location": none, "email": none, "hireable": none, "bio": none, "public_repos": 0, "public_gists": 0,
+        "followers": 0, "following": 0, "created_at": day, "updated_at": day,
+    });
+    shape("user", alone)
+}
+
+pub(super) fn team(slug: &str) -> Value {
+    shape("team", json!({"slug": slug, "name": slug}))
+}
+
 pub(super) fn repository(repo: &Repo) -> Value {
     let (_, name) = repo.full_name.split_once('/').unwrap();
     shape(
@@ -167,7 +182,6 @@ pub(super) fn pull(repo: &Repo, issue: &Issue, alone: bool) -> Value {
     } else {
         pull.base_sha.clone()
     };
-    let team = |slug: &String| shape("team", json!({"slug": slug, "name": slug}));
     let mut fields = json!({
         "number": issue.number, "id": issue.number, "title": issue.title, "body": issue.body, "user": user(&issue.user),
         "labels": labels(issue), "state": if issue.open { "open" } else { "closed" },
@@ -178,7 +192,7 @@ pub(super) fn pull(repo: &Repo, issue: &Issue, alone: bool) -> Value {
         "merge_commit_sha": pull.merged.as_ref().map_or_else(|| "e".repeat(40), |(_, _, commit)| commit.clone()),
         "head": side(&pull.branch, &repo.pull_head(issue)), "base": side(&pull.base, &base_sha),
         "requested_reviewers": pull.users.iter().map(|login| user(login)).collect::<Vec<_>>(),
-        "requested_teams": pull.teams.iter().map(team).collect::<Vec<_>>(),
+        "requested_teams": pull.teams.iter().map(|slug| team(slug)).collect::<Vec<_>>(),
         "draft": false,
     });
     if alone {

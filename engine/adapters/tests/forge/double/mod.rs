@@ -1,13 +1,18 @@
-//! A double of GitHub: its REST API over a real bare Git repository, on the loopback interface.
+//! Doubles of GitHub and of Gitea: their APIs over real bare Git repositories, on the loopback interface.
 //!
-//! What it answers has the shape GitHub publishes (`shapes.json` holds the required fields with the example values of
-//! GitHub's OpenAPI description), which the contract check proves with a validating proxy in between. It keeps a log of
-//! requests, so that tests can count writes, and misbehaves when told to.
+//! What they answer has the shape that is published (`shapes.json` holds the required fields with the example values of
+//! GitHub's OpenAPI description), which the contract checks prove with a validating proxy in between. They keep a log of
+//! requests, so that tests can count writes, and misbehave when told to. Both have the same inside ([`Repo`]) and
+//! answer `git` over smart HTTP.
 
 mod answers;
+pub mod app;
+mod git_http;
+mod gitea;
 mod http;
 mod records;
 mod rest;
+mod serve;
 pub mod trouble;
 
 use std::collections::BTreeMap;
@@ -33,25 +38,39 @@ pub struct Double {
 }
 
 impl Double {
-    /// Starts one on a port (0 = any that is free). One that is not `conditional` answers every read in full, because a
+    /// Starts GitHub on a port (0 = any that is free). One that is not `conditional` answers every read in full, because a
     /// validating proxy reads a body even where there is none.
     pub fn start(port: u16, conditional: bool) -> Self {
+        Self::serving(port, move |repos, request| {
+            let of_git = git_http::served(repos, request);
+            of_git.unwrap_or_else(|| serve::answer(&rest::MANNER, repos, request, conditional))
+        })
+    }
+
+    /// Starts Gitea on a port (0 = any that is free).
+    pub fn start_gitea(port: u16) -> Self {
+        Self::serving(port, gitea::answer)
+    }
+
+    fn serving(port: u16, answer: impl Fn(&Repos, &http::Request) -> http::Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let repos = Repos::default();
         let served = Arc::clone(&repos);
-        http::serve(listener, move |request| rest::answer(&served, request, conditional));
+        http::serve(listener, move |request| answer(&served, request));
         Self { url, repos }
     }
 
-    /// Address of its API.
+    /// Its address; GitHub's API lies at its root, Gitea's below `/api/v1`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Makes a repository `acme/<name>` whose branch main has one commit.
-    pub fn repository(&self, name: &str, files: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> Handle {
-        let full_name = format!("acme/{name}");
+    /// Makes a repository `owner/name` whose branch main has one commit of these files; without any it is
+    /// empty. The owner is the organisation `acme`, one that shows
+    /// its teams to nobody (`closed` says so, `veiled` says that there are none), or a person.
+    pub fn repository(&self, full_name: &str, files: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> Handle {
+        let full_name = full_name.to_owned();
         let repo = Arc::new(Mutex::new(Repo::new(&full_name, files, now)));
         let mut repos = self.repos.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(

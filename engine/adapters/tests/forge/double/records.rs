@@ -6,6 +6,8 @@ use git2::{Oid, Repository, Signature, Time};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use super::TOKEN;
+use super::git_http;
 use super::trouble::Trouble;
 
 #[derive(Clone, Debug)]
@@ -67,6 +69,13 @@ pub struct Repo {
     pub issues: BTreeMap<u64, Issue>,
     /// Commit and what was posted on it, in order.
     pub statuses: Vec<(String, serde_json::Value)>,
+    /// Names of the labels there are; the id of one is its place, from 1 on. Only Gitea asks for them.
+    pub labels: Vec<String>,
+    /// People whose review Gitea does not count.
+    pub outsiders: BTreeSet<String>,
+    /// Tokens of an App's installation that asked for something here, in order; and those that are taken back.
+    pub lent: Vec<String>,
+    pub revoked: BTreeSet<String>,
     /// Method and path with query of every request, in order.
     pub log: Vec<(String, String)>,
     pub troubles: Vec<Trouble>,
@@ -85,13 +94,20 @@ pub struct Repo {
 impl Repo {
     pub(super) fn new(full_name: &str, files: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Repository::init_bare(folder.path()).unwrap();
+        Repository::init_bare(folder.path())
+            .unwrap()
+            .set_head("refs/heads/main")
+            .unwrap();
         let mut repo = Self {
             full_name: full_name.to_owned(),
             folder,
             clock: now,
             issues: BTreeMap::new(),
             statuses: Vec::new(),
+            labels: Vec::new(),
+            outsiders: BTreeSet::new(),
+            lent: Vec::new(),
+            revoked: BTreeSet::new(),
             log: Vec::new(),
             troubles: Vec::new(),
             page_size: None,
@@ -101,12 +117,28 @@ impl Repo {
             past: None,
             next_id: 1,
         };
-        repo.push("main", files, "user");
+        if !files.is_empty() {
+            repo.push("main", files, "user");
+        }
         repo
     }
 
     pub fn git(&self) -> Repository {
         Repository::open_bare(self.folder.path()).unwrap()
+    }
+
+    /// Whether its people, or whoever clones it, could read the token.
+    pub fn tells_the_token(&self) -> bool {
+        let said = format!("{:?} {:?} {:?}", self.issues, self.statuses, self.log);
+        let (git, mut found) = (self.git(), said.contains(TOKEN));
+        let odb = git.odb().unwrap();
+        odb.foreach(|id| {
+            let object = odb.read(*id).unwrap();
+            found |= object.data().windows(TOKEN.len()).any(|w| w == TOKEN.as_bytes());
+            !found
+        })
+        .unwrap();
+        found
     }
 
     pub(super) fn id(&mut self) -> u64 {
@@ -140,7 +172,8 @@ impl Repo {
 
     /// Writing requests so far.
     pub fn writes(&self) -> Vec<&(String, String)> {
-        self.log.iter().filter(|(method, _)| method != "GET").collect()
+        let wrote = |(method, target): &&(String, String)| method != "GET" && git_http::writes(target);
+        self.log.iter().filter(wrote).collect()
     }
 
     /// A person (or another tool) commits these files on top of a branch.

@@ -1,8 +1,6 @@
-//! The routes: what each request does to a repository, and what it is answered.
+//! The routes of GitHub: what each request does to a repository, and what it is answered.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
-use std::time::Duration;
 
 use base64::Engine as _;
 use git2::{ObjectType, Oid, Signature, Time};
@@ -11,86 +9,70 @@ use serde_json::{Value, json};
 
 use super::http::{Request, Response};
 use super::records::{Comment, Issue, Past, Pull, Repo, with_path};
-use super::trouble::{Verdict, befall};
-use super::{LOGIN, Repos, TOKEN, answers};
+use super::serve::{Manner, Reply, failure, respond};
+use super::{LOGIN, TOKEN, answers, app};
 
-type Reply = Result<(u16, Value), (u16, String)>;
+/// GitHub.
+pub(super) const MANNER: Manner = Manner {
+    authorized: |request| match request
+        .headers
+        .get("authorization")
+        .and_then(|h| h.strip_prefix("Bearer "))
+    {
+        Some(TOKEN) => true,
+        Some(other) => app::is_lent(other) || app::stated_at(other).is_some(),
+        None => false,
+    },
+    people,
+    addressed,
+    route,
+    page: ("per_page", 30),
+};
 
-/// A failure as GitHub words it.
-pub(super) fn failure(status: u16, message: &str) -> Response {
-    let body =
-        json!({"message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string()});
-    respond(status, &body)
-}
+/// The teams of the organisation acme. The account berta has repositories of her own, and otto is in no team.
+pub(super) const TEAMS: [(&str, &[&str]); 3] = [
+    ("ops", &["lena", "maria"]),
+    ("team-linux", &["carl"]),
+    ("team-sre", &["anna", "berta"]),
+];
+/// Accounts of people; `sre` is a stranger whose login is what a team might be called.
+pub(super) const ACCOUNTS: [&str; 6] = ["anna", "berta", "lena", "maria", "otto", "sre"];
 
-fn respond(status: u16, body: &Value) -> Response {
-    Response {
-        status,
-        headers: vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())],
-        body: serde_json::to_vec(body).unwrap(),
-        delay: Duration::ZERO,
-    }
-}
-
-/// Answers one request.
-pub(super) fn answer(repos: &Repos, request: &Request, conditional: bool) -> Response {
-    let token = request.headers.get("authorization").map(String::as_str);
-    if token != Some(&format!("Bearer {TOKEN}")) {
-        // The real one does not repeat the token; a careless proxy might.
-        return failure(401, &format!("Bad credentials {}", token.unwrap_or_default()));
-    }
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+/// Requests about accounts and teams.
+fn people(request: &Request, body: &Value) -> Option<Response> {
     if request.path == "/graphql" && body["query"].as_str().is_some_and(|query| query.contains("viewer")) {
-        return respond(200, &json!({"data": {"viewer": {"login": LOGIN}}}));
+        return Some(respond(200, &json!({"data": {"viewer": {"login": LOGIN}}})));
     }
-    if let Some(slug) = request.path.strip_prefix("/orgs/acme/teams/") {
-        return team(slug.strip_suffix("/members").unwrap_or(slug));
-    }
-    let Some((name, rest)) = addressed(request, &body) else {
-        return failure(404, "Not Found");
-    };
-    let repo = repos.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
-    let Some(repo) = repo else {
-        return failure(404, "Not Found");
-    };
-    let mut repo = repo.lock().unwrap_or_else(PoisonError::into_inner);
-    repo.log.push((request.method.clone(), request.target.clone()));
-    let verdict = befall(&mut repo, request);
-    let mut response = match verdict {
-        Verdict::Instead(response) => response,
-        Verdict::After(response) => {
-            carry_out(&mut repo, request, &rest, &body);
-            response
+    let parts: Vec<&str> = request.path.split('/').skip(1).collect();
+    let absent = || failure(404, "Not Found");
+    let stated = request.headers["authorization"]
+        .strip_prefix("Bearer ")
+        .and_then(app::stated_at);
+    Some(match parts.as_slice() {
+        ["app", "installations", "77", "access_tokens"] => match stated {
+            Some(at) => respond(201, &app::lend(at, body)),
+            None => failure(401, "A JSON web token could not be decoded"),
+        },
+        ["repos", "acme", _, "installation"] if stated.is_some() => respond(200, &app::installation()),
+        ["repos", _, _, "installation"] => absent(),
+        // What an App proves itself with opens nothing else.
+        _ if stated.is_some() => failure(401, "Bad credentials"),
+        ["users", login] if ["acme", "closed", "veiled"].contains(login) => {
+            respond(200, &answers::public_account(login, "Organization"))
         }
-        Verdict::Late(delay) => {
-            let mut response = carry_out(&mut repo, request, &rest, &body);
-            response.delay = delay;
-            response
-        }
-        Verdict::Usual => carry_out(&mut repo, request, &rest, &body),
-    };
-    let date = jiff::fmt::rfc2822::DateTimePrinter::new()
-        .timestamp_to_rfc9110_string(&repo.clock)
-        .unwrap();
-    response.headers.push(("date".to_owned(), date));
-    if response.status == 200 && request.method == "GET" && conditional {
-        let etag = format!("\"{}\"", patchwave_core::canonical::sha256_hex(&response.body));
-        if request.headers.get("if-none-match") == Some(&etag) {
-            response.status = 304;
-        }
-        response.headers.push(("etag".to_owned(), etag));
-    }
-    response
-}
-
-/// The teams of the organisation.
-const TEAMS: [(&str, &[&str]); 2] = [("ops", &["lena", "maria"]), ("team-sre", &["anna", "berta"])];
-
-fn team(slug: &str) -> Response {
-    match TEAMS.iter().find(|(name, _)| *name == slug) {
-        Some((_, people)) => respond(200, &people.iter().map(|login| answers::user(login)).collect()),
-        None => failure(404, "Not Found"),
-    }
+        ["users", login] => match ACCOUNTS.iter().find(|name| name.eq_ignore_ascii_case(login)) {
+            Some(name) => respond(200, &answers::public_account(name, "User")),
+            None => absent(),
+        },
+        ["orgs", "acme", "teams"] => respond(200, &TEAMS.iter().map(|(slug, _)| answers::team(slug)).collect()),
+        ["orgs", "acme", "teams", slug, "members"] => match TEAMS.iter().find(|(name, _)| name == slug) {
+            Some((_, people)) => respond(200, &people.iter().map(|login| answers::user(login)).collect()),
+            None => absent(),
+        },
+        ["orgs", "closed", ..] => failure(403, "Resource not accessible by integration"),
+        ["orgs", ..] => absent(),
+        _ => return None,
+    })
 }
 
 /// Which repository a request is about, and the rest of its path.
@@ -105,55 +87,6 @@ fn addressed(request: &Request, body: &Value) -> Option<(String, String)> {
         return Some((name, parts.next().unwrap_or_default().to_owned()));
     }
     None
-}
-
-/// Carries a request out. Reads shortly after a write may be answered from the past.
-fn carry_out(repo: &mut Repo, request: &Request, rest: &str, body: &Value) -> Response {
-    let reading = request.method == "GET";
-    if !reading && repo.stale_reads > 0 {
-        repo.past = Some((repo.stale_reads, repo.present()));
-    }
-    let mut shown = None;
-    if reading && let Some((left, past)) = repo.past.take() {
-        shown = Some(past.clone());
-        repo.past = (left > 1).then_some((left - 1, past));
-    }
-    let reply = match &shown {
-        Some(past) => {
-            let now = std::mem::replace(&mut repo.issues, past.issues.clone());
-            let reply = route(repo, request, rest, body, Some(past));
-            repo.issues = now;
-            reply
-        }
-        None => route(repo, request, rest, body, None),
-    };
-    match reply {
-        Ok((status, Value::Array(items))) if reading => page(repo, request, status, &items),
-        Ok((status, body)) => respond(status, &body),
-        Err((status, message)) => failure(status, &message),
-    }
-}
-
-fn page(repo: &Repo, request: &Request, status: u16, items: &[Value]) -> Response {
-    let asked = |name: &str| request.query.get(name).and_then(|text| text.parse::<usize>().ok());
-    let size = repo.page_size.or_else(|| asked("per_page")).unwrap_or(30);
-    let at = asked("page").unwrap_or(1);
-    let shown: Vec<Value> = items.iter().skip((at - 1) * size).take(size).cloned().collect();
-    let mut response = respond(status, &Value::Array(shown));
-    if items.len() > at * size {
-        let others: String = request
-            .target
-            .split_once('?')
-            .map_or("", |(_, query)| query)
-            .split('&')
-            .filter(|pair| !pair.is_empty() && !pair.starts_with("page="))
-            .map(|pair| format!("{pair}&"))
-            .collect();
-        let path = request.target.split('?').next().unwrap();
-        let link = format!("<https://api.github.com{path}?{others}page={}>; rel=\"next\"", at + 1);
-        response.headers.push(("link".to_owned(), link));
-    }
-    response
 }
 
 fn route(repo: &mut Repo, request: &Request, rest: &str, body: &Value, past: Option<&Past>) -> Reply {
@@ -207,6 +140,11 @@ fn route(repo: &mut Repo, request: &Request, rest: &str, body: &Value, past: Opt
             let commits = walk.map(|id| answers::listed_commit(&git.find_commit(id.unwrap()).unwrap()));
             Ok((200, commits.collect()))
         }
+        ("GET", ["commits", sha]) => {
+            let git = repo.git();
+            let commit = git.find_commit(oid(sha)?).map_err(|_| not_found())?;
+            Ok((200, answers::listed_commit(&commit)))
+        }
         ("GET", ["commits", sha, "statuses"]) => {
             let of_it = repo.statuses.iter().rev().filter(|(commit, _)| commit == sha);
             Ok((200, of_it.map(|(_, status)| answers::status(status)).collect()))
@@ -225,15 +163,15 @@ fn route(repo: &mut Repo, request: &Request, rest: &str, body: &Value, past: Opt
     }
 }
 
-fn not_found() -> (u16, String) {
+pub(super) fn not_found() -> (u16, String) {
     (404, "Not Found".to_owned())
 }
 
-fn oid(text: &str) -> Result<Oid, (u16, String)> {
+pub(super) fn oid(text: &str) -> Result<Oid, (u16, String)> {
     Oid::from_str(text).map_err(|_| (422, "The sha parameter must be exactly 40 characters".to_owned()))
 }
 
-fn text(body: &Value, field: &str) -> Result<String, (u16, String)> {
+pub(super) fn text(body: &Value, field: &str) -> Result<String, (u16, String)> {
     let found = body[field].as_str().map(str::to_owned);
     found.ok_or_else(|| (422, format!("Invalid request. {field:?} wasn't supplied.")))
 }
@@ -401,7 +339,7 @@ fn between(git: &git2::Repository, base: Oid, head: Oid) -> Vec<Value> {
         .collect()
 }
 
-fn number(repo: &Repo, text: &str, pull: bool) -> Result<u64, (u16, String)> {
+pub(super) fn number(repo: &Repo, text: &str, pull: bool) -> Result<u64, (u16, String)> {
     let number = text.parse().map_err(|_| not_found())?;
     let there = repo
         .issues
@@ -514,7 +452,7 @@ fn create_pull(repo: &mut Repo, body: &Value) -> Reply {
     Ok((201, answers::pull(repo, &repo.issues[&number], true)))
 }
 
-fn create(repo: &mut Repo, body: &Value, pull: Option<Pull>) -> Result<u64, (u16, String)> {
+pub(super) fn create(repo: &mut Repo, body: &Value, pull: Option<Pull>) -> Result<u64, (u16, String)> {
     let number = repo.issues.last_key_value().map_or(1, |(last, _)| last + 1);
     let issue = Issue {
         number,
@@ -533,12 +471,12 @@ fn create(repo: &mut Repo, body: &Value, pull: Option<Pull>) -> Result<u64, (u16
     Ok(number)
 }
 
-fn names(list: &Value) -> BTreeSet<String> {
+pub(super) fn names(list: &Value) -> BTreeSet<String> {
     let items = list.as_array().into_iter().flatten();
     items.filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
-fn edit(repo: &mut Repo, number: u64, body: &Value) {
+pub(super) fn edit(repo: &mut Repo, number: u64, body: &Value) {
     let clock = repo.clock;
     let issue = repo.issues.get_mut(&number).unwrap();
     issue.updated = clock;
@@ -553,7 +491,7 @@ fn edit(repo: &mut Repo, number: u64, body: &Value) {
     }
 }
 
-fn request_reviews(repo: &mut Repo, number: u64, body: &Value) -> Result<(), (u16, String)> {
+pub(super) fn request_reviews(repo: &mut Repo, number: u64, body: &Value) -> Result<(), (u16, String)> {
     let (users, teams) = (names(&body["reviewers"]), names(&body["team_reviewers"]));
     let user = |name: &String| TEAMS.iter().any(|(_, people)| people.contains(&name.as_str()));
     let team = |name: &String| TEAMS.iter().any(|(team, _)| team == name);

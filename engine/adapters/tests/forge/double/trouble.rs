@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::http::{Request, Response};
 use super::records::Repo;
-use super::rest::failure;
+use super::serve::failure;
 
 /// One piece of trouble, used up by the requests it happens to.
 #[derive(Clone, Debug)]
@@ -52,13 +52,14 @@ pub(super) enum Verdict {
 
 pub(super) fn befall(repo: &mut Repo, request: &Request) -> Verdict {
     let at = |method: &str, path: &str| request.method == method && request.path.contains(path);
+    let of_git = request.path.contains(".git/");
     let hit = repo.troubles.iter().position(|trouble| match trouble {
         Trouble::Status { method, path, .. }
         | Trouble::LostAnswer { method, path }
         | Trouble::Forbidden { method, path, .. }
         | Trouble::Race { method, path, .. } => at(method, path),
-        Trouble::SecondaryLimit { .. } => request.method != "GET" && request.path != "/graphql",
-        Trouble::UsedUp { .. } | Trouble::Slow { .. } => true,
+        Trouble::SecondaryLimit { .. } => request.method != "GET" && request.path != "/graphql" && !of_git,
+        Trouble::UsedUp { .. } | Trouble::Slow { .. } => !of_git,
     });
     let Some(index) = hit else { return Verdict::Usual };
     let with = |status: u16, message: &str, headers: &[(&str, String)]| {
@@ -73,7 +74,9 @@ pub(super) fn befall(repo: &mut Repo, request: &Request) -> Verdict {
         Trouble::LostAnswer { .. } => Verdict::After(failure(502, "Server Error")),
         Trouble::SecondaryLimit { retry_after_seconds } => {
             let said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
-            Verdict::Instead(with(403, said, &[("retry-after", retry_after_seconds.to_string())]))
+            // Before Gitea it is a proxy that counts requests.
+            let status = if request.path.starts_with("/api/v1/") { 429 } else { 403 };
+            Verdict::Instead(with(status, said, &[("retry-after", retry_after_seconds.to_string())]))
         }
         Trouble::UsedUp { reset_seconds } => {
             let reset = repo.clock.as_second() + reset_seconds;

@@ -4,6 +4,7 @@
 //! and listing it in [`RULES`]. A rule reads the catalog and pushes diagnostics; it decides nothing else.
 
 mod approval;
+mod approvers;
 mod class_order;
 mod cycle;
 mod environments;
@@ -88,6 +89,7 @@ pub struct Rule {
 /// Every rule. The order does not matter: diagnostics are sorted by place.
 pub static RULES: &[&Rule] = &[
     &approval::RULE,
+    &approvers::RULE,
     &class_order::RULE,
     &cycle::RULE,
     &environments::RULE,

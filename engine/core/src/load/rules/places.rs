@@ -81,6 +81,14 @@ pub(super) fn project(f: &mut Faults<'_>) {
     if spec.forge.kind == ForgeType::Gitea && spec.forge.api_url.is_none() {
         f.missing("/spec/forge", "Gitea needs `apiUrl`", "add `apiUrl: https://…/api/v1`");
     }
+    if spec.forge.app.is_some() && spec.forge.kind != ForgeType::Github {
+        let help = "remove it, and name a token with `tokenFrom`";
+        f.clash("/spec/forge/app", "only GitHub has Apps", help);
+    }
+    if spec.forge.app.is_some() && spec.forge.token_from.is_some() {
+        let message = "the forge is asked either with a token or as an App";
+        f.clash("/spec/forge/app", message, "remove `app` or `tokenFrom`");
+    }
     if let Some(zone) = &spec.defaults.timezone
         && jiff::tz::TimeZone::get(zone).is_err()
     {

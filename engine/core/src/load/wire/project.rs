@@ -56,16 +56,33 @@ pub struct ForgeSpec {
     /// The repository on the forge, as `owner/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    /// API base of GitHub Enterprise Server (`https://HOST/api/v3`) or Gitea; default that of github.com.
+    /// API base of GitHub Enterprise Server (`https://HOST/api/v3`) or Gitea (`https://HOST/api/v1`); default that of github.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_url: Option<String>,
-    /// Where the token is found; default the environment variable `PATCHWAVE_GITHUB_TOKEN`.
+    /// Where the token is found; default the environment variable `PATCHWAVE_GITHUB_TOKEN`, on Gitea `PATCHWAVE_GITEA_TOKEN`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_from: Option<SecretRef>,
+    /// A GitHub App that gets itself tokens, instead of a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<ForgeApp>,
+    /// On GitHub: branches and the ledger are pushed with `git` instead of written through the Git data API. Gitea is always
+    /// pushed to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub push: bool,
     /// The branch rollouts are merged into; default `main`.
     #[schemars(extend("default" = "main"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+}
+
+/// A GitHub App that is installed on the repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ForgeApp {
+    /// Its id, as its settings show it.
+    pub id: u64,
+    /// Where its private key is found, as GitHub gave it (PEM).
+    pub private_key_from: SecretRef,
 }
 
 /// The forges there are.

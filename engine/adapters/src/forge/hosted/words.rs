@@ -1,4 +1,4 @@
-//! Names, texts and labels as every forge over a network has them.
+//! Names, texts and labels as every forge on a server has them.
 
 use crate::forge::plumbing::ENGINE_NAME;
 
