@@ -16,7 +16,7 @@ mod support;
 mod e2e {
     mod back;
     mod cli;
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "daemon"))]
     mod daemon;
     mod edits;
     mod facts;
@@ -33,4 +33,6 @@ mod e2e {
     mod progress;
     mod stops;
     mod times;
+    #[cfg(feature = "otel")]
+    mod traces;
 }

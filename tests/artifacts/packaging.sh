@@ -52,6 +52,14 @@ else
   echo "NOTE: no systemd-analyze here: the units were not checked"
 fi
 
+# Standard error goes where standard output goes, and a service whose log goes nowhere cannot be looked after.
+logged() {
+  for unit in "$@"; do
+    if grep -q '^StandardOutput=null' "$unit" && ! grep -q '^StandardError=journal' "$unit"; then echo "$unit: no log"; return 1; fi
+  done
+}
+logged "$work"/units/*.service
+
 echo "== the commands they start"
 # Every command line is one that this build understands: it must fail for want of a repository, not of an option.
 sed -n 's|^ExecStart=/usr/bin/patchwave ||p' "$root"/packaging/systemd/*.service >"$work/commands"
@@ -88,6 +96,8 @@ for line in 'runAsNonRoot: true' 'readOnlyRootFilesystem: true' 'allowPrivilegeE
   sed "/$line/d" "$root/packaging/kubernetes/deployment.yaml" >"$work/lax.yaml"
   must_fail "a pod without $line" restricted "$work/lax.yaml" "$root/packaging/kubernetes/networkpolicy.yaml"
 done
+grep -v '^StandardError' "$work/units/patchwave-daemon.service" >"$work/mute.service"
+must_fail "a unit whose log goes nowhere" logged "$work/mute.service"
 if command -v systemd-analyze >/dev/null; then
   grep -v '^Protect\|^Private\|^Restrict\|^SystemCall\|^Capab\|^User' "$work/units/patchwave-reconcile.service" >"$work/lax.service"
   must_fail "a unit that may do much" systemd-analyze security --offline=yes --threshold="$exposure_max" --no-pager "$work/lax.service"

@@ -160,10 +160,8 @@ fn a_daemon_runs_answers_and_stops() {
         "{proposed}"
     );
     assert_eq!(proposed["commit"].as_str().unwrap().len(), 40);
-    assert!(
-        actions.iter().any(|a| a["action"] == "record" && a["event"] == "seen"),
-        "{actions:#?}"
-    );
+    let seen = actions.iter().find(|a| a["action"] == "record" && a["event"] == "seen");
+    assert!(seen.is_some_and(|a| a.get("rollout").is_none()), "{actions:#?}");
 
     assert_eq!(ready(&address).as_deref(), Some("ok\n"));
     assert_eq!(ask(&address, "GET", "/healthz", &[], ""), (200, "ok\n".to_owned()));
@@ -203,6 +201,30 @@ fn a_daemon_runs_answers_and_stops() {
     }
     // The lease is given back.
     estate.run(&["reconcile", "--once"]).exits(0);
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_ends_after_its_effect_and_the_next_one_finishes_it() {
+    let undisturbed = Sandbox::estate();
+    undisturbed.run(&["reconcile", "--once"]).exits(0);
+    let estate = Sandbox::estate();
+    let mut daemon = Daemon::start(&estate, &[]);
+    // The first effect of many.
+    daemon.says("done");
+    daemon.signal("-TERM");
+    let (code, _, log) = daemon.ends();
+    assert_eq!(code, Some(0), "{log:#?}");
+    assert!(log.iter().any(|line| line.contains("asked to stop")), "{log:#?}");
+    estate.run(&["reconcile", "--once"]).exits(0);
+    estate.run(&["reconcile", "--once", "--detailed-exitcode"]).exits(0);
+    let trees = |estate: &Sandbox| {
+        let forge = estate.forge();
+        let references = forge.references().unwrap().map(Result::unwrap);
+        let trees = references.map(|r| (r.name().unwrap().to_owned(), r.peel_to_tree().unwrap().id()));
+        trees.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    assert_eq!(trees(&estate), trees(&undisturbed));
+    estate.audited();
 }
 
 #[test]

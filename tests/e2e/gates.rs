@@ -137,6 +137,38 @@ fn what_a_monitor_does_not_show_holds_the_wave_and_is_no_failure() {
 }
 
 #[test]
+fn a_gate_that_was_red_is_not_made_good_by_its_last_look() {
+    let mut estate = soaking(PROMETHEUS, GATE);
+    up(&estate, "2026-11-20T13:04:30Z", &[("t1", "1"), ("t2", "0")]);
+    estate
+        .at("2026-11-20T13:05:00Z")
+        .reconcile()
+        .did("wave test verified")
+        .did("is red (t2: its value is 0");
+    up(&estate, "2026-11-21T01:04:30Z", &[("t1", "1"), ("t2", "1")]);
+    look(&mut estate, "2026-11-21T01:05:00Z")
+        .did_not("promoted")
+        .waits_for("soaks until 2026-11-21T13:");
+    up(&estate, "2026-11-21T13:05:00Z", &[("t1", "1"), ("t2", "1")]);
+    look(&mut estate, "2026-11-21T13:06:00Z").did("wave test promoted");
+    estate.audited();
+}
+
+#[test]
+fn what_a_person_halted_is_not_promoted() {
+    let mut estate = soaking(PROMETHEUS, GATE);
+    up(&estate, "2026-11-20T13:04:30Z", &[("t1", "1"), ("t2", "1")]);
+    estate.at("2026-11-20T13:05:00Z").reconcile().did("wave test verified");
+    estate.does(&["halt", ROLLOUT, "--reason", "wait"]).exits(0);
+    up(&estate, "2026-11-21T01:04:30Z", &[("t1", "1"), ("t2", "1")]);
+    look(&mut estate, "2026-11-21T01:05:00Z").did_not("promoted");
+    estate.does(&["resume", ROLLOUT]).exits(0);
+    estate.merge("resume");
+    look(&mut estate, "2026-11-21T01:06:00Z").did("wave test promoted");
+    estate.audited();
+}
+
+#[test]
 fn a_gate_that_turns_breaks_the_soak_and_then_stops_the_wave() {
     let mut estate = soaking(PROMETHEUS, GATE);
     up(&estate, "2026-11-20T13:04:30Z", &[("t1", "1"), ("t2", "1")]);

@@ -480,3 +480,37 @@ fn without_its_policy_nothing_of_a_rollout_runs() {
     let said = estate.run(&["permit", ROLLOUT, "test", "01"]).exits(1);
     assert!(said.out.contains("policy linux is gone"), "{}", said.out);
 }
+
+/// What pull requests remember of the ledger: lines that are gone are told, and nothing is released again.
+#[test]
+fn a_ledger_that_lost_lines_or_is_gone_decides_nothing() {
+    for gone in [true, false] {
+        let estate = critical_proposed();
+        let forge = estate.forge();
+        let mut ledger = forge.find_reference("refs/heads/patchwave/ledger").unwrap();
+        if gone {
+            ledger.delete().unwrap();
+        } else {
+            let mut commit = ledger.peel_to_commit().unwrap();
+            for _ in 0..3 {
+                commit = commit.parent(0).unwrap();
+            }
+            ledger.set_target(commit.id(), "cut off").unwrap();
+        }
+        let said = estate.run(&["reconcile", "--once"]).exits(1);
+        let what = if gone {
+            "memory.ndjson: is gone"
+        } else {
+            "lines were cut off"
+        };
+        assert!(said.err.contains(what), "{}", said.err);
+        assert!(
+            said.err
+                .contains("push the commit the branch patchwave/ledger had before"),
+            "{}",
+            said.err
+        );
+        let said = estate.run(&["audit", "verify"]).exits(1);
+        assert!(said.out.contains(what), "{}", said.out);
+    }
+}

@@ -11,6 +11,7 @@
 //! | [`monitors`] | monitors and change management: asking only |
 //! | [`secret`] | tokens, from the environment or a file |
 //! | [`state`] | the state store: what can be rebuilt |
+//! | `telemetry` | traces for a collector of OpenTelemetry; behind the feature `otel` |
 //! | [`mod@write`] | folders that generated files are written to |
 #![expect(
     clippy::disallowed_methods,
@@ -23,4 +24,6 @@ pub mod lease;
 pub mod monitors;
 pub mod secret;
 pub mod state;
+#[cfg(feature = "otel")]
+pub mod telemetry;
 pub mod write;

@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod exit;
 mod layout;
+mod logging;
 mod lsp;
 mod output;
 
@@ -18,8 +19,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use args::{Cli, Color, Command, LogFormat};
+use args::{Cli, Color, LogFormat};
 use exit::USAGE;
+use logging::start_logging;
 use output::Output;
 
 fn main() -> ExitCode {
@@ -35,19 +37,21 @@ fn main() -> ExitCode {
             };
         }
     };
-    start_logging(&cli);
+    let traces = start_logging(&cli);
     let output = Output {
         quiet: cli.global.quiet,
         colour: colour(cli.global.color) && cli.global.log_format == LogFormat::Text,
         as_log: cli.global.log_format == LogFormat::Json,
     };
-    match commands::run(&cli, &output) {
+    let code = match commands::run(&cli, &output) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output.failure(&failure);
             ExitCode::FAILURE
         }
-    }
+    };
+    traces.end();
+    code
 }
 
 fn colour(choice: Color) -> bool {
@@ -55,30 +59,5 @@ fn colour(choice: Color) -> bool {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-    }
-}
-
-fn is_daemon(command: &Command) -> bool {
-    matches!(command, Command::Reconcile { schedule, .. } if schedule.interval.is_some())
-}
-
-fn start_logging(cli: &Cli) {
-    let level = match (cli.global.quiet, cli.global.verbose) {
-        (true, _) => "error",
-        // Nobody watches a daemon: what it did stands in its log.
-        (_, 0) if is_daemon(&cli.command) => "info",
-        (_, 0) => "warn",
-        (_, 1) => "info",
-        _ => "debug",
-    };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(format!(
-            "patchwave={level},patchwave_runner={level},patchwave_adapters={level}"
-        )))
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    match cli.global.log_format {
-        LogFormat::Text => builder.with_ansi(colour(cli.global.color)).without_time().init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
     }
 }

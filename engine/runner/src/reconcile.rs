@@ -72,15 +72,19 @@ pub fn reconcile(
     let mut looked: Option<Survey> = None;
     let mut readings = GateReadings::new();
     for _ in 0..STEPS_MAX {
-        let mut survey = survey(repository, observed, Some(forge), looked.take(), now)?;
-        ask_monitors(repository, observed, &survey, network, &mut readings, now);
+        let mut survey = tracing::debug_span!("survey")
+            .in_scope(|| survey(repository, observed, Some(forge), looked.take(), now))?;
+        tracing::debug_span!("gates")
+            .in_scope(|| ask_monitors(repository, observed, &survey, network, &mut readings, now));
         survey.readings.clone_from(&readings);
         let allowed = |action: &Action| within(extent, action);
         let Decision {
             actions: wanted,
             remarks,
-        } = survey.decide(repository, observed, now, |world, now| {
-            decide_within(world, now, &allowed)
+        } = tracing::debug_span!("decide").in_scope(|| {
+            survey.decide(repository, observed, now, |world, now| {
+                decide_within(world, now, &allowed)
+            })
         })?;
         if wanted.is_empty() || extent == Extent::Nothing {
             return Ok(Run {
@@ -91,7 +95,8 @@ pub fn reconcile(
                 writes: forge.writes(),
             });
         }
-        let outcome = execute(forge, &survey.view, &wanted, now)?;
+        let outcome = tracing::debug_span!("execute", actions = wanted.len())
+            .in_scope(|| execute(forge, &survey.view, &wanted, now))?;
         if outcome.lines.is_empty() {
             // Nothing was written, and nothing changes by looking again at the same world: say so and stop.
             let mut remarks = remarks;

@@ -13,6 +13,7 @@
 
 mod estate;
 mod fuzz;
+mod simulate;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,11 +45,16 @@ fn main() -> ExitCode {
             )),
         },
         ["kill", options @ ..] => kill(options),
+        ["simulate", options @ ..] => match simulate::Options::parse(options) {
+            Some(options) => simulate::run(&options),
+            None => Err(io::Error::other(format!("usage: {}", simulate::USAGE))),
+        },
         ["fuzz-one", subject, path, file] => fuzz::one(&root(), subject, path, file),
         ["fuzz-worker", subject, seed, from, count] => fuzz::work(&root(), subject, seed, from, count),
         _ => {
             eprintln!(
-                "usage: cargo run -p xtask -- generate [--check] | kill [--times N] [--seed S] | fuzz [--seconds N] [--seed S] [--feeds] | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES"
+                "usage: cargo run -p xtask -- generate [--check] | kill [--times N] [--seed S] | fuzz [--seconds N] [--seed S] [--feeds] | {} | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES",
+                simulate::USAGE
             );
             return ExitCode::from(64);
         }

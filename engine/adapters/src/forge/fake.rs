@@ -18,7 +18,7 @@ use super::records::branch_ref;
 
 type Tree = Arc<BTreeMap<String, String>>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Objects {
     blobs: BTreeMap<String, Arc<Vec<u8>>>,
     trees: BTreeMap<String, Tree>,
@@ -50,6 +50,16 @@ impl FakeForge {
         Self {
             layout,
             memory: Memory::default(),
+        }
+    }
+
+    /// A forge of its own that holds what this one holds now: what is written to one is not seen in the other.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let objects = self.memory.lock().clone();
+        Self {
+            layout: self.layout.clone(),
+            memory: Memory(Arc::new(Mutex::new(objects))),
         }
     }
 

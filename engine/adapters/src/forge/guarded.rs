@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use patchwave_core::history::{LedgerLine, branch_rollout, branch_wave};
+use patchwave_core::history::{LedgerLine, MEMORY_FILE, branch_rollout, branch_wave};
 use patchwave_core::propose::{ForgeOp, ForgeView};
 
 use super::plumbing::ENGINE_NAME;
@@ -143,7 +143,7 @@ fn say_appended(seen: &BTreeMap<String, usize>, files: &BTreeMap<String, Vec<u8>
             tracing::info!(
                 action = "record",
                 event = line.event.as_str(),
-                rollout = file.strip_suffix(".ndjson"),
+                rollout = file.strip_suffix(".ndjson").filter(|_| file != MEMORY_FILE),
                 wave = line.data.get("wave").and_then(serde_json::Value::as_str),
                 actor = line.actor.as_str(),
                 commit = head,

@@ -39,6 +39,25 @@ pub struct Fetched {
     pub body: Vec<u8>,
 }
 
+/// What speaks HTTP: certificates verified against `roots`, no redirects, every exchange over within `time`. On the loopback
+/// no proxy is asked.
+pub(crate) fn agent(roots: RootCerts, loopback: bool, time: Duration) -> Agent {
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .root_certs(roots);
+    let config = Agent::config_builder()
+        .tls_config(tls.build())
+        .http_status_as_error(false)
+        // A redirect is never followed: it could carry the credential to another host.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(if loopback { None } else { Proxy::try_from_env() })
+        .timeout_global(Some(time))
+        .user_agent(concat!("patchwave/", env!("CARGO_PKG_VERSION")));
+    config.build().new_agent()
+}
+
 /// Credentials and certificates are small; a larger file is a mistake.
 const SMALL_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -70,21 +89,8 @@ impl Client {
     }
 
     fn new(roots: RootCerts, authorization: Option<String>, loopback: bool, bounds: Bounds) -> Self {
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .root_certs(roots);
-        let config = Agent::config_builder()
-            .tls_config(tls.build())
-            .http_status_as_error(false)
-            // A redirect is never followed: it could carry the credential to another host.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(if loopback { None } else { Proxy::try_from_env() })
-            .timeout_global(Some(bounds.time))
-            .user_agent(concat!("patchwave/", env!("CARGO_PKG_VERSION")));
         Self {
-            agent: config.build().new_agent(),
+            agent: agent(roots, loopback, bounds.time),
             authorization,
             bounds,
         }

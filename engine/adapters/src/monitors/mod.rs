@@ -26,6 +26,8 @@ use patchwave_core::verify::{Ask, GateKey, GateQuestion, GateReading, GateReadin
 
 pub use client::Bounds;
 use client::Client;
+#[cfg(feature = "otel")]
+pub(crate) use client::agent;
 use saved::Saved;
 
 /// How one product is asked.

@@ -87,6 +87,17 @@ fn a_branch_that_is_gone_after_the_merge_is_still_the_engines() {
 }
 
 #[test]
+fn a_list_that_only_says_how_long_it_is_is_read_to_its_end() {
+    let scene = proposed();
+    for who in ["maria", "lena", "anna", "berta", "carl"] {
+        scene.forge.double.lock().review(1, who, "APPROVED");
+    }
+    scene.forge.double.lock().page_size = Some(2);
+    let names: Vec<String> = pull(&scene).approvals.into_iter().map(|a| a.by).collect();
+    assert_eq!(names, ["maria", "lena", "anna", "berta", "carl"]);
+}
+
+#[test]
 fn a_label_is_made_once() {
     let scene = proposed();
     done(&scene, &put_branch("staging", "one"), 2);

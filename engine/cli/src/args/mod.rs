@@ -243,6 +243,14 @@ pub enum Command {
         format: TextJson,
     },
     /// The whole loop: observe, assess, plan, verify, release, propose, until nothing is left to do.
+    ///
+    /// Whatever writes holds a lease: a second run meanwhile is refused, and told who holds it and since when.
+    #[command(after_help = "Examples:
+  patchwave reconcile --once                      one run, for a timer or a CI job
+  patchwave reconcile --once --format markdown    the same, as a summary for people
+  patchwave reconcile --once --dry-run            what the first step would do
+  patchwave reconcile --interval 15m --listen 127.0.0.1:8080
+                                                  again and again, with probes, metrics and a webhook (docs/daemon.md)")]
     Reconcile {
         /// Once (the default).
         #[arg(long)]
@@ -319,7 +327,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Schedule {
     /// Again and again until SIGTERM or SIGINT, so long apart (for example 15m), give or take a tenth. A run that fails
-    /// is logged and repeated, further and further apart.
+    /// is logged and repeated sooner: after half a minute, then a minute, and so on.
     #[arg(long, value_name = "DUR", conflicts_with_all = ["once", "dry_run", "detailed_exitcode"], value_parser = interval)]
     pub interval: Option<DurationSeconds>,
     /// Answer /healthz, /readyz, /metrics and /webhook here, for example 127.0.0.1:8080.

@@ -221,7 +221,13 @@ impl Context {
     /// Repository and facts, with failed sources said.
     pub fn facts(&self) -> Result<(Repository, Observed), Failure> {
         let repository = self.load()?;
-        let observed = read_sources(&repository, self.now);
+        let observed = self.observed(&repository);
+        Ok((repository, observed))
+    }
+
+    /// The facts of a repository, with failed sources said.
+    pub fn observed(&self, repository: &Repository) -> Observed {
+        let observed = read_sources(repository, self.now);
         for warning in &observed.warnings {
             self.output.say(&format!("warning: {warning}"));
         }
@@ -244,7 +250,7 @@ impl Context {
                 ));
             }
         }
-        Ok((repository, observed))
+        observed
     }
 
     /// A look at everything, without changing anything.

@@ -92,14 +92,20 @@ pub(super) fn one(
     stopping: &dyn Fn() -> bool,
     kept: &mut Option<Lease>,
 ) -> Result<Ran, NoRun> {
-    let (repository, observed) = context.facts()?;
+    let _span = tracing::debug_span!("reconcile").entered();
+    let repository = context.load()?;
+    let observe = || tracing::debug_span!("observe").in_scope(|| context.observed(&repository));
     let network = if context.offline { Network::None } else { Network::Any };
-    let run = if extent == Extent::Nothing {
-        dry(context, &repository, &observed, network)?
+    let (observed, run) = if extent == Extent::Nothing {
+        let observed = observe();
+        let run = dry(context, &repository, &observed, network)?;
+        (observed, run)
     } else {
+        // First the lease: reading every source only to be refused would be a burden to them.
         let before = kept.take().filter(|lease| lease.may_be_kept(&repository));
         let fresh = before.is_none();
         let lease = before.map_or_else(|| take(&repository), Ok)?;
+        let observed = observe();
         let outcome = leased(
             context,
             (&repository, &observed),
@@ -112,7 +118,7 @@ pub(super) fn one(
         } else {
             lease.give_back();
         }
-        outcome?
+        (observed, outcome?)
     };
     context.assessed(&run.survey);
     let exit = context.exit(&observed, &run.survey.assessment);

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{ENGINE, Remark};
-use crate::history::{FrozenRollout, History};
+use super::{ENGINE, RESUME, Remark};
+use crate::history::{FrozenRollout, FrozenWave, History};
 use crate::load::Catalog;
 use crate::load::wire::{Approval, PatchPolicySpec};
-use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of};
+use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of, rollback_branch};
 
 /// The approvals that count for the merged head of a pull request: one a person, given for that very head, not by its
 /// author or anybody who committed to its branch, and (where the forge knows teams) by a member of `roles.approvers` who is no deployer.
@@ -65,19 +65,46 @@ pub fn approvals_text(given: &[String], needed: usize, policy: Option<&PatchPoli
     text
 }
 
-/// Merges of waves that went past the rules: by the author of the pull request, or without the approvals it needs (a bypass of
+/// How many approvals a wave needs: what its merged files say, or what its strategy or that of its policy says now if that is
+/// more. The files alone could be edited before the merge to need none, or to name a strategy that needs none.
+pub(super) fn needed(catalog: &Catalog, policy: &str, strategy: &str, wave: &FrozenWave) -> usize {
+    let policy = catalog.policies.get(policy);
+    let names = [Some(strategy), policy.map(|p| p.spec.rollout.as_str())];
+    let asked = names.into_iter().flatten().map(|name| {
+        let strategy = catalog.strategies.get(name);
+        let authored = strategy.and_then(|s| s.spec.waves.iter().find(|w| w.name == wave.name));
+        // A strategy or wave that nobody wrote needs the strictest approval that anybody did write: a name in the merged
+        // files must not be a way around it.
+        authored.map_or_else(|| strictest(catalog), |w| approvals_needed(&w.approval))
+    });
+    asked.fold(approvals_needed(&wave.approval), usize::max)
+}
+
+fn strictest(catalog: &Catalog) -> usize {
+    let waves = catalog.strategies.values().flat_map(|s| &s.spec.waves);
+    waves.map(|w| approvals_needed(&w.approval)).max().unwrap_or(1).max(1)
+}
+
+/// Merges that went past the rules: by the author of the pull request, or without the approvals it needs (a bypass of
 /// the branch's protection). Nothing of such a wave runs before the rest is there; that it happened stays a finding.
 pub fn past_the_rules(catalog: &Catalog, history: &History, view: &ForgeView) -> Vec<Remark> {
-    let rollouts = history.frozen.iter().chain(&history.ended);
-    let mut findings: Vec<Remark> = rollouts
-        .flat_map(|(name, frozen)| {
-            let merged = merged_waves(view, name, frozen);
-            merged.flat_map(move |(wave, approval, pull_request)| {
-                let policy = catalog.policies.get(frozen.rollout.policy.as_str()).map(|p| &p.spec);
-                let said = faults_of(pull_request, approvals_needed(approval), policy, view).into_iter();
-                said.map(move |what| Remark {
+    // What an ended rollout needed is what it was merged with: a strategy that is stricter today accuses nobody of then.
+    let open = history.frozen.iter().map(|(name, frozen)| (name, frozen, true));
+    let ended = history.ended.iter().map(|(name, frozen)| (name, frozen, false));
+    let mut findings: Vec<Remark> = open
+        .chain(ended)
+        .flat_map(|(name, frozen, is_open)| {
+            let head = &frozen.rollout;
+            let policy = catalog.policies.get(head.policy.as_str()).map(|p| &p.spec);
+            let needed = move |wave: &FrozenWave| match is_open {
+                true => needed(catalog, &head.policy, &head.strategy, wave),
+                false => approvals_needed(&wave.approval),
+            };
+            merged(view, name, frozen, needed).flat_map(move |(what, needed, pull_request)| {
+                let said = faults_of(pull_request, needed, policy, view).into_iter();
+                said.map(move |fault| Remark {
                     subject: name.clone(),
-                    message: format!("wave {wave}, pull request {}: {what}", pull_request.number),
+                    message: format!("{what}, pull request {}: {fault}", pull_request.number),
                 })
             })
         })
@@ -86,17 +113,29 @@ pub fn past_the_rules(catalog: &Catalog, history: &History, view: &ForgeView) ->
     findings
 }
 
-/// Every merged pull request of a rollout's waves.
-fn merged_waves<'a>(
+/// Every merged pull request of a rollout: what it is of, and how many approvals that needs. To resume, or to roll back,
+/// takes the approvals of the waves it is about, and never none.
+fn merged<'a>(
     view: &'a ForgeView,
     rollout: &'a str,
     frozen: &'a FrozenRollout,
-) -> impl Iterator<Item = (&'a str, &'a Approval, &'a PullRequest)> {
-    frozen.waves.iter().flat_map(move |wave| {
-        let branch = branch_of(rollout, &wave.name);
+    needed: impl Fn(&FrozenWave) -> usize,
+) -> impl Iterator<Item = (String, usize, &'a PullRequest)> {
+    let least = frozen.waves.iter().map(&needed).min().unwrap_or(1).max(1);
+    let mut branches = vec![(branch_of(rollout, RESUME), "resume".to_owned(), least)];
+    for wave in &frozen.waves {
+        let (name, needed) = (&wave.name, needed(wave));
+        branches.push((branch_of(rollout, name), format!("wave {name}"), needed));
+        branches.push((
+            rollback_branch(rollout, name),
+            format!("rollback of wave {name}"),
+            needed.max(1),
+        ));
+    }
+    branches.into_iter().flat_map(move |(branch, what, needed)| {
         let pulls = view.pull_requests.iter();
         let merged = pulls.filter(move |p| p.state == PullRequestState::Merged && p.branch == branch);
-        merged.map(|pull| (wave.name.as_str(), &wave.approval, pull))
+        merged.map(move |pull| (what.clone(), needed, pull))
     })
 }
 
@@ -116,10 +155,9 @@ fn faults_of(
     before
         .approvals
         .retain(|a| merged_at.is_none_or(|merged| a.at <= merged));
-    let given = policy
-        .map(|policy| approvals_of(&before, policy, view))
-        .unwrap_or_default();
-    if given.len() < needed {
+    // Whose approvals count is not known without the policy, and not knowing accuses nobody.
+    let given = policy.map(|policy| approvals_of(&before, policy, view));
+    if let Some(given) = given.filter(|given| given.len() < needed) {
         faults.push(format!(
             "{by} merged it with {}",
             approvals_text(&given, needed, policy, view)

@@ -2,7 +2,8 @@
 //!
 //! While a wave soaks, its gates are asked at every run, because a gate that turns breaks the soak:
 //!
-//! - all passed, and the soak is over: the wave is promoted, with what the gates showed as evidence;
+//! - all passed, and the soak is over: the wave is promoted, with what the gates showed as evidence. A soak in which a gate was
+//!   red from the start counts from when it no longer was: one green look at its end proves nothing of the time before;
 //! - red after it was green: the soak is broken. The wave is verified again, and soaks anew, once no gate is red;
 //! - red when the soak is over, or after a break, and red for [`RED_PATIENCE`] more: the wave fails, and halts;
 //! - unmet or unreadable: it waits and says so, for as long as that lasts. An answer that nobody has is no failure.
@@ -115,6 +116,8 @@ pub(super) struct GateLook {
     pub(super) overdue: Option<String>,
     /// One was red by the ledger: a soak that begins now begins now.
     pub(super) was_red: bool,
+    /// When the last of them that was red ceased to be: the soak counts from it.
+    pub(super) red_until: Option<Timestamp>,
 }
 
 /// Looks at the gates of a wave that soaks, or whose soak was broken.
@@ -163,6 +166,9 @@ pub(super) fn look(
                 look.overdue.get_or_insert_with(|| line(&result));
             }
         }
+        look.red_until = look
+            .red_until
+            .max(GateProgress::after(recorded, &result, false).red_until);
         look.results.push(result);
     }
     look

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::approve::{approvals_needed, approvals_of, approvals_text};
+use super::approve::{approvals_of, approvals_text, needed};
 use super::{Action, Decision, ENGINE, World};
 use crate::history::{
     Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, ledger_file,
@@ -73,7 +73,8 @@ fn follow(
             decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
         }
         (WaveState::Proposed, PullRequestState::Open)
-            if rollout.halted.is_none() && needed(world, rollout, frozen_wave) == 0 =>
+            if rollout.halted.is_none()
+                && needed(world.catalog, &rollout.policy, &rollout.strategy, frozen_wave) == 0 =>
         {
             merge_automatically(wave, frozen_wave, pull_request, decision);
         }
@@ -109,7 +110,7 @@ fn follow(
             let given = policy
                 .map(|policy| approvals_of(pull_request, policy, world.view))
                 .unwrap_or_default();
-            let needed = needed(world, rollout, frozen_wave);
+            let needed = needed(world.catalog, &rollout.policy, &rollout.strategy, frozen_wave);
             if given.len() < needed {
                 let by = pull_request.ended_by.as_deref().unwrap_or("somebody");
                 decision.say(
@@ -156,21 +157,6 @@ fn merged_openings(world: &World<'_>, rollout: &str, wave: &FrozenWave) -> Optio
     openings_digest(&world.view.merged_files, folder, rollout, wave).map(Into::into)
 }
 
-/// How many approvals a wave needs: what its merged files say, or what the strategy says now if that is more. The wave
-/// digest does not cover the approval, so the files alone could be edited to need none.
-pub(super) fn needed(world: &World<'_>, rollout: &OpenRollout, wave: &FrozenWave) -> usize {
-    let strategy = world.catalog.strategies.get(&rollout.strategy);
-    let authored = strategy.and_then(|s| s.spec.waves.iter().find(|w| w.name == wave.name));
-    // A strategy or wave that nobody wrote needs the strictest approval that anybody did write: a name in the merged files
-    // must not be a way around it.
-    let strictest = || {
-        let waves = world.catalog.strategies.values().flat_map(|s| &s.spec.waves);
-        waves.map(|w| approvals_needed(&w.approval)).max().unwrap_or(1).max(1)
-    };
-    let authored = authored.map_or_else(strictest, |w| approvals_needed(&w.approval));
-    approvals_needed(&wave.approval).max(authored)
-}
-
 fn merge_automatically(wave: &WaveProgress, frozen: &FrozenWave, pull_request: &PullRequest, decision: &mut Decision) {
     let same = marked_digest(&pull_request.body) == wave.digest.as_deref();
     if frozen.approval == Approval::Automatic && pull_request.engine_only() && pull_request.author == ENGINE && same {
@@ -199,6 +185,11 @@ fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decisi
         .and_then(|bytes| last_stop(bytes));
     let marked = marked_digest(&asked.body);
     if marked.is_none() || marked != answered.as_deref() {
+        let said = format!(
+            "pull request {} to resume answers an earlier stop than the one that holds now: `patchwave resume {}` asks anew",
+            asked.number, rollout.name
+        );
+        decision.say(&rollout.name, said);
         return;
     }
     let policy = world.catalog.policies.get(&rollout.policy).map(|p| &p.spec);
@@ -211,7 +202,7 @@ fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decisi
         .into_iter()
         .flat_map(|f| f.waves.iter().zip(&rollout.waves))
         .filter(|(_, progress)| progress.state != WaveState::Promoted)
-        .map(|(wave, _)| approvals_needed(&wave.approval))
+        .map(|(wave, _)| needed(world.catalog, &rollout.policy, &rollout.strategy, wave))
         .max()
         .unwrap_or(1)
         .max(1);

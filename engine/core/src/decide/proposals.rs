@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Action, Decision, ENGINE, World};
-use crate::assess::{Judgement, Status, Timeliness};
+use crate::assess::{Judgement, Status, Timeliness, coverage};
 use crate::history::{Event, OpenRollout, WaveEvent, WaveState, ledger_file};
 use crate::load::wire::Mode;
+use crate::observe::Asset;
 use crate::plan::{Rollout, Wave};
 use crate::propose::{
     ForgeOp, GENESIS, PullRequest, PullRequestState, Subject, branch_of, head, marked_digest, newest, operations,
@@ -221,13 +222,7 @@ fn is_obsolete(world: &World<'_>, rollout: &OpenRollout) -> bool {
                         .assets
                         .binary_search_by(|a| a.name.as_ref().cmp(&asset.name));
                     index.is_ok_and(|i| {
-                        // What was never observed may still lack everything.
-                        if world
-                            .observation
-                            .assets
-                            .get(i)
-                            .is_none_or(|a| a.facts.packages.is_none())
-                        {
+                        if world.observation.assets.get(i).is_none_or(|a| lacks_facts(world, a)) {
                             return true;
                         }
                         let names: Vec<&str> = asset
@@ -241,6 +236,13 @@ fn is_obsolete(world: &World<'_>, rollout: &OpenRollout) -> bool {
                     })
                 })
             })
+}
+
+/// Whether nobody knows what an asset lacks: it may still lack everything. It was never observed, or no feed that was read
+/// speaks for its release now; then it has no findings, and that says nothing.
+fn lacks_facts(world: &World<'_>, asset: &Asset) -> bool {
+    let is_covered = || asset.facts.os.is_none() || !coverage(world.observation, asset).0.is_empty();
+    asset.facts.packages.is_none() || !is_covered()
 }
 
 /// Still to be fixed, or not known to be fixed.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::approve::{approvals_of, approvals_text};
-use super::moves::{edited_since, needed};
+use super::approve::{approvals_of, approvals_text, needed};
+use super::moves::edited_since;
 use super::release::{paused, unlisted};
 use super::{Action, Decision, Permit, PermitRefusal, World};
 use crate::history::wire::{FORMAT_VERSION, RollbackAsset, RollbackFile, RollbackVersion, read_rollback_yaml};
@@ -179,7 +179,13 @@ impl<'a> Scene<'a> {
 
     /// Going back needs the approvals that going forward needed, and never none: it is a change like any other.
     fn approvals_needed(&self) -> usize {
-        needed(self.world, self.rollout, self.frozen_wave).max(1)
+        needed(
+            self.world.catalog,
+            &self.rollout.policy,
+            &self.rollout.strategy,
+            self.frozen_wave,
+        )
+        .max(1)
     }
 
     fn start(&self, asked: &PullRequest, stop: &str, decision: &mut Decision) {

@@ -9,6 +9,7 @@ use super::gates::{self, GateLook};
 use super::{Decision, World};
 use crate::history::{Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, ledger_file};
 use crate::load::wire::OnFailure;
+use crate::propose::labelled_to_halt;
 use crate::time::DurationSeconds;
 use crate::verify::{AssetVerdict, BatchVerdict, WaveVerdict, judge_batch, judge_wave};
 
@@ -72,10 +73,13 @@ fn watch_wave(
     }
     let verdict = judge_wave(frozen_wave, wave, &verdicts, now);
     let gates = gates::look(world, rollout, wave, frozen_wave, now);
-    let event = next_move(wave, frozen_wave, &verdict, &gates, now);
+    // What a person stopped goes nowhere, and is looked at all the same: a failure is a failure.
+    let held = rollout.halted.is_some() || labelled_to_halt(world.view, &rollout.name).is_some();
+    let event = next_move(wave, frozen_wave, &verdict, &gates, now)
+        .filter(|(moved, ..)| !(held && *moved == WaveEvent::Promoted));
     gates.record(rollout, wave, event.is_some(), decision);
     if event.is_none() {
-        say(rollout, wave, frozen_wave, &verdict, decision);
+        say(rollout, wave, frozen_wave, &verdict, gates.red_until, decision);
         gates.say(rollout, wave, frozen_wave, decision);
     }
     if let Some((moved, since, reason)) = event {
@@ -157,7 +161,7 @@ fn next_move(
             Some((WaveEvent::Failed, None, gates.overdue.clone()))
         }
         WaveState::Soaking => {
-            let since = wave.soaking_since?;
+            let since = wave.soaking_since.max(gates.red_until)?;
             let held = since
                 .checked_add(DurationSeconds(frozen.soak_seconds).signed())
                 .is_ok_and(|end| end <= now);
@@ -212,12 +216,14 @@ fn say(
     wave: &WaveProgress,
     frozen: &FrozenWave,
     verdict: &WaveVerdict,
+    red_until: Option<Timestamp>,
     decision: &mut Decision,
 ) {
     let name = &wave.name;
     if wave.state == WaveState::Soaking {
         let until = wave
             .soaking_since
+            .max(red_until)
             .and_then(|s| s.checked_add(DurationSeconds(frozen.soak_seconds).signed()).ok())
             .map_or_else(String::new, |end| format!(" until {end}"));
         decision.say(&rollout.name, format!("wave {name} soaks{until}"));

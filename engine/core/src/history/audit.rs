@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::events::{Event, MEMORY_FILE};
-use super::fold::HistoryFault;
+use super::fold::{HistoryFault, fold};
 use super::forge::ForgeView;
 use super::ledger::LedgerLine;
 use super::ledger_chain::{head, holds_head, parse_chain};
@@ -56,6 +56,10 @@ pub fn audit(
     }
     report.faults.extend(sums_faults(&view.merged_files, rollouts_folder));
     anchored(view, anchors, &mut report.faults);
+    // What a run cannot believe an audit does not believe either: lines that pull requests remember, plans in wrong folders.
+    report
+        .faults
+        .extend(fold(view, rollouts_folder).err().unwrap_or_default());
     report.faults.sort();
     report.faults.dedup();
     report
@@ -115,6 +119,12 @@ fn moves(file: &str, lines: &[LedgerLine], faults: &mut Vec<HistoryFault>) {
     }
 }
 
+/// What a wave was approved with.
+struct Approval {
+    digest: Option<Arc<str>>,
+    openings: Option<Arc<str>>,
+}
+
 /// What was merged is what was approved: the digest each wave was approved with is that of its files, as long as they are
 /// there.
 fn approved(
@@ -131,7 +141,7 @@ fn approved(
     if !view.merged_files.keys().any(|path| path.starts_with(&prefix)) {
         return;
     }
-    let mut digests: BTreeMap<Arc<str>, (Option<Arc<str>>, Option<Arc<str>>)> = BTreeMap::new();
+    let mut digests: BTreeMap<Arc<str>, Approval> = BTreeMap::new();
     for line in lines {
         if let Some(Event::Wave {
             wave,
@@ -142,7 +152,7 @@ fn approved(
         }) = Event::from_parts(&line.event, &line.data)
         {
             match moved {
-                WaveEvent::Approved => drop(digests.insert(wave, (digest, openings))),
+                WaveEvent::Approved => drop(digests.insert(wave, Approval { digest, openings })),
                 WaveEvent::Proposed | WaveEvent::Edited | WaveEvent::Superseded => drop(digests.remove(&wave)),
                 _ => {}
             }
@@ -150,7 +160,7 @@ fn approved(
     }
     let frozen = view.merged_files.get(&format!("{prefix}plan.json"));
     let frozen = frozen.and_then(|bytes| read_plan_json(bytes).ok());
-    for (wave, (digest, openings)) in digests {
+    for (wave, Approval { digest, openings }) in digests {
         let approved = frozen.iter().flat_map(|f| &f.waves).find(|w| *w.name == *wave);
         if let (Some(approved), Some(openings)) = (approved, openings)
             && openings_digest(&view.merged_files, folder, rollout, approved).as_deref() != Some(&openings)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::anchors;
 use super::events::{Event, MEMORY_FILE, ledger_file};
 use super::forge::{ForgeView, PullRequest, PullRequestState};
 use super::gates::GateProgress;
@@ -58,6 +59,14 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
     {
         history.names.insert(file.into());
     }
+    faults.extend(anchors::lost(view, rollouts_folder, &|pull_request| {
+        let (rollout, wave) = (branch_rollout(&pull_request.branch), branch_wave(&pull_request.branch));
+        let lines = rollout.and_then(|rollout| chains.get(ledger_file(rollout).as_str()));
+        lines.into_iter().flatten().any(|line| {
+            let event = Event::from_parts(&line.event, &line.data);
+            matches!(event, Some(Event::Wave { wave: of, moved: WaveEvent::Approved | WaveEvent::Edited, .. }) if wave == Some(of.as_ref()))
+        })
+    }));
     for (name, frozen) in frozen {
         history.names.insert(Arc::clone(&name));
         let lines = chains.get(ledger_file(&name).as_str()).unwrap_or(&empty);
@@ -72,15 +81,16 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
     if faults.is_empty() { Ok(history) } else { Err(faults) }
 }
 
-/// SHA-256 of the last ledger line that stopped the rollout: a person's halt, or a wave that was halted. A pull request
-/// that asks to resume names it.
+/// SHA-256 of the last ledger line that stopped the rollout: a person's halt, or a wave that failed or was halted. A pull
+/// request that asks to resume names it, so one that was merged for an earlier stop resumes nothing new: not even in the
+/// moment in which a wave has failed and is not halted yet.
 pub fn last_stop(ledger: &[u8]) -> Option<String> {
     last_line(ledger, |event| {
         matches!(
             event,
             Event::Halt { .. }
                 | Event::Wave {
-                    moved: WaveEvent::Halted,
+                    moved: WaveEvent::Halted | WaveEvent::Failed,
                     ..
                 }
         )
@@ -338,7 +348,9 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
         }
         Event::WentBack { wave, batch, .. } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
-                batch.way_back.get_or_insert_default().done = true;
+                let back = batch.way_back.get_or_insert_default();
+                back.done = true;
+                batch.touched.retain(|asset| !back.assets.contains(asset));
                 batch.released_at = None;
             }
         }
@@ -354,6 +366,7 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
                 for asset in passed.keys() {
                     batch.failed.remove(asset);
                     batch.not_attempted.remove(asset);
+                    batch.touched.remove(asset);
                 }
                 batch.passed.extend(passed.keys().cloned());
                 for (asset, seen) in passed {
@@ -429,6 +442,8 @@ fn resume(rollout: &mut OpenRollout, at: Timestamp) {
             }
             move_wave(wave, WaveEvent::Resumed, None, at, None);
             for batch in &mut wave.batches {
+                let touched: Vec<Arc<str>> = batch.disrupted().cloned().collect();
+                batch.touched.extend(touched);
                 batch.failed.clear();
                 if batch.passed.len() < batch.assets.len() {
                     batch.released_at = None;
@@ -492,3 +507,7 @@ fn move_wave(
         _ => {}
     }
 }
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

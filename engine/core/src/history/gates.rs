@@ -89,6 +89,8 @@ pub struct GateProgress {
     pub reason: Option<String>,
     /// It was green, and was not red since: if it is red now, it has turned.
     pub was_green: bool,
+    /// When it was last red, if it was: a soak proves nothing before that.
+    pub red_until: Option<Timestamp>,
     /// It was asked before the release of a batch, not while the wave soaks.
     pub of_release: bool,
 }
@@ -96,13 +98,19 @@ pub struct GateProgress {
 impl GateProgress {
     /// How a gate stands after a result was recorded.
     pub fn after(before: Option<&Self>, result: &GateResult, of_release: bool) -> Self {
-        let was_green = before.is_some_and(|b| b.was_green && b.of_release == of_release);
+        let before = before.filter(|b| b.of_release == of_release);
+        let was_green = before.is_some_and(|b| b.was_green);
+        let red_until = match before {
+            Some(before) if before.state == GateState::Red && result.state != GateState::Red => Some(result.since),
+            before => before.and_then(|b| b.red_until),
+        };
         Self {
             asks: result.asks.clone(),
             state: result.state,
             since: result.since,
             reason: result.reason.clone(),
             was_green: result.state.is_green() || (was_green && result.state != GateState::Red),
+            red_until,
             of_release,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is decided; it is what later stages may rely on. Deleting the state store changes none of it.
 
+mod anchors;
 mod audit;
 mod changes;
 mod events;
@@ -15,6 +16,7 @@ mod state;
 mod sums;
 pub mod wire;
 
+pub use anchors::marked_ledger;
 pub use audit::{AuditReport, DigestOf, audit};
 pub use changes::*;
 pub use events::*;

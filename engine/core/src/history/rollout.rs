@@ -147,6 +147,9 @@ pub struct BatchProgress {
     pub failed: BTreeMap<Arc<str>, String>,
     /// Assets that were never touched (off, unreachable, preflight failed, window missed), with the reason.
     pub not_attempted: BTreeMap<Arc<str>, String>,
+    /// Assets that an earlier release of this batch may have touched and that have not passed since. A person let the
+    /// rollout go on, which repairs nothing: they are down until their checks pass.
+    pub touched: BTreeSet<Arc<str>>,
     /// Assets a person let go, until when.
     pub waived: BTreeMap<Arc<str>, Timestamp>,
     /// What the executor said.
@@ -170,11 +173,12 @@ pub struct WayBack {
 
 impl BatchProgress {
     /// Assets released and not yet passed: they are disrupted until their checks pass; a failed or silent one keeps
-    /// consuming its budget. One never touched does not.
+    /// consuming its budget, whoever resumes the rollout. One never touched does not.
     pub fn disrupted(&self) -> impl Iterator<Item = &Arc<str>> {
         let released = self.released_at.is_some();
-        self.assets
-            .keys()
-            .filter(move |a| released && !self.passed.contains(*a) && !self.not_attempted.contains_key(*a))
+        self.assets.keys().filter(move |a| {
+            let tried = released && !self.not_attempted.contains_key(*a);
+            (tried || self.touched.contains(*a)) && !self.passed.contains(*a)
+        })
     }
 }

@@ -250,18 +250,38 @@ fn service_fields(
 pub(super) struct Bookings {
     by_budget: Lookup<u32, Usage>,
     locks: Lookup<u32, Vec<(Timestamp, Timestamp)>>,
-    log: Vec<(u32, Timestamp, Timestamp)>,
+    /// Asset, start and finish of everything that was booked (true) or given back (false), in order.
+    log: Vec<(u32, Timestamp, Timestamp, bool)>,
 }
 
 impl Bookings {
     /// Takes an asset out of service from `start` to `finish`; [`Timestamp::MAX`] = nobody knows until when.
     pub(super) fn book(&mut self, budgets: &Budgets, asset: u32, start: Timestamp, finish: Timestamp) {
+        self.add(budgets, asset, start, finish);
+        self.log.push((asset, start, finish, true));
+    }
+
+    /// Gives back exactly what was booked.
+    pub(super) fn give_back(&mut self, budgets: &Budgets, asset: u32, start: Timestamp, finish: Timestamp) {
+        self.remove(budgets, asset, start, finish);
+        self.log.push((asset, start, finish, false));
+    }
+
+    fn add(&mut self, budgets: &Budgets, asset: u32, start: Timestamp, finish: Timestamp) {
         budgets
             .of(asset)
             .iter()
             .for_each(|id| self.by_budget.entry(*id).or_default().add(start, finish));
         self.locks.entry(asset).or_default().push((start, finish));
-        self.log.push((asset, start, finish));
+    }
+
+    fn remove(&mut self, budgets: &Budgets, asset: u32, start: Timestamp, finish: Timestamp) {
+        for id in budgets.of(asset) {
+            self.by_budget.entry(*id).or_default().remove(start, finish);
+        }
+        if let Some(locks) = self.locks.get_mut(&asset) {
+            locks.retain(|lock| *lock != (start, finish));
+        }
     }
 
     /// How much is booked so far, for [`Self::rewound`].
@@ -272,12 +292,11 @@ impl Bookings {
     /// The bookings as they were at `mark`.
     pub(super) fn rewound(&self, budgets: &Budgets, mark: usize) -> Self {
         let mut earlier = self.clone();
-        for (asset, start, finish) in earlier.log.split_off(mark) {
-            for id in budgets.of(asset) {
-                earlier.by_budget.entry(*id).or_default().remove(start, finish);
-            }
-            if let Some(locks) = earlier.locks.get_mut(&asset) {
-                locks.retain(|lock| *lock != (start, finish));
+        for (asset, start, finish, booked) in earlier.log.split_off(mark).into_iter().rev() {
+            if booked {
+                earlier.remove(budgets, asset, start, finish);
+            } else {
+                earlier.add(budgets, asset, start, finish);
             }
         }
         earlier
@@ -350,5 +369,32 @@ impl Usage {
             before = *n;
             (released && *at < Timestamp::MAX).then_some(*at)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_comes_back_when_it_is_rewound() {
+        let budgets = Budgets {
+            list: Vec::new(),
+            of_asset: Arc::new(Lookup::from_iter([(0, vec![7]), (1, vec![7])])),
+        };
+        let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
+        let mut bookings = Bookings::default();
+        bookings.book(&budgets, 0, at(0), Timestamp::MAX);
+        let mark = bookings.mark();
+        bookings.give_back(&budgets, 0, at(0), Timestamp::MAX);
+        assert_eq!(bookings.peak(7, at(1), at(2)), 0);
+        assert_eq!(bookings.busy_until(0, at(1), at(2)), None);
+        bookings.book(&budgets, 0, at(0), at(5));
+        bookings.book(&budgets, 1, at(0), at(5));
+        assert_eq!(bookings.peak(7, at(1), at(2)), 2);
+        let before = bookings.rewound(&budgets, mark);
+        assert_eq!(before.peak(7, at(1), at(2)), 1);
+        assert_eq!(before.busy_until(0, at(1), at(2)), Some(Timestamp::MAX));
+        assert_eq!(before.busy_until(1, at(1), at(2)), None);
     }
 }

@@ -100,6 +100,23 @@ pub fn plan(
     now: Timestamp,
 ) -> Plan {
     let ctx = Context::new(catalog, observation, assessment, history, now);
+    planned(&ctx, true)
+}
+
+/// As [`plan`], but what is late is not asked why, nor what would help: for who plans very often and reads only what is to
+/// be done when. That search takes most of the time where something is late.
+pub fn plan_unexplained(
+    catalog: &Catalog,
+    observation: &Observation,
+    assessment: &Assessment,
+    history: &History,
+    now: Timestamp,
+) -> Plan {
+    let ctx = Context::new(catalog, observation, assessment, history, now);
+    planned(&ctx, false)
+}
+
+fn planned(ctx: &Context<'_>, is_explained: bool) -> Plan {
     let Placing {
         calendars,
         budgets,
@@ -109,16 +126,16 @@ pub fn plan(
         bookings,
         marks,
         mut waves,
-    } = Placing::new(&ctx);
-    if waves.iter().flatten().any(binding::is_missed) {
+    } = Placing::new(ctx);
+    if is_explained && waves.iter().flatten().any(binding::is_missed) {
         let situation = Situation {
-            ctx: &ctx,
+            ctx,
             calendars: &calendars,
             budgets: &budgets,
             running: &start,
             prepared: &composition.prepared,
             placed: &waves,
-            is_timed: is_timed(&ctx, &composition),
+            is_timed: is_timed(ctx, &composition),
         };
         let explained = binding::explain(&situation, &bookings, &marks);
         said.refusals.extend(explained.refusals);
@@ -131,19 +148,19 @@ pub fn plan(
             });
         }
     }
-    remarks::remark(&ctx, &mut said, &composition.prepared, &waves);
+    remarks::remark(ctx, &mut said, &composition.prepared, &waves);
     let mut rollouts = Vec::new();
     for (prepared, waves) in composition.prepared.iter().zip(waves) {
         said.refusals.extend(prepared.refusals.iter().cloned());
-        say_steps(&ctx, prepared, &mut said);
-        rollouts.push(rollout(&ctx, prepared, waves));
+        say_steps(ctx, prepared, &mut said);
+        rollouts.push(rollout(ctx, prepared, waves));
     }
-    refuse_unknown(&ctx, &mut said);
-    refuse_conflicts(&ctx, &mut said);
-    report::say(&ctx, &mut said);
+    refuse_unknown(ctx, &mut said);
+    refuse_conflicts(ctx, &mut said);
+    report::say(ctx, &mut said);
     rollouts.sort_by(|a, b| a.name.cmp(&b.name));
     Plan {
-        now,
+        now: ctx.now,
         rollouts,
         waiting: composition.waiting,
         refusals: said.refusals.into_iter().collect(),

@@ -71,13 +71,16 @@ pub(super) fn book_running(ctx: &Context<'_>, budgets: &Budgets, bookings: &mut 
     }
     for open in &ctx.history.open {
         for batch in open.waves.iter().flat_map(|w| &w.batches) {
-            let Some(released) = batch.released_at else { continue };
+            // Resumed and not released again: what it touched before is still down. Released later than now: another
+            // runner's clock is ahead, and the release is a fact all the same.
+            let released = batch.released_at.unwrap_or(ctx.now);
+            let start = released.min(ctx.now);
             for name in batch.disrupted() {
                 let Some(asset) = ctx.asset_index(name) else { continue };
                 let expected = later(released, duration(ctx, open_estimate(ctx, open), asset));
-                let silent = batch.failed.contains_key(name) || expected <= ctx.now;
+                let silent = batch.released_at.is_none() || batch.failed.contains_key(name) || expected <= ctx.now;
                 let finish = if silent { Timestamp::MAX } else { expected };
-                bookings.book(budgets, asset, released, finish);
+                bookings.book(budgets, asset, start, finish);
             }
         }
     }
@@ -382,6 +385,8 @@ fn fixed_batches(
             | WaveState::Edited
     );
     let mut at = start;
+    // When every batch so far is over: one that was resumed stands before one that ran before it.
+    let mut over = ctx.now;
     let mut batches: Vec<Batch> = Vec::new();
     let assets: Vec<Vec<u32>> = lanes
         .iter()
@@ -414,23 +419,48 @@ fn fixed_batches(
                 )),
                 None,
             ),
-            (None, Some(at)) if runs => match slots::place_fixed(site, lanes, rules, at) {
+            (None, Some(at)) if runs => match place_again(ctx, site, progress, lanes, rules, at) {
                 Ok(slot) => (Some(slot), None),
                 Err(binding) => (None, Some(binding)),
             },
             (None, _) => (None, Some(Binding::Predecessor)),
         };
-        if let Some(slot) = slot.as_ref().filter(|_| progress.released_at.is_none() && !done) {
-            lanes
-                .iter()
-                .for_each(|(asset, _)| site.bookings.book(site.budgets, *asset, slot.start, slot.finish));
-        }
-        at = slot.as_ref().map(|s| s.finish.max(ctx.now));
+        over = slot.as_ref().map_or(over, |s| s.finish.max(over));
+        at = slot.as_ref().map(|_| over);
         let mut planned = batch(ctx, targets, &progress.id, members.iter(), slot, blocked, longest);
         planned.released = progress.released_at.is_some() || done;
         batches.push(planned);
     }
     batches
+}
+
+/// Places a batch that is to come, and books it. What an earlier release of it touched is down since then, and until it is
+/// through: it does not stand in its own way.
+fn place_again(
+    ctx: &Context<'_>,
+    site: &mut Site<'_>,
+    progress: &BatchProgress,
+    lanes: &[(u32, Lane)],
+    rules: Rules,
+    at: Timestamp,
+) -> Result<Slot, Binding> {
+    let is_down = |asset: u32| ctx.asset(asset).is_some_and(|a| progress.touched.contains(&a.name));
+    let down: BTreeSet<u32> = lanes.iter().map(|(asset, _)| *asset).filter(|a| is_down(*a)).collect();
+    for asset in &down {
+        site.bookings.give_back(site.budgets, *asset, ctx.now, Timestamp::MAX);
+    }
+    let placed = slots::place_fixed(site, lanes, rules, at);
+    for (asset, _) in lanes {
+        let span = match &placed {
+            Ok(slot) if down.contains(asset) => Some((ctx.now, slot.finish)),
+            Ok(slot) => Some((slot.start, slot.finish)),
+            Err(_) => down.contains(asset).then_some((ctx.now, Timestamp::MAX)),
+        };
+        if let Some((start, finish)) = span {
+            site.bookings.book(site.budgets, *asset, start, finish);
+        }
+    }
+    placed
 }
 
 fn released_slot(

@@ -31,6 +31,11 @@ pub fn marker(rollout: &str, wave: &str, digest: &str) -> String {
     format!("<!-- patchwave rollout={rollout} wave={wave} digest={digest} -->")
 }
 
+/// The same with the head of the rollout's ledger: a later run sees whether the ledger lost lines since.
+fn anchored_marker(rollout: &str, wave: &str, ledger_head: &str, digest: &str) -> String {
+    format!("<!-- patchwave rollout={rollout} wave={wave} ledger={ledger_head} digest={digest} -->")
+}
+
 /// The digest in a pull request's marker.
 pub fn marked_digest(body: &str) -> Option<&str> {
     let rest = body.rsplit_once("<!-- patchwave rollout=")?.1;
@@ -190,7 +195,8 @@ fn body(subject: Subject<'_>, digest: &str) -> String {
     batches(&mut out, subject);
     risks(&mut out, subject, spec);
     checklist(&mut out, subject, spec);
-    let _ = write!(out, "\n{}\n", marker(&rollout.name, &wave.name, digest));
+    let marker = anchored_marker(&rollout.name, &wave.name, subject.ledger_head, digest);
+    let _ = write!(out, "\n{marker}\n");
     out
 }
 

@@ -28,6 +28,7 @@ use crate::RunError;
 use crate::lease::Clock;
 use board::Board;
 use metrics::Metrics;
+use schedule::After;
 use server::{Endpoints, Server};
 use tally::Tally;
 use webhook::{Gatekeeper, Secret};
@@ -61,8 +62,8 @@ pub enum Ending {
     Good,
     /// Not so, in words.
     Failed(String),
-    /// Another runner holds the lease, and who, in words. That is no failure: this one tries again after the interval, so
-    /// that it takes over soon after the other ended.
+    /// Another runner holds the lease, and who, in words. That is no failure: this one tries again, so that it takes over
+    /// soon after the other ended.
     Standby(String),
 }
 
@@ -93,7 +94,7 @@ pub fn serve(settings: Settings, clock: Clock, run: &mut dyn FnMut(&Board) -> Ou
         number = number.saturating_add(1);
         let started = clock();
         tracing::info!(run = number, "run starts");
-        let outcome = run(&board);
+        let outcome = tracing::debug_span!("round", number).in_scope(|| run(&board));
         let ended = clock();
         let seconds = ended.duration_since(started).as_secs_f64().max(0.0);
         if board.stopping() && outcome.ending != Ending::Good {
@@ -102,23 +103,25 @@ pub fn serve(settings: Settings, clock: Clock, run: &mut dyn FnMut(&Board) -> Ou
         }
         metrics.count(&outcome, seconds, ended);
         let (done, writes) = outcome.tally.as_ref().map_or((0, 0), |t| (t.done, t.writes));
-        match &outcome.ending {
+        let after = match &outcome.ending {
             Ending::Good => {
                 failures = 0;
                 tracing::info!(run = number, seconds, done, writes, "run done");
+                After::Good
             }
             Ending::Standby(why) => {
                 failures = 0;
                 tracing::info!(why, "standing by");
+                After::Standby
             }
             Ending::Failed(why) => {
                 failures = failures.saturating_add(1);
                 tracing::error!(run = number, seconds, failures, done, writes, why, "run failed");
+                After::Failures(failures)
             }
-        }
+        };
         board.ended(outcome.ending, ended);
-        let wait = schedule::wait(settings.interval, failures, settings.jitter_seed, number);
-        board.wait(wait);
+        board.wait(schedule::wait(settings.interval, after, settings.jitter_seed, number));
     }
     server.stop();
     tracing::info!("stopped");

@@ -4,22 +4,44 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// A run that fails again and again is repeated after at most so many intervals: a source that is gone for a night is
-/// not asked every minute, and its return is noticed within the hour at usual intervals.
-const BACKOFF_MAX: u32 = 8;
+/// Until a failed run is repeated the first time; doubled each time after, up to the interval. Most failures are a source
+/// or a forge that is away for a moment, and half a minute later it is back; one that is gone for a night is asked once an
+/// interval, as always.
+const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(30);
 
-/// Share of the interval by which a start is moved at most, each way: enough to spread runners that were started
-/// together, too little to matter to anything that is due.
+/// Until a runner that stands by tries again, if the interval is not shorter. Trying reads the resources and one file, and
+/// a minute without anybody who acts is short beside the windows of a maintenance.
+const STANDBY: SignedDuration = SignedDuration::from_secs(60);
+
+/// Share of the wait by which a start is moved at most, each way: enough to spread runners that were started together, too
+/// little to matter to anything that is due.
 const JITTER: f64 = 0.1;
 
-/// How long to wait after run `number`, when the last `failures` runs failed: one interval after a success or a first
-/// failure, then doubled each time; moved by a jitter that `seed` and `number` fix.
+/// What a wait follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// A good run.
+    Good,
+    /// So many failed runs, one after another.
+    Failures(u32),
+    /// A try to take the lease that another runner holds.
+    Standby,
+}
+
+/// How long to wait after run `number`: the interval, or less if something is to be tried again; moved by a jitter that
+/// `seed` and `number` fix.
 #[must_use]
-pub fn wait(interval: SignedDuration, failures: u32, seed: u64, number: u64) -> Duration {
-    let doublings = failures.saturating_sub(1).min(BACKOFF_MAX.ilog2());
-    let factor = f64::from(1_u32 << doublings);
+pub fn wait(interval: SignedDuration, after: After, seed: u64, number: u64) -> Duration {
+    let wanted = match after {
+        After::Good => interval,
+        After::Standby => STANDBY.min(interval),
+        After::Failures(failures) => {
+            let doublings = failures.saturating_sub(1).min(i32::BITS - 2);
+            RETRY_FIRST.saturating_mul(1_i32 << doublings).min(interval)
+        }
+    };
     let jitter = JITTER.mul_add(2.0 * fraction(seed, number), 1.0 - JITTER);
-    Duration::try_from_secs_f64(interval.as_secs_f64() * factor * jitter).unwrap_or(Duration::MAX)
+    Duration::try_from_secs_f64(wanted.as_secs_f64() * jitter).unwrap_or(Duration::MAX)
 }
 
 /// A number from 0 up to 1 that looks random: the finisher of SplitMix64 (Steele, Lea, Flood 2014).
@@ -37,20 +59,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_is_the_interval_give_or_take_a_tenth_and_doubles_after_failures() {
+    fn the_wait_is_give_or_take_a_tenth_and_never_longer_than_the_interval() {
         let interval = SignedDuration::from_mins(10);
-        for (failures, factor) in [(0, 1), (1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (u32::MAX, 8)] {
+        for (after, seconds) in [
+            (After::Good, 600.0),
+            (After::Standby, 60.0),
+            (After::Failures(1), 30.0),
+            (After::Failures(2), 60.0),
+            (After::Failures(5), 480.0),
+            (After::Failures(6), 600.0),
+            (After::Failures(u32::MAX), 600.0),
+        ] {
             for number in 0..200 {
-                let waited = wait(interval, failures, 7, number).as_secs_f64() / 600.0 / f64::from(factor);
-                assert!((0.9..=1.1).contains(&waited), "{failures} {number} {waited}");
+                let share = wait(interval, after, 7, number).as_secs_f64() / seconds;
+                assert!((0.9..=1.1).contains(&share), "{after:?} {number} {share}");
             }
+        }
+        let short = SignedDuration::from_secs(5);
+        for after in [After::Good, After::Standby, After::Failures(1), After::Failures(9)] {
+            assert!(wait(short, after, 7, 1).as_secs_f64() <= 5.5, "{after:?}");
         }
     }
 
     #[test]
     fn the_seed_fixes_the_jitter_and_other_seeds_differ() {
         let interval = SignedDuration::from_mins(10);
-        let waits = |seed| (0..20).map(|n| wait(interval, 0, seed, n)).collect::<Vec<_>>();
+        let waits = |seed| {
+            (0..20)
+                .map(|n| wait(interval, After::Good, seed, n))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(waits(1), waits(1));
         assert_ne!(waits(1), waits(2));
         let all = waits(1);

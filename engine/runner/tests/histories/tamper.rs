@@ -14,7 +14,9 @@ fn complaints(clean: &ForgeView, change: impl Fn(&mut ForgeView)) -> Vec<Place> 
     let mut view = clean.clone();
     change(&mut view);
     let anchors = audited(clean).heads;
-    anchored(&view, &anchors).faults.into_iter().map(|f| f.file).collect()
+    let mut places: Vec<Place> = anchored(&view, &anchors).faults.into_iter().map(|f| f.file).collect();
+    places.dedup();
+    places
 }
 
 /// So many bytes of every file, evenly spread: all of a short one.

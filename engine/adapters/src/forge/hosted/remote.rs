@@ -202,7 +202,8 @@ impl Remote {
                 .env(format!("GIT_CONFIG_VALUE_{at}"), value);
         }
         let (done, words) = run(command)?;
-        let words = words.replace(&authorization, "[secret]");
+        let encoded = authorization.rsplit(' ').next().unwrap_or_default();
+        let words = words.replace(encoded, "[secret]");
         Ok(Said {
             done,
             tried,

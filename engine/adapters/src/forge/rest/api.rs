@@ -80,6 +80,9 @@ struct Kept {
     etag: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// So many entries the list has, where the forge says it: Gitea names the next page of some lists only so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stamp: Option<String>,
     body: String,
@@ -296,14 +299,18 @@ impl Api {
     ) -> Result<Option<Vec<T>>, ForgeError> {
         let mut all = Vec::new();
         let mut at = path.to_owned();
-        for _ in 0..PAGES_MAX {
+        for page in 1..=PAGES_MAX {
             let Some(kept) = self.kept::<Vec<T>>(&at, trust)? else {
                 return Ok(None);
             };
+            let before = all.len();
             all.extend(self.parse::<Vec<T>>(&at, &kept.body)?);
-            match kept.next {
-                Some(next) => at = next,
-                None => return Ok(Some(all)),
+            match (kept.next, kept.total) {
+                (Some(next), _) => at = next,
+                (None, Some(total)) if all.len() > before && all.len() < total => {
+                    at = format!("{path}&page={}", page + 1);
+                }
+                (None, _) => return Ok(Some(all)),
             }
         }
         Err(ForgeError::terminal(
@@ -343,6 +350,7 @@ impl Api {
             (200, _) => Kept {
                 etag: answer.header("etag").map(str::to_owned),
                 next: self.next_page(&answer)?,
+                total: answer.header("x-total-count").and_then(|text| text.parse().ok()),
                 stamp: None,
                 body: self.slim::<T>(path, &answer)?,
             },

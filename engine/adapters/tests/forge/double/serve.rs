@@ -133,7 +133,15 @@ fn page(manner: &Manner, repo: &Repo, request: &Request, status: u16, items: &[V
     let at = asked("page").unwrap_or(1);
     let shown: Vec<Value> = items.iter().skip((at - 1) * size).take(size).cloned().collect();
     let mut response = respond(status, &Value::Array(shown));
-    if items.len() > at * size {
+    // Gitea tells of some lists only how long they are.
+    let counted = ["/reviews", "/labels", "/teams", "/timeline", "/members"];
+    let only_counted = manner.page.0 == "limit" && counted.iter().any(|end| request.path.ends_with(end));
+    if manner.page.0 == "limit" {
+        response
+            .headers
+            .push(("x-total-count".to_owned(), items.len().to_string()));
+    }
+    if items.len() > at * size && !only_counted {
         let others: String = request
             .target
             .split_once('?')

@@ -369,6 +369,7 @@ fn where_nobody_knows_since_when_the_looks_count() {
         since: minutes_ago(since),
         reason: None,
         was_green: true,
+        red_until: None,
         of_release: false,
     };
     let look = |recorded: Option<GateProgress>| judged(&gate, &answer(green()), &estate(), recorded.as_ref()).state;
