@@ -146,7 +146,7 @@ fn an_edited_request_takes_back_what_is_left_in_it_and_nothing_else() {
     let head = estate.pull_request(BRANCH)["branch"].as_str().unwrap().to_owned();
     let body = estate.pull_request(BRANCH)["body"].as_str().unwrap().to_owned();
     let (_, stop) = body.rsplit_once("digest=").unwrap();
-    let path = format!("rollouts/{ROLLOUT}/rollback-{}.yaml", &stop[..12]);
+    let path = format!("rollouts/{ROLLOUT}/rollback-{}.yaml", stop.get(..12).unwrap());
     let text = String::from_utf8(estate.forge_file(&format!("refs/heads/{head}"), &path).unwrap()).unwrap();
     let strange = text.replace("'t2'", "'p1'");
     assert_ne!(text, strange);
