@@ -366,5 +366,14 @@ fn nagios_counts_as_it_stands_acknowledged_or_not() {
         "services.json",
         &answer(service(2, false, "2026-11-21T01:04:00Z"), "2026-11-21T01:04:00Z"),
     );
-    look(&mut estate, "2026-11-21T01:05:00Z").did("wave test promoted");
+    // It was red until now: the soak counts from here.
+    look(&mut estate, "2026-11-21T01:05:00Z")
+        .did_not("promoted")
+        .waits_for("soaks until 2026-11-21T13:04:00Z");
+    save(
+        &estate,
+        "services.json",
+        &answer(service(2, false, "2026-11-21T13:04:00Z"), "2026-11-21T13:04:00Z"),
+    );
+    look(&mut estate, "2026-11-21T13:05:00Z").did("wave test promoted");
 }
