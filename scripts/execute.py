@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the released batches of the merged rollouts with Ansible, one after the other, and records what came of them.
+"""Runs the released batches of the merged rollouts with Ansible, one after the other, and records what came of them: those
+that are to be patched, and those that may go back.
 
 For each batch: ask the engine for its permit and for that of each asset; check that the files here are those the permit
 is bound to; run the playbook, which asks again before each asset; give the result files to the engine as evidence;
@@ -63,7 +64,7 @@ class Engine:
 
     def permit(self, batch, sums, *asset):
         """The permit, or None and why not."""
-        known = {"PATCHWAVE_ACTION": "patch", "PATCHWAVE_SHA256SUMS": sums}
+        known = {"PATCHWAVE_ACTION": batch.action, "PATCHWAVE_SHA256SUMS": sums}
         said = self.patchwave(
             "permit", batch.rollout, batch.wave, batch.id, *asset, "--format", "json", environment=known
         )
@@ -85,10 +86,13 @@ class Engine:
 
 
 class Batch:
-    """A batch that was released, and where its files lie."""
+    """A batch that was released, or may go back, and where its files lie."""
 
-    def __init__(self, rollout, wave, found, digest):
-        self.rollout, self.wave, self.id, self.digest = rollout, wave, found["id"], digest
+    def __init__(self, rollout, wave, found, digest, action="patch"):
+        self.rollout, self.wave, self.id, self.digest, self.action = rollout, wave, found["id"], digest, action
+        if action == "rollback":
+            back = {"passed": [], "failed": [], "waived": []} | found["wayBack"]
+            found = {"id": self.id} | back
         # What was tried since the release is not tried again before somebody has looked: a fresh observation decides.
         self.tried = {asset for asset, outcome in found["reported"].items() if outcome != "not-attempted"}
         self.settled = set(found["passed"]) | set(found["failed"]) | set(found["waived"]) | self.tried
@@ -99,7 +103,15 @@ class Batch:
             raise Stopped(f"{strange[0]!r} is no name that may be given to a command")
 
     def __str__(self):
-        return f"{self.rollout} {self.wave} {self.id}"
+        return f"{self.rollout} {self.wave} {self.id}{' (back)' if self.action == 'rollback' else ''}"
+
+    def playbook(self):
+        """Relative to the folder of the wave."""
+        return f"{'rollback/' if self.action == 'rollback' else ''}ansible/batch-{self.id}.yml"
+
+    def results(self):
+        """The name of the folder of its results: no word of it holds a dot."""
+        return f"{self.rollout}.{self.wave}.{self.id}{'-back' if self.action == 'rollback' else ''}"
 
     def folder(self, rollouts):
         """The folder of the wave: its number in the order of the waves, and its name."""
@@ -110,7 +122,7 @@ class Batch:
 
 
 def released(status):
-    """The batches that were released and are not settled, in the order the engine gives them."""
+    """The batches that were released, or may go back, and are not settled, in the order the engine gives them."""
     for rollout in status["rollouts"]:
         if rollout.get("halted"):
             say(f"{rollout['name']} is halted: {rollout['halted'].get('reason', '')}", "notice")
@@ -120,6 +132,12 @@ def released(status):
                 batch = Batch(rollout["name"], wave["name"], found, wave["digest"])
                 if found["releasedAt"] and not set(batch.assets) <= batch.settled:
                     yield batch
+            for found in wave["batches"] if wave["state"] == "rolling-back" else []:
+                back = found.get("wayBack")
+                if back and back["releasedAt"] and not back["done"]:
+                    batch = Batch(rollout["name"], wave["name"], found, wave["digest"], "rollback")
+                    if not set(batch.assets) <= batch.tried:
+                        yield batch
 
 
 def checked(folder):
@@ -139,7 +157,7 @@ def checked(folder):
             there.add(path.relative_to(folder).as_posix())
     for name in sorted(there | set(listed)):
         # People's answers to a stop lie beside the artifacts and are no artifacts: nothing runs them.
-        if re.fullmatch(r"resume-[0-9a-f]+\.yaml", name) and name not in listed:
+        if re.fullmatch(r"(resume|rollback)-[0-9a-f]+\.yaml", name) and name not in listed:
             continue
         if name not in listed or name not in there:
             raise Stopped(f"{folder}/{name} is {'missing' if name in listed else 'not listed in SHA256SUMS'}: the files are not those that were merged")
@@ -206,14 +224,14 @@ def outcomes(folder):
 def run_batch(batch, options):
     """One batch from its permit to its evidence. Gives whether anything ran."""
     wave = batch.folder(options.rollouts)
-    playbook = f"ansible/batch-{batch.id}.yml"
+    playbook = batch.playbook()
     if not (wave / playbook).is_file():
         say(f"{batch}: has no playbook: another tool carries it out", "notice")
         return False
     assets = permitted(options.engine, batch, options.rollouts)
     if not assets:
         return False
-    results = options.results / f"{batch.rollout}.{batch.wave}.{batch.id}"
+    results = options.results / batch.results()
     if unrecorded(results):
         raise Stopped(f"{batch}: the results in {results} were not recorded: it does not run again before they are")
     shutil.rmtree(results, ignore_errors=True)

@@ -28,19 +28,20 @@ if playbook.name == "observe.yml":
 text = playbook.read_text()
 rollout, wave, batch, patchset = (re.search(rf'patchwave_{n}: "?([\w.-]+)"?', text)[1] for n in ("rollout", "wave", "batch", "patchset"))
 sums = hashlib.sha256(pathlib.Path("../../SHA256SUMS").read_bytes()).hexdigest()
+action = re.search(r"patchwave_action: (\w+)", text)[1]
 failed = False
 for asset in assets:
     does = plan.get(asset, "ok")
     if does == "silent":
         failed = True
         continue
-    asked = subprocess.run([*site["patchwave_permit_command"], rollout, wave, batch, asset], env=os.environ | {"PATCHWAVE_SHA256SUMS": sums}, capture_output=True, text=True)
+    asked = subprocess.run([*site["patchwave_permit_command"], rollout, wave, batch, asset], env=os.environ | {"PATCHWAVE_ACTION": action, "PATCHWAVE_SHA256SUMS": sums}, capture_output=True, text=True)
     status = does if asked.returncode == 0 else "not-attempted"
     failed |= status == "failed"
     result = {"formatVersion": "1.0", "rollout": rollout, "wave": wave, "batch": batch, "asset": asset, "patchset": patchset, "sums": sums,
-              "action": "patch", "status": status, "stage": "done" if status == "ok" else "patch", "reason": "" if status == "ok" else ("dpkg said no" if asked.returncode == 0 else asked.stdout),
+              "action": action, "status": status, "stage": "done" if status == "ok" else "patch", "reason": "" if status == "ok" else ("dpkg said no" if asked.returncode == 0 else asked.stdout),
               "startedAt": os.environ.get("FAKE_AT", "2026-11-20T12:16:00Z"), "finishedAt": os.environ.get("FAKE_AT", "2026-11-20T12:20:00Z"), "changed": status == "ok", "rebooted": False,
               "packages": [], "transaction": []}
-    name = f"{rollout}.{wave}.{batch}.{asset}.patch.json"
+    name = f"{rollout}.{wave}.{batch}.{asset}.{action}.json"
     (pathlib.Path(site["patchwave_results_dir"]) / name).write_text(json.dumps(result))
 sys.exit(2 if failed else 0)

@@ -48,10 +48,15 @@ class Execute(Played):
 
     def setUp(self):
         super().setUp()
-        self.estate = self.folder / "estate"
+        self.begin("estate", lambda estate: None)
+
+    def begin(self, name, edit):
+        """Plays a fresh copy of the shipped example, edited, up to the first released batch."""
+        self.estate = self.folder / name
         for name in ["patchwave.yaml", "policies", "fleets", "templates"]:
             source, target = HOME / name, self.estate / name
             shutil.copytree(source, target) if source.is_dir() else (target.parent.mkdir(exist_ok=True), shutil.copy(source, target))
+        edit(self.estate)
         for words in (["init", "-q", "-b", "main"], ["add", "."], ["-c", "user.name=u", "-c", "user.email=u@example.invalid", "commit", "-qm", "The estate"]):
             run("git", "-C", self.estate, *words)
         self.patchwave(NOON, "reconcile", "--once")
@@ -59,7 +64,7 @@ class Execute(Played):
         number = next(p["number"] for p in pulls if p["branch"] == f"patchwave/{ROLLOUT}/test")
         self.patchwave("2026-11-20T12:10:00Z", "forge", "merge", str(number))
         self.patchwave("2026-11-20T12:15:00Z", "reconcile", "--once")
-        self.merged = self.folder / "merged"
+        self.merged = self.folder / f"{self.estate.name}-merged"
         run("git", "clone", "-q", "-b", "main", self.estate / ".patchwave/forge.git", self.merged)
         self.log = self.folder / "log"
 
@@ -75,6 +80,23 @@ class Execute(Played):
             "--patchwave", f"{PATCHWAVE} --now {now}", "--ansible", f"{sys.executable} {ANSIBLE}", *more, check=False, env=known,
         )
         return done.returncode, done.stdout + done.stderr, self.log.read_text(encoding="utf-8").splitlines()
+
+    @staticmethod
+    def rolls_back(estate):
+        strategies = estate / "fleets/strategies.yaml"
+        text = strategies.read_text(encoding="utf-8")
+        strategies.write_text(text.replace("      soak: 12h\n", "      soak: 12h\n      onFailure: rollback\n", 1), encoding="utf-8")
+
+    def observe(self, asset, at, suffix):
+        """An asset is seen at an instant, with another version of every package that its rollout is about."""
+        plan = json.loads((self.merged / "rollouts" / ROLLOUT / "plan.json").read_text(encoding="utf-8"))
+        meant = {target["name"] for target in plan["patchset"]["targets"]}
+        facts = self.estate / "fleets/observed/test.ndjson"
+        lines = [json.loads(line) for line in facts.read_text(encoding="utf-8").splitlines()]
+        seen = [line | {"observedAt": at} if line["asset"] == asset else line for line in lines]
+        for package in (p for line in seen if line["asset"] == asset for p in line["packages"] if p["name"] in meant):
+            package["version"] += suffix
+        facts.write_text("".join(json.dumps(line) + "\n" for line in seen), encoding="utf-8")
 
     def batch(self, now="2026-11-20T12:30:00Z"):
         status = json.loads(self.patchwave(now, "status", "--format", "json"))
@@ -155,6 +177,32 @@ class Execute(Played):
         self.patchwave("2026-11-20T12:25:00Z", "reconcile", "--once")
         self.assertEqual(list(self.batch()[1]["failed"]), ["lb-t1"])
         self.assertIn(self.batch()[0]["waves"][0]["state"], ["halted", "failed"])
+
+    def test_what_may_go_back_goes_back_by_its_own_playbook(self):
+        self.begin("back", self.rolls_back)
+        failed = self.batch()[1]["assets"][0]
+        code, said, _ = self.execute("2026-11-20T12:30:00Z", {failed: "failed"})
+        self.assertEqual(code, 1, said)
+        # It is seen half way: neither what it was, nor what it was to be.
+        self.observe(failed, "2026-11-21T13:00:00Z", "+half")
+        self.patchwave("2026-11-21T13:05:00Z", "reconcile", "--once")
+        self.patchwave("2026-11-21T13:10:00Z", "reconcile", "--once")
+        pulls = json.loads(self.patchwave("2026-11-21T13:10:00Z", "forge", "list", "--format", "json"))
+        number = next(p["number"] for p in pulls if p["branch"] == f"patchwave/{ROLLOUT}/rollback/test")
+        now = "2026-11-21T13:20:00Z"
+        self.assertEqual(self.execute(now)[2], [], "asked for is not allowed")
+        self.patchwave(now, "forge", "merge", str(number))
+        self.patchwave(now, "reconcile", "--once")
+        run("git", "-C", self.merged, "pull", "-q")
+        now = "2026-11-21T13:30:00Z"
+        os.environ["FAKE_AT"] = "2026-11-21T13:29:00Z"
+        self.addCleanup(os.environ.pop, "FAKE_AT")
+        code, said, log = self.execute(now)
+        self.assertEqual(code, 0, said)
+        self.assertTrue(log[0].startswith("rollback/ansible/batch-01.yml "), log)
+        reported = self.batch(now)[1]["wayBack"]["reported"]
+        self.assertEqual(reported, {failed: "done"})
+        self.assertEqual(self.execute(now)[2], [], "what was tried is not tried again before somebody has looked")
 
     def test_what_could_not_be_recorded_is_recorded_later(self):
         lock = self.locked()
