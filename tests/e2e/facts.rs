@@ -195,13 +195,22 @@ fn an_executors_word_alone_is_no_pass() {
         .reconcile()
         .did("2 failed")
         .did("wave test halted");
-    // A result of another rollout is refused.
-    std::fs::write(
-        estate.path().join("results/t1.json"),
-        result("t1", "ok").replace(ROLLOUT, "other"),
-    )
-    .unwrap();
-    let said = estate.does(&["evidence", "add", ROLLOUT, "test", "results"]).exits(1);
-    assert!(said.err.contains("nothing was recorded"), "{}", said.err);
+    // A result of another rollout or patch set, from the future, or that ended before it began is refused.
+    let digest = plan["patchset"]["digest"].as_str().unwrap();
+    for (from, to, why) in [
+        (ROLLOUT, "other", "it is of rollout other"),
+        (digest, &*"0".repeat(64), "it is of the patch set 0000"),
+        ("T12:25:00Z", "T12:51:00Z", "the executor's clock is ahead"),
+        ("T12:25:00Z", "T12:19:00Z", "before it began"),
+    ] {
+        std::fs::write(
+            estate.path().join("results/t1.json"),
+            result("t1", "ok").replace(from, to),
+        )
+        .unwrap();
+        let said = estate.does(&["evidence", "add", ROLLOUT, "test", "results"]).exits(1);
+        assert!(said.err.contains("nothing was recorded"), "{}", said.err);
+        assert!(said.err.contains(why), "{}", said.err);
+    }
     estate.audited();
 }

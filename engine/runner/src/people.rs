@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use patchwave_adapters::forge::{Applied, Forge};
 use patchwave_core::canonical::sha256_hex;
 use patchwave_core::decide::{ENGINE, RESUME};
-use patchwave_core::history::{Event, OpenRollout, WaveState, last_stop, ledger_file};
+use patchwave_core::history::{Event, FrozenRollout, OpenRollout, WaveState, last_stop, ledger_file};
 use patchwave_core::propose::{ForgeOp, branch_of, marker};
-use patchwave_core::render::wire::{ResultAction, ResultStatus, read_result, result_facts};
+use patchwave_core::render::wire::{ResultAction, ResultFile, ResultStatus, read_result, result_facts};
 
 use crate::RunError;
 use crate::reconcile::record;
@@ -134,7 +134,7 @@ pub fn add_evidence(
     let mut events = Vec::new();
     let mut faults = Vec::new();
     for (path, bytes) in files {
-        match evidence(open, wave, bytes) {
+        match evidence(open, survey.history.frozen.get(rollout), wave, bytes, now) {
             Ok(Some(event)) => events.push((ledger_file(rollout), event)),
             Ok(None) => {}
             Err(why) => faults.push(format!("{path}: {why}")),
@@ -152,7 +152,36 @@ pub fn add_evidence(
     Ok(events.len())
 }
 
-fn evidence(open: &OpenRollout, wave: &str, bytes: &[u8]) -> Result<Option<Event>, String> {
+/// An executor's clock may be ahead of this machine's by so much: hosts keep time by NTP to well below a minute, and a result of
+/// later than that says something of the future.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
+
+/// When a result ended (or began, while it has not ended): not before it began, and not in the future.
+fn ended(result: &ResultFile, now: Timestamp) -> Result<Timestamp, String> {
+    let instant =
+        |text: &str| -> Result<Timestamp, String> { text.parse().map_err(|_| format!("`{text}` is no instant")) };
+    let began = instant(&result.started_at)?;
+    let ended = result.finished_at.as_deref().map_or(Ok(began), instant)?;
+    if ended < began {
+        return Err(format!(
+            "it ended at {ended}, before it began at {began}: one of the clocks is wrong"
+        ));
+    }
+    if ended > now.saturating_add(CLOCKS_APART).unwrap_or(Timestamp::MAX) {
+        return Err(format!(
+            "it ended at {ended}, and it is {now}: the executor's clock is ahead, so nothing can be told from it"
+        ));
+    }
+    Ok(ended)
+}
+
+fn evidence(
+    open: &OpenRollout,
+    frozen: Option<&FrozenRollout>,
+    wave: &str,
+    bytes: &[u8],
+    now: Timestamp,
+) -> Result<Option<Event>, String> {
     let result = read_result(bytes).map_err(|e| e.to_string())?;
     if result.rollout != open.name.as_ref() || result.wave != wave {
         return Err(format!("it is of rollout {} wave {}", result.rollout, result.wave));
@@ -163,8 +192,15 @@ fn evidence(open: &OpenRollout, wave: &str, bytes: &[u8]) -> Result<Option<Event
         ResultStatus::Started | ResultStatus::Failed => "failed",
         ResultStatus::NotAttempted => "not-attempted",
     };
-    let finished = result.finished_at.as_deref().unwrap_or(&result.started_at);
-    let at: Timestamp = finished.parse().map_err(|_| format!("`{finished}` is no instant"))?;
+    let meant = frozen.map(|f| f.patchset.digest.as_str());
+    if meant != Some(result.patchset.as_str()) {
+        return Err(format!(
+            "it is of the patch set {}, and the rollout carries {}",
+            result.patchset,
+            meant.unwrap_or("none")
+        ));
+    }
+    let at = ended(&result, now)?;
     let batch = open
         .waves
         .iter()
