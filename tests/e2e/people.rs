@@ -135,4 +135,14 @@ fn the_authors_own_approval_does_not_count() {
         "{}",
         audit.out
     );
+    // The rest can be given afterwards; the bypass stays a finding.
+    estate.at("2026-11-20T12:05:00Z");
+    estate.does(&["forge", "approve", "1", "--as", "berta"]).exits(0);
+    estate.reconcile().did("wave test approved");
+    let audit = estate.run(&["audit", "verify"]).exits(0);
+    assert!(
+        audit.out.contains("anna merged it with 0 of 1 approvals"),
+        "{}",
+        audit.out
+    );
 }

@@ -150,7 +150,11 @@ impl Records {
 
     /// Records an approval of the current head; the same person's second approval of the same head changes nothing.
     pub(super) fn approve(&mut self, number: u64, by: &str, now: Timestamp) -> Result<Change, Refusal> {
-        let pull = self.open(number)?;
+        // A merge that went past its approvals can be made good: what was merged waits for the rest of them.
+        let pull = self.find(number)?;
+        if pull.state == PullRequestState::Closed {
+            return Err(not_open(pull));
+        }
         if pull
             .approvals
             .iter()

@@ -340,12 +340,19 @@ impl<F> People for Clocked<F> {
     fn approve(&self, number: u64, by: &str, now: Timestamp) -> Result<Applied, ForgeError> {
         let by = login(by)?;
         self.set_clock(now);
-        if let Some(refusal) = self.unable(number, None) {
+        // A merged pull request can be reviewed like an open one.
+        let refusal = self.unable(number, None);
+        let merged = matches!(refusal, Some(Refusal::NotOpen { state: "merged", .. }));
+        if let Some(refusal) = refusal.filter(|_| !merged) {
             return Ok(Applied::Refused(refusal));
         }
         let mut repo = self.double.lock();
         let pull = repo.issues[&number].pull.clone().unwrap();
-        let head = repo.head_of(&pull.branch).unwrap();
+        let head = if merged {
+            pull.head.clone()
+        } else {
+            repo.head_of(&pull.branch).unwrap()
+        };
         if pull
             .reviews
             .iter()
