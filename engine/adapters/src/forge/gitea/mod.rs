@@ -1,7 +1,7 @@
 //! Gitea and Forgejo.
 //!
-//! Branches and the ledger are written by pushing ([`super::hosted::remote`]), because their API can neither write a tree nor
-//! move a branch back; pull requests, reviews, comments and the dashboard are those of [`super::hosted`], in the words of
+//! Branches and the ledger are written by pushing (`hosted::remote`), because their API can neither write a tree nor
+//! move a branch back; pull requests, reviews, comments and the dashboard are those of `hosted`, in the words of
 //! GitHub's API that Gitea took over. What differs is here: labels are named by id, who closed a pull request stands in its
 //! timeline, and an approval says whether it was dismissed, is stale, and is of somebody whose review counts.
 //!

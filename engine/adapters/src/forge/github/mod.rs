@@ -1,7 +1,7 @@
 //! GitHub and GitHub Enterprise Server.
 //!
 //! Branches, files and the ledger go through the Git data API (or, where asked for, are pushed) under the same rules as on
-//! every other forge; pull requests, reviews, comments and the dashboard are those of [`super::hosted`]. What is unchanged is asked for
+//! every other forge; pull requests, reviews, comments and the dashboard are those of `hosted`. What is unchanged is asked for
 //! conditionally, which GitHub does not count against the rate limit.
 //!
 //! Permissions of the token: Contents, Pull requests and Issues: write; Commit statuses and Checks: write where those are
