@@ -4,7 +4,6 @@ use super::play::{ROLLOUT, patched};
 use crate::support::Sandbox;
 
 const OLD: &str = "1:3.0.7-24.el9";
-const BRANCH: &str = "rollback/test";
 
 /// The first wave may be rolled back exactly, and its two machines go one after the other.
 fn estate() -> Sandbox {
@@ -47,6 +46,24 @@ fn failed() -> Sandbox {
     estate
 }
 
+/// The request to roll the first wave back.
+fn asked(estate: &Sandbox) -> serde_json::Value {
+    let all = estate.pull_requests();
+    let prefix = format!("patchwave/{ROLLOUT}/rollback.test.");
+    let found = all
+        .iter()
+        .rev()
+        .find(|p| p["branch"].as_str().unwrap().starts_with(&prefix));
+    found
+        .cloned()
+        .unwrap_or_else(|| panic!("nothing asks to roll back: {all:#?}"))
+}
+
+fn merge(estate: &mut Sandbox) {
+    let number = asked(estate)["number"].to_string();
+    estate.does(&["-q", "forge", "merge", &number]).exits(0);
+}
+
 fn may_go_back(estate: &Sandbox, batch: &str, asset: &str) -> crate::support::Said {
     estate.run_with(
         &[("PATCHWAVE_ACTION", "rollback")],
@@ -57,7 +74,7 @@ fn may_go_back(estate: &Sandbox, batch: &str, asset: &str) -> crate::support::Sa
 #[test]
 fn a_failed_wave_goes_back_batch_by_batch() {
     let mut estate = failed();
-    let asked = estate.pull_request(BRANCH);
+    let asked = asked(&estate);
     let body = asked["body"].as_str().unwrap();
     assert!(body.contains("| 01 | t1 | exact |"), "{body}");
     assert!(body.contains("| 02 | t2 | exact |"), "{body}");
@@ -67,7 +84,7 @@ fn a_failed_wave_goes_back_batch_by_batch() {
     let said = may_go_back(&estate, "01", "t1").exits(1);
     assert!(said.out.contains("nobody approved"), "{}", said.out);
 
-    estate.merge(BRANCH);
+    merge(&mut estate);
     let run = estate.at("2026-11-21T13:10:00Z").reconcile();
     run.did("wave test may be rolled back")
         .did("wave test batch 01 may go back")
@@ -111,7 +128,7 @@ fn what_is_as_it_was_is_not_rolled_back() {
     // t2 was never changed at all.
     estate.world().observe("2026-11-21T13:00:00Z");
     estate.at("2026-11-21T13:05:00Z").reconcile().did("roll wave test back");
-    let body = estate.pull_request(BRANCH)["body"].as_str().unwrap().to_owned();
+    let body = asked(&estate)["body"].as_str().unwrap().to_owned();
     assert!(body.contains("t1"), "{body}");
     assert!(!body.contains("| t2 |"), "{body}");
 }
@@ -119,7 +136,7 @@ fn what_is_as_it_was_is_not_rolled_back() {
 #[test]
 fn a_way_back_needs_the_approvals_of_the_way_there() {
     let mut estate = failed();
-    let number = estate.pull_request(BRANCH)["number"].to_string();
+    let number = asked(&estate)["number"].to_string();
     estate.does(&["forge", "merge", &number, "--as", "berta"]).exits(0);
     let run = estate.at("2026-11-21T13:10:00Z").reconcile();
     run.did_not("may be rolled back")
@@ -130,7 +147,7 @@ fn a_way_back_needs_the_approvals_of_the_way_there() {
 #[test]
 fn a_halt_holds_the_way_back() {
     let mut estate = failed();
-    estate.merge(BRANCH);
+    merge(&mut estate);
     estate
         .at("2026-11-21T13:10:00Z")
         .reconcile()
@@ -143,15 +160,15 @@ fn a_halt_holds_the_way_back() {
 #[test]
 fn an_edited_request_takes_back_what_is_left_in_it_and_nothing_else() {
     let mut estate = failed();
-    let head = estate.pull_request(BRANCH)["branch"].as_str().unwrap().to_owned();
-    let body = estate.pull_request(BRANCH)["body"].as_str().unwrap().to_owned();
+    let head = asked(&estate)["branch"].as_str().unwrap().to_owned();
+    let body = asked(&estate)["body"].as_str().unwrap().to_owned();
     let (_, stop) = body.rsplit_once("digest=").unwrap();
     let path = format!("rollouts/{ROLLOUT}/rollback-{}.yaml", stop.get(..12).unwrap());
     let text = String::from_utf8(estate.forge_file(&format!("refs/heads/{head}"), &path).unwrap()).unwrap();
     let strange = text.replace("'t2'", "'p1'");
     assert_ne!(text, strange);
     estate.push(&head, "berta", &[(&path, &strange)]);
-    estate.merge(BRANCH);
+    merge(&mut estate);
     let run = estate.at("2026-11-21T13:10:00Z").reconcile();
     run.did_not("may be rolled back").waits_for("names p1 in batch 02");
     // Mended in the base branch, without t2, it takes t1 back and is done.
@@ -174,4 +191,134 @@ fn a_policy_of_halting_asks_for_nothing() {
     estate.world().observe("2026-11-22T02:00:00Z");
     let run = estate.at("2026-11-22T02:05:00Z").reconcile();
     run.did("wave staging halted").did_not("roll wave");
+}
+
+#[test]
+fn a_branch_that_only_asks_says_nothing_of_the_plan() {
+    let mut estate = failed();
+    let branch = asked(&estate)["branch"].as_str().unwrap().to_owned();
+    let path = format!("rollouts/{ROLLOUT}/plan.json");
+    let plan = String::from_utf8(estate.forge_file("refs/heads/main", &path).unwrap()).unwrap();
+    estate.push(&branch, "berta", &[(&path, "{broken")]);
+    estate.reconcile().quiet();
+    estate.push(
+        &branch,
+        "berta",
+        &[(&path, &plan.replace("\"soakSeconds\": 43200", "\"soakSeconds\": 0"))],
+    );
+    estate.reconcile().quiet();
+    estate.does(&["halt", ROLLOUT, "--reason", "look"]).exits(0);
+}
+
+#[test]
+fn what_may_still_run_is_taken_back_as_well() {
+    let mut estate = Sandbox::estate();
+    let (before, after) = ("      soak: 12h", "      soak: 12h\n      onFailure: rollback");
+    estate.edit("fleets/strategies.yaml", before, after);
+    let (before, after) = (
+        "  criticality: low\n",
+        "  criticality: low\n  protection: {backup: none, rollback: package-downgrade}\n",
+    );
+    estate.edit("fleets/classes.yaml", before, after);
+    estate.at("2026-11-20T12:00:00Z").reconcile();
+    estate.merge("test");
+    estate
+        .at("2026-11-20T12:10:00Z")
+        .reconcile()
+        .did("released wave test batch 01");
+    // One of the two fails while nobody knows how far the other has come.
+    let plan = estate.frozen(ROLLOUT);
+    let result = serde_json::json!({
+        "formatVersion": "1.0", "rollout": ROLLOUT, "wave": "test", "batch": "01", "asset": "t1",
+        "patchset": plan["patchset"]["digest"], "action": "patch", "status": "failed", "stage": "patch",
+        "startedAt": "2026-11-20T12:16:00Z", "finishedAt": "2026-11-20T12:20:00Z",
+    });
+    std::fs::write(estate.path().join("t1.json"), result.to_string()).unwrap();
+    let file = estate.path().join("t1.json").display().to_string();
+    estate.at("2026-11-20T12:25:00Z");
+    estate.does(&["evidence", "add", ROLLOUT, "test", &file]).exits(0);
+    estate.world().observe("2026-11-20T12:26:00Z");
+    estate
+        .at("2026-11-20T12:28:00Z")
+        .reconcile()
+        .did("wave test failed")
+        .did("roll wave test back");
+    let body = asked(&estate)["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("| 01 | t1 |") && body.contains("| 01 | t2 |"), "{body}");
+    // The opening is over, and the other was never changed: nobody has to take it back.
+    estate.world().set_version("t1", "openssl-libs", "1:3.0.7-25.el9");
+    estate.world().observe("2026-11-21T13:00:00Z");
+    estate.at("2026-11-21T13:05:00Z").reconcile();
+    let body = asked(&estate)["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("| 01 | t1 |") && !body.contains("| 01 | t2 |"), "{body}");
+    estate.reconcile().quiet();
+}
+
+#[test]
+fn half_way_back_is_not_back() {
+    let mut estate = failed();
+    merge(&mut estate);
+    estate
+        .at("2026-11-21T13:10:00Z")
+        .reconcile()
+        .did("batch 01 may go back");
+    estate.world().set_version("t1", "openssl-libs", OLD);
+    estate.world().pending_reboot("t1", true);
+    estate.world().observe("2026-11-21T13:20:00Z");
+    let run = estate.at("2026-11-21T13:25:00Z").reconcile();
+    run.did_not("is back").waits_for("t1: it waits for a reboot");
+    // Nobody waits for one that a person lets go.
+    let words = [
+        "evidence",
+        "waive",
+        ROLLOUT,
+        "test",
+        "t1",
+        "--reason",
+        "broken",
+        "--until",
+        "2026-12-01",
+    ];
+    estate.does(&words).exits(0);
+    estate.reconcile().did("wave test batch 01 is back");
+}
+
+#[test]
+fn back_and_on_at_once_goes_back() {
+    let mut estate = failed();
+    estate.does(&["resume", ROLLOUT]).exits(0);
+    merge(&mut estate);
+    estate.merge("resume");
+    let run = estate.at("2026-11-21T13:10:00Z").reconcile();
+    run.did_not("resumed").did("wave test may be rolled back");
+    estate.reconcile().quiet();
+}
+
+#[test]
+fn a_resume_closes_the_request_to_go_back() {
+    let mut estate = failed();
+    estate.does(&["resume", ROLLOUT]).exits(0);
+    estate.merge("resume");
+    let run = estate.at("2026-11-21T13:10:00Z").reconcile();
+    run.did("resumed");
+    assert_eq!(asked(&estate)["state"], "closed");
+}
+
+#[test]
+fn what_was_rolled_back_is_not_asked_for_again() {
+    let mut estate = failed();
+    merge(&mut estate);
+    estate.at("2026-11-21T13:10:00Z").reconcile();
+    for asset in ["t1", "t2"] {
+        estate.world().set_version(asset, "openssl-libs", OLD);
+    }
+    estate.world().observe("2026-11-21T13:20:00Z");
+    estate.at("2026-11-21T13:25:00Z").reconcile();
+    estate.world().observe("2026-11-21T13:30:00Z");
+    estate.at("2026-11-21T13:35:00Z").reconcile().did("rolled-back");
+    let before = estate.pull_requests().len();
+    estate.world().observe("2026-11-23T13:30:00Z");
+    let run = estate.at("2026-11-23T13:35:00Z").reconcile();
+    run.did_not("proposed").waits_for("what it fixed is open again");
+    assert_eq!(estate.pull_requests().len(), before);
 }

@@ -155,6 +155,22 @@ fn a_gate_that_was_red_is_not_made_good_by_its_last_look() {
 }
 
 #[test]
+fn what_was_red_and_then_unreadable_is_not_made_good_either() {
+    let mut estate = soaking(PROMETHEUS, GATE);
+    up(&estate, "2026-11-20T13:04:30Z", &[("t1", "1"), ("t2", "0")]);
+    estate
+        .at("2026-11-20T13:05:00Z")
+        .reconcile()
+        .did("is red (t2: its value is 0");
+    std::fs::remove_file(estate.path().join("fleets/monitors/up-job-node.json")).unwrap();
+    look(&mut estate, "2026-11-20T13:10:00Z").did("is unreadable");
+    up(&estate, "2026-11-21T01:30:00Z", &[("t1", "1"), ("t2", "1")]);
+    look(&mut estate, "2026-11-21T01:31:00Z")
+        .did_not("promoted")
+        .waits_for("soaks until 2026-11-21T13:");
+}
+
+#[test]
 fn what_a_person_halted_is_not_promoted() {
     let mut estate = soaking(PROMETHEUS, GATE);
     up(&estate, "2026-11-20T13:04:30Z", &[("t1", "1"), ("t2", "1")]);

@@ -329,6 +329,22 @@ fn the_edited_files_of_a_later_wave_halt_it() {
 }
 
 #[test]
+fn an_edit_of_needs_makes_no_wave_the_first() {
+    let mut estate = staging_proposed();
+    let branch = format!("patchwave/{ROLLOUT}/staging");
+    let path = format!("rollouts/{ROLLOUT}/plan.json");
+    let plan = String::from_utf8(estate.forge_file(&format!("refs/heads/{branch}"), &path).unwrap()).unwrap();
+    let edited = plan.replacen("\"soakSeconds\": 86400", "\"soakSeconds\": 0", 1);
+    let (before, after) = edited.split_once("\"name\": \"staging\"").unwrap();
+    let after = after.replacen("\"test\"\n", "\n", 1);
+    let edited = format!("{before}\"name\": \"staging\"{after}");
+    estate.push_listed(&branch, "berta", ROLLOUT, &[(&path, &edited)]);
+    estate.merge("staging");
+    let run = estate.at("2026-11-21T01:10:00Z").reconcile();
+    run.did("wave staging edited").did_not("released");
+}
+
+#[test]
 fn files_edited_after_the_approval_halt_the_wave_as_well() {
     let mut estate = staging_proposed();
     estate.merge("staging");

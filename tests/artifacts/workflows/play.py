@@ -188,7 +188,7 @@ class Execute(Played):
         self.patchwave("2026-11-21T13:05:00Z", "reconcile", "--once")
         self.patchwave("2026-11-21T13:10:00Z", "reconcile", "--once")
         pulls = json.loads(self.patchwave("2026-11-21T13:10:00Z", "forge", "list", "--format", "json"))
-        number = next(p["number"] for p in pulls if p["branch"] == f"patchwave/{ROLLOUT}/rollback/test")
+        number = next(p["number"] for p in pulls if p["branch"].startswith(f"patchwave/{ROLLOUT}/rollback.test."))
         now = "2026-11-21T13:20:00Z"
         self.assertEqual(self.execute(now)[2], [], "asked for is not allowed")
         self.patchwave(now, "forge", "merge", str(number))

@@ -7,7 +7,7 @@ use super::{ENGINE, RESUME, Remark};
 use crate::history::{FrozenRollout, FrozenWave, History};
 use crate::load::Catalog;
 use crate::load::wire::{Approval, PatchPolicySpec};
-use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of, rollback_branch};
+use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of, rollback_branches};
 
 /// The approvals that count for the merged head of a pull request: one a person, given for that very head, not by its
 /// author or anybody who committed to its branch, and (where the forge knows teams) by a member of `roles.approvers` who is no deployer.
@@ -126,11 +126,11 @@ fn merged<'a>(
     for wave in &frozen.waves {
         let (name, needed) = (&wave.name, needed(wave));
         branches.push((branch_of(rollout, name), format!("wave {name}"), needed));
-        branches.push((
-            rollback_branch(rollout, name),
-            format!("rollback of wave {name}"),
-            needed.max(1),
-        ));
+        let back = rollback_branches(rollout, name);
+        let asked = view.pull_requests.iter().filter(|p| p.branch.starts_with(&back));
+        let asked: BTreeSet<&str> = asked.map(|p| p.branch.as_str()).collect();
+        let what = format!("rollback of wave {name}");
+        branches.extend(asked.into_iter().map(|b| (b.to_owned(), what.clone(), needed.max(1))));
     }
     branches.into_iter().flat_map(move |(branch, what, needed)| {
         let pulls = view.pull_requests.iter();

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use super::approve::{approvals_of, approvals_text, needed};
 use super::{Action, Decision, ENGINE, World};
 use crate::history::{
-    Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, ledger_file,
-    openings_digest,
+    Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, last_stop_of,
+    ledger_file, openings_digest,
 };
 use crate::load::wire::Approval;
 use crate::propose::{
     ForgeOp, HALT_LABEL, PullRequest, PullRequestState, branch_of, labelled_to_halt, marked_digest, newest,
+    rollback_branch,
 };
 
 /// The branch suffix of a pull request that asks to resume a halted rollout.
@@ -83,7 +84,8 @@ fn follow(
         }
         (WaveState::Proposed, PullRequestState::Merged) => {
             let merged = (world.digest_of_files)(&world.view.merged_files, &rollout.name, &wave.name);
-            let first = frozen_wave.needs.is_empty();
+            // An edit of `needs` makes no wave the first: nothing of the rollout was approved before the first one.
+            let first = frozen_wave.needs.is_empty() && !rollout.frozen;
             let edited = merged.as_deref() != wave.digest.as_deref();
             if merged.is_none() {
                 let why = format!(
@@ -167,6 +169,17 @@ fn merge_automatically(wave: &WaveProgress, frozen: &FrozenWave, pull_request: &
     }
 }
 
+/// The merged request to roll a wave back that answers the stop it stands at.
+fn rollback_merged<'a>(world: &World<'a>, rollout: &OpenRollout) -> Option<&'a PullRequest> {
+    let ledger = world.view.ledger.get(&ledger_file(&rollout.name))?;
+    let halted = rollout.waves.iter().filter(|w| w.state == WaveState::Halted);
+    let mut asked = halted.filter_map(|wave| {
+        let stop = last_stop_of(ledger, &wave.name)?;
+        newest(world.view, &rollback_branch(&rollout.name, &wave.name, &stop))
+    });
+    asked.find(|p| p.state == PullRequestState::Merged)
+}
+
 fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decision) {
     let stopped = rollout.halted.is_some()
         || rollout
@@ -188,6 +201,14 @@ fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decisi
         let said = format!(
             "pull request {} to resume answers an earlier stop than the one that holds now: `patchwave resume {}` asks anew",
             asked.number, rollout.name
+        );
+        decision.say(&rollout.name, said);
+        return;
+    }
+    if let Some(back) = rollback_merged(world, rollout) {
+        let said = format!(
+            "pull request {} to resume does nothing: pull request {} to roll back the same stop is merged as well",
+            asked.number, back.number
         );
         decision.say(&rollout.name, said);
         return;

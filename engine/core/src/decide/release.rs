@@ -25,6 +25,18 @@ pub fn release(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
             decision.say(&rollout.name, paused);
             continue;
         }
+        if let Some(stopped) = stopped(rollout) {
+            let why = stopped
+                .reason
+                .as_deref()
+                .map_or_else(String::new, |why| format!(": {why}"));
+            let said = format!(
+                "wave {} is {}, so no wave of it starts anything{why}",
+                stopped.name, stopped.state
+            );
+            decision.say(&rollout.name, said);
+            continue;
+        }
         let unlisted = unlisted(world, &rollout.name);
         for wave in &rollout.waves {
             if let Some(why) = unlisted.as_ref().filter(|_| next_batch(wave).is_some()) {
@@ -34,6 +46,13 @@ pub fn release(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
             release_wave(world, rollout, wave, now, decision);
         }
     }
+}
+
+/// A wave that failed, or goes back: what it carried is in doubt for every other wave of its rollout.
+fn stopped(rollout: &OpenRollout) -> Option<&WaveProgress> {
+    use WaveState as S;
+    let mut waves = rollout.waves.iter();
+    waves.find(|w| matches!(w.state, S::Failed | S::Halted | S::RollingBack | S::RolledBack))
 }
 
 /// Why the merged files of a rollout cannot be obeyed, if they cannot.
@@ -70,10 +89,6 @@ fn release_wave(
     now: Timestamp,
     decision: &mut Decision,
 ) {
-    if let (WaveState::Halted, Some(reason)) = (wave.state, &wave.reason) {
-        decision.say(&rollout.name, format!("wave {} is {reason}", wave.name));
-        return;
-    }
     let Some(next) = next_batch(wave) else {
         return;
     };
@@ -135,7 +150,7 @@ pub(super) fn due_batch<'a>(
     wave: &WaveProgress,
     now: Timestamp,
 ) -> Option<&'a Batch> {
-    let held = rollout.halted.is_some() || paused(world, rollout, now).is_some();
+    let held = rollout.halted.is_some() || stopped(rollout).is_some() || paused(world, rollout, now).is_some();
     let next = next_batch(wave).filter(|_| !held)?;
     let planned = planned_batch(world, rollout, wave, next)?;
     planned.start.is_some_and(|start| start <= now).then_some(planned)

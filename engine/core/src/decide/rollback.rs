@@ -18,14 +18,14 @@ use crate::history::{
     BatchProgress, Event, FrozenAsset, FrozenBatch, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress,
     WaveState, WayBack, last_stop_of, ledger_file,
 };
-use crate::load::wire::{OnFailure, Reversibility};
+use crate::load::wire::{Lifecycle, OnFailure, RebootPolicy, Reversibility};
 use crate::observe::Asset;
 use crate::plan::{closed_by, no_room};
 use crate::propose::{
-    HALT_LABEL, PullRequest, PullRequestState, ask_to_roll_back, labelled_to_halt, marked_digest, newest,
-    rollback_branch, rollback_path,
+    ForgeOp, HALT_LABEL, PullRequest, PullRequestState, ask_to_roll_back, labelled_to_halt, newest, rollback_branch,
+    rollback_branches, rollback_path,
 };
-use crate::verify::shows_before;
+use crate::verify::{failure_limit, shows_before};
 
 /// One wave with what was frozen of it.
 #[derive(Clone, Copy)]
@@ -53,6 +53,7 @@ pub fn roll_back(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
                 frozen_wave,
                 now,
             };
+            scene.close_answered(decision);
             match wave.state {
                 WaveState::Halted if wave.failed_at.is_some() && frozen_wave.on_failure == OnFailure::Rollback => {
                     scene.ask(decision);
@@ -66,6 +67,37 @@ pub fn roll_back(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
 }
 
 impl<'a> Scene<'a> {
+    /// Requests that answer another stop than the one the wave stands at are nobody's work any more.
+    fn close_answered(&self, decision: &mut Decision) {
+        let standing = self
+            .stop()
+            .filter(|_| self.wave.state == WaveState::Halted && self.wave.failed_at.is_some());
+        let standing = standing.map(|stop| rollback_branch(&self.rollout.name, &self.wave.name, &stop));
+        let prefix = rollback_branches(&self.rollout.name, &self.wave.name);
+        let open = self
+            .world
+            .view
+            .pull_requests
+            .iter()
+            .filter(|p| p.state == PullRequestState::Open);
+        let old = open.filter(|p| p.branch.starts_with(&prefix) && Some(&p.branch) != standing.as_ref());
+        decision.actions.extend(old.map(|p| {
+            Action::Forge(ForgeOp::ClosePullRequest {
+                number: p.number,
+                reason: format!(
+                    "wave {} does not stand at the stop that this answers any more",
+                    self.wave.name
+                ),
+            })
+        }));
+    }
+
+    fn shows_before(&self, frozen: &FrozenAsset, asset: &Asset) -> Result<(), String> {
+        let class = self.world.catalog.classes.get(frozen.class.as_str());
+        let reboot = class.map_or(RebootPolicy::IfNeeded, |c| c.spec.disruption.reboot);
+        shows_before(self.frozen, frozen, asset, self.world.observation, reboot)
+    }
+
     fn asset(&self, name: &str) -> Option<&'a Asset> {
         let assets = &self.world.observation.assets;
         let index = assets.binary_search_by(|a| a.name.as_ref().cmp(name)).ok()?;
@@ -89,16 +121,18 @@ impl<'a> Scene<'a> {
     fn wanted(&self, stop: &str) -> RollbackFile {
         let mut batches = BTreeMap::new();
         for (progress, frozen) in self.batches() {
-            let Some(released) = progress.released_at else {
-                continue;
-            };
+            // While its opening lasts an executor may still be at work on what shows nothing new.
+            let over = progress
+                .released_at
+                .map(|released| failure_limit(released, progress.opening_end));
             let touched = frozen.assets.iter().filter(|asset| {
-                let untouched = progress.not_attempted.contains_key(asset.name.as_str());
-                let unchanged = self.asset(&asset.name).is_some_and(|seen| {
-                    seen.observed_at.is_some_and(|at| at > released)
-                        && shows_before(self.frozen, asset, seen, self.world.observation).is_ok()
+                let unchanged = over.filter(|over| *over <= self.now).is_some_and(|over| {
+                    let seen = self.asset(&asset.name);
+                    seen.is_some_and(|seen| {
+                        seen.observed_at.is_some_and(|at| at > over) && self.shows_before(asset, seen).is_ok()
+                    })
                 });
-                asset.rollback != Reversibility::None && !untouched && !unchanged
+                asset.rollback != Reversibility::None && was_touched(progress, &asset.name) && !unchanged
             });
             let assets: Vec<RollbackAsset> = touched.map(|asset| self.way_of(asset)).collect();
             if !assets.is_empty() {
@@ -139,13 +173,19 @@ impl<'a> Scene<'a> {
 
     fn ask(&self, decision: &mut Decision) {
         let Some(stop) = self.stop() else { return };
-        let branch = rollback_branch(&self.rollout.name, &self.wave.name);
-        let asked = newest(self.world.view, &branch);
-        if let Some(asked) = asked.filter(|p| marked_digest(&p.body) == Some(&stop)) {
+        let branch = rollback_branch(&self.rollout.name, &self.wave.name, &stop);
+        let file = self.wanted(&stop);
+        if let Some(asked) = newest(self.world.view, &branch) {
             match asked.state {
                 PullRequestState::Open => {
                     let said = format!("pull request {} asks to roll it back", asked.number);
                     self.say(&said, decision);
+                    // More may have run since it was asked; what a person changed in it is left alone.
+                    let path = rollback_path(&self.world.catalog.project.paths.rollouts, &self.rollout.name, &stop);
+                    let asks = asked.files.get(&path).and_then(|bytes| read_rollback_yaml(bytes).ok());
+                    if asked.engine_only() && !file.batches.is_empty() && asks.is_some_and(|asks| asks != file) {
+                        self.put(&file, decision);
+                    }
                 }
                 PullRequestState::Merged => self.start(asked, &stop, decision),
                 PullRequestState::Closed => {
@@ -159,7 +199,6 @@ impl<'a> Scene<'a> {
             }
             return;
         }
-        let file = self.wanted(&stop);
         if file.batches.is_empty() {
             self.say(
                 "nothing of it can be rolled back: what it touched has no way back, or is as it was",
@@ -167,11 +206,15 @@ impl<'a> Scene<'a> {
             );
             return;
         }
+        self.put(&file, decision);
+    }
+
+    fn put(&self, file: &RollbackFile, decision: &mut Decision) {
         let policy = self.world.catalog.policies.get(&self.rollout.policy);
         let reviewers = policy.map(|p| p.spec.roles.approvers.clone()).unwrap_or_default();
         let why = self.wave.reason.as_deref().unwrap_or("too many failures");
         let folder = &self.world.catalog.project.paths.rollouts;
-        match ask_to_roll_back(&file, why, self.approvals_needed(), reviewers, folder) {
+        match ask_to_roll_back(file, why, self.approvals_needed(), reviewers, folder) {
             Ok(operations) => decision.actions.extend(operations.into_iter().map(Action::Forge)),
             Err(fault) => self.say(&format!("its way back cannot be written: {fault}"), decision),
         }
@@ -237,7 +280,7 @@ impl<'a> Scene<'a> {
         for (id, assets) in file.batches {
             let own = self.batches().filter(|(_, frozen)| frozen.id == id);
             let known: Vec<RollbackAsset> = own
-                .flat_map(|(_, frozen)| &frozen.assets)
+                .flat_map(|(progress, frozen)| frozen.assets.iter().filter(|a| was_touched(progress, &a.name)))
                 .filter(|asset| asset.rollback != Reversibility::None)
                 .map(|asset| self.way_of(asset))
                 .collect();
@@ -277,6 +320,12 @@ impl<'a> Scene<'a> {
                     ),
                     Err(left) => self.say(&format!("batch {batch} goes back: {left}"), decision),
                 }
+            } else if decision.actions.iter().any(is_going_back) {
+                // What goes down in this step is not booked yet: the next step sees it.
+                self.say(
+                    &format!("batch {batch} waits to go back: another one is let go first"),
+                    decision,
+                );
             } else if let Some(why) = self.held().or_else(|| self.crowded(back)) {
                 self.say(&format!("batch {batch} waits to go back: {why}"), decision);
             } else {
@@ -313,7 +362,8 @@ impl<'a> Scene<'a> {
         released: Timestamp,
     ) -> Result<BTreeMap<Arc<str>, Timestamp>, String> {
         let (mut seen, mut left) = (BTreeMap::new(), Vec::new());
-        for asset in frozen.assets.iter().filter(|a| back.assets.contains(a.name.as_str())) {
+        let going = frozen.assets.iter().filter(|a| back.assets.contains(a.name.as_str()));
+        for asset in going.filter(|a| !self.is_let_go(&a.name)) {
             match self.is_back(asset, released) {
                 Ok(at) => drop(seen.insert(Arc::from(asset.name.as_str()), at)),
                 Err(why) => left.push(format!("{}: {why}", asset.name)),
@@ -326,6 +376,12 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Nobody waits for it any more: a person waived it, it is retired, or no fleet lists it.
+    fn is_let_go(&self, name: &str) -> bool {
+        let mut waived = self.wave.batches.iter().filter_map(|b| b.waived.get(name));
+        waived.any(|until| *until > self.now) || self.asset(name).is_none_or(|a| a.lifecycle == Lifecycle::Retired)
+    }
+
     fn is_back(&self, frozen: &FrozenAsset, released: Timestamp) -> Result<Timestamp, String> {
         let Some(asset) = self.asset(&frozen.name) else {
             return Err("no fleet lists or reports it any more".into());
@@ -334,7 +390,7 @@ impl<'a> Scene<'a> {
         let Some(seen) = seen else {
             return Err(format!("not observed since it was let go back at {released}"));
         };
-        shows_before(self.frozen, frozen, asset, self.world.observation).map(|()| seen)
+        self.shows_before(frozen, asset).map(|()| seen)
     }
 
     /// What holds every way back of the rollout, if anything does.
@@ -379,6 +435,22 @@ impl<'a> Scene<'a> {
         );
         self.say(&said, decision);
     }
+}
+
+/// Whether an earlier or this release of a batch let an executor touch an asset, as far as is known.
+fn was_touched(progress: &BatchProgress, name: &str) -> bool {
+    match progress.released_at {
+        Some(_) => !progress.not_attempted.contains_key(name),
+        // A resume took the release back, not what had run by then.
+        None => progress.touched.contains(name) || progress.passed.contains(name),
+    }
+}
+
+fn is_going_back(action: &Action) -> bool {
+    let Action::Record(events) = action else { return false };
+    events
+        .iter()
+        .any(|(_, event)| matches!(event, Event::RollbackReleased { .. }))
 }
 
 /// May this batch (or this asset of it) go back now? Everything is looked at again.

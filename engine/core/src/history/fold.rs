@@ -1,14 +1,14 @@
 //! Folding the forge and the ledger into a [`History`]. The ledger's order is the order of things; the forge says which
 //! files are merged and which pull requests are open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::anchors;
 use super::events::{Event, MEMORY_FILE, ledger_file};
-use super::forge::{ForgeView, PullRequest, PullRequestState};
+use super::forge::{ForgeView, PullRequestState};
 use super::gates::GateProgress;
 use super::ledger::LedgerLine;
 use super::ledger_chain::parse_chain;
@@ -47,7 +47,15 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
     }
     let empty = Vec::new();
     let memory = fold_memory(chains.get(MEMORY_FILE).unwrap_or(&empty));
-    let frozen = frozen_rollouts(view, rollouts_folder, &mut faults);
+    // Whether the ledger knows of an approval of a rollout's wave, or of any of its waves.
+    let approved = |rollout: &str, wave: Option<&str>| {
+        let lines = chains.get(ledger_file(rollout).as_str());
+        lines.into_iter().flatten().any(|line| {
+            let event = Event::from_parts(&line.event, &line.data);
+            matches!(event, Some(Event::Wave { wave: of, moved: WaveEvent::Approved | WaveEvent::Edited, .. }) if wave.is_none_or(|w| w == of.as_ref()))
+        })
+    };
+    let frozen = frozen_rollouts(view, rollouts_folder, &approved, &mut faults);
     let mut history = History {
         memory,
         ..History::default()
@@ -60,18 +68,16 @@ pub fn fold(view: &ForgeView, rollouts_folder: &str) -> Result<History, Vec<Hist
         history.names.insert(file.into());
     }
     faults.extend(anchors::lost(view, rollouts_folder, &|pull_request| {
-        let (rollout, wave) = (branch_rollout(&pull_request.branch), branch_wave(&pull_request.branch));
-        let lines = rollout.and_then(|rollout| chains.get(ledger_file(rollout).as_str()));
-        lines.into_iter().flatten().any(|line| {
-            let event = Event::from_parts(&line.event, &line.data);
-            matches!(event, Some(Event::Wave { wave: of, moved: WaveEvent::Approved | WaveEvent::Edited, .. }) if wave == Some(of.as_ref()))
-        })
+        let rollout = branch_rollout(&pull_request.branch).unwrap_or_default();
+        approved(rollout, branch_wave(&pull_request.branch))
     }));
     for (name, frozen) in frozen {
         history.names.insert(Arc::clone(&name));
         let lines = chains.get(ledger_file(&name).as_str()).unwrap_or(&empty);
         let rollout = fold_rollout(&frozen, lines);
-        if rollout.waves.iter().all(|w| w.state.is_final()) {
+        // One that was rolled back is not over: what it carried is open again, and would only be asked for again.
+        let back = rollout.waves.iter().any(|w| w.state == WaveState::RolledBack);
+        if !back && rollout.waves.iter().all(|w| w.state.is_final()) {
             history.ended.insert(Arc::clone(&name), frozen);
         } else {
             history.open.push(rollout);
@@ -156,48 +162,96 @@ fn remember(seen: &mut BTreeMap<Arc<str>, Timestamp>, names: Vec<Arc<str>>, at: 
     }
 }
 
-/// Every rollout whose `plan.json` is merged, overlaid by those of pull requests of waves that are not merged yet. One
-/// that a person closed counts as well: 'not now' must be remembered, or the same content would be asked for again under
-/// another name. What the ledger has ended is ended all the same.
+/// Every rollout: as its `plan.json` is merged or, before any merge, as it was proposed last. One that a person closed counts
+/// as well: 'not now' must be remembered, or the same content would be asked for again under another name. What the ledger
+/// has ended is ended all the same.
+///
+/// Of a rollout that is merged, an open pull request says only what it proposes: the wave its branch is named after, while
+/// `approved` knows of no approval of that wave. Requests to resume or to roll back say nothing of the plan.
 fn frozen_rollouts(
     view: &ForgeView,
     folder: &str,
+    approved: &dyn Fn(&str, Option<&str>) -> bool,
     faults: &mut Vec<HistoryFault>,
 ) -> BTreeMap<Arc<str>, FrozenRollout> {
     let mut found = BTreeMap::new();
-    let with = |state| {
-        view.pull_requests
-            .iter()
-            .filter(move |p| p.state == state)
-            .map(|p| (Some(p), &p.files))
-    };
-    // Merged files win over closed pull requests (a later wave may have been closed), open ones over both.
-    let trees = with(PullRequestState::Closed)
-        .chain(std::iter::once((None, &view.merged_files)))
-        .chain(with(PullRequestState::Open));
-    for (pull_request, files) in trees {
-        for (path, bytes) in files {
-            let Some(name) = rollout_of(path, folder) else { continue };
-            // A branch also carries the merged files of every other rollout: only its own counts.
-            if pull_request.is_some_and(|p| branch_rollout(&p.branch) != Some(name)) {
-                continue;
-            }
-            match read_plan_json(bytes) {
-                Ok(frozen) => {
-                    faults.extend(misnamed(name, &frozen.rollout).map(|message| HistoryFault {
-                        file: place(pull_request, path),
-                        message,
-                    }));
-                    found.insert(Arc::from(name), frozen);
-                }
-                Err(error) => faults.push(HistoryFault {
-                    file: place(pull_request, path),
-                    message: error.to_string(),
-                }),
+    for (path, bytes) in &view.merged_files {
+        if let Some(name) = rollout_of(path, folder) {
+            match believed(name, bytes, path) {
+                Ok(frozen) => drop(found.insert(Arc::from(name), frozen)),
+                Err(fault) => faults.push(fault),
             }
         }
     }
+    let is_merged: BTreeSet<Arc<str>> = found.keys().cloned().collect();
+    let with = |state| view.pull_requests.iter().filter(move |p| p.state == state);
+    for pull_request in with(PullRequestState::Closed).chain(with(PullRequestState::Open)) {
+        let named = branch_rollout(&pull_request.branch).zip(branch_wave(&pull_request.branch));
+        // No wave has a dot or is called as a request to resume is.
+        let Some((name, wave)) = named.filter(|(_, wave)| *wave != "resume" && !wave.contains('.')) else {
+            continue;
+        };
+        let path = format!("{folder}/{name}/plan.json");
+        let Some(bytes) = pull_request.files.get(&path) else {
+            continue;
+        };
+        let place = format!("{path} (pull request {})", pull_request.number);
+        // What was approved once and is merged no more was given up: people took its folder away.
+        if !is_merged.contains(name) && approved(name, None) {
+            continue;
+        }
+        match (believed(name, bytes, &place), is_merged.contains(name)) {
+            (Ok(proposed), false) => drop(found.insert(Arc::from(name), proposed)),
+            (Err(fault), false) => faults.push(fault),
+            (Ok(proposed), true) if pull_request.state == PullRequestState::Open && !approved(name, Some(wave)) => {
+                found
+                    .entry(Arc::from(name))
+                    .and_modify(|merged| overlay(merged, wave, proposed));
+            }
+            // Nothing of a merged rollout hangs on what stands in a branch that people broke: it cannot be merged like that.
+            (_, true) => {}
+        }
+    }
     found
+}
+
+/// The wave that is proposed, in the plan that is merged. Another patch set is none of this rollout's.
+fn overlay(merged: &mut FrozenRollout, wave: &str, proposed: FrozenRollout) {
+    let Some(found) = proposed.waves.iter().find(|w| w.name == wave) else {
+        return;
+    };
+    if proposed.patchset != merged.patchset {
+        return;
+    }
+    let mut wave = found.clone();
+    let names = found.batches.iter().flat_map(|b| b.window.split('+'));
+    for name in names {
+        if let Some(specified) = proposed
+            .window(found, name)
+            .filter(|s| merged.windows.get(name) != Some(s))
+        {
+            wave.windows.insert(name.to_owned(), specified.clone());
+        }
+    }
+    match merged.waves.iter_mut().find(|w| w.name == wave.name) {
+        Some(earlier) => *earlier = wave,
+        None => {
+            let at = merged.waves.partition_point(|w| w.number < wave.number);
+            merged.waves.insert(at, wave);
+        }
+    }
+}
+
+fn believed(name: &str, bytes: &[u8], place: &str) -> Result<FrozenRollout, HistoryFault> {
+    let fault = |message| HistoryFault {
+        file: place.to_owned(),
+        message,
+    };
+    let frozen = read_plan_json(bytes).map_err(|error| fault(error.to_string()))?;
+    match misnamed(name, &frozen.rollout) {
+        Some(message) => Err(fault(message)),
+        None => Ok(frozen),
+    }
 }
 
 /// Why a rollout cannot be what its `plan.json` says: its folder is called `<policy>-<date of the cut>[-emergency][-2]`, and
@@ -216,10 +270,6 @@ fn misnamed(folder: &str, head: &RolloutHead) -> Option<String> {
             head.lane.as_str()
         )
     })
-}
-
-fn place(pull_request: Option<&PullRequest>, path: &str) -> String {
-    pull_request.map_or_else(|| path.to_owned(), |p| format!("{path} (pull request {})", p.number))
 }
 
 fn rollout_of<'a>(path: &'a str, folder: &str) -> Option<&'a str> {

@@ -89,7 +89,9 @@ pub struct GateProgress {
     pub reason: Option<String>,
     /// It was green, and was not red since: if it is red now, it has turned.
     pub was_green: bool,
-    /// When it was last red, if it was: a soak proves nothing before that.
+    /// It was red before this, and not green since: what nobody could read after that made nothing good.
+    pub saw_red: bool,
+    /// When it became green after it had been red, if it was: a soak proves nothing before that.
     pub red_until: Option<Timestamp>,
     /// It was asked before the release of a batch, not while the wave soaks.
     pub of_release: bool,
@@ -100,8 +102,9 @@ impl GateProgress {
     pub fn after(before: Option<&Self>, result: &GateResult, of_release: bool) -> Self {
         let before = before.filter(|b| b.of_release == of_release);
         let was_green = before.is_some_and(|b| b.was_green);
+        let saw_red = before.is_some_and(|b| b.saw_red || b.state == GateState::Red);
         let red_until = match before {
-            Some(before) if before.state == GateState::Red && result.state != GateState::Red => Some(result.since),
+            _ if saw_red && result.state.is_green() => Some(result.since),
             before => before.and_then(|b| b.red_until),
         };
         Self {
@@ -110,6 +113,7 @@ impl GateProgress {
             since: result.since,
             reason: result.reason.clone(),
             was_green: result.state.is_green() || (was_green && result.state != GateState::Red),
+            saw_red: saw_red && !result.state.is_green(),
             red_until,
             of_release,
         }

@@ -26,7 +26,9 @@ pub fn sums_faults(files: &BTreeMap<String, Vec<u8>>, under: &str) -> Vec<Histor
         // What answers a stop is merged on its own, and names the stop: people approved it beside the artifacts.
         let answers = |file: &str| {
             let name = file.strip_prefix(base).unwrap_or_default();
-            name.starts_with("resume-") || name.starts_with("rollback-")
+            let stop = name.strip_prefix("resume-").or_else(|| name.strip_prefix("rollback-"));
+            let stop = stop.and_then(|rest| rest.strip_suffix(".yaml"));
+            stop.is_some_and(|stop| !stop.is_empty() && stop.bytes().all(|b| b.is_ascii_hexdigit()))
         };
         for file in own.filter(|file| !listed.contains_key(*file) && !answers(file)) {
             faults.push(HistoryFault {

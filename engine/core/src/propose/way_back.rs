@@ -7,18 +7,27 @@ use super::{ForgeOp, branch_of, count, marker};
 use crate::history::wire::{RollbackAsset, RollbackFile, to_yaml};
 use crate::load::wire::Reversibility;
 
-/// Where the branches of requests to roll back lie below those of their rollout.
+/// What the branches of requests to roll back begin with.
 pub const ROLLBACK: &str = "rollback";
 
-/// The branch that asks to roll a wave back.
-pub fn rollback_branch(rollout: &str, wave: &str) -> String {
-    branch_of(rollout, &format!("{ROLLBACK}/{wave}"))
+/// The branch that asks to roll a wave back after a stop. A branch for each stop: what people did to an earlier request does
+/// not stand in the way of the next. No wave has a dot in its name, so it is no wave's branch.
+pub fn rollback_branch(rollout: &str, wave: &str, stop: &str) -> String {
+    branch_of(rollout, &format!("{ROLLBACK}.{wave}.{}", short(stop)))
+}
+
+/// The beginning of all branches that ask to roll a wave back.
+pub fn rollback_branches(rollout: &str, wave: &str) -> String {
+    branch_of(rollout, &format!("{ROLLBACK}.{wave}."))
+}
+
+fn short(stop: &str) -> &str {
+    stop.get(..12).unwrap_or(stop)
 }
 
 /// The file of a request, relative to the repository.
 pub fn rollback_path(rollouts_folder: &str, rollout: &str, stop: &str) -> String {
-    let short = stop.get(..12).unwrap_or(stop);
-    format!("{rollouts_folder}/{rollout}/rollback-{short}.yaml")
+    format!("{rollouts_folder}/{rollout}/rollback-{}.yaml", short(stop))
 }
 
 /// The operations that open the pull request. `why` is what the wave failed of, `approvals` how many it needs.
@@ -33,7 +42,7 @@ pub fn ask_to_roll_back(
     rollouts_folder: &str,
 ) -> Result<Vec<ForgeOp>, String> {
     let (rollout, wave) = (&file.rollout, &file.wave);
-    let branch = rollback_branch(rollout, wave);
+    let branch = rollback_branch(rollout, wave, &file.answers);
     let path = rollback_path(rollouts_folder, rollout, &file.answers);
     let put_branch = ForgeOp::PutBranch {
         branch: branch.clone(),
@@ -98,7 +107,7 @@ fn body(file: &RollbackFile, why: &str, approvals: usize) -> String {
     let _ = writeln!(
         out,
         "The findings that the wave fixed are open again afterwards, with their old deadlines.\n\n{}",
-        marker(&file.rollout, &format!("{ROLLBACK}/{}", file.wave), &file.answers)
+        marker(&file.rollout, &format!("{ROLLBACK}.{}", file.wave), &file.answers)
     );
     out
 }

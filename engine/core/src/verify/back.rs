@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 
 use super::judge::{installed_best, running_kernel};
 use crate::history::{FrozenAsset, FrozenRollout, Target};
-use crate::observe::{Asset, Observation, parts_of};
+use crate::load::wire::RebootPolicy;
+use crate::observe::{Asset, Observation, PackageState, parts_of};
 use crate::version::{compare, order};
 
-/// Whether every target of an asset is at the version it had before the wave, running and not only installed. The error
-/// says what it shows instead.
+/// Whether every target of an asset is at the version it had before the wave, running and not only installed: what is
+/// half-configured, waits for a restart or (unless its class never reboots) for a reboot is not back.
 ///
 /// # Errors
 /// What is not as it was, as a sentence.
@@ -17,12 +18,16 @@ pub fn shows_before(
     frozen: &FrozenAsset,
     asset: &Asset,
     observation: &Observation,
+    reboot: RebootPolicy,
 ) -> Result<(), String> {
     let pairs = frozen.targets.iter().zip(&frozen.before);
     let pairs = pairs.filter_map(|(index, before)| Some((rollout.patchset.targets.get(*index)?, before.as_str())));
-    let faults: Vec<String> = pairs
+    let mut faults: Vec<String> = pairs
         .filter_map(|(target, before)| target_back(target, before, asset, observation).err())
         .collect();
+    if asset.facts.pending_reboot == Some(true) && reboot != RebootPolicy::Never {
+        faults.push("it waits for a reboot".into());
+    }
     if faults.is_empty() {
         Ok(())
     } else {
@@ -57,9 +62,15 @@ fn target_back(target: &Target, before: &str, asset: &Asset, observation: &Obser
         };
     };
     let version = observation.tables.text(best.version);
-    if compare(target.scheme, version, before).is_eq() {
-        Ok(())
-    } else {
-        Err(format!("{name} is {version}, not {before} as before"))
+    if compare(target.scheme, version, before).is_ne() {
+        return Err(format!("{name} is {version}, not {before} as before"));
+    }
+    if best.state == PackageState::HalfConfigured {
+        return Err(format!("{name} {version} is half-configured"));
+    }
+    let waits = asset.facts.restart_needed.as_deref().unwrap_or_default();
+    match waits.iter().find(|r| r.packages.contains(name)) {
+        Some(process) => Err(format!("{} still runs other code of {name}", process.process)),
+        None => Ok(()),
     }
 }

@@ -121,7 +121,7 @@ fn judge_asset(
 
 /// After this instant an observation that does not show the targets is a failure: the end of the opening, or 24 h after
 /// the release where the opening is longer.
-pub(super) fn failure_limit(released: Timestamp, opening_end: Option<Timestamp>) -> Timestamp {
+pub fn failure_limit(released: Timestamp, opening_end: Option<Timestamp>) -> Timestamp {
     let day = released.checked_add(SILENCE).unwrap_or(Timestamp::MAX);
     opening_end.map_or(day, |end| end.min(day))
 }

@@ -10,5 +10,5 @@ mod wave;
 
 pub use back::shows_before;
 pub use gates::*;
-pub use judge::{AssetVerdict, BatchVerdict, judge_batch};
+pub use judge::{AssetVerdict, BatchVerdict, failure_limit, judge_batch};
 pub use wave::{WaveVerdict, judge_wave};

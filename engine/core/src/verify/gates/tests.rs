@@ -369,6 +369,7 @@ fn where_nobody_knows_since_when_the_looks_count() {
         since: minutes_ago(since),
         reason: None,
         was_green: true,
+        saw_red: false,
         red_until: None,
         of_release: false,
     };
