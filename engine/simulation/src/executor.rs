@@ -90,6 +90,12 @@ pub fn assets_of(plan: &Value, wave: &str) -> Vec<Member> {
     found
 }
 
+/// The digest of the patch set as a plan gives it, which playbooks write into their results.
+fn carried(plan: &Value) -> String {
+    let digest = plan.get("patchset").and_then(|p| p.get("digest"));
+    digest.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
 /// Digest over the targets of a plan.
 pub fn patchset_of(plan: &Value) -> String {
     let targets = plan.get("patchset").and_then(|p| p.get("targets"));
@@ -263,7 +269,7 @@ fn result(estate: &mut Estate, job: &Job, asset: &str, status: ResultStatus) {
         wave: job.wave.clone(),
         batch: job.batch.clone(),
         asset: asset.to_owned(),
-        patchset: patchset_of(&job.plan),
+        patchset: carried(&job.plan),
         sums: None,
         action: ResultAction::Patch,
         status,
