@@ -26,14 +26,8 @@ pub fn release(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
             continue;
         }
         if let Some(stopped) = stopped(rollout) {
-            let why = stopped
-                .reason
-                .as_deref()
-                .map_or_else(String::new, |why| format!(": {why}"));
-            let said = format!(
-                "wave {} is {}, so no wave of it starts anything{why}",
-                stopped.name, stopped.state
-            );
+            let how = stopped.reason.clone().unwrap_or_else(|| stopped.state.to_string());
+            let said = format!("wave {} is {how}; no wave of the rollout starts anything", stopped.name);
             decision.say(&rollout.name, said);
             continue;
         }
