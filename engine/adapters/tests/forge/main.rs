@@ -22,8 +22,5 @@ mod hosted;
 mod hosted_scene;
 #[cfg(test)]
 mod local;
-#[cfg(feature = "github")]
-#[cfg(test)]
-mod served;
 #[cfg(test)]
 mod support;

@@ -5,7 +5,7 @@
 //! or a letter that looks like another, so what passes means the same in YAML, Jinja, a shell word and a file name.
 //! Escaping (see [`super::helpers`]) comes on top, not instead.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use crate::version::Scheme;
 

@@ -14,7 +14,9 @@ use crate::forge::ForgeError;
 use crate::forge::hosted::Own;
 use crate::forge::hosted::wire::{ListedCommit, Object, Signature};
 use crate::forge::plumbing::{Author, CommitInfo, Edit, Entry, LEDGER, MAIN, MergedTree, Plumbing};
-use crate::forge::rest::api::{Repeat, Trust, encoded};
+use crate::forge::rest::address::encoded;
+use crate::forge::rest::api::Repeat;
+use crate::forge::rest::kept::Trust;
 
 /// So much text goes inline into one request for a tree; more is split over several.
 const TREE_BYTES_MAX: usize = 4 << 20;

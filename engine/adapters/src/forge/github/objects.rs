@@ -10,8 +10,9 @@ use git2::{ObjectType, Oid, Repository};
 
 use super::wire;
 use crate::forge::ForgeError;
-use crate::forge::rest::api::{Api, Trust};
+use crate::forge::rest::api::Api;
 use crate::forge::rest::fault;
+use crate::forge::rest::kept::Trust;
 use crate::state::StateStore;
 
 /// Folder of the state store that holds contents.

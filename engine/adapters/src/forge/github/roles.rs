@@ -4,7 +4,8 @@ use super::wire;
 use crate::forge::ForgeError;
 use crate::forge::hosted::roles::{RoleName, Stands};
 use crate::forge::hosted::wire::{Team, User};
-use crate::forge::rest::api::{Api, Trust};
+use crate::forge::rest::api::Api;
+use crate::forge::rest::kept::Trust;
 
 /// 404 is no answer: GitHub says it of what a token may not see, too. That a bare name is a person's is clear only when the
 /// organisation's teams can be listed without it, or the owner is no organisation and so has no teams.

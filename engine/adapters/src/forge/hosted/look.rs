@@ -13,11 +13,13 @@ use crate::forge::ForgeError;
 use crate::forge::branches::people_of;
 use crate::forge::plumbing::{CommitInfo, LEDGER, MAIN, Plumbing, read_files};
 use crate::forge::records::branch_ref;
-use crate::forge::rest::api::Trust;
+use crate::forge::rest::kept::Trust;
 
-/// So often a list is read again that does not yet show what this process wrote, a second apart: replicas of the forge
-/// catch up within seconds, and what is missing even then is read alone.
-const CATCH_UP_TRIES: u32 = 5;
+/// So often is read again what does not yet show what this process wrote: replicas of the forge catch up within seconds, and
+/// what a list does not show even then is read alone.
+pub(super) const CATCH_UP_TRIES: u32 = 5;
+/// Between two of these tries.
+pub(super) const CATCH_UP_WAIT: Duration = Duration::from_secs(1);
 
 /// Everything a decision may depend on. `engine_refs` are the engine's branches and where they point.
 pub(in crate::forge) fn look(
@@ -68,7 +70,7 @@ fn engine_pulls(host: &impl Host) -> Result<Vec<wire::Pull>, ForgeError> {
         if behind(host, &found).is_empty() || tried == CATCH_UP_TRIES {
             break;
         }
-        (hub.patience.sleep)(Duration::from_secs(1));
+        (hub.patience.sleep)(CATCH_UP_WAIT);
     }
     for number in behind(host, &found) {
         let path = hub.api.repo(&format!("pulls/{number}"));

@@ -29,8 +29,9 @@ use serde_json::Value;
 
 use super::branches::{self, BranchContent};
 use super::plumbing::{ENGINE_NAME, Layout, Plumbing};
-use super::rest::api::{Api, Style, Trust};
+use super::rest::api::{Api, Style};
 use super::rest::exchange::Answer;
+use super::rest::kept::Trust;
 use super::rest::{Credential, Patience};
 use super::{Applied, ForgeError};
 use crate::state::StateStore;

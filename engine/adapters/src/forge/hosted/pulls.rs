@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::json;
 
-use super::look::{dashboard, is_engines, listed_comments, read_roles, reviewers, reviews};
+use super::look::{
+    CATCH_UP_TRIES, CATCH_UP_WAIT, dashboard, is_engines, listed_comments, read_roles, reviewers, reviews,
+};
 use super::words::{
     CLOSED_MARKER, DASHBOARD_LABEL, DASHBOARD_MARKER, DASHBOARD_TITLE, is_own_label, plain, slug, without_marker,
 };
 use super::{Host, is_own, name_of, wire};
 use crate::forge::branches::trailers_of;
 use crate::forge::plumbing::Plumbing;
-use crate::forge::rest::api::{Repeat, Trust};
+use crate::forge::rest::api::Repeat;
 use crate::forge::rest::fault;
+use crate::forge::rest::kept::Trust;
 use crate::forge::{Applied, ForgeError, Refusal};
 
 /// Longest text of a pull request, an issue or a comment that GitHub takes, in characters; Gitea takes more.
@@ -51,6 +54,18 @@ const fn done(number: Option<u64>) -> Applied {
 fn read_pull(host: &impl Host, number: u64) -> Result<Option<wire::Pull>, ForgeError> {
     let api = &host.hub().api;
     api.get(&api.repo(&format!("pulls/{number}")), Trust::Asked)
+}
+
+/// A pull request that was merged, once a replica shows it as that; none = none does within the tries.
+fn read_merged(host: &impl Host, number: u64) -> Result<Option<wire::Pull>, ForgeError> {
+    for tried in 0..=CATCH_UP_TRIES {
+        let merged = read_pull(host, number)?.filter(|pull| pull.merged_at.is_some());
+        if merged.is_some() || tried == CATCH_UP_TRIES {
+            return Ok(merged);
+        }
+        (host.hub().patience.sleep)(CATCH_UP_WAIT);
+    }
+    Ok(None)
 }
 
 fn wrote_pull(host: &impl Host, pull: &wire::Pull) {
@@ -333,13 +348,16 @@ pub(super) fn merge_pull(
     }
     // GitHub names the commit in its answer, Gitea only in the pull request.
     let named: Option<wire::Merged> = serde_json::from_slice(&answer.body).ok();
-    let after = read_pull(host, number)?;
-    if let Some(after) = &after {
-        wrote_pull(host, after);
-    }
+    let after = read_merged(host, number)?;
     let commit = named
         .map(|merged| merged.sha)
-        .or_else(|| after.and_then(|after| after.merge_commit_sha));
+        .or_else(|| after.as_ref().and_then(|after| after.merge_commit_sha.clone()));
+    // One that no replica shows as merged yet is open in none: whoever shows it so is behind.
+    let ended = after.unwrap_or_else(|| wire::Pull {
+        state: "closed".to_owned(),
+        ..pull
+    });
+    wrote_pull(host, &ended);
     if let Some(commit) = &commit {
         host.merged_as(commit)?;
     }

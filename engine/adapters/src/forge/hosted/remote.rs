@@ -21,7 +21,8 @@ use super::{Host, wire};
 use crate::forge::ForgeError;
 use crate::forge::local::Store;
 use crate::forge::plumbing::{Author, CommitInfo, Edit, MAIN, MergedTree, Plumbing};
-use crate::forge::rest::api::{Api, Trust};
+use crate::forge::rest::api::Api;
+use crate::forge::rest::kept::Trust;
 use crate::secret::Secret;
 
 /// Ends a transfer that moves fewer than a thousand bytes a second for so long.

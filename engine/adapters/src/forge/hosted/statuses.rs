@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::words::STATUS_CONTEXT;
 use super::{Host, is_own, wire};
-use crate::forge::rest::api::{Api, Repeat, Trust};
+use crate::forge::rest::api::{Api, Repeat};
+use crate::forge::rest::kept::Trust;
 use crate::forge::{Applied, ForgeError, Refusal};
 
 fn statuses_path(api: &Api, commit: &str) -> String {

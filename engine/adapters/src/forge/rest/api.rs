@@ -1,59 +1,26 @@
 //! Requests with patience: rate limits, repeats where a repeat is safe, answers kept for conditional requests.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::address::{next_link, split_url};
 use super::auth::{AppKey, Auth, Credential, Lent};
 use super::exchange::{Answer, Exchange, Request};
 use super::fault;
+use super::kept::{Kept, KeptAnswers, Trust, settled};
+use super::patience::{Backoff, Patience};
 use crate::forge::ForgeError;
 use crate::secret::Secret;
 use crate::state::StateStore;
 
-/// Where kept answers lie in the state store.
-const ANSWERS_KEY: &str = "forge/answers.json";
-/// Version of that file; another one is not read.
-const FORMAT_VERSION: &str = "1.0";
 /// So many pages of one list are read: at 100 entries a page far more pull requests than a forge can have open, and a list
 /// that goes on is a fault, not a list.
 const PAGES_MAX: usize = 1000;
-/// An answer is taken for the state after its time stamp (whole seconds) only if it was given clearly later.
-const STAMP_SETTLED_SECONDS: i64 = 5;
-
-/// How long and how often a forge that does not answer, or asks to wait, is waited for.
-#[derive(Clone)]
-pub struct Patience {
-    /// Waits. A test gives one that only notes how long.
-    pub sleep: Arc<dyn Fn(Duration) + Send + Sync>,
-    /// Seed of the jitter, so that several runners that fail together do not come back together, and a test is repeatable.
-    pub seed: u64,
-    /// So many times a request is sent at most.
-    pub tries: u32,
-    /// Longest single wait. What asks for more is an error that says when to come back.
-    pub wait_max: Duration,
-    /// Longest time for one exchange; none = a minute.
-    pub timeout: Option<Duration>,
-}
-
-impl Default for Patience {
-    /// Four tries and two minutes: what outlasts that (a used-up hourly limit, an outage) is for the next scheduled run.
-    fn default() -> Self {
-        Self {
-            sleep: Arc::new(std::thread::sleep),
-            seed: u64::from(std::process::id()),
-            tries: 4,
-            wait_max: Duration::from_secs(120),
-            timeout: None,
-        }
-    }
-}
-
 /// Whether a request may be sent again without knowing what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::forge) enum Repeat {
@@ -61,47 +28,6 @@ pub(in crate::forge) enum Repeat {
     Safe,
     /// Twice would be two comments, two pull requests.
     Once,
-}
-
-/// When a kept answer is as good as a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::forge) enum Trust<'a> {
-    /// Only after the forge said that it is unchanged.
-    Asked,
-    /// Always: it is named by its content.
-    Forever,
-    /// While the thing it belongs to was last changed at this instant.
-    Stamped(&'a str),
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Kept {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    etag: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-    /// So many entries the list has, where the forge says it: Gitea names the next page of some lists only so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    total: Option<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    stamp: Option<String>,
-    body: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct KeptFile {
-    format_version: String,
-    repository: String,
-    answers: BTreeMap<String, Kept>,
-}
-
-#[derive(Default)]
-struct Memory {
-    answers: BTreeMap<String, Kept>,
-    used: BTreeSet<String>,
-    changed: bool,
-    random: u64,
 }
 
 /// How a forge is spoken to.
@@ -125,8 +51,8 @@ pub(in crate::forge) struct Api {
     prefix: String,
     repository: String,
     patience: Patience,
-    state: Option<StateStore>,
-    memory: Mutex<Memory>,
+    backoff: Mutex<Backoff>,
+    kept: Mutex<KeptAnswers>,
     writes: AtomicU64,
 }
 
@@ -143,15 +69,7 @@ impl Api {
     ) -> Result<Self, ForgeError> {
         let (address, prefix) = split_url(api_url)?;
         let exchange = Exchange::new(&address, style.accept, patience.timeout)?;
-        let mut memory = Memory {
-            random: patience.seed,
-            ..Memory::default()
-        };
-        let api_of = format!("{address}{prefix}/{repository}");
-        memory.answers = state
-            .as_ref()
-            .map(|state| read_kept(state, &api_of))
-            .unwrap_or_default();
+        let of = format!("{address}{prefix}/{repository}");
         Ok(Self {
             style,
             exchange,
@@ -159,9 +77,9 @@ impl Api {
             address,
             prefix,
             repository: repository.to_owned(),
+            backoff: Mutex::new(Backoff::new(patience.seed)),
             patience,
-            state,
-            memory: Mutex::new(memory),
+            kept: Mutex::new(KeptAnswers::read(of, state)),
             writes: AtomicU64::new(0),
         })
     }
@@ -265,8 +183,17 @@ impl Api {
         self.writes.load(Ordering::Relaxed)
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept_answers(&self) -> MutexGuard<'_, KeptAnswers> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn backoff(&self) -> MutexGuard<'_, Backoff> {
+        self.backoff.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the answers this run used for the next one.
+    pub(in crate::forge) fn keep(&self) {
+        self.kept_answers().keep();
     }
 
     /// Reads one thing; none = there is none.
@@ -321,11 +248,7 @@ impl Api {
 
     /// An answer, kept or new. Of a new one only the fields that are read are kept.
     fn kept<T: Serialize + DeserializeOwned>(&self, path: &str, trust: Trust<'_>) -> Result<Option<Kept>, ForgeError> {
-        let known = {
-            let mut memory = self.memory();
-            memory.used.insert(path.to_owned());
-            memory.answers.get(path).cloned()
-        };
+        let known = self.kept_answers().of_path(path);
         if let Some(known) = &known {
             let good = match trust {
                 Trust::Asked => false,
@@ -364,9 +287,8 @@ impl Api {
             Trust::Stamped(stamp) if settled(stamp, &answer) => Some(stamp.to_owned()),
             _ => None,
         };
-        let mut memory = self.memory();
-        memory.changed |= !unchanged || kept.stamp != before;
-        memory.answers.insert(path.to_owned(), kept.clone());
+        let changed = !unchanged || kept.stamp != before;
+        self.kept_answers().put(path, kept.clone(), changed);
         Ok(Some(kept))
     }
 
@@ -388,8 +310,7 @@ impl Api {
 
     /// Forgets a kept answer that something just written has made wrong.
     pub(in crate::forge) fn forget(&self, path: &str) {
-        let mut memory = self.memory();
-        memory.changed |= memory.answers.remove(path).is_some();
+        self.kept_answers().forget(path);
     }
 
     /// The path of the next page, from the `Link` header. Only the path is taken, so the token goes nowhere else.
@@ -509,18 +430,18 @@ impl Api {
             match self.exchange.send(request, &bearer) {
                 Err(why) if repeat == Repeat::Safe && more => {
                     tracing::debug!(request = shown, why = self.auth.redact(&why), "no answer; trying again");
-                    (self.patience.sleep)(self.backoff(tried));
+                    (self.patience.sleep)(self.wait_after(tried));
                 }
                 Err(why) => return Err(fault::no_answer(&shown, &self.auth.redact(&why), tried)),
                 Ok(answer) => match fault::asked_to_wait(&answer) {
                     Some(wait) if more && wait <= self.patience.wait_max => {
                         tracing::info!(request = shown, seconds = wait.as_secs(), "the forge asks to wait");
-                        (self.patience.sleep)(wait + self.jitter(Duration::from_secs(1)));
+                        (self.patience.sleep)(wait + self.backoff().jitter(Duration::from_secs(1)));
                     }
                     Some(wait) => return Err(fault::limited(&shown, wait)),
                     None if answer.status >= 500 && repeat == Repeat::Safe && more => {
                         tracing::debug!(request = shown, status = answer.status, "trying again");
-                        (self.patience.sleep)(self.backoff(tried));
+                        (self.patience.sleep)(self.wait_after(tried));
                     }
                     None => return Ok(answer),
                 },
@@ -532,27 +453,13 @@ impl Api {
     pub(in crate::forge) fn wait_before_another(&self, tried: u32) -> bool {
         let more = tried < self.patience.tries;
         if more {
-            (self.patience.sleep)(self.backoff(tried));
+            (self.patience.sleep)(self.wait_after(tried));
         }
         more
     }
 
-    /// 1 s, 2 s, 4 s, … and up to as much again.
-    fn backoff(&self, tried: u32) -> Duration {
-        let base = Duration::from_secs(1 << tried.saturating_sub(1).min(6));
-        (base + self.jitter(base)).min(self.patience.wait_max)
-    }
-
-    /// A pseudo-random time below `below`: a step of SplitMix64 from the seed.
-    fn jitter(&self, below: Duration) -> Duration {
-        let mut memory = self.memory();
-        memory.random = memory.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = memory.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        let millis = u64::try_from(below.as_millis()).unwrap_or(u64::MAX).max(1);
-        Duration::from_millis(mixed % millis)
+    fn wait_after(&self, tried: u32) -> Duration {
+        self.backoff().after(tried).min(self.patience.wait_max)
     }
 
     /// What an unexpected answer means, and what to do about it.
@@ -570,127 +477,5 @@ impl Api {
     fn parse<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T, ForgeError> {
         serde_json::from_str(body)
             .map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &self.auth.redact(&e.to_string())))
-    }
-
-    /// Keeps the answers this run used for the next one, if any changed. A state store that cannot be written costs
-    /// requests, never the run.
-    pub(in crate::forge) fn keep(&self) {
-        let Some(state) = &self.state else { return };
-        let mut memory = self.memory();
-        if !memory.changed {
-            return;
-        }
-        let Memory { answers, used, .. } = &mut *memory;
-        answers.retain(|path, _| used.contains(path));
-        let file = KeptFile {
-            format_version: FORMAT_VERSION.to_owned(),
-            repository: format!("{}{}/{}", self.address, self.prefix, self.repository),
-            answers: answers.clone(),
-        };
-        let written = serde_json::to_vec(&file)
-            .map_err(|e| e.to_string())
-            .and_then(|bytes| state.put(ANSWERS_KEY, &bytes).map_err(|e| e.to_string()));
-        match written {
-            Ok(()) => memory.changed = false,
-            Err(why) => tracing::warn!("answers of the forge are not kept: {why}"),
-        }
-    }
-}
-
-/// What an earlier run kept; nothing if it cannot be read, or is of another repository.
-fn read_kept(state: &StateStore, api_of: &str) -> BTreeMap<String, Kept> {
-    let file: Option<KeptFile> = state
-        .get(ANSWERS_KEY)
-        .ok()
-        .flatten()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    file.filter(|file| file.format_version == FORMAT_VERSION && file.repository == api_of)
-        .map(|file| file.answers)
-        .unwrap_or_default()
-}
-
-/// Whether an answer was given clearly after the instant `stamp`, by the forge's own clock.
-fn settled(stamp: &str, answer: &Answer) -> bool {
-    let changed: Option<jiff::Timestamp> = stamp.parse().ok();
-    let given = answer.header("date").and_then(fault::http_date);
-    changed
-        .zip(given)
-        .is_some_and(|(changed, given)| given.as_second() - changed.as_second() >= STAMP_SETTLED_SECONDS)
-}
-
-/// The address of `rel="next"` in a `Link` header (RFC 8288).
-fn next_link(header: &str) -> Option<&str> {
-    header.split(',').find_map(|link| {
-        let (address, parameters) = link.split_once(';')?;
-        let next = parameters.split(';').any(|p| p.trim() == "rel=\"next\"");
-        address.trim().strip_prefix('<')?.strip_suffix('>').filter(|_| next)
-    })
-}
-
-/// Scheme and authority, and the path without a slash at its end.
-pub(in crate::forge) fn split_url(url: &str) -> Result<(String, String), ForgeError> {
-    let wrong = |why: &str| {
-        ForgeError::terminal(
-            format!("the forge's address {url:?} cannot be used: {why}"),
-            "correct `spec.forge.apiUrl` in patchwave.yaml; for GitHub Enterprise Server it is https://HOST/api/v3, for Gitea https://HOST/api/v1",
-        )
-    };
-    let uri: http::Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(wrong("it is no URL with a scheme and a host"));
-    };
-    if authority.as_str().contains('@') {
-        return Err(wrong("it holds a user or a password, and a secret has no place in Git"));
-    }
-    let loopback = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
-    if scheme != "https" && !(scheme == "http" && loopback) {
-        return Err(wrong("it is not https, so the token would travel in the clear"));
-    }
-    if uri.query().is_some() {
-        return Err(wrong("it has a query"));
-    }
-    let path = uri.path().trim_end_matches('/').to_owned();
-    Ok((format!("{scheme}://{authority}"), path))
-}
-
-/// A name as one part of a path: a slash in it separates nothing.
-pub(in crate::forge) fn encoded(name: &str) -> String {
-    name.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_page_is_read_from_the_link_header() {
-        let header = r#"<https://api.github.com/x?page=1>; rel="prev", <https://api.github.com/x?page=3>; rel="next""#;
-        assert_eq!(next_link(header), Some("https://api.github.com/x?page=3"));
-        assert_eq!(next_link(r#"<https://api.github.com/x?page=1>; rel="prev""#), None);
-    }
-
-    #[test]
-    fn a_token_travels_only_over_tls() {
-        assert_eq!(
-            split_url("https://ghe.example.org/api/v3/").unwrap(),
-            ("https://ghe.example.org".to_owned(), "/api/v3".to_owned())
-        );
-        assert!(split_url("http://127.0.0.1:4020").is_ok());
-        for url in [
-            "http://ghe.example.org/api/v3",
-            "ghe.example.org",
-            "https://a:b@ghe.example.org",
-            "",
-        ] {
-            assert!(split_url(url).is_err(), "{url}");
-        }
     }
 }

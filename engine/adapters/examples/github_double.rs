@@ -1,27 +1,34 @@
-//! The double as a program of its own, for runs that are no Rust: people act on it by lines of JSON on its input.
+//! GitHub's double as a program of its own, for runs that are no Rust: people act on it by lines of JSON on its input, and each
+//! is answered by a line. The first line it says is where it listens and its token; it ends with its input.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "it stands in for a server in tests: what goes wrong ends it"
+)]
+#![expect(clippy::print_stdout, reason = "it is a program that answers on its standard output")]
 
 use std::collections::BTreeMap;
 use std::io::BufRead as _;
 
 use serde_json::{Value, json};
 
-use crate::double::{Double, Handle, TOKEN};
+#[expect(dead_code, reason = "the tests of the forges use the rest of it")]
+#[path = "../tests/forge/double/mod.rs"]
+mod double;
 
-/// Begins each line of an answer, to tell it from what else stands on standard output.
-const MARK: &str = "double: ";
+use double::{Double, Handle, TOKEN};
 
-/// Serves `acme/patching` until its input ends. Each line of input is an object: `do` says what, `at` sets the clock first.
-#[test]
-#[expect(clippy::print_stdout, reason = "it is a program that answers on its standard output")]
-#[ignore = "a program for .ci/end-to-end: it serves until its input ends"]
-fn the_double_serves() {
+/// Serves `acme/patching`. Each line of input is an object: `do` says what, `at` sets the clock first.
+fn main() {
     let double = Double::start(0, true);
     let files = BTreeMap::from([("README.md".to_owned(), b"patching\n".to_vec())]);
     let handle = double.repository("acme/patching", &files, jiff::Timestamp::UNIX_EPOCH);
-    println!("{MARK}{}", json!({"url": double.url(), "token": TOKEN}));
+    println!("{}", json!({"url": double.url(), "token": TOKEN}));
     for line in std::io::stdin().lock().lines() {
         let asked: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        println!("{MARK}{}", acted(&handle, &asked));
+        println!("{}", acted(&handle, &asked));
     }
 }
 
