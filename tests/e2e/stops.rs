@@ -372,6 +372,37 @@ fn files_edited_after_the_approval_halt_the_wave_as_well() {
 }
 
 #[test]
+fn files_edited_after_the_promotion_are_proposed_to_nobody() {
+    for listed in [true, false] {
+        let mut estate = staging_proposed();
+        let path = format!("rollouts/{ROLLOUT}/plan.json");
+        let plan = String::from_utf8(estate.forge_file("refs/heads/main", &path).unwrap()).unwrap();
+        let edited = plan.replace("1:3.0.7-29.el9_4", "1:3.0.7-30.el9_4");
+        assert_ne!(plan, edited);
+        match listed {
+            true => estate.push_listed("main", "berta", ROLLOUT, &[(&path, &edited)]),
+            false => estate.push("main", "berta", &[(&path, &edited)]),
+        }
+        let run = estate.at("2026-11-21T01:10:00Z").reconcile();
+        run.did("halted").did_not("updated pull request");
+        estate
+            .reconcile()
+            .quiet()
+            .waits_for("the merged files of wave test are not those that it proved");
+        // Asking to go on changes nothing while the edit is there.
+        estate.does(&["resume", ROLLOUT]).exits(0);
+        estate.merge("resume");
+        let waits = "are not those that it proved; revert the edit";
+        estate.reconcile().did_not("resumed").waits_for(waits);
+        estate.push_listed("main", "berta", ROLLOUT, &[(&path, &plan)]);
+        estate.reconcile().did("resumed");
+        estate.merge("staging");
+        estate.reconcile().did("released wave staging batch 01");
+        estate.audited();
+    }
+}
+
+#[test]
 fn an_artifact_deleted_before_the_merge_is_never_released() {
     let mut estate = proposed();
     let branch = format!("patchwave/{ROLLOUT}/test");

@@ -293,6 +293,7 @@ fn recorded_line(file: &str, event: &Event) -> Option<String> {
                 .collect();
             Some(format!("{rollout}: wave {wave}: {}", stand.join("; ")))
         }
+        Event::Halt { reason } => Some(format!("{rollout}: halted: {reason}")),
         Event::Resume { .. } => Some(format!("{rollout}: resumed")),
         Event::Cut { policy, instant } => Some(format!("{policy}: the cut of {instant} is done")),
         Event::Seen {
@@ -305,7 +306,8 @@ fn recorded_line(file: &str, event: &Event) -> Option<String> {
             advisories.len(),
             exploited.len()
         )),
-        _ => None,
+        // Said by the command that records them, or by nobody: the first run is not a news of its own.
+        Event::Evidence { .. } | Event::Waived { .. } | Event::Changed(_) | Event::FirstRun {} => None,
     }
 }
 

@@ -56,6 +56,10 @@ pub fn run(options: &Options) -> io::Result<bool> {
         }
         let mut played = simulate(portion.clone(), *fault);
         counts = counts.plus(played.counts);
+        // At once, because a long run is not waited for to read them.
+        for (failure, (name, why)) in played.failed.iter().flat_map(|f| f.broken.iter().map(move |b| (f, b))) {
+            println!("{}: {name}: {why}", failure.seed);
+        }
         failed.append(&mut played.failed);
         let (done, seconds) = (counts.of("histories"), started.elapsed().as_secs_f64());
         let rate = f64::from(u32::try_from(done).unwrap_or(u32::MAX)) / seconds;

@@ -34,11 +34,28 @@ pub fn follow_forge(world: &World<'_>, _now: Timestamp, decision: &mut Decision)
             decision.record(ledger_file(&rollout.name), Event::Halt { reason });
             continue;
         }
+        if let Some(halted) = &rollout.halted
+            && let Some(reason) = edited_behind(world, rollout, frozen)
+        {
+            if halted.reason != reason {
+                decision.say(&rollout.name, reason);
+            }
+            continue;
+        }
         follow_resume(world, rollout, decision);
         for (wave, frozen_wave) in rollout.waves.iter().zip(&frozen.waves) {
             let branch = branch_of(&rollout.name, &wave.name);
             if let Some(pull_request) = newest(world.view, &branch) {
                 follow(world, rollout, frozen, wave, frozen_wave, pull_request, decision);
+            }
+        }
+    }
+    // After what merges did to waves: one that is edited itself says so in its own words.
+    if decision.actions.is_empty() {
+        for rollout in world.history.open.iter().filter(|r| r.halted.is_none()) {
+            let frozen = world.history.frozen.get(&rollout.name);
+            if let Some(reason) = frozen.and_then(|frozen| edited_behind(world, rollout, frozen)) {
+                decision.record(ledger_file(&rollout.name), Event::Halt { reason });
             }
         }
     }
@@ -152,6 +169,28 @@ pub(super) fn edited_since(world: &World<'_>, rollout: &str, wave: &WaveProgress
             .openings
             .as_ref()
             .is_some_and(|approved| openings.as_ref() != Some(approved))
+}
+
+/// Why the next wave of a rollout may not be proposed, if what a promoted wave proved is not what its merged files say any
+/// more: the next one is made from those files, and would carry what nothing has proved.
+fn edited_behind(world: &World<'_>, rollout: &OpenRollout, frozen: &FrozenRollout) -> Option<String> {
+    let is_promoted = |name: &str| {
+        let mut waves = rollout.waves.iter();
+        waves.any(|w| w.name.as_ref() == name && w.state == WaveState::Promoted)
+    };
+    rollout.waves.iter().zip(&frozen.waves).find(|(wave, frozen)| {
+        let ahead = matches!(wave.state, WaveState::Pending | WaveState::Proposed);
+        ahead && frozen.needs.iter().all(|name| is_promoted(name))
+    })?;
+    let mut promoted = rollout.waves.iter().filter(|w| w.state == WaveState::Promoted);
+    let edited = promoted.find(|wave| {
+        let merged = (world.digest_of_files)(&world.view.merged_files, &rollout.name, &wave.name);
+        merged.as_deref() != wave.digest.as_deref()
+    })?;
+    Some(format!(
+        "edited: the merged files of wave {} are not those that it proved; revert the edit, then ask to resume",
+        edited.name
+    ))
 }
 
 fn merged_openings(world: &World<'_>, rollout: &str, wave: &FrozenWave) -> Option<Arc<str>> {
