@@ -403,6 +403,41 @@ fn files_edited_after_the_promotion_are_proposed_to_nobody() {
 }
 
 #[test]
+fn what_is_not_next_any_more_is_asked_for_no_longer() {
+    let mut estate = Sandbox::estate();
+    let world = estate.world();
+    for asset in ["t1", "t2"] {
+        world.set_version(asset, "openssl-libs", "1:3.0.7-29.el9_4");
+    }
+    world.observe("2026-11-20T11:00:00Z");
+    let run = estate.at("2026-11-20T12:00:00Z").reconcile();
+    run.did("wave staging proposed");
+    // Before anybody merges it, something shows that the first wave is not free of it either.
+    world.set_version("t1", "openssl-libs", "1:3.0.7-24.el9");
+    world.observe("2026-11-20T12:30:00Z");
+    let run = estate.at("2026-11-20T12:35:00Z").reconcile();
+    run.did("wave test proposed")
+        .did("closed pull request #1: not yet: wave staging comes after test now");
+    estate.reconcile().quiet();
+    assert_eq!(estate.pull_request("staging")["state"], "closed");
+    // It comes when the first wave has proved it.
+    estate.merge("test");
+    estate
+        .at("2026-11-20T12:40:00Z")
+        .reconcile()
+        .did("released wave test batch 01");
+    patched(&estate, &["t1"], "2026-11-20T13:00:00Z");
+    estate.at("2026-11-20T13:05:00Z").reconcile().did("wave test verified");
+    estate.world().observe("2026-11-21T01:30:00Z");
+    let run = estate.at("2026-11-21T01:35:00Z").reconcile();
+    run.did("wave test promoted").did("wave staging proposed");
+    assert_eq!(estate.pull_request("staging")["state"], "open");
+    estate.merge("staging");
+    estate.reconcile().did("released wave staging batch 01");
+    estate.audited();
+}
+
+#[test]
 fn an_artifact_deleted_before_the_merge_is_never_released() {
     let mut estate = proposed();
     let branch = format!("patchwave/{ROLLOUT}/test");
@@ -531,25 +566,24 @@ fn without_its_policy_nothing_of_a_rollout_runs() {
 /// What pull requests remember of the ledger: lines that are gone are told, and nothing is released again.
 #[test]
 fn a_ledger_that_lost_lines_or_is_gone_decides_nothing() {
-    for gone in [true, false] {
+    for (cut, what) in [
+        (None, "memory.ndjson: is gone"),
+        (Some(3), "lines were cut off"),
+        (Some(1), "when the dashboard was written: lines were cut off"),
+    ] {
         let estate = critical_proposed();
         let forge = estate.forge();
         let mut ledger = forge.find_reference("refs/heads/patchwave/ledger").unwrap();
-        if gone {
-            ledger.delete().unwrap();
-        } else {
+        if let Some(commits) = cut {
             let mut commit = ledger.peel_to_commit().unwrap();
-            for _ in 0..3 {
+            for _ in 0..commits {
                 commit = commit.parent(0).unwrap();
             }
             ledger.set_target(commit.id(), "cut off").unwrap();
+        } else {
+            ledger.delete().unwrap();
         }
         let said = estate.run(&["reconcile", "--once"]).exits(1);
-        let what = if gone {
-            "memory.ndjson: is gone"
-        } else {
-            "lines were cut off"
-        };
         assert!(said.err.contains(what), "{}", said.err);
         assert!(
             said.err

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use patchwave_adapters::forge::{Applied, Forge};
 use patchwave_core::canonical::sha256_hex;
-use patchwave_core::decide::{ENGINE, RESUME};
-use patchwave_core::history::{Event, FrozenRollout, OpenRollout, WaveState, last_stop, ledger_file};
+use patchwave_core::decide::ENGINE;
+use patchwave_core::history::{Event, FrozenRollout, OpenRollout, RESUME, WaveState, last_stop, ledger_file};
 use patchwave_core::propose::{ForgeOp, branch_of, marker};
 use patchwave_core::render::wire::{ResultAction, ResultFile, ResultStatus, read_result, result_facts};
 

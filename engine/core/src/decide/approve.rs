@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{ENGINE, RESUME, Remark};
-use crate::history::{FrozenRollout, FrozenWave, History};
+use super::{ENGINE, Remark};
+use crate::history::{FrozenRollout, FrozenWave, History, RESUME};
 use crate::load::Catalog;
 use crate::load::wire::{Approval, PatchPolicySpec};
 use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of, rollback_branches};

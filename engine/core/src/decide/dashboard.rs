@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::{Action, Decision, World};
+use crate::history::heads_line;
 use crate::plan::Refusal;
 use crate::propose::{ForgeOp, PullRequestState, count};
 
@@ -24,7 +25,9 @@ pub fn dashboard(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
 }
 
 fn body(world: &World<'_>) -> String {
-    let mut out = String::from("# patchwave\n\n");
+    let open = world.history.open.iter().map(|rollout| &*rollout.name);
+    let mut out = heads_line(&world.view.ledger, open);
+    out.push_str("# patchwave\n\n");
     rollouts(&mut out, world);
     waiting(&mut out, world);
     refusals(&mut out, world);

@@ -20,7 +20,6 @@ mod watch;
 
 pub use approve::{approvals_of, approvals_text, past_the_rules};
 pub use gates::{RED_PATIENCE, gates_wanted};
-pub use moves::RESUME;
 pub use release::{Permit, PermitRefusal, may_run};
 pub use rollback::may_go_back;
 

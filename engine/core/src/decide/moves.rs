@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::approve::{approvals_of, approvals_text, needed};
 use super::{Action, Decision, ENGINE, World};
 use crate::history::{
-    Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, last_stop_of,
+    Event, FrozenRollout, FrozenWave, OpenRollout, RESUME, WaveEvent, WaveProgress, WaveState, last_stop, last_stop_of,
     ledger_file, openings_digest,
 };
 use crate::load::wire::Approval;
@@ -15,9 +15,6 @@ use crate::propose::{
     ForgeOp, HALT_LABEL, PullRequest, PullRequestState, branch_of, labelled_to_halt, marked_digest, newest,
     rollback_branch,
 };
-
-/// The branch suffix of a pull request that asks to resume a halted rollout.
-pub const RESUME: &str = "resume";
 
 /// Records what the forge shows of every open rollout, and merges what is to be merged automatically.
 pub fn follow_forge(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Action, Decision, ENGINE, World};
 use crate::assess::{Judgement, Status, Timeliness, coverage};
-use crate::history::{Event, OpenRollout, WaveEvent, WaveState, ledger_file};
+use crate::history::{Event, OpenRollout, WaveEvent, WaveState, ledger_file, proposed_wave};
 use crate::load::wire::Mode;
 use crate::observe::Asset;
 use crate::plan::{Rollout, Wave};
@@ -40,6 +40,7 @@ pub fn propose(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
                 propose_wave(world, rollout, wave, decision);
             }
         }
+        take_back(world, rollout, decision);
     }
 }
 
@@ -62,7 +63,45 @@ fn is_next(rollout: &Rollout, wave: &Wave) -> bool {
             .find(|w| w.name == *name)
             .is_none_or(|w| w.state == WaveState::Promoted)
     };
-    matches!(wave.state, WaveState::Pending | WaveState::Proposed) && wave.needs.iter().all(promoted)
+    is_ahead(wave) && wave.needs.iter().all(promoted)
+}
+
+/// Closes what was asked for and is not next any more, because a newer revision put a wave before it or took it out: it
+/// carries the patch set of then, and a merge would be of something that no wave before it proves.
+fn take_back(world: &World<'_>, rollout: &Rollout, decision: &mut Decision) {
+    let open = world
+        .view
+        .pull_requests
+        .iter()
+        .filter(|p| p.state == PullRequestState::Open);
+    let waves = open.filter_map(|p| Some((p, proposed_wave(&p.branch)?)));
+    for (pull_request, (_, name)) in waves.filter(|(_, (of, _))| *of == &*rollout.name) {
+        let wave = rollout.waves.iter().find(|w| *w.name == *name);
+        let reason = match wave {
+            Some(wave) if is_next(rollout, wave) || !is_ahead(wave) => continue,
+            Some(wave) => format!(
+                "not yet: wave {name} comes after {} now, and is asked for again then, with what that has proved",
+                wave.needs.join(", ")
+            ),
+            None => format!("not any more: the plan has no wave {name} in this rollout now"),
+        };
+        if let Some(source) = failed_source(world) {
+            let why = format!(
+                "pull request {} stays as it is while source {source} cannot be read",
+                pull_request.number
+            );
+            decision.say(&rollout.name, why);
+        } else {
+            decision.actions.push(Action::Forge(ForgeOp::ClosePullRequest {
+                number: pull_request.number,
+                reason,
+            }));
+        }
+    }
+}
+
+fn is_ahead(wave: &Wave) -> bool {
+    matches!(wave.state, WaveState::Pending | WaveState::Proposed)
 }
 
 fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, decision: &mut Decision) {

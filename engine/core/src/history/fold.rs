@@ -186,9 +186,7 @@ fn frozen_rollouts(
     let is_merged: BTreeSet<Arc<str>> = found.keys().cloned().collect();
     let with = |state| view.pull_requests.iter().filter(move |p| p.state == state);
     for pull_request in with(PullRequestState::Closed).chain(with(PullRequestState::Open)) {
-        let named = branch_rollout(&pull_request.branch).zip(branch_wave(&pull_request.branch));
-        // No wave has a dot or is called as a request to resume is.
-        let Some((name, wave)) = named.filter(|(_, wave)| *wave != "resume" && !wave.contains('.')) else {
+        let Some((name, wave)) = proposed_wave(&pull_request.branch) else {
             continue;
         };
         let path = format!("{folder}/{name}/plan.json");
@@ -278,6 +276,9 @@ fn rollout_of<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     (file == "plan.json").then_some(name)
 }
 
+/// The branch suffix of a pull request that asks to resume a halted rollout.
+pub const RESUME: &str = "resume";
+
 /// The rollout of an engine branch `patchwave/<rollout>/<wave>`.
 pub fn branch_rollout(branch: &str) -> Option<&str> {
     branch
@@ -289,6 +290,13 @@ pub fn branch_rollout(branch: &str) -> Option<&str> {
 /// The wave of an engine branch `patchwave/<rollout>/<wave>`.
 pub fn branch_wave(branch: &str) -> Option<&str> {
     branch.strip_prefix("patchwave/")?.split_once('/').map(|(_, wave)| wave)
+}
+
+/// Rollout and wave of a branch that proposes a wave, and asks neither to resume nor to roll back.
+pub fn proposed_wave(branch: &str) -> Option<(&str, &str)> {
+    let named = branch_rollout(branch).zip(branch_wave(branch));
+    // No wave has a dot or is called as a request to resume is.
+    named.filter(|(_, wave)| *wave != RESUME && !wave.contains('.'))
 }
 
 fn fold_rollout(frozen: &FrozenRollout, lines: &[LedgerLine]) -> OpenRollout {

@@ -132,7 +132,8 @@ pub fn head(bytes: &[u8]) -> String {
 pub fn holds_head(bytes: &[u8], recorded: &str) -> bool {
     recorded == GENESIS
         || bytes
-            .split(|byte| *byte == b'\n')
+            // What is looked for is most often among the newest.
+            .rsplit(|byte| *byte == b'\n')
             .any(|line| !line.is_empty() && sha256_hex(line) == recorded)
 }
 

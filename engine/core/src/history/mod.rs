@@ -16,7 +16,7 @@ mod state;
 mod sums;
 pub mod wire;
 
-pub use anchors::marked_ledger;
+pub use anchors::{heads_line, marked_ledger};
 pub use audit::{AuditReport, DigestOf, audit};
 pub use changes::*;
 pub use events::*;
