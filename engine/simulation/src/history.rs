@@ -282,7 +282,7 @@ fn finish(estate: &mut Estate, own: &Given, now: Timestamp) -> Result<(), Stop> 
 /// A process that ends after every effect, or after one, and is started again: it leaves what an undisturbed one would.
 fn crashed(estate: &mut Estate, own: &Given, now: Timestamp) -> Result<(), Stop> {
     let undisturbed = estate.forge.fork();
-    reconcile(own, &estate.met(&undisturbed, Vec::new()), now)?;
+    let whole = reconcile(own, &estate.met(&undisturbed, Vec::new()), now)?;
     let (mut effects, mut lives) = match estate.dice.roll(3) {
         0 => (1, u64::MAX),
         _ => (estate.dice.roll(5), 1),
@@ -310,6 +310,9 @@ fn crashed(estate: &mut Estate, own: &Given, now: Timestamp) -> Result<(), Stop>
     if let Some(what) = ledger::difference(&seen, &other) {
         let why = format!("a run at {now} that ended after {effects} effects left something else: {what}");
         estate.broken.push(("a_crash_leaves_no_trace", why));
+        for line in whole {
+            estate.note(format_args!("the engine undisturbed: {line}"));
+        }
     }
     Ok(())
 }

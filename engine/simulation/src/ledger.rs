@@ -94,10 +94,13 @@ pub fn difference(one: &ForgeView, other: &ForgeView) -> Option<String> {
     }
     for (a, b) in one.pull_requests.iter().zip(&other.pull_requests) {
         if let Some(what) = pulls_differ(a, b) {
-            return Some(format!(
-                "{what} of pull request {} ({}, {})",
-                a.number, a.branch, b.branch
-            ));
+            let (one, other) = (lasting(&a.body), lasting(&b.body));
+            let mut lines = one.iter().zip(&other).filter(|(a, b)| a != b);
+            let line = lines
+                .next()
+                .map_or_else(String::new, |(a, b)| format!(": {a:?} and {b:?}"));
+            let (number, names) = (a.number, (&a.branch, &b.branch));
+            return Some(format!("{what} of pull request {number} ({names:?}){line}"));
         }
     }
     let what = [
@@ -108,6 +111,17 @@ pub fn difference(one: &ForgeView, other: &ForgeView) -> Option<String> {
     what.into_iter()
         .find(|(_, differs)| *differs)
         .map(|(what, _)| what.to_owned())
+}
+
+/// The lines of a text but for the times of the plan: a run that is started again plans the rest when the first part is
+/// released already, and that may shift what is still to come by minutes.
+fn lasting(body: &str) -> Vec<&str> {
+    let lines = body.lines().map(|line| match line.split_once(", planned slack ") {
+        Some((before, _)) => before,
+        None => line,
+    });
+    let planned = |line: &str| line.starts_with("| ") && line.trim_end_matches(" |").ends_with('Z');
+    lines.filter(|line| !planned(line)).collect()
 }
 
 /// What two pull requests differ in, but for the names of commits.
@@ -126,7 +140,7 @@ fn pulls_differ(a: &PullRequest, b: &PullRequest) -> Option<&'static str> {
         ("the branch", a.branch != b.branch),
         ("the state", a.state != b.state),
         ("the files", own(a) != own(b)),
-        ("the body", a.body != b.body),
+        ("the body", lasting(&a.body) != lasting(&b.body)),
         ("the comments", said(a) != said(b)),
         (
             "the words",

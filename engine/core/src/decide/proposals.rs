@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Action, Decision, ENGINE, World};
 use crate::assess::{Judgement, Status, Timeliness, coverage};
 use crate::history::{Event, OpenRollout, WaveEvent, WaveState, ledger_file, proposed_wave};
-use crate::load::wire::Mode;
+use crate::load::wire::{Lane, Mode};
 use crate::observe::Asset;
 use crate::plan::{Rollout, Wave};
 use crate::propose::{
@@ -26,7 +26,11 @@ pub fn propose(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
             }
         }
     }
-    for rollout in &world.plan.rollouts {
+    // What is urgent first, also because what a routine rollout brings in time is not asked for again: a run that ended
+    // between the two would leave another plan than one that did not.
+    let mut rollouts: Vec<&Rollout> = world.plan.rollouts.iter().collect();
+    rollouts.sort_by_key(|rollout| rollout.lane != Lane::Emergency);
+    for rollout in rollouts {
         let progress = world.history.open.iter().find(|r| r.name == rollout.name);
         if progress.is_some_and(|p| p.halted.is_some() || is_obsolete(world, p)) {
             continue;
