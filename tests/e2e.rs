@@ -15,6 +15,7 @@ mod support;
 #[cfg(test)]
 mod e2e {
     mod back;
+    mod brake;
     mod cli;
     #[cfg(all(unix, feature = "daemon"))]
     mod daemon;

@@ -109,6 +109,25 @@ fn ndjson_findings_have_the_fields_that_scripts_rely_on() {
 }
 
 #[test]
+fn quiet_says_errors_as_log_lines_too() {
+    let sandbox = Sandbox::estate();
+    sandbox.edit(
+        "fleets/strategies.yaml",
+        "kind: RolloutStrategy",
+        "kind: RollOutStrategy",
+    );
+    let said = sandbox.run(&["-q", "--log-format", "json", "plan"]).exits(1);
+    let lines: Vec<serde_json::Value> = said.err.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["message"].as_str().unwrap().contains("RollOutStrategy")),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn quiet_says_only_results_and_errors() {
     let sandbox = Sandbox::shipped();
     let loud = sandbox.run(&["plan"]).exits(0);

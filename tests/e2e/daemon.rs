@@ -204,6 +204,39 @@ fn a_daemon_runs_answers_and_stops() {
 }
 
 #[test]
+fn webhooks_that_never_send_their_body_leave_room_for_probes() {
+    let estate = Sandbox::estate();
+    let mut daemon = Daemon::start(&estate, &["--listen", "127.0.0.1:0"]);
+    let address = daemon.listening();
+    let head = "POST /webhook HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n";
+    let mut silent: Vec<TcpStream> = (0..64)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(ask(&address, "GET", "/healthz", &[], ""), (200, "ok\n".to_owned()));
+    let mut answers = std::collections::BTreeMap::new();
+    for stream in &mut silent {
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        *answers
+            .entry(answer.split(' ').nth(1).unwrap_or_default().to_owned())
+            .or_insert(0) += 1;
+    }
+    assert_eq!(
+        answers,
+        [("408".to_owned(), 32), ("503".to_owned(), 32)].into(),
+        "half of them are turned away at once, the others after a while"
+    );
+    daemon.signal("-TERM");
+    assert_eq!(daemon.ends().0, Some(0));
+}
+
+#[test]
 fn a_run_that_is_asked_to_stop_ends_after_its_effect_and_the_next_one_finishes_it() {
     let undisturbed = Sandbox::estate();
     undisturbed.run(&["reconcile", "--once"]).exits(0);

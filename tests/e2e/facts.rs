@@ -214,3 +214,44 @@ fn an_executors_word_alone_is_no_pass() {
     }
     estate.audited();
 }
+
+#[test]
+fn a_result_of_before_its_release_is_refused_and_a_clock_a_little_behind_is_forgiven() {
+    let mut estate = test_released();
+    let digest = estate.frozen(ROLLOUT)["patchset"]["digest"].clone();
+    std::fs::create_dir(estate.path().join("results")).unwrap();
+    let ended = |estate: &Sandbox, at: &str| {
+        let result = serde_json::json!({
+            "formatVersion": "1.0", "rollout": ROLLOUT, "wave": "test", "batch": "01", "asset": "t1",
+            "patchset": digest, "action": "patch", "status": "ok", "stage": "done", "startedAt": "2026-11-20T12:00:00Z",
+            "finishedAt": at,
+        });
+        std::fs::write(estate.path().join("results/t1.json"), result.to_string()).unwrap();
+        estate.run_at("2026-11-20T12:30:00Z", &["evidence", "add", ROLLOUT, "test", "results"])
+    };
+    // Recorded it would not count as tried, so the executor would touch the machine again.
+    let said = ended(&estate, "2026-11-20T12:04:59Z").exits(1);
+    for why in [
+        "the executor's clock is behind",
+        "an earlier release",
+        "move the file out of the folder",
+    ] {
+        assert!(said.err.contains(why), "{}", said.err);
+    }
+    let reported = |estate: &mut Sandbox| {
+        let status = estate
+            .at("2026-11-20T12:30:00Z")
+            .run(&["status", "--format", "json"])
+            .exits(0)
+            .json();
+        status["rollouts"][0]["waves"][0]["batches"][0]["reported"].clone()
+    };
+    assert_eq!(reported(&mut estate), serde_json::json!({}));
+    // Released at 12:10; the executor's clock is a minute slow.
+    for recorded in ["recorded 1 of 1", "recorded 0 of 1"] {
+        let said = ended(&estate, "2026-11-20T12:09:00Z").exits(0);
+        assert!(said.out.contains(recorded), "{}", said.out);
+        assert_eq!(reported(&mut estate), serde_json::json!({"t1": "done"}));
+    }
+    estate.audited();
+}

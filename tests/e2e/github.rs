@@ -216,16 +216,17 @@ fn a_command_that_writes_says_that_it_needs_the_token() {
     assert!(estate.double.lock().log.is_empty());
 }
 
+fn fetched(folder: &Path, from: &Path) {
+    let repository = git2::Repository::open(folder).unwrap();
+    let mut remote = repository.remote_anonymous(from.to_str().unwrap()).unwrap();
+    let every = "+refs/heads/*:refs/remotes/origin/*";
+    remote.fetch(&[every], None, None).unwrap();
+}
+
 #[test]
 fn a_plan_needs_no_token_and_sees_what_the_clone_has() {
     let mut estate = Estate::new();
     estate.reconcile();
-    let fetched = |folder: &Path, from: &Path| {
-        let repository = git2::Repository::open(folder).unwrap();
-        let mut remote = repository.remote_anonymous(from.to_str().unwrap()).unwrap();
-        let every = "+refs/heads/*:refs/remotes/origin/*";
-        remote.fetch(&[every], None, None).unwrap();
-    };
     let unknown = estate.with(&["plan"], &[]).exits(0);
     assert!(unknown.err.contains("rollouts are not known"), "{unknown:?}");
     let from = estate.double.lock().folder.path().to_owned();
@@ -242,6 +243,36 @@ fn a_plan_needs_no_token_and_sees_what_the_clone_has() {
     let offline = estate.run(&["--offline", "plan"]).exits(0);
     assert!(offline.out.contains(ROLLOUT), "{offline:?}");
     assert!(estate.double.lock().log.is_empty(), "nothing was asked of the forge");
+}
+
+#[test]
+fn what_only_a_clone_knows_is_not_permitted() {
+    let mut estate = Estate::new();
+    estate.reconcile();
+    {
+        let mut repo = estate.double.lock();
+        let number = repo.issues.values().find(|issue| issue.pull.is_some()).unwrap().number;
+        repo.review(number, "anna", "APPROVED");
+        repo.merge(number, "anna", "Merge\n").unwrap();
+    }
+    estate.at("2026-11-20T12:10:00Z").reconcile();
+    let from = estate.double.lock().folder.path().to_owned();
+    fetched(estate.sandbox.path(), &from);
+    let permit = ["permit", ROLLOUT, "test", "01", "--format", "json"];
+    estate.run(&permit).exits(0);
+    // The clone does not hear of what happens on the forge from here on.
+    estate
+        .run(&["halt", ROLLOUT, "--reason", "the disk is full", "--as", "anna"])
+        .exits(0);
+    let offline = estate.run(&[&["--offline"][..], &permit].concat()).exits(1);
+    let without_token = estate.with(&permit, &[]).exits(1);
+    for said in [offline, without_token] {
+        let reason = said.json()["reason"].clone();
+        assert!(
+            reason.as_str().unwrap().contains("the forge cannot be asked"),
+            "{reason}"
+        );
+    }
 }
 
 #[test]

@@ -61,8 +61,12 @@ impl Output {
     /// Text that must be seen even when quiet, to standard error.
     pub fn warn(&self, text: &str) {
         if self.as_log {
-            if !text.trim().is_empty() {
-                tracing::warn!("{}", text.trim_end());
+            let text = text.trim_end();
+            // Quiet, only errors are said here, and only lines of that level are written.
+            match self.quiet {
+                _ if text.trim().is_empty() => {}
+                true => tracing::error!("{text}"),
+                false => tracing::warn!("{text}"),
             }
         } else {
             let _ = write!(io::stderr(), "{text}");

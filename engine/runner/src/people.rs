@@ -3,51 +3,101 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use patchwave_adapters::forge::{Applied, Forge};
+use patchwave_adapters::forge::{Appended, Applied, Forge};
 use patchwave_core::canonical::sha256_hex;
 use patchwave_core::decide::ENGINE;
-use patchwave_core::history::{Event, FrozenRollout, OpenRollout, RESUME, WaveState, last_stop, ledger_file};
-use patchwave_core::propose::{ForgeOp, branch_of, marker};
+use patchwave_core::history::{
+    Event, FrozenRollout, History, OpenRollout, RESUME, WaveState, branch_rollout, fold, last_stop, ledger_file,
+};
+use patchwave_core::propose::{ForgeOp, ForgeView, PullRequestState, branch_of, marker};
 use patchwave_core::render::wire::{ResultAction, ResultFile, ResultStatus, read_result, result_facts};
 
 use crate::RunError;
-use crate::reconcile::record;
-use crate::survey::Survey;
+use crate::reconcile::{append_events, moved_by_another};
+use crate::survey::{Survey, past};
 
-fn open<'a>(survey: &'a Survey, rollout: &str) -> Result<&'a OpenRollout, RunError> {
-    survey
-        .history
-        .open
-        .iter()
-        .find(|r| r.name.as_ref() == rollout)
-        .ok_or_else(|| {
-            let names: Vec<&str> = survey.history.open.iter().map(|r| r.name.as_ref()).collect();
-            let help = if names.is_empty() {
-                "no rollout is open".into()
-            } else {
-                format!("open: {}", names.join(", "))
-            };
-            RunError::new(format!("there is no open rollout `{rollout}`"), help)
-        })
+fn open<'a>(history: &'a History, rollout: &str) -> Result<&'a OpenRollout, RunError> {
+    history.open.iter().find(|r| r.name.as_ref() == rollout).ok_or_else(|| {
+        let names: Vec<&str> = history.open.iter().map(|r| r.name.as_ref()).collect();
+        let help = if names.is_empty() {
+            "no rollout is open".into()
+        } else {
+            format!("open: {}", names.join(", "))
+        };
+        RunError::new(format!("there is no open rollout `{rollout}`"), help)
+    })
+}
+
+/// How often a record of people is tried while others append to the ledger. Each try is a fresh look, so what is appended
+/// stands on the ledger as it is; a run appends a few times and is through, so five are lost to no ordinary race.
+const RECORD_TRIES: usize = 5;
+
+/// Looks and appends until nobody came between. `events` says what there is to record after a look; it is asked again at each,
+/// so what others recorded meanwhile is taken into account.
+fn record_anew(
+    forge: &dyn Forge,
+    by: &str,
+    now: Timestamp,
+    events: impl Fn(&ForgeView) -> Result<Vec<(String, Event)>, RunError>,
+) -> Result<usize, RunError> {
+    for _ in 0..RECORD_TRIES {
+        let view = forge.view()?;
+        let events = events(&view)?;
+        if events.is_empty() {
+            return Ok(0);
+        }
+        if let Appended::Head { .. } = append_events(forge, &view, &events, by, now)? {
+            return Ok(events.len());
+        }
+    }
+    Err(moved_by_another())
 }
 
 /// Stops a rollout before its next asset. Needs no review.
 ///
+/// It is the emergency brake, so it needs little: that there is such a rollout, and that its ledger can be appended to. Where
+/// the history cannot be told (a branch carries a plan that is none, another ledger is broken) it is halted all the same.
+///
 /// # Errors
 /// [`RunError`] if there is no such open rollout, or the ledger cannot be written.
 pub fn halt(
-    survey: &Survey,
     forge: &dyn Forge,
+    rollouts_folder: &str,
     rollout: &str,
     reason: &str,
     by: &str,
     now: Timestamp,
 ) -> Result<(), RunError> {
-    let rollout = open(survey, rollout)?;
-    let event = Event::Halt {
-        reason: reason.to_owned(),
+    record_anew(forge, by, now, |view| {
+        match fold(view, rollouts_folder) {
+            Ok(history) => {
+                open(&history, rollout)?;
+            }
+            Err(_) if is_known(view, rollouts_folder, rollout) => {}
+            Err(_) => {
+                return Err(RunError::new(
+                    format!("there is no rollout `{rollout}`: no ledger, no folder and no open pull request of it"),
+                    "`patchwave forge list` lists the pull requests; their branches name the rollouts",
+                ));
+            }
+        }
+        let event = Event::Halt {
+            reason: reason.to_owned(),
+        };
+        Ok(vec![(ledger_file(rollout), event)])
+    })?;
+    Ok(())
+}
+
+/// Whether anything of a rollout is there: its ledger, its folder on the base branch, or an open pull request.
+fn is_known(view: &ForgeView, rollouts_folder: &str, rollout: &str) -> bool {
+    let folder = format!("{}/{rollout}/", rollouts_folder.trim_matches('/'));
+    let asked = |pull: &patchwave_core::propose::PullRequest| {
+        pull.state == PullRequestState::Open && branch_rollout(&pull.branch) == Some(rollout)
     };
-    record(forge, &survey.view, &[(ledger_file(&rollout.name), event)], by, now)
+    view.ledger.contains_key(&ledger_file(rollout))
+        || view.merged_files.keys().any(|path| path.starts_with(&folder))
+        || view.pull_requests.iter().any(asked)
 }
 
 /// Asks to go on: opens the pull request whose merge, with the normal approvals, resumes the rollout.
@@ -61,7 +111,7 @@ pub fn resume(
     rollout: &str,
     now: Timestamp,
 ) -> Result<Option<u64>, RunError> {
-    let rollout = open(survey, rollout)?;
+    let rollout = open(&survey.history, rollout)?;
     let stopped = rollout.halted.is_some()
         || rollout
             .waves
@@ -124,36 +174,36 @@ pub fn resume(
 /// # Errors
 /// [`RunError`] naming every file that is not a result of this rollout and wave; then nothing is recorded.
 pub fn add_evidence(
-    survey: &Survey,
     forge: &dyn Forge,
+    rollouts_folder: &str,
     (rollout, wave): (&str, &str),
     files: &[(String, Vec<u8>)],
     now: Timestamp,
 ) -> Result<usize, RunError> {
-    let open = open(survey, rollout)?;
-    let mut events = Vec::new();
-    let mut faults = Vec::new();
-    for (path, bytes) in files {
-        match evidence(open, survey.history.frozen.get(rollout), wave, bytes, now) {
-            Ok(Some(event)) => events.push((ledger_file(rollout), event)),
-            Ok(None) => {}
-            Err(why) => faults.push(format!("{path}: {why}")),
+    record_anew(forge, ENGINE, now, |view| {
+        let history = past(view, rollouts_folder)?;
+        let open = open(&history, rollout)?;
+        let mut events = Vec::new();
+        let mut faults = Vec::new();
+        for (path, bytes) in files {
+            match evidence(open, history.frozen.get(rollout), wave, bytes, now) {
+                Ok(Some(event)) => events.push((ledger_file(rollout), event)),
+                Ok(None) => {}
+                Err(why) => faults.push(format!("{path}: {why}")),
+            }
         }
-    }
-    if !faults.is_empty() {
-        return Err(RunError::new(
+        if faults.is_empty() {
+            return Ok(events);
+        }
+        Err(RunError::new(
             format!("nothing was recorded:\n  {}", faults.join("\n  ")),
             "give result files of this rollout and wave, as the playbooks write them",
-        ));
-    }
-    if !events.is_empty() {
-        record(forge, &survey.view, &events, ENGINE, now)?;
-    }
-    Ok(events.len())
+        ))
+    })
 }
 
-/// An executor's clock may be ahead of this machine's by so much: hosts keep time by NTP to well below a minute, and a result of
-/// later than that says something of the future.
+/// An executor's clock may be ahead of this machine's or behind it by so much: hosts keep time by NTP to well below a minute, and
+/// a result of later than that says something of the future, one of earlier something of before its release.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 
 /// When a result ended (or began, while it has not ended): not before it began, and not in the future.
@@ -173,6 +223,19 @@ fn ended(result: &ResultFile, now: Timestamp) -> Result<Timestamp, String> {
         ));
     }
     Ok(ended)
+}
+
+/// When a result counts as of: never before the release, since what was said before it says nothing of it. A clock that is a
+/// little behind is forgiven; what is older would be recorded and not count, and the asset would be touched a second time.
+fn since_release(at: Timestamp, released: Option<Timestamp>) -> Result<Timestamp, String> {
+    match released {
+        Some(released) if at.saturating_add(CLOCKS_APART).unwrap_or(Timestamp::MAX) < released => Err(format!(
+            "it ended at {at}, before its batch was released at {released}: the executor's clock is behind, or the result is of \
+             an earlier release; look at the machine, set the clock, and move the file out of the folder, then the batch may run"
+        )),
+        Some(released) => Ok(at.max(released)),
+        None => Ok(at),
+    }
 }
 
 fn evidence(
@@ -216,11 +279,12 @@ fn evidence(
     if rollback && !back.is_some_and(|b| b.released_at.is_some() && b.assets.contains(result.asset.as_str())) {
         return Err(format!("asset {} was never let go back", result.asset));
     }
-    let heard = if rollback {
-        back.map(|b| &b.evidence)
+    let (heard, released) = if rollback {
+        (back.map(|b| &b.evidence), back.and_then(|b| b.released_at))
     } else {
-        Some(&batch.evidence)
+        (Some(&batch.evidence), batch.released_at)
     };
+    let at = since_release(at, released)?;
     let known = heard.and_then(|heard| heard.get(result.asset.as_str()));
     if known.is_some_and(|k| k.at == at && k.outcome.as_ref() == outcome) {
         return Ok(None);
@@ -243,26 +307,30 @@ fn evidence(
 /// # Errors
 /// [`RunError`] if the asset is not in the wave, or the ledger cannot be written.
 pub fn waive(
-    survey: &Survey,
     forge: &dyn Forge,
+    rollouts_folder: &str,
     (rollout, wave, asset): (&str, &str, &str),
     (reason, until, by): (&str, Timestamp, &str),
     now: Timestamp,
 ) -> Result<(), RunError> {
-    let open = open(survey, rollout)?;
-    let wave_progress = open.waves.iter().find(|w| w.name.as_ref() == wave);
-    let there = wave_progress.is_some_and(|w| w.batches.iter().any(|b| b.assets.contains_key(asset)));
-    if !there {
-        return Err(RunError::new(
-            format!("asset {asset} is in no batch of wave {wave} of {rollout}"),
-            "`patchwave status` lists who is in which batch",
-        ));
-    }
-    let event = Event::Waived {
-        wave: wave.into(),
-        asset: asset.into(),
-        reason: reason.to_owned(),
-        until,
-    };
-    record(forge, &survey.view, &[(ledger_file(rollout), event)], by, now)
+    record_anew(forge, by, now, |view| {
+        let history = past(view, rollouts_folder)?;
+        let open = open(&history, rollout)?;
+        let wave_progress = open.waves.iter().find(|w| w.name.as_ref() == wave);
+        let there = wave_progress.is_some_and(|w| w.batches.iter().any(|b| b.assets.contains_key(asset)));
+        if !there {
+            return Err(RunError::new(
+                format!("asset {asset} is in no batch of wave {wave} of {rollout}"),
+                "`patchwave status` lists who is in which batch",
+            ));
+        }
+        let event = Event::Waived {
+            wave: wave.into(),
+            asset: asset.into(),
+            reason: reason.to_owned(),
+            until,
+        };
+        Ok(vec![(ledger_file(rollout), event)])
+    })?;
+    Ok(())
 }

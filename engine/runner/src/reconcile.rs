@@ -219,6 +219,28 @@ pub fn record(
     actor: &str,
     now: Timestamp,
 ) -> Result<(), RunError> {
+    match append_events(forge, view, events, actor, now)? {
+        Appended::Head { .. } => Ok(()),
+        Appended::Conflict { .. } => Err(moved_by_another()),
+    }
+}
+
+/// Somebody else appended between the look and the append.
+pub(crate) fn moved_by_another() -> RunError {
+    RunError::new(
+        "the ledger was moved by another run while this one was deciding",
+        "nothing was lost: run the command again",
+    )
+}
+
+/// As [`record`], with the conflict left to the caller.
+pub(crate) fn append_events(
+    forge: &dyn Forge,
+    view: &ForgeView,
+    events: &[(String, Event)],
+    actor: &str,
+    now: Timestamp,
+) -> Result<Appended, RunError> {
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for (file, event) in events {
         let content = files
@@ -233,13 +255,7 @@ pub fn record(
     for (file, content) in &files {
         message.push_str(&format!("Patchwave-Ledger: {file} {}\n", head(content)));
     }
-    match forge.append_ledger(view.ledger_head.as_deref(), &files, &message, now)? {
-        Appended::Conflict { .. } => Err(RunError::new(
-            "the ledger was moved by another run while this one was deciding",
-            "nothing was lost: run the command again",
-        )),
-        _ => Ok(()),
-    }
+    Ok(forge.append_ledger(view.ledger_head.as_deref(), &files, &message, now)?)
 }
 
 fn recorded_line(file: &str, event: &Event) -> Option<String> {

@@ -45,7 +45,7 @@ pub fn survey(
     now: Timestamp,
 ) -> Result<Survey, RunError> {
     let catalog = &repository.catalog;
-    let (view, history) = past(repository, forge)?;
+    let (view, history) = look(repository, forge)?;
     let (assessment, artifacts) = match before {
         Some(before) if same_for_assessment(&before.history.memory, &history.memory) => {
             (before.assessment, before.artifacts)
@@ -78,10 +78,16 @@ pub fn survey(
     })
 }
 
-/// What has happened so far.
-fn past(repository: &Repository, forge: Option<&dyn Forge>) -> Result<(ForgeView, History), RunError> {
+/// What the forge shows, and what has happened so far.
+fn look(repository: &Repository, forge: Option<&dyn Forge>) -> Result<(ForgeView, History), RunError> {
     let view = forge.map(Forge::view).transpose()?.unwrap_or_default();
-    let history = fold(&view, &repository.catalog.project.paths.rollouts).map_err(|faults| {
+    let history = past(&view, &repository.catalog.project.paths.rollouts)?;
+    Ok((view, history))
+}
+
+/// What has happened so far, by a look at the forge.
+pub(crate) fn past(view: &ForgeView, rollouts_folder: &str) -> Result<History, RunError> {
+    fold(view, rollouts_folder).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(|f| format!("{}: {}", f.file, f.message)).collect();
         RunError::new(
             format!(
@@ -90,8 +96,7 @@ fn past(repository: &Repository, forge: Option<&dyn Forge>) -> Result<(ForgeView
             ),
             "`patchwave audit verify` names every broken line; restore the ledger branch from a clone that has it",
         )
-    })?;
-    Ok((view, history))
+    })
 }
 
 /// As [`survey`], but nothing is planned: the plan is empty, so a plan that cannot be made does not hide what is found.
@@ -104,7 +109,7 @@ pub fn findings(
     forge: Option<&dyn Forge>,
     now: Timestamp,
 ) -> Result<Survey, RunError> {
-    let (view, history) = past(repository, forge)?;
+    let (view, history) = look(repository, forge)?;
     let assessment = assess(&repository.catalog, &observed.observation, &history.memory, now);
     let plan = Plan { now, ..Plan::default() };
     Ok(Survey {

@@ -232,7 +232,7 @@ pub fn step(estate: &mut Estate, before: &ForgeView) -> Result<ForgeView, Stop> 
     let look = estate.look()?;
     let lines = estate.ledger.clone();
     executor::work(estate, &look, &view, &lines);
-    people::hand_in(estate, &look);
+    people::hand_in(estate);
     run(estate)?;
     let view = estate.view()?;
     let now = ledger::read(&view);

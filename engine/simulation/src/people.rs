@@ -183,7 +183,7 @@ fn halt_or_resume(estate: &mut Estate, look: &Look) {
             let asked = people::resume(&look.survey(), &estate.forge, ROLLOUTS, &rollout.name, now);
             estate.tell("asks to resume", format_args!("{} {asked:?}", rollout.name));
         } else if !stopped && estate.mishap(20) {
-            let halted = people::halt(&look.survey(), &estate.forge, &rollout.name, "a test", "person-7", now);
+            let halted = people::halt(&estate.forge, ROLLOUTS, &rollout.name, "a test", "person-7", now);
             estate.tell("halts", format_args!("{} {halted:?}", rollout.name));
             // The ledger has moved: others would act on what it was.
             return;
@@ -203,13 +203,13 @@ fn waive(estate: &mut Estate, look: &Look) {
     if let Some((rollout, wave, asset)) = estate.dice.pick(&failed) {
         let why = ("it is replaced next week", after(now, 60 * 24 * 3), "person-8");
         let place = (rollout.as_ref(), wave.as_ref(), asset.as_ref());
-        let waived = people::waive(&look.survey(), &estate.forge, place, why, now);
+        let waived = people::waive(&estate.forge, ROLLOUTS, place, why, now);
         estate.tell("waivers", format_args!("{place:?} {waived:?}"));
     }
 }
 
 /// Executors hand in what they have to say.
-pub fn hand_in(estate: &mut Estate, look: &Look) {
+pub fn hand_in(estate: &mut Estate) {
     let now = estate.clock;
     let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut estate.results)
         .into_iter()
@@ -225,7 +225,7 @@ pub fn hand_in(estate: &mut Estate, look: &Look) {
         .into_iter()
         .map(|(_, _, _, bytes)| ("result.json".to_owned(), bytes))
         .collect();
-    let added = people::add_evidence(&look.survey(), &estate.forge, (&rollout, &wave), &files, now);
+    let added = people::add_evidence(&estate.forge, ROLLOUTS, (&rollout, &wave), &files, now);
     estate.tell("result files", format_args!("{rollout}/{wave} {added:?}"));
 }
 

@@ -35,7 +35,8 @@ const EXAMPLES: &str = "Examples:
   patchwave plan                              rollouts, waves, batches, slack, and what is refused and why
   patchwave explain asset web-1               why each finding has its deadline
   patchwave reconcile --once                  the whole loop, once
-Exit codes: 0 done, 1 error, 2 changes found (plan and reconcile with --detailed-exitcode), 64 usage.";
+Exit codes: 0 done, 1 error, 2 changes found (plan and reconcile with --detailed-exitcode), 64 usage,
+130 ended at once (a daemon that was signalled twice).";
 
 /// Options of every command.
 #[derive(Args, Debug)]

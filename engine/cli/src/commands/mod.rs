@@ -33,7 +33,7 @@ use clap::CommandFactory;
 use jiff::Timestamp;
 use patchwave_adapters::forge::Forge;
 use patchwave_core::assess::Assessment;
-use patchwave_core::diag::{Diagnostics, Severity, render as diag_render};
+use patchwave_core::diag::{Diagnostic, Diagnostics, Severity, render as diag_render};
 use patchwave_core::load::PROJECT_FILE;
 use patchwave_core::source::SourceSet;
 use patchwave_core::time::{Boundary, When};
@@ -177,6 +177,8 @@ pub struct Look {
     pub observed: Observed,
     /// Forge, ledger, findings, plan.
     pub survey: Survey,
+    /// The forge could not be asked: its part of the survey is what this clone holds, as old as that may be.
+    pub from_clone: bool,
 }
 
 impl Context {
@@ -199,6 +201,21 @@ impl Context {
                 "`patchwave validate` lists all problems",
             ));
         }
+        Ok(repository)
+    }
+
+    /// The repository for a command that needs its Project only: an error in another file is said and ends nothing.
+    pub fn load_project(&self) -> Result<Repository, Failure> {
+        let repository = open(&self.root, self.now);
+        let of_project = |d: &Diagnostic| {
+            let place = d.location.as_ref();
+            place.is_none_or(|place| place.file.as_ref() == PROJECT_FILE)
+        };
+        let errors = repository.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+        if errors.into_iter().any(of_project) {
+            return self.load();
+        }
+        self.diagnostics(&repository.diagnostics, &repository.set);
         Ok(repository)
     }
 
@@ -263,6 +280,7 @@ impl Context {
     pub fn look_ahead(&self, at: Option<When>) -> Result<Look, Failure> {
         let (repository, observed) = self.facts()?;
         let forge = self.forge_if_any(&repository)?;
+        let from_clone = matches!(forge, Some(ProjectForge::Cloned(_)));
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let at = at.map_or(self.now, |at| at.resolve(Boundary::Start, &repository.catalog.zone.0));
         let survey = survey(&repository, &observed, forge, None, at).map_err(said)?;
@@ -271,6 +289,7 @@ impl Context {
             repository,
             observed,
             survey,
+            from_clone,
         })
     }
 
@@ -278,6 +297,7 @@ impl Context {
     pub fn findings(&self) -> Result<Look, Failure> {
         let (repository, observed) = self.facts()?;
         let forge = self.forge_if_any(&repository)?;
+        let from_clone = matches!(forge, Some(ProjectForge::Cloned(_)));
         let forge = forge.as_ref().map(|f| f as &dyn Forge);
         let survey = findings(&repository, &observed, forge, self.now).map_err(said)?;
         self.assessed(&survey);
@@ -285,6 +305,7 @@ impl Context {
             repository,
             observed,
             survey,
+            from_clone,
         })
     }
 

@@ -33,9 +33,13 @@ pub fn run(
         }
     };
     let look = context.look()?;
-    let answer = look.survey.with_world(&look.repository, &look.observed, |world| {
-        ask(world, (rollout, wave, batch), asset, context.now)
-    });
+    let answer = if look.from_clone {
+        Err(forge_unknown())
+    } else {
+        look.survey.with_world(&look.repository, &look.observed, |world| {
+            ask(world, (rollout, wave, batch), asset, context.now)
+        })
+    };
     let sums = merged_sums(&look, rollout);
     let answer = answer.and_then(|permit| what_was_merged(permit, sums.as_deref(), std::env::var(SUMS_VARIABLE).ok()));
     match (answer, format) {
@@ -64,6 +68,15 @@ pub fn run(
             Ok(Exit::Error)
         }
     }
+}
+
+/// What a clone holds may be older than a halt: unknown is not permitted.
+fn forge_unknown() -> PermitRefusal {
+    PermitRefusal(
+        "the forge cannot be asked from here, so nobody knows whether the rollout was halted since: set its token, and leave \
+         out --offline"
+            .to_owned(),
+    )
 }
 
 /// The SHA-256 of the merged `SHA256SUMS` of a rollout.

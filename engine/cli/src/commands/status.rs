@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use patchwave_core::decide::decide;
 use patchwave_core::history::{BatchProgress, GateProgress, WaveState, WayBack};
+use patchwave_runner::forge::ProjectForge;
 use patchwave_runner::people;
 use serde_json::{Value, json};
 
@@ -175,11 +176,22 @@ fn text(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> String {
     out
 }
 
-/// Stops a rollout before its next asset.
+/// Stops a rollout before its next asset. Of the estate it needs the Project only, which says where the forge is.
 pub fn halt(context: &Context, rollout: &str, reason: &str, by: &str) -> Result<Exit, Failure> {
-    let look = context.look()?;
-    let forge = context.forge(&look.repository)?;
-    people::halt(&look.survey, &forge, rollout, reason, by, context.now).map_err(said)?;
+    let repository = context.load_project()?;
+    let forge = match context.forge_if_any(&repository)? {
+        // What a clone knows is for reading; asking for the forge says why it cannot be asked.
+        Some(ProjectForge::Cloned(_)) => context.forge(&repository)?,
+        Some(forge) => forge,
+        None => {
+            return Err(Failure::with_help(
+                format!("there is no open rollout `{rollout}`"),
+                "there is no local forge yet, so nothing was ever proposed",
+            ));
+        }
+    };
+    let folder = &repository.catalog.project.paths.rollouts;
+    people::halt(&forge, folder, rollout, reason, by, context.now).map_err(said)?;
     context.output.text(&format!(
         "halted {rollout}: nothing of it starts any more; `patchwave resume {rollout}` asks to go on"
     ))?;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -30,6 +30,11 @@ use crate::lease::Clock;
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Connections at once: probes, scrapes and hooks are few; the rest waits in the listener's queue.
 const CONNECTIONS_MAX: usize = 64;
+/// Of these for webhooks, whose bodies anybody may send slowly, or never: the other half stays for probes and scrapes. A forge
+/// sends a few at a time; one that is turned away asks for a run that the interval brings anyway.
+const WEBHOOKS_MAX: usize = CONNECTIONS_MAX / 2;
+/// Until the body of a webhook is there; a forge sends it at once.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the head of a request is there.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a whole connection.
@@ -186,6 +191,7 @@ struct Desk {
     board: Arc<Board>,
     metrics: Arc<Metrics>,
     gatekeeper: Option<Mutex<Gatekeeper>>,
+    webhooks: Semaphore,
     interval: SignedDuration,
     clock: Clock,
 }
@@ -195,6 +201,7 @@ fn routes(endpoints: Endpoints) -> Router {
         board: endpoints.board,
         metrics: endpoints.metrics,
         gatekeeper: endpoints.gatekeeper.map(Mutex::new),
+        webhooks: Semaphore::new(WEBHOOKS_MAX),
         interval: endpoints.interval,
         clock: endpoints.clock,
     };
@@ -227,9 +234,19 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
     }
 }
 
-async fn webhook(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> (StatusCode, &'static str) {
+async fn webhook(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     let Some(gatekeeper) = &desk.gatekeeper else {
-        return (StatusCode::NOT_FOUND, "");
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let Ok(_place) = desk.webhooks.try_acquire() else {
+        desk.metrics.webhook("refused");
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let headers = request.headers().clone();
+    let body = match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(unread)) => return unread.into_response(),
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
     let shown = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let shown = Shown {
@@ -245,15 +262,15 @@ async fn webhook(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes)
         Verdict::Accepted => {
             desk.metrics.webhook("accepted");
             desk.board.ask();
-            (StatusCode::ACCEPTED, "a run follows\n")
+            (StatusCode::ACCEPTED, "a run follows\n").into_response()
         }
         Verdict::Repeated => {
             desk.metrics.webhook("repeated");
-            (StatusCode::OK, "seen before\n")
+            (StatusCode::OK, "seen before\n").into_response()
         }
         Verdict::Refused => {
             desk.metrics.webhook("refused");
-            (StatusCode::UNAUTHORIZED, "")
+            StatusCode::UNAUTHORIZED.into_response()
         }
     }
 }

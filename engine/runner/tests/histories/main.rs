@@ -6,6 +6,8 @@ mod crash;
 #[cfg(test)]
 mod play;
 #[cfg(test)]
+mod race;
+#[cfg(test)]
 mod simulate;
 #[cfg(test)]
 mod tamper;

@@ -177,7 +177,7 @@ fn halt_or_resume(estate: &Estate, dice: &mut Dice, now: Timestamp) -> String {
         return "no rollout".into();
     };
     if dice.roll(2) == 0 {
-        people::halt(&survey, &estate.forge, &rollout, "a test", "person-7", now).unwrap();
+        people::halt(&estate.forge, ROLLOUTS, &rollout, "a test", "person-7", now).unwrap();
         "halted".into()
     } else {
         let resumed = people::resume(&survey, &estate.forge, ROLLOUTS, &rollout, now);
