@@ -126,10 +126,11 @@ def inert(text):
         text = text.replace(whole, BREAK.join(parts))
     # A backslash hides from the rules below what the reader of Markdown puts together again.
     text = re.sub(r"\\(?=[:.-])", rf"\\{BREAK}", text)
-    text = re.sub(r"(?i)\b(https?|ftp|mailto|xmpp):", rf"\1{BREAK}:", text)
-    text = re.sub(r"(?i)\b(www)\.", rf"\1{BREAK}.", text)
+    # Wherever they stand: an underscore or a letter before one is no boundary of a word, and yet begins a link.
+    text = re.sub(r"(?i)(https?|ftp|mailto|xmpp):", rf"\1{BREAK}:", text)
+    text = re.sub(r"(?i)(www)\.", rf"\1{BREAK}.", text)
     text = text.replace("@", f"@{BREAK}").replace("$", f"${BREAK}")
-    return re.sub(r"(?i)(#|\bGH-)(?=[0-9])", rf"\1{BREAK}", text)
+    return re.sub(r"(?i)(#|GH-)(?=[0-9])", rf"\1{BREAK}", text)
 
 
 def spoken(entity):

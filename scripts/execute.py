@@ -8,13 +8,18 @@ observe. It stops at the first asset that failed. An asset that was started on a
 because nobody knows then in what state it is.
 
 Results that an earlier call left unrecorded (it was killed, or the engine could not write) are given to the engine before
-anything runs; until that went well their batch does not run, and they stay where they are. With --record nothing is run
-besides: every result file there is is given to the engine again.
+anything runs; until that went well their batch does not run, and they stay where they are. So with a halt that could not
+be recorded: it is owed, and nothing of its rollout runs before it is. With --record nothing is run besides: every result
+file there is is given to the engine again.
 
-It decides nothing: no permit, no run. Exit 0: what could run ran well. 1: something failed, or could not be asked.
+One call at a time works on a folder of results, and none beside a playbook that an earlier call left behind.
+
+It decides nothing: no permit, no run. Exit 0: what could run ran well. 1: something failed, could not be asked, or waits
+for somebody to look.
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -30,6 +35,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RUNNING = ("released", "running", "verifying")
 # In a folder of results: the engine has them.
 RECORDED = ".recorded"
+# In the folder of results: whoever holds it may play. A playbook inherits it, so it is held for as long as one runs.
+LOCK = ".lock"
+# Behind the name of a rollout, in the folder of results: the reason of a halt that the engine has not recorded yet.
+OWED = ".halt"
 # A batch may reboot every machine and wait for its checks; a permit ends earlier anyway.
 PLAYBOOK_SECONDS_MAX = 6 * 3600
 
@@ -80,8 +89,8 @@ class Engine:
         said = self.patchwave("evidence", "add", rollout, wave, str(folder))
         return None if said.returncode == 0 else said.stderr.strip()
 
-    def halt(self, batch, reason):
-        said = self.patchwave("halt", batch.rollout, "--reason", reason, "--as", "executor")
+    def halt(self, rollout, reason):
+        said = self.patchwave("halt", rollout, "--reason", reason, "--as", "executor")
         return None if said.returncode == 0 else said.stderr.strip()
 
 
@@ -204,7 +213,7 @@ def ansible(batch, wave, playbook, assets, options, results, observations):
     say(f"{batch}: {playbook} on {', '.join(assets)}")
     known = os.environ | {"ANSIBLE_NOCOLOR": "1"}
     try:
-        return subprocess.run(command, cwd=wave, env=known, timeout=PLAYBOOK_SECONDS_MAX, check=False).returncode
+        return subprocess.run(command, cwd=wave, env=known, timeout=PLAYBOOK_SECONDS_MAX, check=False, pass_fds=[options.lock.fileno()]).returncode
     except subprocess.TimeoutExpired:
         return f"not ended after {PLAYBOOK_SECONDS_MAX} s"
 
@@ -243,8 +252,9 @@ def run_batch(batch, options):
     lost = sorted(set(assets) - set(found))
     if lost:
         reason = f"batch {batch.id} of wave {batch.wave} ended ({code}) without a word of {', '.join(lost)}"
-        fault = options.engine.halt(batch, reason)
-        say(f"{batch.rollout} is halted: {reason}" if fault is None else f"halt: {fault}", "error")
+        owed = owe(options.results, batch.rollout, reason)
+        fault = pay(options.engine, owed)
+        say(f"{batch.rollout} is halted: {reason}" if fault is None else unpaid(owed, fault), "error")
     unheard = hand_over(options.engine, results) if found else None
     if options.observe:
         observed = ansible(batch, wave, "ansible/observe.yml", assets, options, results, options.observations)
@@ -258,6 +268,39 @@ def run_batch(batch, options):
     if code != 0:
         raise Stopped(f"{batch}: the playbook ended with {code} although no asset failed")
     return True
+
+
+def owe(results, rollout, reason):
+    """Writes down that a rollout is to be halted, before anybody is asked: this call may end at any moment."""
+    owed = results / f"{rollout}{OWED}"
+    new = owed.with_suffix(".new")
+    new.write_text(reason, encoding="utf-8")
+    new.replace(owed)
+    return owed
+
+
+def pay(engine, owed):
+    """Records a halt that is owed. Gives why not, or None."""
+    fault = engine.halt(owed.name.removesuffix(OWED), owed.read_text(encoding="utf-8"))
+    if fault is None:
+        owed.unlink()
+    return fault
+
+
+def unpaid(owed, fault):
+    rollout = owed.name.removesuffix(OWED)
+    return f"{rollout}: its halt is owed, and nothing of it runs before it is recorded: {fault}; if it needs none any more, remove {owed}"
+
+
+def pay_all(options):
+    """Records the halts that are owed. Gives the rollouts whose halt still is."""
+    left = set()
+    for owed in sorted(options.results.glob(f"*{OWED}")):
+        fault = pay(options.engine, owed)
+        say(f"{owed.name.removesuffix(OWED)}: the halt of an earlier run is recorded" if fault is None else unpaid(owed, fault), fault and "error")
+        if fault is not None:
+            left.add(owed.name.removesuffix(OWED))
+    return left
 
 
 def hand_over(engine, folder):
@@ -280,7 +323,7 @@ def folders_of(results):
 
 def record(options):
     """Gives every result file there is to the engine once more."""
-    faults = 0
+    faults = len(pay_all(options))
     for folder in folders_of(options.results):
         if any(folder.glob("*.json")):
             fault = hand_over(options.engine, folder)
@@ -290,13 +333,31 @@ def record(options):
 
 
 def clear(options):
-    """Hands over what an earlier call could not, and removes what it could."""
+    """Hands over what an earlier call could not, and removes what it could. Gives how much still could not be."""
+    faults = 0
     for folder in folders_of(options.results):
         if unrecorded(folder):
             fault = hand_over(options.engine, folder)
-            say(f"{folder.name}: left by an earlier run: {fault or 'recorded'}", "error" if fault else None)
+            advice = f"; look at these results and at their machines, then move {folder} away: what is not there holds nothing up"
+            say(f"{folder.name}: left by an earlier run: {fault + advice if fault else 'recorded'}", "error" if fault else None)
+            faults += fault is not None
         elif (folder / RECORDED).exists():
             shutil.rmtree(folder, ignore_errors=True)
+    return faults
+
+
+def locked(results):
+    """The lock of a folder of results, as an open file; it is held until nobody has it open any more."""
+    results.mkdir(parents=True, exist_ok=True)
+    lock = (results / LOCK).open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Stopped(
+            f"another call on {results} is going on, or a playbook that one left behind: wait for it, or end it (`fuser {lock.name}` "
+            "names its processes); two at once would touch the same machines twice"
+        ) from None
+    return lock
 
 
 def arguments():
@@ -322,10 +383,12 @@ def arguments():
 def main():
     options = arguments()
     try:
+        options.lock = locked(options.results)
         if options.record:
             return record(options)
-        clear(options)
-        batches = list(released(options.engine.status()))
+        owed = pay_all(options)
+        faults = clear(options) + len(owed)
+        batches = [batch for batch in released(options.engine.status()) if batch.rollout not in owed]
         ran = sum(run_batch(batch, options) for batch in batches)
     except Stopped as why:
         say(why, "error")
@@ -334,7 +397,7 @@ def main():
         say(f"{type(fault).__name__}: {fault}", "error")
         return 1
     say(f"{ran} of {len(batches)} released batches ran")
-    return 0
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -82,5 +82,5 @@ broken 's/^ *timeout-minutes: 5$//' && must_fail "a job without an end" house_ru
 broken 's/ref: .*/ref: ${{ github.event.workflow_run.head_sha }}/' && must_fail "a checkout of the fork" house_rules "$bad"
 
 echo "== the scripts, played"
-PATCHWAVE=$patchwave python3 "$here/play.py"
+PATCHWAVE=$patchwave python3 -B "$here/play.py"
 echo "ok"

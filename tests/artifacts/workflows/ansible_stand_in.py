@@ -2,6 +2,7 @@
 """Stands in for ansible-playbook: the permit before each asset, a result file after it.
 
 FAKE is a JSON object, asset -> `ok`, `failed` or `silent`; each call is a line of the file FAKE_LOG; FAKE_AT is when it runs.
+With FAKE_LASTS it goes on, once it is in the log, until that file is there.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 words = sys.argv[1:]
 playbook = pathlib.Path(words[-1])
@@ -23,6 +25,10 @@ assert pathlib.Path(words[words.index("-i") + 1]).is_file()
 plan = json.loads(os.environ["FAKE"])
 with open(os.environ["FAKE_LOG"], "a") as log:
     log.write(f"{playbook} {','.join(assets)}\n")
+if "FAKE_LASTS" in os.environ:
+    end = time.monotonic() + 60
+    while not os.path.exists(os.environ["FAKE_LASTS"]) and time.monotonic() < end:
+        time.sleep(0.02)
 if playbook.name == "observe.yml":
     sys.exit(0)
 text = playbook.read_text()
