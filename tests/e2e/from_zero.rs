@@ -158,7 +158,7 @@ fn the_page_takes_a_new_user_from_zero_to_the_first_merged_wave() {
     let page = std::fs::read_to_string(home().join(PAGE)).unwrap();
     let mut user = User::new();
     let github = user.double.repository("acme/patching", &BTreeMap::new(), user.now);
-    let mut reconciled = 0;
+    let (mut reconciled, mut brought) = (0, 0);
     for block in blocks(&page) {
         let lines = match block {
             Block::Project(text) => {
@@ -168,8 +168,17 @@ fn the_page_takes_a_new_user_from_zero_to_the_first_merged_wave() {
             Block::Console(lines) => lines,
         };
         for line in lines {
+            let seen = user.at.join("../observations/seen.ndjson");
+            let read = user.at.join("fleets/observed/seen.ndjson");
+            if line.contains("find ../observations") {
+                std::fs::write(seen, "").unwrap();
+            }
             github.lock().clock = user.now + SignedDuration::from_mins(1);
             let said = user.types(&line);
+            if line.contains("find ../observations") {
+                brought += 1;
+                std::fs::remove_file(read).expect("what was observed lies where it is read");
+            }
             if line.contains("git push") {
                 assert!(github.lock().head_of("main").is_some(), "{line}");
             }
@@ -191,7 +200,7 @@ fn the_page_takes_a_new_user_from_zero_to_the_first_merged_wave() {
             }
         }
     }
-    assert_eq!(reconciled, 2);
+    assert_eq!((reconciled, brought), (2, 1));
     // What ran is on record, what was asked for at the end waits for its approval, and the clone is clean.
     let show = "git fetch --quiet && git show origin/patchwave/ledger:linux-security-2026-11-20.ndjson";
     let ledger = user.types(show).out;

@@ -339,9 +339,12 @@ mod on_github {
                 "kill {n} at {at:?}"
             );
         });
-        println!(
-            "{kills} kills of a run on GitHub: {} between two effects",
-            amid.into_inner()
+        let amid = amid.into_inner();
+        println!("{kills} kills of a run on GitHub: {amid} between two effects");
+        // Few kills are played here, and of those about a third hits the run between two effects; none at all would prove nothing.
+        assert!(
+            amid * 20 >= kills,
+            "only {amid} of {kills} kills were between two effects"
         );
     }
 }

@@ -52,7 +52,10 @@ fn a_collector_gets_the_stages_and_no_findings() {
     let (address, came) = collector();
     let environment = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", address.as_str()),
-        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20planted"),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "authorization=Bearer%20planted6b1f0c93d25e8a47",
+        ),
     ];
     let said = pw(estate.path(), &NOW, "", &environment).exits(0);
     assert!(
@@ -64,7 +67,7 @@ fn a_collector_gets_the_stages_and_no_findings() {
     assert!(!came.is_empty());
     for (head, _) in &came {
         assert!(head.starts_with("post /v1/traces "), "{head}");
-        assert!(head.contains("authorization: bearer planted"), "{head}");
+        assert!(head.contains("authorization: bearer planted6b1f0c93d25e8a47"), "{head}");
     }
     let sent: Vec<u8> = came.into_iter().flat_map(|(_, body)| body).collect();
     for word in [

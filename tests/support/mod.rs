@@ -2,8 +2,10 @@
 //! the estate played by a simulator.
 
 pub mod planted;
+mod said;
 mod sandbox;
 mod world;
 
-pub use sandbox::{Run, Said, Sandbox, Saved, home, pw};
+pub use said::{Run, Said, pw};
+pub use sandbox::{Sandbox, Saved, home};
 pub use world::batch_assets;
