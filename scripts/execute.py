@@ -67,9 +67,12 @@ class Engine:
     def status(self):
         said = self.patchwave("status", "--format", "json")
         try:
-            return json.loads(said.stdout)
+            status = json.loads(said.stdout)
         except ValueError:
             raise Stopped(f"the status cannot be read: {said.stderr.strip() or said.stdout.strip()}") from None
+        if status.get("fromClone"):
+            raise Stopped("the forge cannot be asked, so nothing is permitted: is its token set?")
+        return status
 
     def permit(self, batch, sums, *asset):
         """The permit, or None and why not."""

@@ -305,6 +305,16 @@ class Execute(Played):
                 self.assertEqual((code, played), (1 - recorded, []), said)
                 shutil.rmtree(self.results, ignore_errors=True)
 
+    def test_a_forge_that_cannot_be_asked_is_an_error(self):
+        project = self.estate / "patchwave.yaml"
+        text = project.read_text(encoding="utf-8")
+        project.write_text(text.replace("forge: {type: local}", "forge: {type: github, repository: acme/patching}"), encoding="utf-8")
+        self.assertNotEqual(project.read_text(encoding="utf-8"), text)
+        os.environ.pop("PATCHWAVE_GITHUB_TOKEN", None)
+        code, said, played = self.execute("2026-11-20T12:20:00Z")
+        self.assertEqual((code, played), (1, []), said)
+        self.assertIn("the forge cannot be asked", said)
+
     def test_a_status_that_cannot_be_read_is_an_error(self):
         (self.estate / "patchwave.yaml").write_text("kind: Nothing\n", encoding="utf-8")
         code, said, played = self.execute("2026-11-20T12:20:00Z")

@@ -67,6 +67,7 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
         })
     });
     json!({
+        "fromClone": look.from_clone,
         "rollouts": rollouts.collect::<Vec<_>>(),
         "next": remarks.iter().map(|r| json!({"subject": r.subject, "message": r.message})).collect::<Vec<_>>(),
     })
