@@ -108,6 +108,9 @@ pub struct CommitInfo {
     pub committer: Author,
     /// When it was committed.
     pub at: Timestamp,
+    /// A forge with accounts was asked whose it is, and knows no account of a person who wrote or committed it. The names of
+    /// such a commit are whatever somebody wrote there.
+    pub unattributed: bool,
     /// Its message.
     pub message: String,
 }

@@ -37,7 +37,8 @@ fn a_review_that_the_repository_does_not_count_approves_nothing() {
     let scene = proposed();
     scene.forge.double.lock().outsiders.insert("otto".to_owned());
     scene.forge.double.lock().review(1, "otto", "APPROVED");
-    scene.forge.double.lock().review(1, "lena", "DISMISSED");
+    scene.forge.double.lock().review(1, "lena", "APPROVED");
+    scene.forge.double.lock().dismiss(1, "lena");
     scene.forge.double.lock().review(1, "maria", "APPROVED");
     let names: Vec<String> = pull(&scene).approvals.into_iter().map(|a| a.by).collect();
     assert_eq!(names, ["maria"]);
@@ -54,11 +55,11 @@ fn an_approval_withdrawn_after_the_merge_is_seen_though_the_pull_request_did_not
     scene.forge.merge(1, "otto", None, at(2)).unwrap();
     scene.forge.double.lock().clock = at(9);
     assert_eq!(pull(&scene).approvals.len(), 1);
-    let withdraw = |state| {
+    let withdraw = || {
         let mut repo = scene.forge.double.lock();
-        repo.issues.get_mut(&1).unwrap().pull.as_mut().unwrap().reviews[0].state = state;
+        repo.issues.get_mut(&1).unwrap().pull.as_mut().unwrap().reviews[0].dismissed = true;
     };
-    withdraw("DISMISSED");
+    withdraw();
     let next = GiteaScene::on(scene.forge.double.clone(), state());
     assert_eq!(pull(&next).approvals.len(), 0);
 }
@@ -95,6 +96,22 @@ fn a_list_that_only_says_how_long_it_is_is_read_to_its_end() {
     scene.forge.double.lock().page_size = Some(2);
     let names: Vec<String> = pull(&scene).approvals.into_iter().map(|a| a.by).collect();
     assert_eq!(names, ["maria", "lena", "anna", "berta", "carl"]);
+}
+
+#[test]
+fn who_closed_is_found_on_the_last_page_of_a_timeline_that_counts_only_its_pages() {
+    let scene = proposed();
+    for text in ["one", "two", "three", "four"] {
+        let op = ForgeOp::PutComment {
+            number: 1,
+            marker: format!("<!-- {text} -->"),
+            body: text.into(),
+        };
+        done(&scene, &op, 2);
+    }
+    scene.forge.close(1, "maria", at(3)).unwrap();
+    scene.forge.double.lock().page_size = Some(2);
+    assert_eq!(pull(&scene).ended_by.as_deref(), Some("maria"));
 }
 
 #[test]

@@ -238,7 +238,7 @@ impl<'a> Scene<'a> {
             .unwrap_or_default();
         let needed = self.approvals_needed();
         if given.len() < needed {
-            let text = approvals_text(&given, needed, policy, self.world.view);
+            let text = approvals_text(asked, &given, needed, policy, self.world.view);
             self.say(&format!("rolling back is merged with {text}"), decision);
             return;
         }

@@ -15,7 +15,7 @@ use crate::forge::hosted::Own;
 use crate::forge::hosted::wire::{ListedCommit, Object, Signature};
 use crate::forge::plumbing::{Author, CommitInfo, Edit, Entry, LEDGER, MAIN, MergedTree, Plumbing};
 use crate::forge::rest::address::encoded;
-use crate::forge::rest::api::Repeat;
+use crate::forge::rest::api::{PAGES_MAX, Repeat};
 use crate::forge::rest::kept::Trust;
 
 /// So much text goes inline into one request for a tree; more is split over several.
@@ -56,7 +56,7 @@ impl GithubForge {
     /// Every engine branch and where it points: `refs/heads/patchwave/…`.
     pub(super) fn engine_refs(&self) -> Result<BTreeMap<String, String>, ForgeError> {
         let path = self.hub.api.repo("git/matching-refs/heads%2Fpatchwave%2F");
-        let listed: Vec<wire::Reference> = self.hub.api.pages(&path, Trust::Asked)?.unwrap_or_default();
+        let listed: Vec<wire::Reference> = self.hub.api.need_pages(&path, Trust::Asked)?;
         let mut found: BTreeMap<String, String> = listed.into_iter().map(|r| (r.name, r.object.sha)).collect();
         let own = self.hub.own();
         for (reference, (before, after)) in &own.refs {
@@ -297,20 +297,36 @@ impl Plumbing for GithubForge {
         if base == head {
             return Ok(Vec::new());
         }
+        let incomplete = |what: &str| {
+            ForgeError::retryable(
+                format!(
+                    "{} does not show the commits of {head}: {what}",
+                    self.hub.api.repository()
+                ),
+                "a replica may be late: run the command again in a minute",
+            )
+        };
         let mut found = Vec::new();
-        for page in 1.. {
+        for page in 1..=PAGES_MAX {
             let Some(comparison) = self.comparison(base, head, page)? else {
+                // Nothing in common with the base branch: then all of its history is the branch's own.
                 let path = self.hub.api.repo(&format!("commits?sha={head}&per_page=100"));
-                let all: Vec<ListedCommit> = self.hub.api.pages(&path, Trust::Forever)?.unwrap_or_default();
+                let all: Option<Vec<ListedCommit>> = self.hub.api.pages(&path, Trust::Forever)?;
+                // "No commits" would be nobody's, and a branch of nobody is overwritten.
+                let all = all.ok_or_else(|| incomplete("both ways to list them were answered 404"))?;
                 return Ok(all.into_iter().map(CommitInfo::from).collect());
             };
             let empty = comparison.commits.is_empty();
+            let total = comparison.total_commits;
             found.extend(comparison.commits.into_iter().map(CommitInfo::from));
-            if empty || found.len() >= comparison.total_commits {
-                break;
+            if found.len() >= total {
+                return Ok(found);
+            }
+            if empty {
+                return Err(incomplete(&format!("it counts {total} and lists {}", found.len())));
             }
         }
-        Ok(found)
+        Err(incomplete(&format!("they go on after {PAGES_MAX} pages")))
     }
 
     fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, ForgeError> {
@@ -424,6 +440,7 @@ fn info(id: String, parents: Vec<Object>, author: Signature, committer: Signatur
         author: who(&author),
         committer: who(&committer),
         at: committer.date,
+        unattributed: false,
         message,
     }
 }

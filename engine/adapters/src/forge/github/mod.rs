@@ -165,6 +165,11 @@ impl Host for GithubForge {
         Ok(pull.head.sha.clone())
     }
 
+    /// <https://docs.github.com/en/rest/pulls/pulls#list-commits-on-a-pull-request>
+    fn commits_listed_max(&self) -> Option<usize> {
+        Some(250)
+    }
+
     fn closed_by(&self, number: u64, trust: Trust<'_>) -> Result<Option<User>, ForgeError> {
         let api = &self.hub.api;
         let alone: Issue = api.need(&api.repo(&format!("issues/{number}")), trust)?;

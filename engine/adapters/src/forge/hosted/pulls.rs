@@ -76,7 +76,7 @@ fn wrote_pull(host: &impl Host, pull: &wire::Pull) {
 fn open_pull(host: &impl Host, branch: &str) -> Result<Option<wire::Pull>, ForgeError> {
     let api = &host.hub().api;
     let path = api.repo(&format!("pulls?state=open&{}", host.open_pulls_of(branch)));
-    let listed: Vec<wire::Pull> = api.pages(&path, Trust::Asked)?.unwrap_or_default();
+    let listed: Vec<wire::Pull> = api.need_pages(&path, Trust::Asked)?;
     let here = |pull: &wire::Pull| {
         let repo = pull.head.repo.as_ref();
         pull.head.branch() == branch

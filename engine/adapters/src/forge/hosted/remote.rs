@@ -330,7 +330,11 @@ impl<'a, H: Host> Mirror<'a, H> {
         let api = &self.host.hub().api;
         let path = api.repo(&self.host.commit_in_path(&commit.id));
         let found: Option<wire::ListedCommit> = api.get(&path, Trust::Forever)?;
-        Ok(found.map_or(commit, CommitInfo::from))
+        let unknown = CommitInfo {
+            unattributed: true,
+            ..commit
+        };
+        Ok(found.map_or(unknown, CommitInfo::from))
     }
 }
 

@@ -205,16 +205,24 @@ pub(in crate::forge) struct Merged {
     pub(in crate::forge) sha: String,
 }
 
+/// The account GitHub commits with what people do in its web interface; the person is the author.
+const WEB_FLOW: &str = "web-flow";
+
 impl From<ListedCommit> for CommitInfo {
     /// Approvals come from accounts, so people are named by theirs; the name in a commit is whatever its author wrote.
     fn from(found: ListedCommit) -> Self {
-        let who = |signature: Signature, account: Option<User>| {
+        let mut unattributed = false;
+        let mut who = |signature: Signature, account: Option<User>| {
             let mut by = Author {
                 name: signature.name,
                 email: signature.email,
             };
-            if let Some(account) = account.filter(|_| !by.is_engine()) {
-                by.name = account.login;
+            if by.is_engine() {
+                return by;
+            }
+            match account {
+                Some(account) => by.name = account.login,
+                None => unattributed = true,
             }
             by
         };
@@ -223,12 +231,19 @@ impl From<ListedCommit> for CommitInfo {
             author,
             committer,
         } = found.commit;
+        let at = committer.date;
+        let author = who(author, found.author);
+        let mut committer = who(committer, found.committer);
+        if committer.name == WEB_FLOW && !author.is_engine() {
+            committer = author.clone();
+        }
         Self {
             id: found.sha,
             parents: found.parents.into_iter().map(|parent| parent.sha).collect(),
-            at: committer.date,
-            author: who(author, found.author),
-            committer: who(committer, found.committer),
+            at,
+            author,
+            committer,
+            unattributed,
             message,
         }
     }

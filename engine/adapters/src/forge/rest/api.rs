@@ -20,7 +20,7 @@ use crate::state::StateStore;
 
 /// So many pages of one list are read: at 100 entries a page far more pull requests than a forge can have open, and a list
 /// that goes on is a fault, not a list.
-const PAGES_MAX: usize = 1000;
+pub(in crate::forge) const PAGES_MAX: usize = 1000;
 /// Whether a request may be sent again without knowing what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::forge) enum Repeat {
@@ -218,6 +218,40 @@ impl Api {
             .ok_or_else(|| fault::missing(&self.shown(&Method::GET, path), &self.repository))
     }
 
+    /// Reads a list that must be there, every page: to take one that is not shown for an empty one would lose what is on it.
+    pub(in crate::forge) fn need_pages<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        trust: Trust<'_>,
+    ) -> Result<Vec<T>, ForgeError> {
+        self.pages(path, trust)?
+            .ok_or_else(|| fault::missing(&self.shown(&Method::GET, path), &self.repository))
+    }
+
+    /// Reads a list whose pages do not say whether there are more, until a page is empty.
+    pub(in crate::forge) fn need_pages_to_an_empty_one<T: Serialize + DeserializeOwned>(
+        &self,
+        path: &str,
+        trust: Trust<'_>,
+    ) -> Result<Vec<T>, ForgeError> {
+        let mut all = Vec::new();
+        for page in 1..=PAGES_MAX {
+            let more: Vec<T> = self.need(&format!("{path}&page={page}"), trust)?;
+            if more.is_empty() {
+                return Ok(all);
+            }
+            all.extend(more);
+        }
+        Err(self.endless(path))
+    }
+
+    fn endless(&self, path: &str) -> ForgeError {
+        ForgeError::terminal(
+            format!("{} has more than {PAGES_MAX} pages", self.shown(&Method::GET, path)),
+            "check that `spec.forge.repository` is the repository of this project",
+        )
+    }
+
     /// Reads a list, every page; none = there is no such list.
     pub(in crate::forge) fn pages<T: Serialize + DeserializeOwned>(
         &self,
@@ -228,7 +262,16 @@ impl Api {
         let mut at = path.to_owned();
         for page in 1..=PAGES_MAX {
             let Some(kept) = self.kept::<Vec<T>>(&at, trust)? else {
-                return Ok(None);
+                if page == 1 {
+                    return Ok(None);
+                }
+                return Err(ForgeError::retryable(
+                    format!(
+                        "{} was answered 404 though the page before it was there: the list has no end",
+                        self.shown(&Method::GET, &at)
+                    ),
+                    "a replica may be late: run the command again in a minute",
+                ));
             };
             let before = all.len();
             all.extend(self.parse::<Vec<T>>(&at, &kept.body)?);
@@ -240,10 +283,7 @@ impl Api {
                 (None, _) => return Ok(Some(all)),
             }
         }
-        Err(ForgeError::terminal(
-            format!("{} has more than {PAGES_MAX} pages", self.shown(&Method::GET, path)),
-            "check that `spec.forge.repository` is the repository of this project",
-        ))
+        Err(self.endless(path))
     }
 
     /// An answer, kept or new. Of a new one only the fields that are read are kept.
@@ -267,13 +307,19 @@ impl Api {
         };
         let answer = self.send(&request, Repeat::Safe)?;
         let before = known.as_ref().and_then(|known| known.stamp.clone());
+        let next_before = known.as_ref().and_then(|known| known.next.clone());
         let unchanged = answer.status == 304;
         let mut kept = match (answer.status, known) {
-            (304, Some(known)) => known,
+            // Unchanged is what stands on the page; whether another follows is said anew.
+            (304, Some(known)) => Kept {
+                next: self.next_page(&answer)?.or(known.next),
+                total: total(&answer).or(known.total),
+                ..known
+            },
             (200, _) => Kept {
                 etag: answer.header("etag").map(str::to_owned),
                 next: self.next_page(&answer)?,
-                total: answer.header("x-total-count").and_then(|text| text.parse().ok()),
+                total: total(&answer),
                 stamp: None,
                 body: self.slim::<T>(path, &answer)?,
             },
@@ -287,7 +333,7 @@ impl Api {
             Trust::Stamped(stamp) if settled(stamp, &answer) => Some(stamp.to_owned()),
             _ => None,
         };
-        let changed = !unchanged || kept.stamp != before;
+        let changed = !unchanged || kept.stamp != before || kept.next != next_before;
         self.kept_answers().put(path, kept.clone(), changed);
         Ok(Some(kept))
     }
@@ -478,4 +524,9 @@ impl Api {
         serde_json::from_str(body)
             .map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &self.auth.redact(&e.to_string())))
     }
+}
+
+/// So many entries a list has, where the forge says it.
+fn total(answer: &Answer) -> Option<usize> {
+    answer.header("x-total-count").and_then(|text| text.parse().ok())
 }

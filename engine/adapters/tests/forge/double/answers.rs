@@ -208,7 +208,8 @@ pub(super) fn review(id: usize, review: &Review) -> Value {
     shape(
         "review",
         json!({
-            "id": id, "user": user(&review.user), "state": review.state, "commit_id": review.commit,
+            "id": id, "user": user(&review.user), "commit_id": review.commit,
+            "state": if review.dismissed { "DISMISSED" } else { review.state },
             "submitted_at": time(review.at),
         }),
     )

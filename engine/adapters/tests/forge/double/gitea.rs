@@ -57,10 +57,16 @@ fn people(request: &Request, _body: &Value) -> Option<Response> {
     let logins = |people: &[&str]| respond(200, &people.iter().map(|login| user(login)).collect());
     Some(match parts.as_slice() {
         ["user"] => respond(200, &user(LOGIN)),
+        // An organisation is answered like a person.
+        ["users", name @ ("acme" | "closed" | "veiled")] => respond(200, &user(name)),
         ["users", login] => match ACCOUNTS.iter().find(|name| name.eq_ignore_ascii_case(login)) {
             Some(name) => respond(200, &user(name)),
             None => absent(),
         },
+        ["orgs", name @ ("acme" | "closed" | "veiled")] => respond(
+            200,
+            &json!({"id": 1, "name": name, "username": name, "full_name": "", "visibility": "public"}),
+        ),
         ["orgs", "acme", "teams"] => respond(200, &(0..TEAMS.len()).map(team).collect()),
         ["orgs", "closed", "teams"] => failure(403, "Must be an organization member"),
         ["teams", id, "members"] => match id.parse::<usize>().ok().and_then(|id| TEAMS.get(id.wrapping_sub(1))) {
@@ -175,12 +181,11 @@ fn review_shown(repo: &Repo, issue: &Issue, id: usize, review: &Review) -> Value
     let state = match review.state {
         "CHANGES_REQUESTED" => "REQUEST_CHANGES",
         "COMMENTED" => "COMMENT",
-        "DISMISSED" => "APPROVED",
         state => state,
     };
     json!({
         "id": id + 1, "user": user(&review.user), "state": state, "commit_id": review.commit, "body": "",
-        "submitted_at": time(review.at), "dismissed": review.state == "DISMISSED",
+        "submitted_at": time(review.at), "dismissed": review.dismissed,
         "official": !repo.outsiders.contains(&review.user), "stale": review.commit != repo.pull_head(issue),
     })
 }

@@ -51,6 +51,8 @@ pub struct Pull {
 pub struct Review {
     pub user: String,
     pub state: &'static str,
+    /// Withdrawn by somebody who may write: GitHub gives it another state, Gitea says it beside the state.
+    pub dismissed: bool,
     pub commit: String,
     pub at: Timestamp,
 }
@@ -178,10 +180,20 @@ impl Repo {
 
     /// A person (or another tool) commits these files on top of a branch.
     pub fn push(&mut self, branch: &str, files: &BTreeMap<String, Vec<u8>>, by: &str) -> String {
-        let git = self.git();
         // Nobody's name in Git is the name of the account.
-        let (name, address) = (format!("{by} at work"), format!("{by}@example.org"));
-        let by = Signature::new(&name, &address, &Time::new(self.clock.as_second(), 0)).unwrap();
+        self.push_signed(branch, files, &format!("{by} at work"), &format!("{by}@example.org"))
+    }
+
+    /// The same with this name and address in the commit: accounts have the addresses at `example.org`.
+    pub fn push_signed(
+        &mut self,
+        branch: &str,
+        files: &BTreeMap<String, Vec<u8>>,
+        name: &str,
+        address: &str,
+    ) -> String {
+        let git = self.git();
+        let by = Signature::new(name, address, &Time::new(self.clock.as_second(), 0)).unwrap();
         let reference = format!("refs/heads/{branch}");
         let parent = git
             .refname_to_id(&reference)
@@ -223,9 +235,20 @@ impl Repo {
         pull.reviews.push(Review {
             user: by.to_owned(),
             state,
+            dismissed: false,
             commit: head,
             at,
         });
+    }
+
+    /// Somebody who may write dismisses the last review of a person.
+    pub fn dismiss(&mut self, number: u64, of: &str) {
+        let at = self.clock;
+        let issue = self.issues.get_mut(&number).unwrap();
+        issue.updated = at;
+        let reviews = &mut issue.pull.as_mut().unwrap().reviews;
+        let last = reviews.iter_mut().rev().find(|review| review.user == of);
+        last.unwrap().dismissed = true;
     }
 
     pub fn close(&mut self, number: u64, by: &str) {

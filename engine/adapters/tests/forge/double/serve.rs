@@ -137,9 +137,13 @@ fn page(manner: &Manner, repo: &Repo, request: &Request, status: u16, items: &[V
     let counted = ["/reviews", "/labels", "/teams", "/timeline", "/members"];
     let only_counted = manner.page.0 == "limit" && counted.iter().any(|end| request.path.ends_with(end));
     if manner.page.0 == "limit" {
-        response
-            .headers
-            .push(("x-total-count".to_owned(), items.len().to_string()));
+        // Of a timeline it counts what is on the page.
+        let count = if request.path.ends_with("/timeline") {
+            items.iter().skip((at - 1) * size).take(size).count()
+        } else {
+            items.len()
+        };
+        response.headers.push(("x-total-count".to_owned(), count.to_string()));
     }
     if items.len() > at * size && !only_counted {
         let others: String = request
