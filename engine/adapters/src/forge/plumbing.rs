@@ -210,6 +210,10 @@ pub enum MergedTree {
 
 /// Git's object and reference store. Ids are lower-case hex.
 pub trait Plumbing {
+    /// Makes the heads of these ended pull requests known, where they are not by themselves.
+    fn bring_pulls(&self, _numbers: &[u64]) -> Result<(), ForgeError> {
+        Ok(())
+    }
     /// Where a reference points, or none.
     fn target(&self, reference: &str) -> Result<Option<String>, ForgeError>;
     /// Moves a reference if it still is where it is expected; false = it is not.

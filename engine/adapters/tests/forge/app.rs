@@ -105,6 +105,11 @@ fn what_keeps_an_app_out_is_said_without_its_key() {
     assert!(elsewhere.what.contains("is not installed on berta/"), "{elsewhere:?}");
     let stranger = as_app("acme", 7, KEY).forge.view().unwrap_err();
     assert!(stranger.what.contains("answered 401"), "{stranger:?}");
+    let help = &stranger.help;
+    assert!(
+        help.contains("app.privateKeyFrom") && !help.contains("tokenFrom"),
+        "{help}"
+    );
     let half: String = KEY.lines().take(4).collect::<Vec<_>>().join("\n");
     let torn = as_app("acme", ID, &half).forge.view().unwrap_err();
     assert!(torn.help.contains("spec.forge.app.privateKeyFrom"), "{torn:?}");

@@ -85,7 +85,15 @@ impl GithubForge {
     fn listing(&self, tree: &str, recursive: bool) -> Result<wire::Tree, ForgeError> {
         let query = if recursive { "?recursive=1" } else { "" };
         let path = self.hub.api.repo(&format!("git/trees/{tree}{query}"));
-        self.hub.api.need(&path, Trust::Forever)
+        let found: wire::Tree = self.hub.api.need(&path, Trust::Forever)?;
+        if found.truncated && !recursive {
+            // What is not listed would be taken for gone, and removed.
+            return Err(ForgeError::terminal(
+                format!("{path} breaks off: the folder holds more files than GitHub lists"),
+                "put the project into a folder of its own, or push instead (`spec.forge.push`)",
+            ));
+        }
+        Ok(found)
     }
 
     /// The files of a tree, each path behind `prefix`. A tree too large for one answer is read folder by folder.
@@ -130,7 +138,16 @@ impl GithubForge {
             .hub
             .api
             .put(Method::POST, &self.hub.api.repo("git/blobs"), body, Repeat::Safe)?;
-        debug_assert_eq!(made.sha, id, "Git names a content by its digest");
+        // Git names a content by its digest.
+        if made.sha != id {
+            return Err(ForgeError::retryable(
+                format!(
+                    "the forge stored {path} as {}, which is not the one that was sent, {id}",
+                    made.sha
+                ),
+                "what is between here and the forge may change what is sent; run the command again",
+            ));
+        }
         Ok(entry(json!({"sha": made.sha})))
     }
 

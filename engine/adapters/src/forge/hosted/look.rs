@@ -34,9 +34,19 @@ pub(in crate::forge) fn look(
     let ledger = read_files(git, ledger_head.as_deref(), "")?;
     let mut pull_requests = Vec::new();
     let pulls = engine_pulls(host)?;
+    let ended = pulls.iter().filter(|pull| pull.state != "open");
+    git.bring_pulls(&ended.map(|pull| pull.number).collect::<Vec<_>>())?;
     for pull in &pulls {
         pull_requests.push(pull_request(host, git, pull, engine_refs, &base_head)?);
     }
+    let merged = pull_requests
+        .iter()
+        .zip(&pulls)
+        .filter(|(pull, _)| pull.state == PullRequestState::Merged);
+    let merged: Vec<(&str, &str)> = merged
+        .map(|(pull, shown)| (pull.head.as_str(), shown.updated_at.as_str()))
+        .collect();
+    let statuses = statuses(host, &merged)?;
     pull_requests.sort_by_key(|pull| pull.number);
     let roles = read_roles(host)?;
     Ok(ForgeView {
@@ -48,7 +58,7 @@ pub(in crate::forge) fn look(
         dashboard: dashboard(host)?.map(|(_, body)| body),
         members: Some(roles.members()),
         unread_roles: roles.unread(),
-        statuses: statuses(host, &pulls)?,
+        statuses,
     })
 }
 

@@ -12,6 +12,7 @@
 //! login happens to be the engine's name is shown with an `@`.
 
 pub(super) mod look;
+mod program;
 pub(super) mod pulls;
 pub(super) mod remote;
 pub(super) mod roles;

@@ -511,9 +511,15 @@ impl Api {
     /// What an unexpected answer means, and what to do about it.
     pub(in crate::forge) fn fault(&self, request: &Request, answer: &Answer) -> ForgeError {
         let shown = self.shown(&request.method, &request.path);
-        fault::unexpected(&shown, answer, self.style, &self.repository, &|text| {
+        let mut found = fault::unexpected(&shown, answer, self.style, &self.repository, &|text| {
             self.auth.redact(text)
-        })
+        });
+        if answer.status == 401 && self.auth.is_app() {
+            "check `spec.forge.app.id`, that the key where `spec.forge.app.privateKeyFrom` says is one of that App's, and \
+             that this machine's clock is right"
+                .clone_into(&mut found.help);
+        }
+        found
     }
 
     fn shown(&self, method: &Method, path: &str) -> String {

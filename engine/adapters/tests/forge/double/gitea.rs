@@ -159,7 +159,7 @@ fn pull_shown(repo: &Repo, issue: &Issue) -> Value {
         "merged": pull.merged.is_some(), "merged_at": pull.merged.as_ref().map(|(at, ..)| time(*at)),
         "merged_by": pull.merged.as_ref().map(|(_, by, _)| user(by)),
         "merge_commit_sha": pull.merged.as_ref().map(|(_, _, commit)| commit.clone()),
-        "mergeable": issue.open && repo.mergeable_state == "clean", "draft": false,
+        "mergeable": issue.open && repo.mergeable_state(issue) == "clean", "draft": false,
         "requested_reviewers": pull.users.iter().map(|login| user(login)).collect::<Vec<_>>(),
         "requested_reviewers_teams": pull.teams.iter().filter_map(|name| team_called(name)).collect::<Vec<_>>(),
     });

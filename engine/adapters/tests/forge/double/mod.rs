@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-pub use records::Repo;
+pub use records::{Repo, Truncates};
 
 /// The token of the engine's account. It is planted: it must turn up nowhere.
 pub const TOKEN: &str = "ghp_planted7f3c1e9a5b2d4680";

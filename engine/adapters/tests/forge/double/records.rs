@@ -64,6 +64,14 @@ pub struct Past {
     pub refs: BTreeMap<String, String>,
 }
 
+/// Which listings of trees break off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truncates {
+    Nothing,
+    Recursive,
+    Everything,
+}
+
 pub struct Repo {
     pub full_name: String,
     pub folder: TempDir,
@@ -87,6 +95,10 @@ pub struct Repo {
     pub stale_reads: u32,
     /// It knows no conditional mutation of references.
     pub old_server: bool,
+    /// Trees are too large for one answer: read with everything below them, and read alone.
+    pub truncates: Truncates,
+    /// It stores other bytes than it is sent.
+    pub garbles: bool,
     /// What GitHub says of whether an open pull request can be merged.
     pub mergeable_state: &'static str,
     pub past: Option<(u32, Past)>,
@@ -115,6 +127,8 @@ impl Repo {
             page_size: None,
             stale_reads: 0,
             old_server: false,
+            truncates: Truncates::Nothing,
+            garbles: false,
             mergeable_state: "clean",
             past: None,
             next_id: 1,
@@ -262,6 +276,22 @@ impl Repo {
             pull.head = head;
             pull.base_sha = base;
         }
+    }
+
+    /// What GitHub says of whether a pull request can be merged: what it is told to, and that it conflicts where it does.
+    pub(super) fn mergeable_state(&self, issue: &Issue) -> &'static str {
+        let pull = issue.pull.as_ref().unwrap();
+        if !issue.open || self.mergeable_state != "clean" {
+            return self.mergeable_state;
+        }
+        let git = self.git();
+        let commit = |id: &str| git.find_commit(Oid::from_str(id).unwrap()).unwrap();
+        let (ours, theirs) = (
+            commit(&self.head_of(&pull.base).unwrap()),
+            commit(&self.pull_head(issue)),
+        );
+        let merged = git.merge_commits(&ours, &theirs, None).unwrap();
+        if merged.has_conflicts() { "dirty" } else { "clean" }
     }
 
     fn pull_head_if_any(&self, number: u64) -> Option<String> {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::http::{Request, Response};
-use super::records::{Comment, Issue, Past, Pull, Repo, with_path};
+use super::records::{Comment, Issue, Past, Pull, Repo, Truncates, with_path};
 use super::serve::{Manner, Reply, failure, respond};
 use super::{LOGIN, TOKEN, answers, app};
 
@@ -37,6 +37,9 @@ pub(super) const TEAMS: [(&str, &[&str]); 3] = [
 ];
 /// Accounts of people; `sre` is a stranger whose login is what a team might be called.
 pub(super) const ACCOUNTS: [&str; 6] = ["anna", "berta", "lena", "maria", "otto", "sre"];
+
+/// Longest name of a label that GitHub takes.
+const LABEL_CHARS_MAX: usize = 50;
 
 /// Requests about accounts and teams.
 fn people(request: &Request, body: &Value) -> Option<Response> {
@@ -123,12 +126,15 @@ fn route(repo: &mut Repo, request: &Request, rest: &str, body: &Value, past: Opt
         }
         ("POST", ["git", "blobs"]) => {
             let content = text(body, "content")?;
-            let bytes = match body["encoding"].as_str() {
+            let mut bytes = match body["encoding"].as_str() {
                 Some("base64") => base64::engine::general_purpose::STANDARD
                     .decode(content)
                     .map_err(|e| (422, e.to_string()))?,
                 _ => content.into_bytes(),
             };
+            if repo.garbles {
+                bytes.push(b'!');
+            }
             let id = repo.git().blob(&bytes).unwrap().to_string();
             Ok((201, answers::short_blob(&id)))
         }
@@ -274,7 +280,15 @@ fn tree(repo: &Repo, id: &str, recursive: bool) -> Reply {
         }
     })
     .unwrap();
-    Ok((200, answers::tree(id, entries)))
+    let truncated = match repo.truncates {
+        Truncates::Nothing => false,
+        Truncates::Recursive => recursive,
+        Truncates::Everything => true,
+    };
+    if truncated {
+        entries.pop();
+    }
+    Ok((200, answers::tree(id, entries, truncated)))
 }
 
 fn create_tree(repo: &mut Repo, body: &Value) -> Reply {
@@ -564,9 +578,16 @@ fn issues(repo: &mut Repo, request: &Request, parts: &[&str], body: &Value) -> R
         }
         ("POST", ["issues", n, "labels"]) => {
             let n = number(repo, n, false)?;
+            let wanted = names(&body["labels"]);
+            if wanted.iter().any(|name| name.chars().count() > LABEL_CHARS_MAX) {
+                return Err((
+                    422,
+                    "Validation Failed: name is too long (maximum is 50 characters)".to_owned(),
+                ));
+            }
             let issue = repo.issues.get_mut(&n).unwrap();
             issue.updated = clock;
-            issue.labels.extend(names(&body["labels"]));
+            issue.labels.extend(wanted);
             Ok((200, answers::labels(issue).into()))
         }
         ("DELETE", ["issues", n, "labels", label @ ..]) => {

@@ -13,7 +13,7 @@ use patchwave_adapters::state::StateStore;
 use patchwave_core::propose::{CommitStatus, ForgeOp, PullRequest, PullRequestState, StatusState};
 
 use crate::double::trouble::Trouble;
-use crate::double::{LOGIN, TOKEN};
+use crate::double::{LOGIN, TOKEN, Truncates};
 use crate::hosted_scene::{Hosted, HostedScene, PushedGithub, Settings, repository_of, settings};
 use crate::support::{Scene, at, files, put_branch, put_pull};
 

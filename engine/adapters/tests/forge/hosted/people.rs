@@ -197,6 +197,65 @@ fn labels_of_people_stay_and_a_reviewer_who_cannot_be_asked_stops_nothing<F: Hos
     assert_eq!(pull.reviewers, ["ops"]);
 }
 
+fn with_labels(labels: &[&str], reviewers: &[&str]) -> ForgeOp {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    match put_pull("test", "Wave test") {
+        ForgeOp::PutPullRequest {
+            branch, title, body, ..
+        } => ForgeOp::PutPullRequest {
+            branch,
+            title,
+            body,
+            labels: owned(labels),
+            reviewers: owned(reviewers),
+        },
+        op => op,
+    }
+}
+
+fn a_label_longer_than_forges_take_is_shortened_and_stays_the_engines<F: Hosted>() {
+    let scene = proposed::<F>();
+    let [one, other] = ["one", "other"].map(|end| format!("policy/{}-{end}", "a-long-name".repeat(5)));
+    let op = with_labels(&[&one, "patchwave"], &[]);
+    done(&scene, &op, 2);
+    assert_eq!(scene.forge.apply(&op, at(2)).unwrap(), Applied::Unchanged);
+    let first = pull(&scene, 1).labels;
+    assert_eq!(first.len(), 2);
+    assert!(first.iter().all(|label| label.chars().count() <= 50), "{first:?}");
+    // Another long name is another label, and the one that is not wanted any more goes.
+    done(&scene, &with_labels(&[&other, "patchwave"], &[]), 3);
+    let second = pull(&scene, 1).labels;
+    assert!(second.len() == 2 && second != first, "{first:?} {second:?}");
+}
+
+fn a_label_the_forge_does_not_take_stops_nothing<F: Hosted>() {
+    let scene = proposed::<F>();
+    let refused = Trouble::Status {
+        method: "POST",
+        path: "/issues/1/labels",
+        status: 422,
+        message: "Validation Failed",
+    };
+    trouble(&scene, refused);
+    done(
+        &scene,
+        &with_labels(&["lane/routine", "patchwave"], &["ops", "maria"]),
+        2,
+    );
+    let shown = pull(&scene, 1);
+    assert_eq!(shown.labels, ["patchwave"]);
+    assert_eq!(shown.reviewers, ["maria", "ops"]);
+}
+
+fn a_reviewer_is_asked_once_however_the_name_is_written<F: Hosted>() {
+    let scene = proposed::<F>();
+    scene.forge.double.lock().review(1, "maria", "COMMENTED");
+    scene.forge.double.lock().log.clear();
+    let op = with_labels(&["patchwave"], &["Maria", "Ops"]);
+    assert_eq!(scene.forge.apply(&op, at(2)).unwrap(), Applied::Unchanged);
+    assert!(scene.forge.double.lock().writes().is_empty());
+}
+
 fn a_pull_request_a_person_opened_for_the_engines_branch_is_named<F: Hosted>() {
     let scene = proposed::<F>();
     scene.forge.double.lock().issues.get_mut(&1).unwrap().user = "lena".to_owned();
@@ -230,6 +289,9 @@ on_both!(
     a_review_counts_until_it_is_withdrawn,
     an_approval_does_not_come_back_when_the_request_for_changes_after_it_is_dismissed,
     a_commit_of_nobody_known_makes_the_committers_unknown,
+    a_label_longer_than_forges_take_is_shortened_and_stays_the_engines,
+    a_label_the_forge_does_not_take_stops_nothing,
+    a_reviewer_is_asked_once_however_the_name_is_written,
     labels_of_people_stay_and_a_reviewer_who_cannot_be_asked_stops_nothing,
     a_pull_request_a_person_opened_for_the_engines_branch_is_named,
     a_push_of_a_person_to_main_is_seen,
