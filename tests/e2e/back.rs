@@ -5,13 +5,13 @@ use crate::support::Sandbox;
 
 const OLD: &str = "1:3.0.7-24.el9";
 
-/// The first wave may be rolled back exactly, and its two machines go one after the other.
-fn estate() -> Sandbox {
+/// The first wave may be rolled back exactly, and its two machines go one after the other; `rules` are more of its fields.
+fn estate(rules: &str) -> Sandbox {
     let mut estate = Sandbox::estate();
     estate.edit(
         "fleets/strategies.yaml",
         "      batches: [\"100%\"]\n      soak: 12h",
-        "      batches: [1, 1]\n      soak: 12h\n      onFailure: rollback",
+        &format!("      batches: [1, 1]\n      soak: 12h\n      onFailure: rollback{rules}"),
     );
     estate.edit(
         "fleets/classes.yaml",
@@ -24,7 +24,29 @@ fn estate() -> Sandbox {
         .at("2026-11-20T12:10:00Z")
         .reconcile()
         .did("released wave test batch 01");
-    patched(&estate, &["t1"], "2026-11-20T12:40:00Z");
+    estate
+}
+
+/// The executor says that it failed on t1.
+fn failed_on_t1(estate: &mut Sandbox) {
+    let plan = estate.frozen(ROLLOUT);
+    let result = serde_json::json!({
+        "formatVersion": "1.0", "rollout": ROLLOUT, "wave": "test", "batch": "01", "asset": "t1",
+        "patchset": plan["patchset"]["digest"], "action": "patch", "status": "failed", "stage": "patch",
+        "startedAt": "2026-11-20T12:16:00Z", "finishedAt": "2026-11-20T12:20:00Z",
+    });
+    std::fs::write(estate.path().join("t1.json"), result.to_string()).unwrap();
+    let file = estate.path().join("t1.json").display().to_string();
+    estate.at("2026-11-20T12:25:00Z");
+    estate.does(&["evidence", "add", ROLLOUT, "test", &file]).exits(0);
+}
+
+/// t1 failed, which the wave allows for one, and the other batch has run.
+fn half_failed() -> Sandbox {
+    let mut estate = estate("\n      maxFailures: 1");
+    estate.world().set_version("t1", "openssl-libs", "1:3.0.7-25.el9");
+    failed_on_t1(&mut estate);
+    estate.world().observe("2026-11-20T12:40:00Z");
     estate
         .at("2026-11-20T12:45:00Z")
         .reconcile()
@@ -32,9 +54,9 @@ fn estate() -> Sandbox {
     estate
 }
 
-/// Both ran: t1 has its target, t2 took something else and failed.
+/// Both ran, took something else and failed.
 fn failed() -> Sandbox {
-    let mut estate = estate();
+    let mut estate = half_failed();
     estate.world().set_version("t2", "openssl-libs", "1:3.0.7-25.el9");
     estate.world().observe("2026-11-21T13:00:00Z");
     estate
@@ -124,13 +146,89 @@ fn a_failed_wave_goes_back_batch_by_batch() {
 
 #[test]
 fn what_is_as_it_was_is_not_rolled_back() {
-    let mut estate = estate();
+    let mut estate = half_failed();
     // t2 was never changed at all.
     estate.world().observe("2026-11-21T13:00:00Z");
     estate.at("2026-11-21T13:05:00Z").reconcile().did("roll wave test back");
     let body = asked(&estate)["body"].as_str().unwrap().to_owned();
     assert!(body.contains("t1"), "{body}");
     assert!(!body.contains("| t2 |"), "{body}");
+}
+
+#[test]
+fn what_passed_in_another_batch_stays() {
+    let mut estate = estate("");
+    patched(&estate, &["t1"], "2026-11-20T12:40:00Z");
+    estate
+        .at("2026-11-20T12:45:00Z")
+        .reconcile()
+        .did("released wave test batch 02");
+    estate.world().set_version("t2", "openssl-libs", "1:3.0.7-25.el9");
+    estate.world().observe("2026-11-21T13:00:00Z");
+    estate.at("2026-11-21T13:05:00Z").reconcile().did("roll wave test back");
+    let body = asked(&estate)["body"].as_str().unwrap().to_owned();
+    assert!(
+        body.contains("| 02 | t2 | exact |") && !body.contains("| 01 | t1 |"),
+        "{body}"
+    );
+    merge(&mut estate);
+    estate
+        .at("2026-11-21T13:10:00Z")
+        .reconcile()
+        .did("batch 02 may go back");
+    may_go_back(&estate, "01", "t1").exits(1);
+    estate.world().set_version("t2", "openssl-libs", OLD);
+    estate.world().observe("2026-11-21T13:20:00Z");
+    let run = estate.at("2026-11-21T13:25:00Z").reconcile();
+    run.did("batch 02 is back: 1 assets").did("wave test rolled-back");
+    estate.audited();
+}
+
+#[test]
+fn what_is_newer_by_now_or_in_other_hands_is_left_alone() {
+    let mut estate = failed();
+    merge(&mut estate);
+    // Somebody has brought something newer since.
+    estate.world().set_version("t1", "openssl-libs", "1:3.0.7-30.el9_4");
+    estate.world().observe("2026-11-21T13:08:00Z");
+    let run = estate.at("2026-11-21T13:10:00Z").reconcile();
+    run.did_not("may go back")
+        .waits_for("asset t1: openssl-libs is 1:3.0.7-30.el9_4, newer than the 1:3.0.7-29.el9_4 of this wave");
+    let words = [
+        "evidence",
+        "waive",
+        ROLLOUT,
+        "test",
+        "t1",
+        "--reason",
+        "newer",
+        "--until",
+        "2026-12-01",
+    ];
+    estate.does(&words).exits(0);
+    estate.reconcile().did("batch 01 is back").did("batch 02 may go back");
+    may_go_back(&estate, "01", "t1").exits(1);
+    may_go_back(&estate, "02", "t2").exits(0);
+}
+
+#[test]
+fn what_nobody_reports_is_not_back() {
+    let mut estate = failed();
+    merge(&mut estate);
+    estate
+        .at("2026-11-21T13:10:00Z")
+        .reconcile()
+        .did("batch 01 may go back");
+    // The records that report it cannot be read: it is not seen, and that says nothing.
+    let fleets = estate.path().join("fleets/observed");
+    for file in std::fs::read_dir(&fleets).unwrap() {
+        std::fs::write(file.unwrap().path(), "{broken\n").unwrap();
+    }
+    let run = estate.at("2026-11-21T13:25:00Z").reconcile();
+    run.did_not("is back").did_not("rolled-back");
+    // Nor is the rollout done with because nothing is known to be left.
+    run.did_not("superseded")
+        .waits_for("t1: not observed since it was let go back");
 }
 
 #[test]
@@ -227,16 +325,7 @@ fn what_may_still_run_is_taken_back_as_well() {
         .reconcile()
         .did("released wave test batch 01");
     // One of the two fails while nobody knows how far the other has come.
-    let plan = estate.frozen(ROLLOUT);
-    let result = serde_json::json!({
-        "formatVersion": "1.0", "rollout": ROLLOUT, "wave": "test", "batch": "01", "asset": "t1",
-        "patchset": plan["patchset"]["digest"], "action": "patch", "status": "failed", "stage": "patch",
-        "startedAt": "2026-11-20T12:16:00Z", "finishedAt": "2026-11-20T12:20:00Z",
-    });
-    std::fs::write(estate.path().join("t1.json"), result.to_string()).unwrap();
-    let file = estate.path().join("t1.json").display().to_string();
-    estate.at("2026-11-20T12:25:00Z");
-    estate.does(&["evidence", "add", ROLLOUT, "test", &file]).exits(0);
+    failed_on_t1(&mut estate);
     estate.world().observe("2026-11-20T12:26:00Z");
     estate
         .at("2026-11-20T12:28:00Z")

@@ -229,6 +229,26 @@ fn a_gate_that_turns_breaks_the_soak_and_then_stops_the_wave() {
 }
 
 #[test]
+fn what_broke_a_soak_and_cannot_be_read_then_begins_no_new_one() {
+    let mut estate = soaking(PROMETHEUS, GATE);
+    up(&estate, "2026-11-20T13:04:30Z", &[("t1", "1"), ("t2", "1")]);
+    estate.at("2026-11-20T13:05:00Z").reconcile().did("is passed");
+    up(&estate, "2026-11-20T20:00:00Z", &[("t1", "1"), ("t2", "0")]);
+    look(&mut estate, "2026-11-20T20:00:30Z").did("wave test soak-broken");
+    std::fs::remove_file(estate.path().join("fleets/monitors/up-job-node.json")).unwrap();
+    look(&mut estate, "2026-11-20T20:10:00Z")
+        .did("is unreadable")
+        .did_not("verified");
+    look(&mut estate, "2026-11-20T20:20:00Z").did_not("verified");
+    up(&estate, "2026-11-20T20:30:00Z", &[("t1", "1"), ("t2", "1")]);
+    look(&mut estate, "2026-11-20T20:30:30Z").did("wave test verified");
+    up(&estate, "2026-11-21T08:20:00Z", &[("t1", "1"), ("t2", "1")]);
+    look(&mut estate, "2026-11-21T08:20:30Z").did_not("promoted");
+    up(&estate, "2026-11-21T08:31:00Z", &[("t1", "1"), ("t2", "1")]);
+    look(&mut estate, "2026-11-21T08:31:30Z").did("wave test promoted");
+}
+
+#[test]
 fn a_gate_that_never_was_green_stops_the_wave_after_its_soak() {
     let mut estate = soaking(PROMETHEUS, GATE);
     up(&estate, "2026-11-20T13:04:30Z", &[("t1", "1"), ("t2", "0")]);

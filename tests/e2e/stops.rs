@@ -248,6 +248,116 @@ fn nobody_edits_the_approvals_of_a_first_wave_away() {
     estate.reconcile().did_not("released").waits_for("0 of 1 approvals");
 }
 
+/// The small estate, whose first wave needs nobody's approval; it is asked for, and not merged yet.
+fn automatic() -> Sandbox {
+    let mut estate = Sandbox::estate();
+    let before = "      soak: 12h\n      approval: {pullRequest: {reviewers: 1}}\n";
+    estate.edit(
+        "fleets/strategies.yaml",
+        before,
+        "      soak: 12h\n      approval: automatic\n",
+    );
+    estate.at("2026-11-20T12:00:00Z");
+    estate.does(&["-q", "propose"]).exits(0);
+    estate
+}
+
+#[test]
+fn what_a_person_wrote_is_approved_also_where_the_engines_own_needs_nobody() {
+    for merged in [true, false] {
+        let mut estate = automatic();
+        let branch = format!("patchwave/{ROLLOUT}/test");
+        let path = format!("rollouts/{ROLLOUT}/plan.json");
+        let plan = String::from_utf8(estate.forge_file(&format!("refs/heads/{branch}"), &path).unwrap()).unwrap();
+        let edited = plan.replace("1:3.0.7-29.el9_4", "1:3.0.7-30.el9_4");
+        assert_ne!(plan, edited);
+        // Also one who commits in the engine's name: the content tells.
+        estate.push_listed(&branch, "patchwave", ROLLOUT, &[(&path, &edited)]);
+        if merged {
+            let number = estate.pull_request("test")["number"].to_string();
+            estate.does(&["forge", "merge", &number, "--as", "berta"]).exits(0);
+            estate
+                .reconcile()
+                .did_not("approved")
+                .waits_for("pull request 1 was merged by berta with 0 of 1 approvals");
+        } else {
+            estate
+                .reconcile()
+                .did_not("merged")
+                .did_not("approved")
+                .did_not("released");
+        }
+        estate.run(&["permit", ROLLOUT, "test", "01"]).exits(1);
+    }
+}
+
+#[test]
+fn what_needs_nobody_goes_by_itself() {
+    let mut estate = automatic();
+    estate
+        .reconcile()
+        .did("merged pull request #1 (approval: automatic)")
+        .did("released wave test batch 01");
+}
+
+#[test]
+fn an_edit_of_the_base_branch_after_the_merge_is_approved_by_nobody() {
+    let mut estate = proposed();
+    let number = estate.pull_request("test")["number"].to_string();
+    estate.does(&["forge", "merge", &number, "--as", "berta"]).exits(0);
+    let path = format!("rollouts/{ROLLOUT}/plan.json");
+    let plan = String::from_utf8(estate.forge_file("refs/heads/main", &path).unwrap()).unwrap();
+    let edited = plan.replace("1:3.0.7-29.el9_4", "1:3.0.7-30.el9_4");
+    estate.push_listed("main", "berta", ROLLOUT, &[(&path, &edited)]);
+    // Who approves now sees what the pull request holds, which is not what would run.
+    estate.does(&["forge", "approve", &number, "--as", "anna"]).exits(0);
+    let waits = "somebody edited them on the base branch, which nobody approved; revert the edit";
+    estate.reconcile().did_not("approved").waits_for(waits);
+    estate.push_listed("main", "berta", ROLLOUT, &[(&path, &plan)]);
+    estate
+        .reconcile()
+        .did("wave test approved")
+        .did("released wave test batch 01");
+}
+
+#[test]
+fn what_was_not_reached_before_a_resume_is_tried_again() {
+    let mut estate = staging_released();
+    let plan = estate.frozen(ROLLOUT);
+    let result = serde_json::json!({
+        "formatVersion": "1.0", "rollout": ROLLOUT, "wave": "staging", "batch": "01", "asset": "s1",
+        "patchset": plan["patchset"]["digest"], "action": "patch", "status": "not-attempted", "stage": "preflight",
+        "reason": "unreachable", "startedAt": "2026-11-21T01:12:00Z", "finishedAt": "2026-11-21T01:13:00Z",
+    });
+    std::fs::write(estate.path().join("s1.json"), result.to_string()).unwrap();
+    let file = estate.path().join("s1.json").display().to_string();
+    estate.at("2026-11-21T01:14:00Z");
+    estate.does(&["evidence", "add", ROLLOUT, "staging", &file]).exits(0);
+    estate.world().observe("2026-11-21T01:15:00Z");
+    estate
+        .at("2026-11-21T01:30:00Z")
+        .reconcile()
+        .did("released wave staging batch 02");
+    // The other batch fails, and a person lets the wave go on.
+    estate.world().observe("2026-11-22T02:00:00Z");
+    estate.at("2026-11-22T02:05:00Z").reconcile().did("wave staging halted");
+    estate.does(&["resume", ROLLOUT]).exits(0);
+    estate.merge("resume");
+    estate.reconcile().did("resumed").did("released wave staging batch 01");
+    patched(&estate, &["s1"], "2026-11-22T03:00:00Z");
+    estate
+        .at("2026-11-22T03:05:00Z")
+        .reconcile()
+        .did("1 passed")
+        .did("released wave staging batch 02");
+    patched(&estate, &["s2"], "2026-11-22T04:00:00Z");
+    estate
+        .at("2026-11-22T04:05:00Z")
+        .reconcile()
+        .did("wave staging verified");
+    estate.audited();
+}
+
 /// What `plan.json` says of how a wave goes on is approved with it: changed after the approval, the wave stops.
 #[test]
 fn the_rules_of_an_approved_wave_are_what_was_approved() {
@@ -322,10 +432,16 @@ fn the_edited_files_of_a_later_wave_halt_it() {
     estate.push(&branch, "berta", &[(&path, &edited)]);
     estate.merge("staging");
     let run = estate.at("2026-11-21T01:10:00Z").reconcile();
-    run.did("wave staging edited").did_not("released");
+    run.did("wave staging edited")
+        .did("wave staging superseded: edited")
+        .did("wave critical superseded: edited")
+        .did_not("released");
     estate.at("2026-11-21T02:10:00Z").reconcile().did_not("released");
     let said = estate.run(&["permit", ROLLOUT, "staging", "01"]).exits(1);
-    assert!(said.out.contains("edited"), "{}", said.out);
+    assert!(said.out.contains("there is no open rollout"), "{}", said.out);
+    // What it had not fixed yet is open again, and goes through every wave at the next cut.
+    let plan = estate.run(&["plan"]).exits(0);
+    assert!(plan.out.contains("s1"), "{}", plan.out);
 }
 
 #[test]

@@ -335,14 +335,14 @@ impl Sandbox {
             .clone()
     }
 
-    /// The newest pull request of a wave (or of `resume`).
+    /// The newest pull request of a wave, or to `resume`.
     #[track_caller]
     pub fn pull_request(&self, wave: &str) -> Value {
         let all = self.pull_requests();
-        let found = all
-            .iter()
-            .rev()
-            .find(|p| p["branch"].as_str().unwrap().ends_with(&format!("/{wave}")));
+        let found = all.iter().rev().find(|p| {
+            let asked = p["branch"].as_str().unwrap().rsplit('/').next().unwrap();
+            asked == wave || asked.starts_with(&format!("{wave}."))
+        });
         found
             .cloned()
             .unwrap_or_else(|| panic!("no pull request of {wave}: {all:#?}"))

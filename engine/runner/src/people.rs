@@ -7,7 +7,7 @@ use patchwave_adapters::forge::{Applied, Forge};
 use patchwave_core::canonical::sha256_hex;
 use patchwave_core::decide::ENGINE;
 use patchwave_core::history::{Event, FrozenRollout, OpenRollout, RESUME, WaveState, last_stop, ledger_file};
-use patchwave_core::propose::{ForgeOp, branch_of, marker};
+use patchwave_core::propose::{ForgeOp, marker, resume_branch, resume_path};
 use patchwave_core::render::wire::{ResultAction, ResultFile, ResultStatus, read_result, result_facts};
 
 use crate::RunError;
@@ -78,9 +78,8 @@ pub fn resume(
             "there is nothing to resume",
         ));
     };
-    let branch = branch_of(&rollout.name, RESUME);
-    let short = stop.get(..12).unwrap_or(&stop).to_owned();
-    let path = format!("{rollouts_folder}/{}/resume-{short}.yaml", rollout.name);
+    let branch = resume_branch(&rollout.name, &stop);
+    let path = resume_path(rollouts_folder, &rollout.name, &stop);
     let why = rollout
         .halted
         .as_ref()

@@ -209,7 +209,7 @@ fn stops_after_a_halt(view: &ForgeView, lines: &[Line], touch: &Touch) -> Found 
 
 /// What goes on again does so because a merged pull request asked for it, with the approvals its waves need.
 fn goes_on_when_approved(after: &After<'_>) -> Found {
-    for (rollout, lines, _) in after.news().filter(|(.., l)| l.event == "resume") {
+    for (rollout, lines, line) in after.news().filter(|(.., l)| l.event == "resume") {
         let policy = policy_of(rollout);
         let promoted = |wave: &str| lines.iter().any(|l| l.moved(wave) == Some("promoted"));
         let waves: &[&str] = match policy {
@@ -222,10 +222,15 @@ fn goes_on_when_approved(after: &After<'_>) -> Found {
             .max()
             .unwrap_or(1)
             .max(1);
-        let branch = branch_of(rollout, "resume");
+        let prefix = branch_of(rollout, "resume.");
+        let asked = |line: &Line| line.data.get("pullRequest").and_then(Value::as_u64);
+        // One request lets go on after one stop.
+        let times = lines.iter().filter(|l| l.event == "resume" && asked(l) == asked(line));
+        let used_before = times.count() > 1;
         let pulls = after.view.pull_requests.iter();
-        let mut merged = pulls.filter(|p| p.branch == branch && p.state == PullRequestState::Merged);
-        if !merged.any(|p| approvals(p, policy) >= needed) {
+        let mut merged = pulls.filter(|p| p.branch.starts_with(&prefix) && p.state == PullRequestState::Merged);
+        let holds = merged.any(|p| Some(p.number) == asked(line) && approvals(p, policy) >= needed);
+        if !holds || used_before {
             return Err(format!("{rollout} was resumed without {needed} approvals"));
         }
     }

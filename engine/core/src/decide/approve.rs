@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{ENGINE, Remark};
-use crate::history::{FrozenRollout, FrozenWave, History, RESUME};
+use crate::history::{FrozenRollout, FrozenWave, History};
 use crate::load::Catalog;
 use crate::load::wire::{Approval, PatchPolicySpec};
-use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of, rollback_branches};
+use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of, resume_branches, rollback_branches};
 
 /// The approvals that count for the merged head of a pull request: one a person, given for that very head, not by its
 /// author or anybody who committed to its branch, and (where the forge knows teams) by a member of `roles.approvers` who is no deployer.
@@ -142,15 +142,19 @@ fn merged<'a>(
     needed: impl Fn(&FrozenWave) -> usize,
 ) -> impl Iterator<Item = (String, usize, &'a PullRequest)> {
     let least = frozen.waves.iter().map(&needed).min().unwrap_or(1).max(1);
-    let mut branches = vec![(branch_of(rollout, RESUME), "resume".to_owned(), least)];
+    let asked_below = |prefix: String| {
+        let pulls = view.pull_requests.iter().map(|p| p.branch.as_str());
+        let found: BTreeSet<&str> = pulls.filter(|branch| branch.starts_with(&prefix)).collect();
+        found.into_iter().map(str::to_owned)
+    };
+    let resumes = asked_below(resume_branches(rollout));
+    let mut branches: Vec<_> = resumes.map(|branch| (branch, "resume".to_owned(), least)).collect();
     for wave in &frozen.waves {
         let (name, needed) = (&wave.name, needed(wave));
         branches.push((branch_of(rollout, name), format!("wave {name}"), needed));
-        let back = rollback_branches(rollout, name);
-        let asked = view.pull_requests.iter().filter(|p| p.branch.starts_with(&back));
-        let asked: BTreeSet<&str> = asked.map(|p| p.branch.as_str()).collect();
         let what = format!("rollback of wave {name}");
-        branches.extend(asked.into_iter().map(|b| (b.to_owned(), what.clone(), needed.max(1))));
+        let back = asked_below(rollback_branches(rollout, name));
+        branches.extend(back.map(|b| (b, what.clone(), needed.max(1))));
     }
     branches.into_iter().flat_map(move |(branch, what, needed)| {
         let pulls = view.pull_requests.iter();

@@ -157,8 +157,9 @@ pub(super) fn look(
             continue;
         };
         look.all_passed &= result.state == GateState::Passed;
+        // What nobody can read after it was red is red still.
+        look.red |= result.state == GateState::Red || (GateProgress::after(recorded, &result, false).saw_red);
         if result.state == GateState::Red {
-            look.red = true;
             if wave.state == WaveState::Soaking && recorded.is_some_and(|g| g.was_green) {
                 look.turned.get_or_insert_with(|| line(&result));
             }

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::approve::{approvals_of, approvals_text, needed};
-use super::{Action, Decision, ENGINE, World};
+use super::rollback::rollback_merged;
+use super::{Decision, World};
 use crate::history::{
-    Event, FrozenRollout, FrozenWave, OpenRollout, RESUME, WaveEvent, WaveProgress, WaveState, last_stop, last_stop_of,
-    ledger_file, openings_digest,
+    Event, FrozenRollout, FrozenWave, OpenRollout, WaveEvent, WaveProgress, WaveState, last_stop, ledger_file,
+    openings_digest,
 };
-use crate::load::wire::Approval;
 use crate::propose::{
-    ForgeOp, HALT_LABEL, PullRequest, PullRequestState, branch_of, labelled_to_halt, marked_digest, newest,
-    rollback_branch,
+    HALT_LABEL, PullRequest, PullRequestState, branch_of, labelled_to_halt, marked_digest, newest, resume_branch,
+    resume_branches,
 };
 
 /// Records what the forge shows of every open rollout, and merges what is to be merged automatically.
-pub fn follow_forge(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
+pub fn follow_forge(world: &World<'_>, now: Timestamp, decision: &mut Decision) {
     for rollout in &world.history.open {
         let Some(frozen) = world.history.frozen.get(&rollout.name) else {
             continue;
@@ -39,7 +39,7 @@ pub fn follow_forge(world: &World<'_>, _now: Timestamp, decision: &mut Decision)
             }
             continue;
         }
-        follow_resume(world, rollout, decision);
+        follow_resume(world, rollout, now, decision);
         for (wave, frozen_wave) in rollout.waves.iter().zip(&frozen.waves) {
             let branch = branch_of(&rollout.name, &wave.name);
             if let Some(pull_request) = newest(world.view, &branch) {
@@ -87,12 +87,6 @@ fn follow(
         {
             decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
         }
-        (WaveState::Proposed, PullRequestState::Open)
-            if rollout.halted.is_none()
-                && needed(world.catalog, &rollout.policy, &rollout.strategy, frozen_wave) == 0 =>
-        {
-            merge_automatically(wave, frozen_wave, pull_request, decision);
-        }
         (WaveState::Pending, PullRequestState::Merged) => {
             decision.record(file, moved(WaveEvent::Proposed, marked, vec![], None));
         }
@@ -109,9 +103,18 @@ fn follow(
                 decision.say(&rollout.name, why);
                 return;
             }
+            if edited && pull_request.committers.is_empty() {
+                let why = format!(
+                    "wave {}: the merged files are not those of pull request {}: somebody edited them on the base branch, \
+                     which nobody approved; revert the edit",
+                    wave.name, pull_request.number
+                );
+                decision.say(&rollout.name, why);
+                return;
+            }
             if edited && !first {
                 let reason = "the merged files are not what was proposed: a person edited them, and an earlier wave has \
-                              proved something else; close or revert the edit, or let a new rollout carry it";
+                              proved something else; nothing of it runs, and a new rollout carries what is left";
                 decision.record(
                     file,
                     moved(WaveEvent::Edited, merged.map(Into::into), vec![], Some(reason.into())),
@@ -126,7 +129,9 @@ fn follow(
             let given = policy
                 .map(|policy| approvals_of(pull_request, policy, world.view))
                 .unwrap_or_default();
-            let needed = needed(world.catalog, &rollout.policy, &rollout.strategy, frozen_wave);
+            // What a person wrote is approved by another one, also where the engine's own needs nobody.
+            let needed =
+                needed(world.catalog, &rollout.policy, &rollout.strategy, frozen_wave).max(usize::from(edited));
             if given.len() < needed {
                 let by = pull_request.ended_by.as_deref().unwrap_or("somebody");
                 decision.say(
@@ -195,53 +200,41 @@ fn merged_openings(world: &World<'_>, rollout: &str, wave: &FrozenWave) -> Optio
     openings_digest(&world.view.merged_files, folder, rollout, wave).map(Into::into)
 }
 
-fn merge_automatically(wave: &WaveProgress, frozen: &FrozenWave, pull_request: &PullRequest, decision: &mut Decision) {
-    let same = marked_digest(&pull_request.body) == wave.digest.as_deref();
-    if frozen.approval == Approval::Automatic && pull_request.engine_only() && pull_request.author == ENGINE && same {
-        decision.actions.push(Action::Forge(ForgeOp::MergePullRequest {
-            number: pull_request.number,
-            head: pull_request.head.clone(),
-        }));
-    }
-}
-
-/// The merged request to roll a wave back that answers the stop it stands at.
-fn rollback_merged<'a>(world: &World<'a>, rollout: &OpenRollout) -> Option<&'a PullRequest> {
-    let ledger = world.view.ledger.get(&ledger_file(&rollout.name))?;
-    let halted = rollout.waves.iter().filter(|w| w.state == WaveState::Halted);
-    let mut asked = halted.filter_map(|wave| {
-        let stop = last_stop_of(ledger, &wave.name)?;
-        newest(world.view, &rollback_branch(&rollout.name, &wave.name, &stop))
-    });
-    asked.find(|p| p.state == PullRequestState::Merged)
-}
-
-fn follow_resume(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decision) {
+fn follow_resume(world: &World<'_>, rollout: &OpenRollout, now: Timestamp, decision: &mut Decision) {
     let stopped = rollout.halted.is_some()
         || rollout
             .waves
             .iter()
             .any(|w| matches!(w.state, WaveState::Halted | WaveState::Failed));
-    let asked = newest(world.view, &branch_of(&rollout.name, RESUME));
-    let Some(asked) = asked.filter(|p| stopped && p.state == PullRequestState::Merged) else {
+    // A resume answers one stop, and has a branch of its own for it: what was approved for an earlier one resumes nothing new,
+    // whatever anybody writes into its text.
+    let ledger = world.view.ledger.get(&ledger_file(&rollout.name));
+    let Some(answered) = ledger.and_then(|bytes| last_stop(bytes)).filter(|_| stopped) else {
         return;
     };
-    // A resume answers one stop: its marker names the ledger line of that stop, so an old one resumes nothing new.
-    let answered = world
-        .view
-        .ledger
-        .get(&ledger_file(&rollout.name))
-        .and_then(|bytes| last_stop(bytes));
-    let marked = marked_digest(&asked.body);
-    if marked.is_none() || marked != answered.as_deref() {
+    let asked = newest(world.view, &resume_branch(&rollout.name, &answered));
+    let Some(asked) = asked.filter(|p| p.state == PullRequestState::Merged) else {
+        let prefix = resume_branches(&rollout.name);
+        let pulls = world.view.pull_requests.iter();
+        let mut earlier = pulls.filter(|p| p.state == PullRequestState::Merged && p.branch.starts_with(&prefix));
+        if let Some(earlier) = earlier.next_back().filter(|_| asked.is_none()) {
+            let said = format!(
+                "pull request {} to resume answers an earlier stop than the one that holds now: `patchwave resume {}` asks anew",
+                earlier.number, rollout.name
+            );
+            decision.say(&rollout.name, said);
+        }
+        return;
+    };
+    if marked_digest(&asked.body) != Some(answered.as_str()) {
         let said = format!(
-            "pull request {} to resume answers an earlier stop than the one that holds now: `patchwave resume {}` asks anew",
+            "pull request {} to resume has lost its marker: `patchwave resume {}` writes it again",
             asked.number, rollout.name
         );
         decision.say(&rollout.name, said);
         return;
     }
-    if let Some(back) = rollback_merged(world, rollout) {
+    if let Some(back) = rollback_merged(world, rollout, now) {
         let said = format!(
             "pull request {} to resume does nothing: pull request {} to roll back the same stop is merged as well",
             asked.number, back.number

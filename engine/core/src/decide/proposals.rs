@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::approve::needed;
 use super::{Action, Decision, ENGINE, World};
 use crate::assess::{Judgement, Status, Timeliness, coverage};
-use crate::history::{Event, OpenRollout, WaveEvent, WaveState, ledger_file, proposed_wave};
-use crate::load::wire::{Lane, Mode};
+use crate::history::{Event, FrozenAsset, OpenRollout, WaveEvent, WaveState, ledger_file, proposed_wave};
+use crate::load::wire::{Approval, Lane, Mode, SourceKind};
 use crate::observe::Asset;
 use crate::plan::{Rollout, Wave};
 use crate::propose::{
@@ -17,12 +18,18 @@ use crate::propose::{
 /// Brings pull requests in line with the plan.
 pub fn propose(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
     for rollout in &world.history.open {
-        if is_obsolete(world, rollout) {
+        if is_given_up(rollout) {
+            let reason = "edited: what was merged of a wave is not what an earlier one has proved; a new rollout carries what \
+                          is left";
+            close(world, rollout, reason, decision);
+        } else if is_obsolete(world, rollout) {
             if let Some(source) = failed_source(world) {
                 let why = format!("nothing is left to fix, but source {source} could not be read: it stays open");
                 decision.say(&rollout.name, why);
             } else {
-                close_obsolete(world, rollout, decision);
+                let reason = "obsolete: no open finding is left that this rollout would fix (fixed otherwise, withdrawn, \
+                              excepted, or out of scope)";
+                close(world, rollout, reason, decision);
             }
         }
     }
@@ -49,13 +56,21 @@ pub fn propose(world: &World<'_>, _now: Timestamp, decision: &mut Decision) {
 }
 
 /// A source that could not be read. What it would have said is unknown, and unknown closes and changes nothing.
-fn failed_source<'a>(world: &World<'a>) -> Option<&'a Arc<str>> {
+pub(super) fn failed_source<'a>(world: &World<'a>) -> Option<&'a Arc<str>> {
     world
         .observation
         .sources
         .iter()
         .find(|s| s.failure.is_some())
         .map(|s| &s.name)
+}
+
+/// Whether an asset that is not there is known to be gone: while an inventory cannot be read, or some of its records cannot, it
+/// may be among those.
+pub(super) fn all_is_read(world: &World<'_>) -> bool {
+    let sources = world.observation.sources.iter();
+    let mut inventories = sources.filter(|s| s.kind == SourceKind::Inventory);
+    inventories.all(|s| s.failure.is_none() && s.account.skipped.is_empty())
 }
 
 /// Not merged yet, and every wave it needs is promoted.
@@ -125,7 +140,11 @@ fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, decision: &mu
         }
         let same = marked_digest(&existing.body) == Some(files.digest.as_str());
         if existing.state == PullRequestState::Open && same && carries_merged(world, existing, rollout) {
-            waits_for_people(rollout, wave, existing, decision);
+            if needs_nobody(world, rollout, wave) {
+                merge_automatically(world, rollout, wave, &files.digest, existing, decision);
+            } else {
+                waits_for_people(rollout, wave, existing, decision);
+            }
             return;
         }
         if existing.state == PullRequestState::Closed
@@ -163,6 +182,44 @@ fn propose_wave(world: &World<'_>, rollout: &Rollout, wave: &Wave, decision: &mu
     let folder = &world.catalog.project.paths.rollouts;
     let operations = operations(subject, &files, folder);
     decision.actions.extend(operations.into_iter().map(Action::Forge));
+}
+
+/// Whether a wave goes without anybody's approval, as it was proposed and as its strategy says now.
+fn needs_nobody(world: &World<'_>, rollout: &Rollout, wave: &Wave) -> bool {
+    let frozen = world.history.frozen.get(&rollout.name);
+    let frozen = frozen.and_then(|f| f.waves.iter().find(|w| *w.name == *wave.name));
+    frozen.is_some_and(|frozen| {
+        frozen.approval == Approval::Automatic && needed(world.catalog, &rollout.policy, &rollout.strategy, frozen) == 0
+    })
+}
+
+/// Merges what needs nobody, if it holds what the engine would propose now, to the last byte that counts: who else can push
+/// to the branch can also write a commit in the engine's name.
+fn merge_automatically(
+    world: &World<'_>,
+    rollout: &Rollout,
+    wave: &Wave,
+    digest: &str,
+    existing: &PullRequest,
+    decision: &mut Decision,
+) {
+    let held = (world.digest_of_files)(&existing.files, &rollout.name, &wave.name);
+    let recorded = world.history.open.iter().find(|r| r.name == rollout.name);
+    let recorded = recorded.and_then(|r| r.waves.iter().find(|w| w.name == wave.name));
+    let is_recorded = recorded.is_some_and(|w| w.state == WaveState::Proposed && w.digest.as_deref() == Some(digest));
+    let same = held.as_deref() == Some(digest) && existing.engine_only() && existing.author == ENGINE;
+    if same && is_recorded {
+        decision.actions.push(Action::Forge(ForgeOp::MergePullRequest {
+            number: existing.number,
+            head: existing.head.clone(),
+        }));
+    } else if !same {
+        let why = format!(
+            "wave {}: pull request {} needs nobody, and is not merged: its branch is not as the engine wrote it",
+            wave.name, existing.number
+        );
+        decision.say(&rollout.name, why);
+    }
 }
 
 /// Whether an open branch still carries what other waves of its rollout have merged since: its folder replaces the
@@ -251,41 +308,35 @@ fn is_obsolete(world: &World<'_>, rollout: &OpenRollout) -> bool {
     let Some(frozen) = world.history.frozen.get(&rollout.name) else {
         return false;
     };
-    let none_under_way = open.all(|w| waiting(w.state));
-    none_under_way
-        && !frozen
-            .waves
-            .iter()
-            .zip(&rollout.waves)
-            .filter(|(_, p)| waiting(p.state))
-            .any(|(wave, _)| {
-                wave.batches.iter().flat_map(|b| &b.assets).any(|asset| {
-                    let index = world
-                        .observation
-                        .assets
-                        .binary_search_by(|a| a.name.as_ref().cmp(&asset.name));
-                    index.is_ok_and(|i| {
-                        if world.observation.assets.get(i).is_none_or(|a| lacks_facts(world, a)) {
-                            return true;
-                        }
-                        let names: Vec<&str> = asset
-                            .targets
-                            .iter()
-                            .filter_map(|t| rollout.targets.get(*t))
-                            .map(|t| t.name.as_ref())
-                            .collect();
-                        let mut findings = world.assessment.of(world.observation, i);
-                        findings.any(|f| is_open(f.judgement) && names.contains(&crate::plan::carrier(f.hit).as_ref()))
-                    })
-                })
-            })
+    let waves = frozen.waves.iter().zip(&rollout.waves);
+    let mut left = waves.filter(|(_, progress)| waiting(progress.state));
+    let is_left = |asset: &FrozenAsset| may_be_left(world, rollout, asset);
+    open.all(|w| waiting(w.state)) && !left.any(|(wave, _)| wave.batches.iter().flat_map(|b| &b.assets).any(is_left))
+}
+
+/// Whether an asset still lacks something that a rollout would bring, or may for all that is known.
+fn may_be_left(world: &World<'_>, rollout: &OpenRollout, asset: &FrozenAsset) -> bool {
+    let assets = &world.observation.assets;
+    let found = assets.binary_search_by(|a| a.name.as_ref().cmp(&asset.name));
+    let Some((index, seen)) = found.ok().and_then(|i| Some((i, assets.get(i)?))) else {
+        return !all_is_read(world);
+    };
+    let targets = asset.targets.iter().filter_map(|t| rollout.targets.get(*t));
+    let names: Vec<&str> = targets.map(|t| t.name.as_ref()).collect();
+    let mut findings = world.assessment.of(world.observation, index);
+    lacks_facts(world, seen)
+        || findings.any(|f| is_open(f.judgement) && names.contains(&crate::plan::carrier(f.hit).as_ref()))
 }
 
 /// Whether nobody knows what an asset lacks: it may still lack everything. It was never observed, or no feed that was read
 /// speaks for its release now; then it has no findings, and that says nothing.
 fn lacks_facts(world: &World<'_>, asset: &Asset) -> bool {
-    let is_covered = || asset.facts.os.is_none() || !coverage(world.observation, asset).0.is_empty();
-    asset.facts.packages.is_none() || !is_covered()
+    let Some(packages) = asset.facts.packages else {
+        return true;
+    };
+    // What has neither a system nor packages consists of components, which feeds name one by one.
+    let of_components = asset.facts.os.is_none() && world.observation.tables.set(packages).is_empty();
+    !of_components && coverage(world.observation, asset).0.is_empty()
 }
 
 /// Still to be fixed, or not known to be fixed.
@@ -293,9 +344,15 @@ fn is_open(judgement: &Judgement) -> bool {
     judgement.is_planned() || judgement.status == Status::Unknown
 }
 
-fn close_obsolete(world: &World<'_>, rollout: &OpenRollout, decision: &mut Decision) {
-    let reason = "obsolete: no open finding is left that this rollout would fix (fixed otherwise, withdrawn, excepted, \
-                  or out of scope)";
+/// One of its waves was edited, and no other is under way or has to be decided on by a person.
+fn is_given_up(rollout: &OpenRollout) -> bool {
+    use WaveState as S;
+    let mut left = rollout.waves.iter().filter(|w| !w.state.is_final());
+    let edited = rollout.waves.iter().any(|w| w.state == S::Edited);
+    edited && left.all(|w| matches!(w.state, S::Pending | S::Proposed | S::Edited))
+}
+
+fn close(world: &World<'_>, rollout: &OpenRollout, reason: &str, decision: &mut Decision) {
     let mut closing = false;
     for wave in rollout.waves.iter().filter(|w| !w.state.is_final()) {
         let branch = branch_of(&rollout.name, &wave.name);

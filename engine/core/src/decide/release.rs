@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::gates::change_allows;
+use super::moves::edited_since;
 use super::{Decision, World};
 use crate::history::{BatchProgress, Event, OpenRollout, WaveProgress, WaveState, ledger_file};
 use crate::plan::Batch;
@@ -47,6 +48,24 @@ fn stopped(rollout: &OpenRollout) -> Option<&WaveProgress> {
     use WaveState as S;
     let mut waves = rollout.waves.iter();
     waves.find(|w| matches!(w.state, S::Failed | S::Halted | S::RollingBack | S::RolledBack))
+}
+
+/// What holds everything of a rollout's wave that is allowed already, whichever way it goes: a stop by a person, a pause, or
+/// files that are not those that were approved.
+pub(super) fn held(world: &World<'_>, rollout: &OpenRollout, wave: &WaveProgress, now: Timestamp) -> Option<String> {
+    if let Some(halted) = &rollout.halted {
+        return Some(format!("halted by {} at {}: {}", halted.by, halted.at, halted.reason));
+    }
+    if let Some(labelled) = labelled_to_halt(world.view, &rollout.name) {
+        return Some(format!("pull request {} has the label `{HALT_LABEL}`", labelled.number));
+    }
+    if edited_since(world, &rollout.name, wave) {
+        let name = &wave.name;
+        return Some(format!(
+            "wave {name} was edited: the merged files are not those that were approved"
+        ));
+    }
+    paused(world, rollout, now).or_else(|| unlisted(world, &rollout.name))
 }
 
 /// Why the merged files of a rollout cannot be obeyed, if they cannot.
@@ -232,15 +251,17 @@ pub fn may_run(
             "wave {wave} of {rollout} has no batch `{batch}`, or is not proposed yet"
         ));
     };
-    if let Some(halted) = &open.halted {
-        return refuse(format!("halted by {} at {}: {}", halted.by, halted.at, halted.reason));
+    // Before the merge there is nothing that could be held.
+    if progress.state > WaveState::Proposed
+        && let Some(why) = held(world, open, progress, now)
+    {
+        return refuse(why);
     }
-    if let Some(labelled) = labelled_to_halt(world.view, rollout) {
-        let number = labelled.number;
-        return refuse(format!("pull request {number} has the label `{HALT_LABEL}`"));
-    }
-    if let Some(paused) = paused(world, open, now) {
-        return refuse(paused);
+    if let Some(other) = stopped(open).filter(|other| other.name != progress.name) {
+        return refuse(format!(
+            "wave {} is {}: what it carried is in doubt for every other wave",
+            other.name, other.state
+        ));
     }
     if !matches!(
         progress.state,
@@ -254,14 +275,6 @@ pub fn may_run(
     let (Some(released_at), Some(digest)) = (batch_progress.released_at, progress.digest.clone()) else {
         return refuse(format!("batch {batch} is not released"));
     };
-    if super::moves::edited_since(world, &open.name, progress) {
-        return refuse(format!(
-            "wave {wave} was edited: the merged files are not those that were approved"
-        ));
-    }
-    if let Some(why) = unlisted(world, &open.name) {
-        return refuse(why);
-    }
     if now < released_at {
         return refuse(format!(
             "batch {batch} was released at {released_at}, which is after now"

@@ -4,14 +4,14 @@
 //! nothing holds it (pause, freeze, halt, edits) and the services have room for what goes down, and the next when fresh
 //! observations show the earlier versions. No opening is waited for: who merges has read that it runs at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::approve::{approvals_of, approvals_text, needed};
-use super::moves::edited_since;
-use super::release::{paused, unlisted};
+use super::proposals::all_is_read;
+use super::release::held;
 use super::{Action, Decision, Permit, PermitRefusal, World};
 use crate::history::wire::{FORMAT_VERSION, RollbackAsset, RollbackFile, RollbackVersion, read_rollback_yaml};
 use crate::history::{
@@ -22,10 +22,38 @@ use crate::load::wire::{Lifecycle, OnFailure, RebootPolicy, Reversibility};
 use crate::observe::Asset;
 use crate::plan::{closed_by, no_room};
 use crate::propose::{
-    ForgeOp, HALT_LABEL, PullRequest, PullRequestState, ask_to_roll_back, labelled_to_halt, newest, rollback_branch,
-    rollback_branches, rollback_path,
+    ForgeOp, PullRequest, PullRequestState, ask_to_roll_back, newest, rollback_branch, rollback_branches, rollback_path,
 };
-use crate::verify::{failure_limit, shows_before};
+use crate::verify::{failure_limit, shows_before, shows_newer};
+
+/// The assets that go back, by batch.
+type GoingBack = BTreeMap<Arc<str>, Vec<Arc<str>>>;
+
+/// The merged request to roll a wave of this rollout back that answers the stop it stands at, if it holds.
+pub(super) fn rollback_merged<'a>(
+    world: &'a World<'a>,
+    rollout: &'a OpenRollout,
+    now: Timestamp,
+) -> Option<&'a PullRequest> {
+    let frozen = world.history.frozen.get(&rollout.name)?;
+    let waves = rollout.waves.iter().zip(&frozen.waves);
+    let halted = waves.filter(|(wave, _)| wave.state == WaveState::Halted);
+    let mut asked = halted.filter_map(|(wave, frozen_wave)| {
+        let scene = Scene {
+            world,
+            rollout,
+            frozen,
+            wave,
+            frozen_wave,
+            now,
+        };
+        let stop = scene.stop()?;
+        let asked = newest(world.view, &rollback_branch(&rollout.name, &wave.name, &stop))?;
+        let holds = asked.state == PullRequestState::Merged && scene.startable(asked, &stop).is_ok();
+        holds.then_some(asked)
+    });
+    asked.next()
+}
 
 /// One wave with what was frozen of it.
 #[derive(Clone, Copy)]
@@ -116,11 +144,19 @@ impl<'a> Scene<'a> {
         decision.say(&self.rollout.name, format!("wave {}: {message}", self.wave.name));
     }
 
-    /// What the pull request is to ask for: every asset of a batch that ran and was touched, unless it has no way back or
-    /// still shows what it had.
+    /// The batches that failed: what passed in others stays. Where none has a failed asset (a gate stopped the wave), what all
+    /// of them brought is in doubt.
+    fn in_doubt(&self) -> impl Iterator<Item = (&'a BatchProgress, &'a FrozenBatch)> {
+        let any = self.wave.batches.iter().any(|b| !b.failed.is_empty());
+        self.batches()
+            .filter(move |(progress, _)| !any || !progress.failed.is_empty())
+    }
+
+    /// What the pull request is to ask for: every asset of a batch in doubt that was touched, unless it has no way back, still
+    /// shows what it had, or shows something newer by now.
     fn wanted(&self, stop: &str) -> RollbackFile {
         let mut batches = BTreeMap::new();
-        for (progress, frozen) in self.batches() {
+        for (progress, frozen) in self.in_doubt() {
             // While its opening lasts an executor may still be at work on what shows nothing new.
             let over = progress
                 .released_at
@@ -132,7 +168,10 @@ impl<'a> Scene<'a> {
                         seen.observed_at.is_some_and(|at| at > over) && self.shows_before(asset, seen).is_ok()
                     })
                 });
-                asset.rollback != Reversibility::None && was_touched(progress, &asset.name) && !unchanged
+                let newer = self
+                    .asset(&asset.name)
+                    .is_some_and(|seen| shows_newer(self.frozen, asset, seen, self.world.observation).is_some());
+                asset.rollback != Reversibility::None && was_touched(progress, &asset.name) && !unchanged && !newer
             });
             let assets: Vec<RollbackAsset> = touched.map(|asset| self.way_of(asset)).collect();
             if !assets.is_empty() {
@@ -232,22 +271,12 @@ impl<'a> Scene<'a> {
     }
 
     fn start(&self, asked: &PullRequest, stop: &str, decision: &mut Decision) {
-        let policy = self.world.catalog.policies.get(&self.rollout.policy).map(|p| &p.spec);
-        let given = policy
-            .map(|policy| approvals_of(asked, policy, self.world.view))
-            .unwrap_or_default();
-        let needed = self.approvals_needed();
-        if given.len() < needed {
-            let text = approvals_text(asked, &given, needed, policy, self.world.view);
-            self.say(&format!("rolling back is merged with {text}"), decision);
-            return;
-        }
-        match self.merged(stop) {
-            Ok(batches) => self.record(
+        match self.startable(asked, stop) {
+            Ok((approvals, batches)) => self.record(
                 Event::RollbackStarted {
                     wave: Arc::clone(&self.wave.name),
                     pull_request: asked.number,
-                    approvals: given,
+                    approvals,
                     batches,
                 },
                 decision,
@@ -256,8 +285,22 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Who approved a merged request, and what it takes back; or why it takes nothing back.
+    fn startable(&self, asked: &PullRequest, stop: &str) -> Result<(Vec<String>, GoingBack), String> {
+        let policy = self.world.catalog.policies.get(&self.rollout.policy).map(|p| &p.spec);
+        let given = policy
+            .map(|policy| approvals_of(asked, policy, self.world.view))
+            .unwrap_or_default();
+        let needed = self.approvals_needed();
+        if given.len() < needed {
+            let text = approvals_text(asked, &given, needed, policy, self.world.view);
+            return Err(format!("rolling back is merged with {text}"));
+        }
+        Ok((given, self.merged(stop)?))
+    }
+
     /// What the merged request names, as far as it is of this wave.
-    fn merged(&self, stop: &str) -> Result<BTreeMap<Arc<str>, Vec<Arc<str>>>, String> {
+    fn merged(&self, stop: &str) -> Result<GoingBack, String> {
         let folder = &self.world.catalog.project.paths.rollouts;
         let path = rollback_path(folder, &self.rollout.name, stop);
         let wrong = |what: &str| {
@@ -278,7 +321,7 @@ impl<'a> Scene<'a> {
         }
         let mut batches = BTreeMap::new();
         for (id, assets) in file.batches {
-            let own = self.batches().filter(|(_, frozen)| frozen.id == id);
+            let own = self.in_doubt().filter(|(_, frozen)| frozen.id == id);
             let known: Vec<RollbackAsset> = own
                 .flat_map(|(progress, frozen)| frozen.assets.iter().filter(|a| was_touched(progress, &a.name)))
                 .filter(|asset| asset.rollback != Reversibility::None)
@@ -376,10 +419,18 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Nobody waits for it any more: a person waived it, it is retired, or no fleet lists it.
+    /// Nobody waits for it any more: a person waived it, or it is gone.
     fn is_let_go(&self, name: &str) -> bool {
         let mut waived = self.wave.batches.iter().filter_map(|b| b.waived.get(name));
-        waived.any(|until| *until > self.now) || self.asset(name).is_none_or(|a| a.lifecycle == Lifecycle::Retired)
+        waived.any(|until| *until > self.now) || self.is_gone(name)
+    }
+
+    /// It is retired, or no fleet lists it as far as everything could be read.
+    fn is_gone(&self, name: &str) -> bool {
+        self.asset(name).map_or_else(
+            || all_is_read(self.world),
+            |asset| asset.lifecycle == Lifecycle::Retired,
+        )
     }
 
     fn is_back(&self, frozen: &FrozenAsset, released: Timestamp) -> Result<Timestamp, String> {
@@ -395,17 +446,7 @@ impl<'a> Scene<'a> {
 
     /// What holds every way back of the rollout, if anything does.
     fn held(&self) -> Option<String> {
-        let rollout = self.rollout;
-        if let Some(halted) = &rollout.halted {
-            return Some(format!("halted by {} at {}: {}", halted.by, halted.at, halted.reason));
-        }
-        if let Some(labelled) = labelled_to_halt(self.world.view, &rollout.name) {
-            return Some(format!("pull request {} has the label `{HALT_LABEL}`", labelled.number));
-        }
-        if edited_since(self.world, &rollout.name, self.wave) {
-            return Some("the merged files are not those that were approved".into());
-        }
-        paused(self.world, rollout, self.now).or_else(|| unlisted(self.world, &rollout.name))
+        held(self.world, self.rollout, self.wave, self.now)
     }
 
     /// Why the assets of a batch cannot be touched now: a freeze, or no room for them.
@@ -417,13 +458,35 @@ impl<'a> Scene<'a> {
             history,
             ..
         } = *self.world;
-        let mut frozen = back.assets.iter().filter_map(|name| {
-            let why = closed_by(catalog, observation, assessment, name, self.now)?;
+        let going: BTreeSet<Arc<str>> = back.assets.iter().filter(|a| !self.is_let_go(a)).cloned().collect();
+        let mut held = going.iter().filter_map(|name| {
+            let why = self
+                .not_now(name)
+                .or_else(|| closed_by(catalog, observation, assessment, name, self.now))?;
             Some(format!("asset {name}: {why}"))
         });
-        frozen
-            .next()
-            .or_else(|| no_room(catalog, observation, assessment, history, &back.assets, self.now))
+        held.next()
+            .or_else(|| no_room(catalog, observation, assessment, history, &going, self.now))
+    }
+
+    /// Why an asset must be left alone, whatever room there is: somebody else is at work on it, or was since.
+    fn not_now(&self, name: &str) -> Option<String> {
+        let Some(asset) = self.asset(name) else {
+            return Some("it was not reported, so nobody knows what it shows".into());
+        };
+        if asset.lifecycle == Lifecycle::Maintenance {
+            return Some("it is in maintenance: somebody is at work on it".into());
+        }
+        let mut others = self.world.history.open.iter().filter(|r| r.name != self.rollout.name);
+        if let Some(other) = others.find(|r| is_down_for(r, name)) {
+            return Some(format!("rollout {} is at work on it", other.name));
+        }
+        let frozen = self
+            .batches()
+            .flat_map(|(_, batch)| &batch.assets)
+            .find(|a| a.name == name)?;
+        let newer = shows_newer(self.frozen, frozen, asset, self.world.observation)?;
+        Some(format!("{newer}; waive it to leave it as it is"))
     }
 
     fn say_what_is_left(&self, decision: &mut Decision) {
@@ -440,10 +503,19 @@ impl<'a> Scene<'a> {
 /// Whether an earlier or this release of a batch let an executor touch an asset, as far as is known.
 fn was_touched(progress: &BatchProgress, name: &str) -> bool {
     match progress.released_at {
-        Some(_) => !progress.not_attempted.contains_key(name),
-        // A resume took the release back, not what had run by then.
-        None => progress.touched.contains(name) || progress.passed.contains(name),
+        Some(_) if !progress.not_attempted.contains_key(name) => true,
+        // A resume took an earlier release back, not what had run by then.
+        _ => progress.touched.contains(name) || progress.passed.contains(name),
     }
+}
+
+/// Whether an asset is down for a rollout, on whichever way.
+fn is_down_for(rollout: &OpenRollout, name: &str) -> bool {
+    let mut batches = rollout.waves.iter().flat_map(|w| &w.batches);
+    batches.any(|batch| {
+        let goes_back = |b: &WayBack| b.released_at.is_some() && !b.done && b.assets.contains(name);
+        batch.disrupted().any(|a| a.as_ref() == name) || batch.way_back.as_ref().is_some_and(goes_back)
+    })
 }
 
 fn is_going_back(action: &Action) -> bool {
@@ -491,6 +563,9 @@ pub fn may_go_back(
     let (Some(released_at), Some(digest)) = (back.released_at, wave.digest.clone()) else {
         return refuse(format!("batch {batch} waits to go back"));
     };
+    if back.done {
+        return refuse(format!("batch {batch} is back already: nothing runs twice"));
+    }
     if let Some(why) = scene.held() {
         return refuse(why);
     }
@@ -501,20 +576,23 @@ pub fn may_go_back(
     }
     let open = |name: &str| {
         let frozen = frozen_batch.assets.iter().find(|a| a.name == name);
-        frozen.is_none_or(|a| scene.is_back(a, released_at).is_err())
+        !scene.is_let_go(name) && frozen.is_none_or(|a| scene.is_back(a, released_at).is_err())
     };
     if let Some(asset) = asset {
         if !back.assets.contains(asset) {
             return refuse(format!("asset {asset} does not go back: nobody approved that"));
         }
         if !open(asset) {
-            return refuse(format!("asset {asset} is back already: nothing runs twice"));
+            return refuse(format!(
+                "asset {asset} is back already, or was let go: nothing runs twice"
+            ));
         }
     }
     let assets: Vec<Arc<str>> = back.assets.iter().filter(|name| open(name)).cloned().collect();
     let touched = assets.iter().filter(|name| asset.is_none_or(|a| a == name.as_ref()));
     for name in touched {
-        if let Some(why) = closed_by(world.catalog, world.observation, world.assessment, name, now) {
+        let closed = || closed_by(world.catalog, world.observation, world.assessment, name, now);
+        if let Some(why) = scene.not_now(name).or_else(closed) {
             return refuse(format!("asset {name}: {why}"));
         }
     }

@@ -258,8 +258,8 @@ fn misnamed(folder: &str, head: &RolloutHead) -> Option<String> {
     let told = folder
         .strip_prefix(&head.policy)
         .and_then(|rest| rest.strip_prefix('-'));
-    let emergency = told.is_some_and(|rest| rest.contains("-emergency"));
-    let fits = head.name == folder && told.is_some() && emergency == (head.lane == Lane::Emergency);
+    let emergency = told.and_then(emergency_told);
+    let fits = head.name == folder && emergency == Some(head.lane == Lane::Emergency);
     (!fits).then(|| {
         format!(
             "says that it is rollout `{}` of policy `{}` in the {} lane, but its folder is `{folder}`: whose rules hold cannot be told; revert the edit",
@@ -268,6 +268,19 @@ fn misnamed(folder: &str, head: &RolloutHead) -> Option<String> {
             head.lane.as_str()
         )
     })
+}
+
+/// Whether what follows the policy in a folder's name, `<date>[-emergency][-n]`, says that it is of the emergency lane; none
+/// where it is no such thing, but the rest of a longer policy's name.
+fn emergency_told(rest: &str) -> Option<bool> {
+    let (date, rest) = rest.split_at_checked("2026-11-20".len())?;
+    date.parse::<jiff::civil::Date>().ok()?;
+    let (emergency, rest) = rest
+        .strip_prefix("-emergency")
+        .map_or((false, rest), |rest| (true, rest));
+    let number = rest.strip_prefix('-').map(str::parse::<u32>);
+    let fits = rest.is_empty() || number.is_some_and(|n| n.is_ok_and(|n| n > 1));
+    fits.then_some(emergency)
 }
 
 fn rollout_of<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
@@ -402,14 +415,15 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
                 back.released_at = Some(line.time);
                 // They are down again: what they had passed they do not show any more.
                 batch.passed.retain(|asset| !back.assets.contains(asset));
+                batch.touched.extend(back.assets.iter().cloned());
             }
         }
-        Event::WentBack { wave, batch, .. } => {
+        Event::WentBack { wave, batch, seen } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
-                let back = batch.way_back.get_or_insert_default();
-                back.done = true;
-                batch.touched.retain(|asset| !back.assets.contains(asset));
-                batch.released_at = None;
+                batch.way_back.get_or_insert_default().done = true;
+                // Up is what was seen: one that was let go is not waited for, and may be down for ever.
+                take_back_release(batch);
+                batch.touched.retain(|asset| !seen.contains_key(asset));
             }
         }
         Event::Checked {
@@ -500,15 +514,22 @@ fn resume(rollout: &mut OpenRollout, at: Timestamp) {
             }
             move_wave(wave, WaveEvent::Resumed, None, at, None);
             for batch in &mut wave.batches {
-                let touched: Vec<Arc<str>> = batch.disrupted().cloned().collect();
-                batch.touched.extend(touched);
                 batch.failed.clear();
                 if batch.passed.len() < batch.assets.len() {
-                    batch.released_at = None;
+                    take_back_release(batch);
+                    // What it could not reach is tried again as well.
+                    batch.not_attempted.clear();
                 }
             }
         }
     }
+}
+
+/// Takes the release of a batch back; what is down by it stays down until it is seen up.
+fn take_back_release(batch: &mut BatchProgress) {
+    let down: Vec<Arc<str>> = batch.disrupted().cloned().collect();
+    batch.touched.extend(down);
+    batch.released_at = None;
 }
 
 fn start_back(rollout: &mut OpenRollout, wave: &str, batches: BTreeMap<Arc<str>, Vec<Arc<str>>>, at: Timestamp) {

@@ -76,6 +76,25 @@ fn disrupted(rollout: &OpenRollout) -> Vec<&str> {
 }
 
 #[test]
+fn a_folder_tells_its_policy_its_date_and_its_lane() {
+    for (rest, told) in [
+        ("2026-11-20", Some(false)),
+        ("2026-11-20-2", Some(false)),
+        ("2026-11-20-emergency", Some(true)),
+        ("2026-11-20-emergency-3", Some(true)),
+        // Of policy `linux` in the folder of policy `linux-security`.
+        ("security-2026-11-20", None),
+        ("2026-13-20", None),
+        ("2026-11-20-1", None),
+        ("2026-11-20-emergency-x", None),
+        ("2026-11-20emergency", None),
+        ("", None),
+    ] {
+        assert_eq!(emergency_told(rest), told, "{rest}");
+    }
+}
+
+#[test]
 fn a_resume_puts_nothing_back_into_service() {
     let mut rollout = rollout(WaveState::Halted);
     let resume = Event::Resume {

@@ -280,7 +280,10 @@ impl Bookings {
             self.by_budget.entry(*id).or_default().remove(start, finish);
         }
         if let Some(locks) = self.locks.get_mut(&asset) {
-            locks.retain(|lock| *lock != (start, finish));
+            // Two may be alike: one in maintenance that failed is down for two reasons, and stays down for the other.
+            if let Some(at) = locks.iter().position(|lock| *lock == (start, finish)) {
+                locks.remove(at);
+            }
         }
     }
 
@@ -375,6 +378,21 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_down_for_two_reasons_stays_down_for_the_other() {
+        let budgets = Budgets {
+            list: Vec::new(),
+            of_asset: Arc::new(Lookup::from_iter([(0, vec![7])])),
+        };
+        let at = |minute: i64| Timestamp::from_second(minute * 60).unwrap();
+        let mut bookings = Bookings::default();
+        bookings.book(&budgets, 0, at(0), Timestamp::MAX);
+        bookings.book(&budgets, 0, at(0), Timestamp::MAX);
+        bookings.give_back(&budgets, 0, at(0), Timestamp::MAX);
+        assert_eq!(bookings.busy_until(0, at(1), at(2)), Some(Timestamp::MAX));
+        assert_eq!(bookings.peak(7, at(1), at(2)), 1);
+    }
 
     #[test]
     fn what_is_given_back_comes_back_when_it_is_rewound() {

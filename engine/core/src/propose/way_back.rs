@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{ForgeOp, branch_of, count, marker};
+use crate::history::RESUME;
 use crate::history::wire::{RollbackAsset, RollbackFile, to_yaml};
 use crate::load::wire::Reversibility;
 
@@ -19,6 +20,21 @@ pub fn rollback_branch(rollout: &str, wave: &str, stop: &str) -> String {
 /// The beginning of all branches that ask to roll a wave back.
 pub fn rollback_branches(rollout: &str, wave: &str) -> String {
     branch_of(rollout, &format!("{ROLLBACK}.{wave}."))
+}
+
+/// The branch that asks to let a rollout go on after a stop: one for each, as for the way back.
+pub fn resume_branch(rollout: &str, stop: &str) -> String {
+    branch_of(rollout, &format!("{RESUME}.{}", short(stop)))
+}
+
+/// The beginning of all branches that ask to let a rollout go on.
+pub fn resume_branches(rollout: &str) -> String {
+    branch_of(rollout, &format!("{RESUME}."))
+}
+
+/// The file of a request to let a rollout go on, relative to the repository.
+pub fn resume_path(rollouts_folder: &str, rollout: &str, stop: &str) -> String {
+    format!("{rollouts_folder}/{rollout}/{RESUME}-{}.yaml", short(stop))
 }
 
 fn short(stop: &str) -> &str {

@@ -35,6 +35,42 @@ pub fn shows_before(
     }
 }
 
+/// What an asset shows that is newer than what the wave brought, if anything is: something else patched it since, and going
+/// back would undo that as well.
+pub fn shows_newer(
+    rollout: &FrozenRollout,
+    frozen: &FrozenAsset,
+    asset: &Asset,
+    observation: &Observation,
+) -> Option<String> {
+    let targets = frozen.targets.iter();
+    let targets = targets.filter_map(|index| rollout.patchset.targets.get(*index));
+    targets
+        .filter_map(|target| {
+            let shown = shown_now(target, asset, observation)?;
+            let is_newer = order(target.scheme, &shown, &target.version) == Some(Ordering::Greater);
+            is_newer.then(|| {
+                format!(
+                    "{} is {shown}, newer than the {} of this wave",
+                    target.name, target.version
+                )
+            })
+        })
+        .next()
+}
+
+fn shown_now(target: &Target, asset: &Asset, observation: &Observation) -> Option<String> {
+    if target.kind().is_some() {
+        let part = parts_of(asset).into_iter().find(|p| target.is_for(p))?;
+        return Some(part.running.unwrap_or(part.version).to_string());
+    }
+    let running = running_kernel(target, asset).map(|running| running.to_string());
+    running.or_else(|| {
+        let best = installed_best(target, asset, observation).ok().flatten()?;
+        Some(observation.tables.text(best.version).to_owned())
+    })
+}
+
 fn target_back(target: &Target, before: &str, asset: &Asset, observation: &Observation) -> Result<(), String> {
     let name = &target.name;
     if target.kind().is_some() {

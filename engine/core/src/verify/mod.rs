@@ -8,7 +8,7 @@ mod gates;
 mod judge;
 mod wave;
 
-pub use back::shows_before;
+pub use back::{shows_before, shows_newer};
 pub use gates::*;
 pub use judge::{AssetVerdict, BatchVerdict, failure_limit, judge_batch};
 pub use wave::{WaveVerdict, judge_wave};

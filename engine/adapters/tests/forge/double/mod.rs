@@ -7,10 +7,11 @@
 
 mod answers;
 pub mod app;
+mod git_data;
 mod git_http;
 mod gitea;
 mod http;
-mod records;
+pub mod records;
 mod rest;
 mod serve;
 pub mod trouble;
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-pub use records::{Repo, Truncates};
+pub use records::Repo;
 
 /// The token of the engine's account. It is planted: it must turn up nowhere.
 pub const TOKEN: &str = "ghp_planted7f3c1e9a5b2d4680";

@@ -2,7 +2,6 @@
 //! push in between.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,8 +11,9 @@ use patchwave_adapters::secret::Secret;
 use patchwave_adapters::state::StateStore;
 use patchwave_core::propose::{CommitStatus, ForgeOp, PullRequest, PullRequestState, StatusState};
 
+use crate::double::records::Truncates;
 use crate::double::trouble::Trouble;
-use crate::double::{LOGIN, TOKEN, Truncates};
+use crate::double::{LOGIN, TOKEN};
 use crate::hosted_scene::{Hosted, HostedScene, PushedGithub, Settings, repository_of, settings};
 use crate::support::{Scene, at, files, put_branch, put_pull};
 

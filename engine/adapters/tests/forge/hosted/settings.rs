@@ -1,6 +1,7 @@
 //! What a repository, a token and a server may be like.
 
 use super::*;
+use crate::heard::heard;
 
 fn bytes_that_are_no_text_and_names_that_need_care_arrive_as_they_are<F: Hosted>() {
     let scene = HostedScene::<F>::new();
@@ -43,25 +44,8 @@ fn a_project_below_the_root_of_its_repository_sees_its_own_paths<F: Hosted>() {
 
 /// Everything the adapter says while things go wrong: errors, what they show when debugged, and the log at its finest.
 fn the_token_is_said_nowhere<F: Hosted>() {
-    #[derive(Clone, Default)]
-    struct Heard(Arc<Mutex<Vec<u8>>>);
-    impl Write for Heard {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let heard = Heard::default();
-    let writer = heard.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
     let mut said = Vec::new();
-    tracing::subscriber::with_default(subscriber, || {
+    let text = heard(|| {
         let scene = proposed::<F>();
         for status in [400, 401, 403, 404, 409, 410, 422, 500] {
             for _ in 0..4 {
@@ -102,7 +86,7 @@ fn the_token_is_said_nowhere<F: Hosted>() {
         said.push(format!("{fault:?}"));
     });
     assert!(said.len() > 8, "{said:?}");
-    said.push(String::from_utf8(heard.0.lock().unwrap().clone()).unwrap());
+    said.push(text);
     for text in said {
         assert!(!text.contains("ghp_planted"), "{text}");
     }
