@@ -248,3 +248,63 @@ impl From<ListedCommit> for CommitInfo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forge::plumbing::{ENGINE_EMAIL, ENGINE_NAME};
+
+    /// A commit by these names, each with its account if there is one.
+    fn commit(author: (&str, Option<&str>), committer: (&str, Option<&str>)) -> CommitInfo {
+        let signature = |name: &str| Signature {
+            name: name.to_owned(),
+            email: if name == ENGINE_NAME {
+                ENGINE_EMAIL
+            } else {
+                "one@laptop"
+            }
+            .to_owned(),
+            date: Timestamp::UNIX_EPOCH,
+        };
+        let account = |login: Option<&str>| {
+            login.map(|login| User {
+                login: login.to_owned(),
+            })
+        };
+        let text = ListedCommitText {
+            message: String::new(),
+            author: signature(author.0),
+            committer: signature(committer.0),
+        };
+        let listed = ListedCommit {
+            sha: "1a2b".to_owned(),
+            commit: text,
+            parents: Vec::new(),
+            author: account(author.1),
+            committer: account(committer.1),
+        };
+        listed.into()
+    }
+
+    #[test]
+    fn only_accounts_name_people() {
+        let maria = ("Maria M.", Some("maria"));
+        let known = commit(maria, ("Lena", Some("lena")));
+        assert_eq!(
+            (known.author.name.as_str(), known.committer.name.as_str()),
+            ("maria", "lena")
+        );
+        assert!(!known.unattributed);
+        assert!(commit(maria, ("Some One", None)).unattributed && commit(("Some One", None), maria).unattributed);
+        let engines = commit((ENGINE_NAME, Some("whoever")), (ENGINE_NAME, None));
+        assert!(engines.is_engines() && !engines.unattributed);
+    }
+
+    #[test]
+    fn what_github_commits_for_a_person_is_the_persons() {
+        let web = ("GitHub", Some(WEB_FLOW));
+        assert_eq!(commit(("Maria M.", Some("maria")), web).committer.name, "maria");
+        // Nobody can make such a commit the engine's.
+        assert!(!commit((ENGINE_NAME, None), web).is_engines());
+    }
+}
