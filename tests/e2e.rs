@@ -19,6 +19,7 @@ mod e2e {
     mod cli;
     #[cfg(all(unix, feature = "daemon"))]
     mod daemon;
+    mod edited;
     mod edits;
     mod facts;
     #[cfg(all(feature = "github", unix))]

@@ -21,6 +21,7 @@
 pub mod files;
 pub mod forge;
 pub mod lease;
+mod loopback;
 pub mod monitors;
 pub mod secret;
 pub mod state;

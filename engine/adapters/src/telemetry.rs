@@ -19,10 +19,11 @@ use tracing_subscriber::registry::LookupSpan;
 use ureq::Agent;
 use ureq::tls::RootCerts;
 
+use crate::loopback::is_loopback_url;
 use crate::monitors::agent;
 
-/// Variables that name a collector. Without one nothing is sent, and nobody is asked at the standard's own default address.
-const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+/// Variables that name a collector, the one that decides first. Without one nothing is sent, and nobody is asked at the standard's own default address.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 /// Variable that names the service.
 const SERVICE: &str = "OTEL_SERVICE_NAME";
 /// For one batch. A collector stands near; one that hangs must not keep a command from ending.
@@ -40,6 +41,7 @@ impl Traces {
     /// # Errors
     /// In words, if what the environment says cannot be understood.
     pub fn open() -> Result<Option<Self>, String> {
+        let set_to = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         if !ENDPOINTS.into_iter().any(set) {
             return Ok(None);
@@ -47,7 +49,7 @@ impl Traces {
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(Client {
-                agent: agent(RootCerts::PlatformVerifier, false, SEND_TIMEOUT),
+                agent: agent(RootCerts::PlatformVerifier, is_near(&set_to), SEND_TIMEOUT),
                 complained: AtomicBool::new(false),
             })
             .build()
@@ -85,6 +87,14 @@ impl Traces {
     }
 }
 
+/// Whether the collector is on this machine: its headers may hold a secret, and no proxy is to hear them.
+fn is_near(set_to: &impl Fn(&str) -> Option<String>) -> bool {
+    ENDPOINTS
+        .into_iter()
+        .find_map(set_to)
+        .is_some_and(|url| is_loopback_url(&url))
+}
+
 /// The HTTP client of the exporter. It blocks, which is what the thread that the exporter has is for.
 #[derive(Debug)]
 struct Client {
@@ -120,5 +130,20 @@ impl HttpClient for Client {
             Some(_) => {}
         }
         sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_on_this_machine_is_asked_without_a_proxy() {
+        let near = "http://127.0.0.1:4318".to_owned();
+        let far = "https://collector.example.org".to_owned();
+        let traces = |name: &str| (name == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").then(|| near.clone());
+        let both = |name: &str| traces(name).or_else(|| Some(far.clone()));
+        assert!(is_near(&traces) && is_near(&both));
+        assert!(!is_near(&|_: &str| Some(far.clone())) && !is_near(&|_: &str| None));
     }
 }

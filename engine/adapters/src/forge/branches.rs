@@ -239,20 +239,10 @@ pub(super) fn mergeable_head(git: &impl Plumbing, branch: &str) -> Result<Result
     Ok(Ok(head))
 }
 
-/// The people among the committers: sorted, each once.
+/// The people who wrote or committed something: sorted, each once. Whoever commits what another wrote has a part in it.
 pub(super) fn people_of(commits: &[CommitInfo]) -> Vec<String> {
-    let people: BTreeSet<String> = commits
-        .iter()
-        .filter(|commit| !commit.is_engines())
-        .map(|commit| {
-            if commit.author.is_engine() {
-                &commit.committer.name
-            } else {
-                &commit.author.name
-            }
-            .clone()
-        })
-        .collect();
+    let signed = commits.iter().flat_map(|commit| [&commit.author, &commit.committer]);
+    let people: BTreeSet<String> = signed.filter(|by| !by.is_engine()).map(|by| by.name.clone()).collect();
     people.into_iter().collect()
 }
 

@@ -148,6 +148,7 @@ impl Inner {
             author: ENGINE_NAME.to_owned(),
             state: PullRequestState::Open,
             committers: people_of(&ahead),
+            committers_unknown: None,
             opened_at: commit.at,
             approvals: Vec::new(),
             ended_at: None,

@@ -286,6 +286,7 @@ impl Plumbing for Memory {
             author: by.clone(),
             committer: by.clone(),
             at,
+            unattributed: false,
             message: message.to_owned(),
         };
         self.lock().commits.insert(id.clone(), (info, tree.to_owned()));

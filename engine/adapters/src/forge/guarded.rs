@@ -2,8 +2,9 @@
 //!
 //! The guard is asked before each effect, not once a run: a run that lost its lease, or is asked to stop, ends between
 //! two effects, where the forge is valid. Between the question and the effect a process can still be paused; what keeps
-//! that harmless is in the forge itself: branches, pull requests and comments are idempotent, a merge names the head it
-//! was decided on, and the ledger, which alone releases machines, refuses a lower fencing number than it has seen.
+//! that harmless is in the forge itself: branches and pull requests are idempotent, a merge names the head it was decided on,
+//! and a comment, or the dashboard, that two runners make at the same moment says the same thing twice, which nothing is
+//! decided by. The ledger, which alone releases machines, refuses a lower fencing number than it has seen.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -108,6 +108,9 @@ pub struct CommitInfo {
     pub committer: Author,
     /// When it was committed.
     pub at: Timestamp,
+    /// A forge with accounts was asked whose it is, and knows no account of a person who wrote or committed it. The names of
+    /// such a commit are whatever somebody wrote there.
+    pub unattributed: bool,
     /// Its message.
     pub message: String,
 }
@@ -207,6 +210,10 @@ pub enum MergedTree {
 
 /// Git's object and reference store. Ids are lower-case hex.
 pub trait Plumbing {
+    /// Makes the heads of these ended pull requests known, where they are not by themselves.
+    fn bring_pulls(&self, _numbers: &[u64]) -> Result<(), ForgeError> {
+        Ok(())
+    }
     /// Where a reference points, or none.
     fn target(&self, reference: &str) -> Result<Option<String>, ForgeError>;
     /// Moves a reference if it still is where it is expected; false = it is not.

@@ -85,6 +85,7 @@ impl Records {
             state: PullRequestState::Open,
             head: head.to_owned(),
             committers: Vec::new(),
+            committers_unknown: None,
             opened_at: now,
             approvals: Vec::new(),
             ended_at: None,

@@ -12,6 +12,7 @@ use ureq::http::{StatusCode, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
+use crate::loopback::is_loopback;
 use crate::secret::read_secret;
 
 /// How long one answer may take, and how large it may be. By default 30 seconds, a little more than the slowest query a
@@ -73,8 +74,7 @@ impl Client {
     /// What of them cannot be read, without their content.
     pub fn open(root: &Path, spec: &SourceSpec, url: &str, bounds: Bounds) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|_| "its `url` is no address".to_owned())?;
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let loopback = is_loopback(&host);
+        let loopback = uri.host().is_some_and(is_loopback);
         let authorization = spec.secret_ref.as_ref().map(|r| authorization(root, r)).transpose()?;
         if authorization.is_some() && uri.scheme_str() != Some("https") && !loopback {
             return Err("it has a credential, which is not sent without TLS: write `https://`".into());
@@ -190,10 +190,6 @@ fn reason(error: &ureq::Error) -> String {
         E::BadUri(_) | E::Http(_) => "its address cannot be asked".into(),
         _ => "it cannot be asked".into(),
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The header for a credential. What is read never stands in an error.

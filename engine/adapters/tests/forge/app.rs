@@ -10,6 +10,7 @@ use patchwave_adapters::secret::Secret;
 use crate::double::Handle;
 use crate::double::app::{ID, KEY};
 use crate::double::trouble::Trouble;
+use crate::heard::heard;
 use crate::hosted_scene::{Hosted, repository_of, settings};
 use crate::support::{at, put_branch, put_pull};
 
@@ -105,6 +106,11 @@ fn what_keeps_an_app_out_is_said_without_its_key() {
     assert!(elsewhere.what.contains("is not installed on berta/"), "{elsewhere:?}");
     let stranger = as_app("acme", 7, KEY).forge.view().unwrap_err();
     assert!(stranger.what.contains("answered 401"), "{stranger:?}");
+    let help = &stranger.help;
+    assert!(
+        help.contains("app.privateKeyFrom") && !help.contains("tokenFrom"),
+        "{help}"
+    );
     let half: String = KEY.lines().take(4).collect::<Vec<_>>().join("\n");
     let torn = as_app("acme", ID, &half).forge.view().unwrap_err();
     assert!(torn.help.contains("spec.forge.app.privateKeyFrom"), "{torn:?}");
@@ -120,24 +126,7 @@ fn what_keeps_an_app_out_is_said_without_its_key() {
 
 #[test]
 fn nothing_secret_is_logged_or_said_whatever_comes_back() {
-    #[derive(Clone, Default)]
-    struct Heard(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Heard {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let heard = Heard::default();
-    let writer = heard.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
+    let text = heard(|| {
         let played = Played::new();
         played.forge.view().unwrap();
         // The double says back the token that it refuses, at the first try and at the last.
@@ -158,7 +147,6 @@ fn nothing_secret_is_logged_or_said_whatever_comes_back() {
         played.double.lock().troubles.push(status);
         played.forge.view().unwrap_err();
     });
-    let text = String::from_utf8(heard.0.lock().unwrap().clone()).unwrap();
     let secret = KEY.lines().nth(3).unwrap();
     for planted in ["ghs_planted4", "eyJ", secret] {
         let at = text.lines().find(|line| line.contains(planted));

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
-use patchwave_adapters::forge::{Applied, Forge, GiteaForge, People};
+use patchwave_adapters::forge::{Applied, Forge, GiteaForge, GiteaSettings, People};
 use patchwave_core::propose::{ForgeOp, PullRequest, PullRequestState};
 
 use crate::double::TOKEN;
@@ -37,7 +37,8 @@ fn a_review_that_the_repository_does_not_count_approves_nothing() {
     let scene = proposed();
     scene.forge.double.lock().outsiders.insert("otto".to_owned());
     scene.forge.double.lock().review(1, "otto", "APPROVED");
-    scene.forge.double.lock().review(1, "lena", "DISMISSED");
+    scene.forge.double.lock().review(1, "lena", "APPROVED");
+    scene.forge.double.lock().dismiss(1, "lena");
     scene.forge.double.lock().review(1, "maria", "APPROVED");
     let names: Vec<String> = pull(&scene).approvals.into_iter().map(|a| a.by).collect();
     assert_eq!(names, ["maria"]);
@@ -54,11 +55,11 @@ fn an_approval_withdrawn_after_the_merge_is_seen_though_the_pull_request_did_not
     scene.forge.merge(1, "otto", None, at(2)).unwrap();
     scene.forge.double.lock().clock = at(9);
     assert_eq!(pull(&scene).approvals.len(), 1);
-    let withdraw = |state| {
+    let withdraw = || {
         let mut repo = scene.forge.double.lock();
-        repo.issues.get_mut(&1).unwrap().pull.as_mut().unwrap().reviews[0].state = state;
+        repo.issues.get_mut(&1).unwrap().pull.as_mut().unwrap().reviews[0].dismissed = true;
     };
-    withdraw("DISMISSED");
+    withdraw();
     let next = GiteaScene::on(scene.forge.double.clone(), state());
     assert_eq!(pull(&next).approvals.len(), 0);
 }
@@ -98,6 +99,22 @@ fn a_list_that_only_says_how_long_it_is_is_read_to_its_end() {
 }
 
 #[test]
+fn who_closed_is_found_on_the_last_page_of_a_timeline_that_counts_only_its_pages() {
+    let scene = proposed();
+    for text in ["one", "two", "three", "four"] {
+        let op = ForgeOp::PutComment {
+            number: 1,
+            marker: format!("<!-- {text} -->"),
+            body: text.into(),
+        };
+        done(&scene, &op, 2);
+    }
+    scene.forge.close(1, "maria", at(3)).unwrap();
+    scene.forge.double.lock().page_size = Some(2);
+    assert_eq!(pull(&scene).ended_by.as_deref(), Some("maria"));
+}
+
+#[test]
 fn a_label_is_made_once() {
     let scene = proposed();
     done(&scene, &put_branch("staging", "one"), 2);
@@ -108,26 +125,17 @@ fn a_label_is_made_once() {
     assert_eq!(scene.forge.double.lock().labels, ["patchwave", "patchwave-dashboard"]);
 }
 
-/// Makes every push to the double's repository fail as a protected branch does.
-#[cfg(unix)]
-fn protect(repository: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let hook = repository.join("hooks/pre-receive");
-    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    std::fs::write(
-        &hook,
-        "#!/bin/sh\necho 'Not allowed to push to protected branch' >&2\nexit 1\n",
-    )
-    .unwrap();
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 #[cfg(unix)]
 #[test]
 fn a_push_that_a_rule_forbids_says_so_and_is_not_repeated() {
     let scene = proposed();
     let folder = scene.forge.double.lock().folder.path().to_owned();
-    protect(&folder);
+    // As a protected branch does it.
+    hook(
+        &folder,
+        "pre-receive",
+        "echo 'Not allowed to push to protected branch' >&2\nexit 1",
+    );
     let fault = scene.forge.apply(&put_branch("test", "two"), at(2)).unwrap_err();
     assert!(
         !fault.retryable && fault.what.contains("protected branch") && fault.help.contains("patchwave/"),
@@ -173,6 +181,85 @@ fn a_push_whose_answer_got_lost_is_seen_as_done() {
     assert_eq!(Some(pull(&scene).head), head);
 }
 
+/// A forge on the scene's repository whose copy lies here.
+fn with_copy(scene: &GiteaScene, copy: &Path) -> GiteaForge {
+    let made = settings::<GiteaForge>(&scene.forge.double, None, &Arc::default());
+    GiteaForge::new(GiteaSettings {
+        api_url: GiteaForge::api_url(),
+        repository: made.repository,
+        base: "main".to_owned(),
+        token: made.token,
+        layout: made.layout,
+        roles: made.roles,
+        clone_url: None,
+        copy: copy.to_owned(),
+        state: None,
+        patience: made.patience,
+    })
+    .unwrap()
+}
+
+/// The program of the double's repository that Git runs under this name.
+#[cfg(unix)]
+fn hook(repository: &Path, name: &str, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let hook = repository.join("hooks").join(name);
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Two processes share a copy: the one fetches what the other is about to note that it pushed.
+#[cfg(unix)]
+#[test]
+fn a_push_that_succeeded_is_done_though_the_copy_shows_it_already() {
+    let scene = GiteaScene::new();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.git");
+    let forge = with_copy(&scene, &copy);
+    forge.view().unwrap();
+    let script = format!(
+        "unset GIT_DIR\nwhile read old new ref; do git --git-dir='{}' update-ref $ref $new; done",
+        copy.display()
+    );
+    let repository = scene.forge.double.lock().folder.path().to_owned();
+    hook(&repository, "post-receive", &script);
+    let applied = forge.apply(&put_branch("test", "one"), at(1)).unwrap();
+    assert!(matches!(applied, Applied::Done { .. }), "{applied:?}");
+}
+
+#[test]
+fn the_pull_requests_of_strangers_are_not_fetched() {
+    let scene = proposed();
+    scene.forge.close(1, "maria", at(2)).unwrap();
+    {
+        let repo = scene.forge.double.lock();
+        let git = repo.git();
+        let theirs = git.refname_to_id("refs/heads/main").unwrap();
+        git.reference("refs/pull/99/head", theirs, true, "theirs").unwrap();
+        // What was proposed is read of a closed one too, whose branch may be gone.
+        git.find_reference(&format!("refs/heads/{BRANCH}"))
+            .unwrap()
+            .delete()
+            .unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let forge = with_copy(&scene, &folder.path().join("copy.git"));
+    let view = forge.view().unwrap();
+    assert_eq!(
+        view.pull_requests[0].files["rollouts/linux-2027-01-15/plan.json"],
+        b"one"
+    );
+    let copy = git2::Repository::open_bare(folder.path().join("copy.git")).unwrap();
+    let names: Vec<String> = copy
+        .references_glob("refs/pull/*")
+        .unwrap()
+        .names()
+        .map(|n| n.unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["refs/pull/1/head"]);
+}
+
 /// Every file below a folder.
 fn files_below(folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -205,22 +292,8 @@ fn arguments_seen(stop: &AtomicBool) -> Vec<String> {
 #[test]
 fn the_token_is_in_no_argument_and_not_in_the_copy() {
     let scene = GiteaScene::new();
-    let waits = Arc::new(Mutex::new(Vec::new()));
     let folder = tempfile::tempdir().unwrap();
-    let made = settings::<GiteaForge>(&scene.forge.double, None, &waits);
-    let forge = patchwave_adapters::forge::GiteaForge::new(patchwave_adapters::forge::GiteaSettings {
-        api_url: GiteaForge::api_url(),
-        repository: made.repository,
-        base: "main".to_owned(),
-        token: made.token,
-        layout: made.layout,
-        roles: made.roles,
-        clone_url: None,
-        copy: folder.path().join("copy.git"),
-        state: None,
-        patience: made.patience,
-    })
-    .unwrap();
+    let forge = with_copy(&scene, &folder.path().join("copy.git"));
     let stop = Arc::new(AtomicBool::new(false));
     let watching = {
         let stop = Arc::clone(&stop);

@@ -12,6 +12,9 @@ mod double;
 #[cfg(feature = "github")]
 #[cfg(test)]
 mod gitea;
+#[cfg(feature = "github")]
+#[cfg(test)]
+mod heard;
 #[cfg(test)]
 mod histories;
 #[cfg(feature = "github")]

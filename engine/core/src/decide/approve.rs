@@ -1,6 +1,6 @@
 //! Whose approval counts, and what went past the separation of duties.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{ENGINE, Remark};
@@ -12,24 +12,31 @@ use crate::propose::{ForgeView, PullRequest, PullRequestState, branch_of, resume
 /// The approvals that count for the merged head of a pull request: one a person, given for that very head, not by its
 /// author or anybody who committed to its branch, and (where the forge knows teams) by a member of `roles.approvers` who is no deployer.
 ///
-/// Unknown is not approved: while it is not known who the deployers are, nobody is known to be none, and no approval counts.
+/// Unknown is not approved: while it is not known who the deployers are, or who committed to the branch, nobody is known to
+/// be none of them, and no approval counts.
 pub fn approvals_of(pull_request: &PullRequest, policy: &PatchPolicySpec, view: &ForgeView) -> Vec<String> {
-    if view.unread(&policy.roles.deployers).next().is_some() {
+    if pull_request.committers_unknown.is_some() || view.unread(&policy.roles.deployers).next().is_some() {
         return Vec::new();
     }
+    // As everywhere else, names of accounts do not differ by case alone.
+    let made = |by: &str| {
+        let committers = pull_request.committers.iter().chain([&pull_request.author]);
+        committers.into_iter().any(|who| who.eq_ignore_ascii_case(by))
+    };
     // On a forge that knows no people anybody may play any part, deployer included: there nothing is separated.
     let deploys = |by: &str| view.members.is_some() && view.is_member(by, &policy.roles.deployers);
-    let counted: BTreeSet<&str> = pull_request
+    let counted = pull_request
         .approvals
         .iter()
-        .filter(|a| {
-            a.head == pull_request.head && a.by != pull_request.author && !pull_request.committers.contains(&a.by)
-        })
+        .filter(|a| a.head == pull_request.head && !made(&a.by))
         .map(|a| a.by.as_str())
         .filter(|by| policy.roles.approvers.is_empty() || view.is_member(by, &policy.roles.approvers))
-        .filter(|by| !deploys(by))
-        .collect();
-    counted.into_iter().map(str::to_owned).collect()
+        .filter(|by| !deploys(by));
+    let mut people = BTreeMap::new();
+    for by in counted {
+        people.entry(by.to_ascii_lowercase()).or_insert(by);
+    }
+    people.into_values().map(str::to_owned).collect()
 }
 
 /// How many approvals an approval rule needs.
@@ -40,14 +47,27 @@ pub const fn approvals_needed(approval: &Approval) -> usize {
     }
 }
 
-/// `1 of 2 approvals (alice)`, and which roles keep it from being decided because the forge did not say who is in them.
-pub fn approvals_text(given: &[String], needed: usize, policy: Option<&PatchPolicySpec>, view: &ForgeView) -> String {
+/// `1 of 2 approvals (alice)`, and what keeps it from being decided because the forge did not say it: who is in which roles,
+/// or who committed to the branch.
+pub fn approvals_text(
+    pull_request: &PullRequest,
+    given: &[String],
+    needed: usize,
+    policy: Option<&PatchPolicySpec>,
+    view: &ForgeView,
+) -> String {
     let names = if given.is_empty() {
         String::new()
     } else {
         format!(" ({})", given.join(", "))
     };
     let mut text = format!("{} of {needed} approvals{names}", given.len());
+    if let Some(why) = &pull_request.committers_unknown {
+        let _ = write!(
+            text,
+            "; no approval counts, because whoever approves may have committed to the branch: {why}"
+        );
+    }
     let roles = policy.map(|policy| {
         [
             ("approvers", &policy.roles.approvers),
@@ -151,7 +171,7 @@ fn faults_of(
 ) -> Vec<String> {
     let by = pull_request.ended_by.as_deref().unwrap_or("somebody");
     let mut faults = Vec::new();
-    if by == pull_request.author && by != ENGINE {
+    if by.eq_ignore_ascii_case(&pull_request.author) && by != ENGINE {
         faults.push(format!("{by} merged what {by} had opened"));
     }
     let merged_at = pull_request.ended_at;
@@ -164,7 +184,7 @@ fn faults_of(
     if let Some(given) = given.filter(|given| given.len() < needed) {
         faults.push(format!(
             "{by} merged it with {}",
-            approvals_text(&given, needed, policy, view)
+            approvals_text(pull_request, &given, needed, policy, view)
         ));
     }
     faults
@@ -172,8 +192,6 @@ fn faults_of(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use jiff::Timestamp;
 
     use super::*;
@@ -197,6 +215,7 @@ mod tests {
             state: PullRequestState::Merged,
             head: "h".into(),
             committers: Vec::new(),
+            committers_unknown: None,
             opened_at: at,
             approvals: approvals.iter().map(approved).collect(),
             ended_at: Some(at),
@@ -288,5 +307,34 @@ mod tests {
         let mut edited = pull_request(&["anna", "berta"], "patchwave", "anna");
         edited.committers = vec!["berta".into()];
         assert_eq!(approvals_of(&edited, &policy(), &view), ["anna"]);
+    }
+
+    #[test]
+    fn names_do_not_differ_by_case_alone() {
+        let view = ForgeView::default();
+        let mut pull = pull_request(&["anna", "berta", "carl", "Carl"], "Anna", "anna");
+        pull.committers = vec!["Berta".into()];
+        assert_eq!(
+            approvals_of(&pull, &policy(), &view),
+            ["carl"],
+            "one person is one approval"
+        );
+        let told = faults_of(&pull, 1, Some(&policy()), &view);
+        assert_eq!(told, ["anna merged what anna had opened"]);
+    }
+
+    #[test]
+    fn while_a_committer_is_unknown_nobody_is_known_to_have_changed_nothing() {
+        let mut pull = pull_request(&["anna", "berta"], "patchwave", "anna");
+        pull.committers_unknown = Some("who made commit 1a2b is not known to the forge".into());
+        let view = ForgeView::default();
+        assert_eq!(approvals_of(&pull, &policy(), &view), Vec::<String>::new());
+        assert_eq!(
+            faults_of(&pull, 1, Some(&policy()), &view),
+            [
+                "anna merged it with 0 of 1 approvals; no approval counts, because whoever approves may have committed to the \
+              branch: who made commit 1a2b is not known to the forge"
+            ]
+        );
     }
 }

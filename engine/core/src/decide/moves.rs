@@ -140,7 +140,7 @@ fn follow(
                         "wave {}: pull request {} was merged by {by} with {}; nothing runs before the rest is there",
                         wave.name,
                         pull_request.number,
-                        approvals_text(&given, needed, policy, world.view),
+                        approvals_text(pull_request, &given, needed, policy, world.view),
                     ),
                 );
                 return;
@@ -261,7 +261,7 @@ fn follow_resume(world: &World<'_>, rollout: &OpenRollout, now: Timestamp, decis
             &rollout.name,
             format!(
                 "resume is merged with {}",
-                approvals_text(&given, needed, policy, world.view)
+                approvals_text(asked, &given, needed, policy, world.view)
             ),
         );
         return;

@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::events::{MEMORY_FILE, ledger_file};
-use super::fold::{HistoryFault, branch_rollout};
+use super::fold::HistoryFault;
 use super::forge::{ForgeView, PullRequest, PullRequestState};
+use super::frozen::branch_rollout;
 use super::ledger_chain::{head, holds_head};
 
 /// What to do about a ledger that lost lines.

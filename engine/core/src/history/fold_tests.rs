@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::history::append;
+use crate::load::wire::Lane;
 
 fn rollout(state: WaveState) -> OpenRollout {
     let assets = ["a", "b"].map(|name| (Arc::from(name), vec![0]));
@@ -73,25 +74,6 @@ fn checked(passed: &[&str], not_attempted: &[&str]) -> Event {
 fn disrupted(rollout: &OpenRollout) -> Vec<&str> {
     let batches = rollout.waves.iter().flat_map(|w| &w.batches);
     batches.flat_map(|b| b.disrupted()).map(AsRef::as_ref).collect()
-}
-
-#[test]
-fn a_folder_tells_its_policy_its_date_and_its_lane() {
-    for (rest, told) in [
-        ("2026-11-20", Some(false)),
-        ("2026-11-20-2", Some(false)),
-        ("2026-11-20-emergency", Some(true)),
-        ("2026-11-20-emergency-3", Some(true)),
-        // Of policy `linux` in the folder of policy `linux-security`.
-        ("security-2026-11-20", None),
-        ("2026-13-20", None),
-        ("2026-11-20-1", None),
-        ("2026-11-20-emergency-x", None),
-        ("2026-11-20emergency", None),
-        ("", None),
-    ] {
-        assert_eq!(emergency_told(rest), told, "{rest}");
-    }
 }
 
 #[test]

@@ -105,6 +105,10 @@ pub struct PullRequest {
     pub head: String,
     /// People with commits on the branch, as the forge names them: sorted, each once. Empty = every commit is the engine's own.
     pub committers: Vec<String>,
+    /// Why it is not known who made every commit on the branch; none where it is known. While it is not, nobody is known to
+    /// have made none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committers_unknown: Option<String>,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// Approvals, in order of time.

@@ -139,6 +139,10 @@ impl GiteaForge {
     }
 }
 
+/// That there is an organisation; nothing of it is read.
+#[derive(Serialize, Deserialize)]
+struct Organisation {}
+
 impl Host for GiteaForge {
     fn hub(&self) -> &Hub {
         &self.hub
@@ -171,6 +175,12 @@ impl Host for GiteaForge {
             Err(why) => return Stands::unknown(why),
         }
         let api = &self.hub.api;
+        // Asked for as an account, an organisation is answered like a person.
+        match api.get::<Organisation>(&api.top(&format!("orgs/{name}")), Trust::Asked) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(Stands::an_organisation(name)),
+            Err(why) => return Stands::unknown(why),
+        }
         Ok(
             match api.get::<User>(&api.top(&format!("users/{name}")), Trust::Asked)? {
                 Some(account) => Stands::Person(account.login),
@@ -193,6 +203,10 @@ impl Host for GiteaForge {
         Ok(git.target(&reference)?.unwrap_or_else(|| pull.head.sha.clone()))
     }
 
+    fn commits_listed_max(&self) -> Option<usize> {
+        None
+    }
+
     fn closed_by(&self, number: u64, trust: Trust<'_>) -> Result<Option<User>, ForgeError> {
         #[derive(Serialize, Deserialize)]
         struct Event {
@@ -202,7 +216,8 @@ impl Host for GiteaForge {
         }
         let api = &self.hub.api;
         let path = api.repo(&format!("issues/{number}/timeline?{}", STYLE.page));
-        let events: Vec<Event> = api.pages(&path, trust)?.unwrap_or_default();
+        // What it says of the length of a timeline is that of the page.
+        let events: Vec<Event> = api.need_pages_to_an_empty_one(&path, trust)?;
         let closed = events.into_iter().rev().find(|event| event.kind == "close");
         Ok(closed.and_then(|event| event.user))
     }
@@ -214,9 +229,7 @@ impl Host for GiteaForge {
 
     fn labels_named(&self, names: &[&str]) -> Result<Vec<Value>, ForgeError> {
         let api = &self.hub.api;
-        let listed: Vec<Label> = api
-            .pages(&api.repo(&format!("labels?{}", STYLE.page)), Trust::Asked)?
-            .unwrap_or_default();
+        let listed: Vec<Label> = api.need_pages(&api.repo(&format!("labels?{}", STYLE.page)), Trust::Asked)?;
         let mut found = Vec::new();
         for name in names {
             let id = match listed.iter().find(|label| label.name == *name) {

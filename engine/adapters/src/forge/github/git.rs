@@ -15,7 +15,7 @@ use crate::forge::hosted::Own;
 use crate::forge::hosted::wire::{ListedCommit, Object, Signature};
 use crate::forge::plumbing::{Author, CommitInfo, Edit, Entry, LEDGER, MAIN, MergedTree, Plumbing};
 use crate::forge::rest::address::encoded;
-use crate::forge::rest::api::Repeat;
+use crate::forge::rest::api::{PAGES_MAX, Repeat};
 use crate::forge::rest::kept::Trust;
 
 /// So much text goes inline into one request for a tree; more is split over several.
@@ -56,7 +56,7 @@ impl GithubForge {
     /// Every engine branch and where it points: `refs/heads/patchwave/…`.
     pub(super) fn engine_refs(&self) -> Result<BTreeMap<String, String>, ForgeError> {
         let path = self.hub.api.repo("git/matching-refs/heads%2Fpatchwave%2F");
-        let listed: Vec<wire::Reference> = self.hub.api.pages(&path, Trust::Asked)?.unwrap_or_default();
+        let listed: Vec<wire::Reference> = self.hub.api.need_pages(&path, Trust::Asked)?;
         let mut found: BTreeMap<String, String> = listed.into_iter().map(|r| (r.name, r.object.sha)).collect();
         let own = self.hub.own();
         for (reference, (before, after)) in &own.refs {
@@ -85,7 +85,15 @@ impl GithubForge {
     fn listing(&self, tree: &str, recursive: bool) -> Result<wire::Tree, ForgeError> {
         let query = if recursive { "?recursive=1" } else { "" };
         let path = self.hub.api.repo(&format!("git/trees/{tree}{query}"));
-        self.hub.api.need(&path, Trust::Forever)
+        let found: wire::Tree = self.hub.api.need(&path, Trust::Forever)?;
+        if found.truncated && !recursive {
+            // What is not listed would be taken for gone, and removed.
+            return Err(ForgeError::terminal(
+                format!("{path} breaks off: the folder holds more files than GitHub lists"),
+                "put the project into a folder of its own, or push instead (`spec.forge.push`)",
+            ));
+        }
+        Ok(found)
     }
 
     /// The files of a tree, each path behind `prefix`. A tree too large for one answer is read folder by folder.
@@ -130,7 +138,16 @@ impl GithubForge {
             .hub
             .api
             .put(Method::POST, &self.hub.api.repo("git/blobs"), body, Repeat::Safe)?;
-        debug_assert_eq!(made.sha, id, "Git names a content by its digest");
+        // Git names a content by its digest.
+        if made.sha != id {
+            return Err(ForgeError::retryable(
+                format!(
+                    "the forge stored {path} as {}, which is not the one that was sent, {id}",
+                    made.sha
+                ),
+                "what is between here and the forge may change what is sent; run the command again",
+            ));
+        }
         Ok(entry(json!({"sha": made.sha})))
     }
 
@@ -297,20 +314,36 @@ impl Plumbing for GithubForge {
         if base == head {
             return Ok(Vec::new());
         }
+        let incomplete = |what: &str| {
+            ForgeError::retryable(
+                format!(
+                    "{} does not show the commits of {head}: {what}",
+                    self.hub.api.repository()
+                ),
+                "a replica may be late: run the command again in a minute",
+            )
+        };
         let mut found = Vec::new();
-        for page in 1.. {
+        for page in 1..=PAGES_MAX {
             let Some(comparison) = self.comparison(base, head, page)? else {
+                // Nothing in common with the base branch: then all of its history is the branch's own.
                 let path = self.hub.api.repo(&format!("commits?sha={head}&per_page=100"));
-                let all: Vec<ListedCommit> = self.hub.api.pages(&path, Trust::Forever)?.unwrap_or_default();
+                let all: Option<Vec<ListedCommit>> = self.hub.api.pages(&path, Trust::Forever)?;
+                // "No commits" would be nobody's, and a branch of nobody is overwritten.
+                let all = all.ok_or_else(|| incomplete("both ways to list them were answered 404"))?;
                 return Ok(all.into_iter().map(CommitInfo::from).collect());
             };
             let empty = comparison.commits.is_empty();
+            let total = comparison.total_commits;
             found.extend(comparison.commits.into_iter().map(CommitInfo::from));
-            if empty || found.len() >= comparison.total_commits {
-                break;
+            if found.len() >= total {
+                return Ok(found);
+            }
+            if empty {
+                return Err(incomplete(&format!("it counts {total} and lists {}", found.len())));
             }
         }
-        Ok(found)
+        Err(incomplete(&format!("they go on after {PAGES_MAX} pages")))
     }
 
     fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, ForgeError> {
@@ -424,6 +457,7 @@ fn info(id: String, parents: Vec<Object>, author: Signature, committer: Signatur
         author: who(&author),
         committer: who(&committer),
         at: committer.date,
+        unattributed: false,
         message,
     }
 }

@@ -158,11 +158,17 @@ impl Host for GithubForge {
 
     fn open_pulls_of(&self, branch: &str) -> String {
         let Hub { owner, base, .. } = &self.hub;
-        format!("head={owner}:{branch}&base={base}&per_page=100")
+        let (head, base) = (encoded(&format!("{owner}:{branch}")), encoded(base));
+        format!("head={head}&base={base}&per_page=100")
     }
 
     fn ended_head(&self, _git: &impl Plumbing, pull: &Pull) -> Result<String, ForgeError> {
         Ok(pull.head.sha.clone())
+    }
+
+    /// <https://docs.github.com/en/rest/pulls/pulls#list-commits-on-a-pull-request>
+    fn commits_listed_max(&self) -> Option<usize> {
+        Some(250)
     }
 
     fn closed_by(&self, number: u64, trust: Trust<'_>) -> Result<Option<User>, ForgeError> {
@@ -219,6 +225,22 @@ impl Host for GithubForge {
     }
 }
 
+/// Does something with the Git of a forge, whichever way it goes: what is pushed is read where it was pushed, too.
+macro_rules! on_git {
+    ($forge:ident, $git:ident => $done:expr) => {
+        match &$forge.remote {
+            Some(remote) => {
+                let $git = &Mirror::new($forge, remote);
+                $done
+            }
+            None => {
+                let $git = $forge;
+                $done
+            }
+        }
+    };
+}
+
 impl Forge for GithubForge {
     fn take_in(&self, _now: Timestamp) -> Result<TakenIn, ForgeError> {
         // People push to GitHub itself.
@@ -226,23 +248,14 @@ impl Forge for GithubForge {
     }
 
     fn view(&self) -> Result<ForgeView, ForgeError> {
-        let view = match &self.remote {
-            Some(remote) => {
-                let mirror = Mirror::new(self, remote);
-                hosted::look::look(self, &mirror, &mirror.engine_refs()?)?
-            }
-            None => hosted::look::look(self, self, &self.engine_refs()?)?,
-        };
+        let view = on_git!(self, git => hosted::look::look(self, git, &git.engine_refs()?))?;
         self.hub.api.keep();
         self.objects.prune();
         Ok(view)
     }
 
     fn apply(&self, op: &ForgeOp, now: Timestamp) -> Result<Applied, ForgeError> {
-        match &self.remote {
-            Some(remote) => hosted::apply(self, &Mirror::new(self, remote), op, now),
-            None => hosted::apply(self, self, op, now),
-        }
+        on_git!(self, git => hosted::apply(self, git, op, now))
     }
 
     fn append_ledger(
@@ -252,17 +265,41 @@ impl Forge for GithubForge {
         message: &str,
         now: Timestamp,
     ) -> Result<Appended, ForgeError> {
-        match &self.remote {
-            Some(remote) => ledger::append(&Mirror::new(self, remote), expected_head, files, message, now),
-            None => ledger::append(self, expected_head, files, message, now),
-        }
+        on_git!(self, git => ledger::append(git, expected_head, files, message, now))
     }
 
     fn fence(&self) -> Result<Option<u64>, ForgeError> {
-        ledger::fence(self)
+        on_git!(self, git => ledger::fence(git))
     }
 
     fn writes(&self) -> u64 {
         self.hub.api.writes() + self.remote.as_ref().map_or(0, Remote::pushes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_name_in_a_query_adds_nothing_to_it() {
+        let forge = GithubForge::new(GithubSettings {
+            api_url: DEFAULT_API_URL.to_owned(),
+            repository: "acme/patching".to_owned(),
+            base: "release+1&state=all".to_owned(),
+            credential: Credential::Token(Secret::new("planted")),
+            layout: Layout::default(),
+            roles: BTreeSet::new(),
+            copy: None,
+            clone: None,
+            state: None,
+            patience: Patience::default(),
+        })
+        .unwrap();
+        assert_eq!(
+            forge.open_pulls_of("patchwave/r/test"),
+            "head=acme%3Apatchwave%2Fr%2Ftest&base=release%2B1%26state%3Dall&per_page=100"
+        );
     }
 }

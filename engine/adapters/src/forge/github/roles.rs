@@ -41,6 +41,7 @@ pub(super) fn stands_for(api: &Api, role: RoleName<'_>) -> Result<Stands, ForgeE
         }
     }
     Ok(match account(api, name)? {
+        Some(account) if account.kind == "Organization" => Stands::an_organisation(name),
         Some(account) => Stands::Person(account.login),
         None => Stands::neither(organisation, name),
     })

@@ -18,6 +18,8 @@ use crate::forge::rest::kept::Trust;
 /// So often is read again what does not yet show what this process wrote: replicas of the forge catch up within seconds, and
 /// what a list does not show even then is read alone.
 pub(super) const CATCH_UP_TRIES: u32 = 5;
+/// So much of a commit's id is shown, as Git shortens them in large repositories.
+const COMMIT_CHARS_SHOWN: usize = 12;
 /// Between two of these tries.
 pub(super) const CATCH_UP_WAIT: Duration = Duration::from_secs(1);
 
@@ -32,9 +34,19 @@ pub(in crate::forge) fn look(
     let ledger = read_files(git, ledger_head.as_deref(), "")?;
     let mut pull_requests = Vec::new();
     let pulls = engine_pulls(host)?;
+    let ended = pulls.iter().filter(|pull| pull.state != "open");
+    git.bring_pulls(&ended.map(|pull| pull.number).collect::<Vec<_>>())?;
     for pull in &pulls {
         pull_requests.push(pull_request(host, git, pull, engine_refs, &base_head)?);
     }
+    let merged = pull_requests
+        .iter()
+        .zip(&pulls)
+        .filter(|(pull, _)| pull.state == PullRequestState::Merged);
+    let merged: Vec<(&str, &str)> = merged
+        .map(|(pull, shown)| (pull.head.as_str(), shown.updated_at.as_str()))
+        .collect();
+    let statuses = statuses(host, &merged)?;
     pull_requests.sort_by_key(|pull| pull.number);
     let roles = read_roles(host)?;
     Ok(ForgeView {
@@ -46,7 +58,7 @@ pub(in crate::forge) fn look(
         dashboard: dashboard(host)?.map(|(_, body)| body),
         members: Some(roles.members()),
         unread_roles: roles.unread(),
-        statuses: statuses(host, &pulls)?,
+        statuses,
     })
 }
 
@@ -65,7 +77,7 @@ fn engine_pulls(host: &impl Host) -> Result<Vec<wire::Pull>, ForgeError> {
     let path = hub.api.repo(&format!("pulls?state=all&{}", host.pulls_in_order()));
     let mut found = BTreeMap::new();
     for tried in 0..=CATCH_UP_TRIES {
-        let listed: Vec<wire::Pull> = hub.api.pages(&path, Trust::Asked)?.unwrap_or_default();
+        let listed: Vec<wire::Pull> = hub.api.need_pages(&path, Trust::Asked)?;
         found = listed.into_iter().map(|pull| (pull.number, pull)).collect();
         if behind(host, &found).is_empty() || tried == CATCH_UP_TRIES {
             break;
@@ -127,12 +139,13 @@ fn pull_request(
         None if open => pull.head.sha.clone(),
         None => host.ended_head(git, pull)?,
     };
-    let commits = if open {
-        git.commits_between(base_head, &head)?
+    let (commits, all) = if open {
+        (git.commits_between(base_head, &head)?, true)
     } else {
         let path = api.repo(&format!("pulls/{number}/commits?{}", api.page()));
-        let listed: Vec<wire::ListedCommit> = api.pages(&path, stamp)?.unwrap_or_default();
-        listed.into_iter().map(CommitInfo::from).collect()
+        let listed: Vec<wire::ListedCommit> = api.need_pages(&path, stamp)?;
+        let all = host.commits_listed_max().is_none_or(|max| listed.len() < max);
+        (listed.into_iter().map(CommitInfo::from).collect(), all)
     };
     let ended_by = match state {
         PullRequestState::Open => None,
@@ -155,6 +168,7 @@ fn pull_request(
         author: name_of(host, pull.user.as_ref())?,
         state,
         committers: people_of(&commits),
+        committers_unknown: committers_unknown(&commits, all),
         opened_at: pull.created_at,
         approvals: approvals(host, pull, &head)?,
         ended_at: pull.merged_at.or(pull.closed_at),
@@ -170,6 +184,21 @@ fn pull_request(
     })
 }
 
+/// Why it is not known who made every one of these commits, which may not be `all` of a pull request; none if it is known.
+fn committers_unknown(commits: &[CommitInfo], all: bool) -> Option<String> {
+    if !all {
+        let count = commits.len();
+        return Some(format!(
+            "the forge lists no more than {count} commits of a pull request, and this one has as many"
+        ));
+    }
+    let commit = commits.iter().find(|commit| commit.unattributed)?;
+    let short: String = commit.id.chars().take(COMMIT_CHARS_SHOWN).collect();
+    Some(format!(
+        "who made commit {short} is not known to the forge: no account has the address it is signed with"
+    ))
+}
+
 /// People and teams that are asked to review.
 pub(super) fn reviewers(pull: &wire::Pull) -> BTreeSet<String> {
     let people = pull.requested_reviewers.iter().map(|user| user.login.clone());
@@ -180,12 +209,13 @@ pub(super) fn reviewers(pull: &wire::Pull) -> BTreeSet<String> {
 pub(super) fn reviews(host: &impl Host, number: u64, trust: Trust<'_>) -> Result<Vec<wire::Review>, ForgeError> {
     let api = &host.hub().api;
     let path = api.repo(&format!("pulls/{number}/reviews?{}", api.page()));
-    Ok(api.pages(&path, trust)?.unwrap_or_default())
+    api.need_pages(&path, trust)
 }
 
 /// The approvals that stand: a dismissed one and one of somebody whose review the repository does not count are none, and
-/// one whose giver asked for changes later is withdrawn. A later comment withdraws nothing. One that the forge calls stale
-/// stands for the head it was given for, and never for the head there is.
+/// one whose giver asked for changes later is withdrawn, for good: it does not come back when that later review is dismissed,
+/// and GitHub no longer says what a dismissed review was. A later comment withdraws nothing. One that the forge calls
+/// stale stands for the head it was given for, and never for the head there is.
 fn approvals(host: &impl Host, pull: &wire::Pull, head_now: &str) -> Result<Vec<Approved>, ForgeError> {
     let mut given: Vec<(String, Approved)> = Vec::new();
     for review in reviews(host, pull.number, host.trust_of_reviews(pull))? {
@@ -195,7 +225,8 @@ fn approvals(host: &impl Host, pull: &wire::Pull, head_now: &str) -> Result<Vec<
             ("APPROVED", Some(head), Some(at)) if counts && !(review.stale && head == head_now) => {
                 given.push((by.clone(), Approved { by, at, head }));
             }
-            ("CHANGES_REQUESTED" | "REQUEST_CHANGES", ..) if !review.dismissed => given.retain(|(who, _)| *who != by),
+            ("CHANGES_REQUESTED" | "REQUEST_CHANGES" | "DISMISSED", ..) => given.retain(|(who, _)| *who != by),
+            ("APPROVED", ..) if review.dismissed => given.retain(|(who, _)| *who != by),
             _ => {}
         }
     }
@@ -250,4 +281,34 @@ pub(super) fn dashboard(host: &impl Host) -> Result<Option<(u64, String)>, Forge
 pub(super) fn read_roles(host: &impl Host) -> Result<Roles, ForgeError> {
     let hub = host.hub();
     Roles::read(&hub.roles, &hub.owner, |role| host.stands_for(role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forge::plumbing::Author;
+
+    #[test]
+    fn commits_that_are_not_all_listed_are_of_nobody_knows_whom() {
+        let engines = CommitInfo {
+            id: "1a2b3c4d5e6f708192a3b4c5d6e7f80912345678".to_owned(),
+            parents: Vec::new(),
+            author: Author::engine(),
+            committer: Author::engine(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            unattributed: false,
+            message: String::new(),
+        };
+        let one = [engines];
+        assert_eq!(committers_unknown(&one, true), None);
+        assert!(committers_unknown(&one, false).is_some_and(|why| why.contains("no more than 1 commits")));
+        let [engines] = one;
+        let strangers = [CommitInfo {
+            unattributed: true,
+            ..engines
+        }];
+        assert!(
+            committers_unknown(&strangers, true).is_some_and(|why| why.contains("commit 1a2b3c4d5e6f is not known"))
+        );
+    }
 }

@@ -12,6 +12,7 @@
 //! login happens to be the engine's name is shown with an `@`.
 
 pub(super) mod look;
+mod program;
 pub(super) mod pulls;
 pub(super) mod remote;
 pub(super) mod roles;
@@ -57,6 +58,9 @@ pub(super) trait Host {
 
     /// The head an ended pull request had, where the forge does not say it in the pull request itself.
     fn ended_head(&self, git: &impl Plumbing, pull: &wire::Pull) -> Result<String, ForgeError>;
+
+    /// So many commits of an ended pull request the forge lists at most, if it stops anywhere.
+    fn commits_listed_max(&self) -> Option<usize>;
 
     /// Who closed a pull request.
     fn closed_by(&self, number: u64, trust: Trust<'_>) -> Result<Option<wire::User>, ForgeError>;

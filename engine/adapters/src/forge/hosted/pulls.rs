@@ -23,6 +23,10 @@ use crate::forge::{Applied, ForgeError, Refusal};
 const TEXT_CHARS_MAX: usize = 65_536;
 /// Longest title that both take: GitHub 256 characters, Gitea one fewer.
 const TITLE_CHARS_MAX: usize = 255;
+/// Longest name of a label that both take: GitHub refuses a longer one, Gitea's own pages do.
+const LABEL_CHARS_MAX: usize = 50;
+/// So much of a digest ends a label that was cut, so that two long names stay two.
+const LABEL_DIGEST_CHARS: usize = 8;
 /// Ends a text that was cut.
 const CUT: &str = "\n\n… (cut here: the forge takes no longer text; the files of this branch hold all of it)\n";
 
@@ -31,7 +35,7 @@ pub(super) struct Wanted<'a> {
     branch: &'a str,
     title: String,
     body: String,
-    labels: BTreeSet<&'a str>,
+    labels: BTreeSet<String>,
     reviewers: BTreeSet<&'a str>,
 }
 
@@ -41,7 +45,7 @@ impl<'a> Wanted<'a> {
             branch,
             title: title.chars().take(TITLE_CHARS_MAX).collect(),
             body: fitting(body),
-            labels: labels.iter().map(String::as_str).collect(),
+            labels: labels.iter().map(|label| fitting_label(label)).collect(),
             reviewers: reviewers.iter().map(String::as_str).collect(),
         }
     }
@@ -76,7 +80,7 @@ fn wrote_pull(host: &impl Host, pull: &wire::Pull) {
 fn open_pull(host: &impl Host, branch: &str) -> Result<Option<wire::Pull>, ForgeError> {
     let api = &host.hub().api;
     let path = api.repo(&format!("pulls?state=open&{}", host.open_pulls_of(branch)));
-    let listed: Vec<wire::Pull> = api.pages(&path, Trust::Asked)?.unwrap_or_default();
+    let listed: Vec<wire::Pull> = api.need_pages(&path, Trust::Asked)?;
     let here = |pull: &wire::Pull| {
         let repo = pull.head.repo.as_ref();
         pull.head.branch() == branch
@@ -168,14 +172,27 @@ fn create_pull(host: &impl Host, wanted: &Wanted<'_>) -> Result<Option<wire::Pul
     Ok(Some(pull))
 }
 
-fn put_labels(host: &impl Host, pull: &wire::Pull, wanted: &BTreeSet<&str>) -> Result<bool, ForgeError> {
+/// Brings the engine's labels in line. Those the forge does not take do not stop the rest.
+fn put_labels(host: &impl Host, pull: &wire::Pull, wanted: &BTreeSet<String>) -> Result<bool, ForgeError> {
     let api = &host.hub().api;
-    let there: BTreeSet<&str> = pull.labels.iter().map(|label| label.name.as_str()).collect();
-    let missing: Vec<&str> = wanted.difference(&there).copied().collect();
+    let there = |name: &String| pull.labels.iter().any(|label| label.name == *name);
+    let missing: Vec<&str> = wanted.iter().filter(|name| !there(name)).map(String::as_str).collect();
     let path = api.repo(&format!("issues/{}/labels", pull.number));
+    let mut changed = false;
     if !missing.is_empty() {
         let named = host.labels_named(&missing)?;
-        let _: Vec<wire::Label> = api.put(Method::POST, &path, json!({"labels": named}), Repeat::Safe)?;
+        let (request, answer) = api.write(Method::POST, &path, json!({"labels": named}), Repeat::Safe)?;
+        if answer.status == 422 {
+            tracing::warn!(
+                "pull request {} does not get the labels {}: {}",
+                pull.number,
+                missing.join(", "),
+                fault::message(&answer)
+            );
+        } else {
+            let _: Vec<wire::Label> = api.success(&request, &answer)?;
+            changed = true;
+        }
     }
     let ours = |label: &&wire::Label| is_own_label(&label.name) && !wanted.contains(label.name.as_str());
     let gone: Vec<&wire::Label> = pull.labels.iter().filter(ours).collect();
@@ -186,20 +203,22 @@ fn put_labels(host: &impl Host, pull: &wire::Pull, wanted: &BTreeSet<&str>) -> R
             return Err(api.fault(&request, &answer));
         }
     }
-    Ok(!missing.is_empty() || !gone.is_empty())
+    Ok(changed || !gone.is_empty())
 }
 
 /// Asks those to review who were not asked and have not answered. One who cannot be asked does not stop the rest.
 fn put_reviewers(host: &impl Host, pull: &wire::Pull, wanted: &BTreeSet<&str>) -> Result<bool, ForgeError> {
     let api = &host.hub().api;
-    let mut known = reviewers(pull);
-    if wanted.iter().all(|name| known.contains(slug(name))) {
+    // As everywhere, names of accounts and teams do not differ by case alone.
+    let mut known: BTreeSet<String> = reviewers(pull).iter().map(|name| name.to_ascii_lowercase()).collect();
+    let is_in = |names: &BTreeSet<String>, name: &str| names.contains(&name.to_ascii_lowercase());
+    if wanted.iter().all(|name| is_in(&known, slug(name))) {
         return Ok(false);
     }
     let mut given = BTreeSet::new();
     for review in reviews(host, pull.number, Trust::Asked)? {
-        given.extend(review.user.map(|user| user.login));
-        given.extend(review.team.map(|team| team.called().to_owned()));
+        given.extend(review.user.map(|user| user.login.to_ascii_lowercase()));
+        given.extend(review.team.map(|team| team.called().to_ascii_lowercase()));
     }
     known.extend(given.iter().cloned());
     let author = pull.user.as_ref().map(|user| user.login.as_str());
@@ -210,8 +229,9 @@ fn put_reviewers(host: &impl Host, pull: &wire::Pull, wanted: &BTreeSet<&str>) -
         let name_slug = slug(name);
         let team = roles.team(name);
         // A team whose member has answered is not asked again.
-        let answered = team.is_some_and(|team| team.iter().any(|who| given.contains(who)));
-        if known.contains(name_slug) || author == Some(name_slug) || answered {
+        let answered = team.is_some_and(|team| team.iter().any(|who| is_in(&given, who)));
+        let is_author = author.is_some_and(|author| author.eq_ignore_ascii_case(name_slug));
+        if is_in(&known, name_slug) || is_author || answered {
             continue;
         }
         let kind = if team.is_some() || name.contains('/') {
@@ -392,6 +412,18 @@ pub(super) fn put_dashboard(host: &impl Host, body: &str) -> Result<Applied, For
     Ok(done(None))
 }
 
+/// A label in the length forges take: a longer one keeps its beginning, which says whose it is, and ends in a digest of all of it.
+fn fitting_label(label: &str) -> String {
+    if label.chars().count() <= LABEL_CHARS_MAX {
+        return label.to_owned();
+    }
+    let digest = patchwave_core::canonical::sha256_hex(label.as_bytes());
+    let room = LABEL_CHARS_MAX - LABEL_DIGEST_CHARS - 1;
+    let kept: String = label.chars().take(room).collect();
+    let end: String = digest.chars().take(LABEL_DIGEST_CHARS).collect();
+    format!("{kept}-{end}")
+}
+
 /// A text in the length forges take; what is cut goes from before its last line, which is the hidden marker.
 fn fitting(text: &str) -> String {
     if text.chars().count() <= TEXT_CHARS_MAX {
@@ -406,6 +438,19 @@ fn fitting(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_label_is_cut_and_stays_one_of_its_own() {
+        let label = format!("policy/{}", "x".repeat(63));
+        let cut = fitting_label(&label);
+        assert_eq!(cut.chars().count(), LABEL_CHARS_MAX);
+        assert!(is_own_label(&cut) && cut == fitting_label(&label) && cut == fitting_label(&cut));
+        assert_ne!(cut, fitting_label(&format!("{label}y")));
+        assert_eq!(
+            fitting_label(&format!("policy/{}", "x".repeat(43))),
+            format!("policy/{}", "x".repeat(43))
+        );
+    }
 
     #[test]
     fn a_long_text_is_cut_and_keeps_its_marker() {

@@ -6,57 +6,20 @@
 //! a redirection is not followed, so that it goes to no other host.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use base64::Engine as _;
 use git2::{Repository, RepositoryInitOptions};
 use jiff::Timestamp;
 
+use super::program::{Said, git};
 use super::{Host, wire};
 use crate::forge::ForgeError;
 use crate::forge::local::Store;
 use crate::forge::plumbing::{Author, CommitInfo, Edit, MAIN, MergedTree, Plumbing};
 use crate::forge::rest::api::Api;
 use crate::forge::rest::kept::Trust;
-use crate::secret::Secret;
-
-/// Ends a transfer that moves fewer than a thousand bytes a second for so long.
-const STALL_SECONDS: &str = "60";
-/// Longest time for one fetch or push: the first fetch brings the whole history of the base branch.
-const TRANSFER_SECONDS: u64 = 1800;
-/// Pause between two looks at whether the program has ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// Longest part of what the program says that is kept.
-const WORDS_BYTES_MAX: u64 = 64 << 10;
-
-/// What of this process's environment the program gets: how to reach the network and whom to trust, nothing that makes it
-/// talk (`GIT_TRACE…`) or changes what it does.
-const PASSED_ON: [&str; 19] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "TEMP",
-    "SystemRoot",
-    "LD_LIBRARY_PATH",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "GIT_SSL_CAINFO",
-    "GIT_SSL_CAPATH",
-    "GIT_EXEC_PATH",
-    "http_proxy",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "all_proxy",
-    "ALL_PROXY",
-    "no_proxy",
-    "NO_PROXY",
-    "USERPROFILE",
-];
 
 /// The copy of one repository and the way to it.
 pub(in crate::forge) struct Remote {
@@ -110,17 +73,40 @@ impl Remote {
             &self.url,
             &base,
             "+refs/heads/patchwave/*:refs/heads/patchwave/*",
-            "+refs/pull/*/head:refs/pull/*/head",
         ];
         let said = self.patiently(api, "fetch", &arguments)?;
         if said.done {
             return Ok(());
         }
-        if said.words.contains("couldn't find remote ref") {
+        if said.has(&["couldn't find remote ref"]) {
             return Err(ForgeError::terminal(
                 format!("{} has no branch {}", self.url, self.base),
                 "push a first commit, and name the branch in `spec.forge.base`",
             ));
+        }
+        Err(self.fault("fetch", &said))
+    }
+
+    /// Brings the heads of these pull requests: of what has ended, whose branches may be gone. Not of all there are, because
+    /// anybody can open one, with whatever in it.
+    fn fetch_pulls(&self, api: &Api, numbers: &[u64]) -> Result<(), ForgeError> {
+        // A pattern, so that one that the forge no longer has is no error; beside the head nothing there begins so.
+        let names: Vec<String> = numbers
+            .iter()
+            .map(|n| format!("+refs/pull/{n}/h*:refs/pull/{n}/h*"))
+            .collect();
+        let mut arguments = vec![
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--",
+            &self.url,
+        ];
+        arguments.extend(names.iter().map(String::as_str));
+        let said = self.patiently(api, "fetch", &arguments)?;
+        if said.done {
+            return Ok(());
         }
         Err(self.fault("fetch", &said))
     }
@@ -130,8 +116,8 @@ impl Remote {
         let mut tried = 0;
         loop {
             tried += 1;
-            let said = self.git(&api.token()?, arguments, tried)?;
-            let transient = !said.done && self.fault(what, &said).retryable && !said.words.contains("rejected");
+            let said = git(&self.folder, &self.url, &api.token()?, arguments, tried)?;
+            let transient = !said.done && self.fault(what, &said).retryable && !said.has(&["rejected"]);
             if !transient || !api.wait_before_another(tried) {
                 return Ok(said);
             }
@@ -141,7 +127,7 @@ impl Remote {
 
     fn fault(&self, what: &str, said: &Said) -> ForgeError {
         let words = &said.words;
-        let has = |list: &[&str]| list.iter().any(|word| words.contains(word));
+        let has = |list: &[&str]| said.has(list);
         let times = if said.tried > 1 {
             format!(" after {} tries", said.tried)
         } else {
@@ -175,98 +161,6 @@ impl Remote {
             )
         }
     }
-
-    /// Runs the program in the copy, with nothing of the machine's settings.
-    fn git(&self, token: &Secret, arguments: &[&str], tried: u32) -> Result<Said, ForgeError> {
-        let authorization = authorization(token);
-        let settings = [
-            ("http.extraHeader", authorization.as_str()),
-            ("http.followRedirects", "false"),
-            ("credential.helper", ""),
-            ("core.hooksPath", "/dev/null"),
-            ("gc.auto", "0"),
-        ];
-        let mut command = Command::new("git");
-        command.arg("--git-dir").arg(&self.folder).args(arguments).env_clear();
-        command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|n| PASSED_ON.contains(&n))));
-        command
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_HTTP_LOW_SPEED_LIMIT", "1000")
-            .env("GIT_HTTP_LOW_SPEED_TIME", STALL_SECONDS)
-            .env("LC_ALL", "C")
-            .env("GIT_CONFIG_COUNT", settings.len().to_string());
-        for (at, (name, value)) in settings.iter().enumerate() {
-            command
-                .env(format!("GIT_CONFIG_KEY_{at}"), name)
-                .env(format!("GIT_CONFIG_VALUE_{at}"), value);
-        }
-        let (done, words) = run(command)?;
-        let encoded = authorization.rsplit(' ').next().unwrap_or_default();
-        let words = words.replace(encoded, "[secret]");
-        Ok(Said {
-            done,
-            tried,
-            words: token.redact(&words.split_whitespace().collect::<Vec<_>>().join(" ")),
-        })
-    }
-}
-
-/// The header that carries a token; both forges take any name beside it.
-fn authorization(token: &Secret) -> String {
-    let pair = format!("x-access-token:{}", token.expose());
-    let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
-    format!("Authorization: Basic {encoded}")
-}
-
-/// Runs a program to its end, at most [`TRANSFER_SECONDS`] long: whether it succeeded, and what it said of errors.
-fn run(mut command: Command) -> Result<(bool, String), ForgeError> {
-    let absent = |e: std::io::Error| {
-        ForgeError::terminal(
-            format!("git cannot be run: {e}"),
-            "install git: this forge is written by pushing",
-        )
-    };
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(absent)?;
-    let errors = child.stderr.take();
-    let reader = std::thread::spawn(move || {
-        let mut words = Vec::new();
-        if let Some(mut errors) = errors {
-            let _ = errors.by_ref().take(WORDS_BYTES_MAX).read_to_end(&mut words);
-            let _ = std::io::copy(&mut errors, &mut std::io::sink());
-        }
-        String::from_utf8_lossy(&words).into_owned()
-    });
-    let looks = TRANSFER_SECONDS * 1000 / LOOK_AGAIN.as_millis().try_into().unwrap_or(1_u64);
-    let mut status = None;
-    for _ in 0..looks {
-        status = child.try_wait().map_err(absent)?;
-        if status.is_some() {
-            break;
-        }
-        std::thread::sleep(LOOK_AGAIN);
-    }
-    if status.is_none() {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    let words = reader.join().unwrap_or_default();
-    Ok(match status {
-        Some(status) => (status.success(), words),
-        None => (false, format!("no end within {TRANSFER_SECONDS} s: {words}")),
-    })
-}
-
-/// What the program said, and at which try.
-struct Said {
-    done: bool,
-    tried: u32,
-    words: String,
 }
 
 /// The copy during one operation, fetched when it is first looked at.
@@ -330,11 +224,22 @@ impl<'a, H: Host> Mirror<'a, H> {
         let api = &self.host.hub().api;
         let path = api.repo(&self.host.commit_in_path(&commit.id));
         let found: Option<wire::ListedCommit> = api.get(&path, Trust::Forever)?;
-        Ok(found.map_or(commit, CommitInfo::from))
+        let unknown = CommitInfo {
+            unattributed: true,
+            ..commit
+        };
+        Ok(found.map_or(unknown, CommitInfo::from))
     }
 }
 
 impl<H: Host> Plumbing for Mirror<'_, H> {
+    fn bring_pulls(&self, numbers: &[u64]) -> Result<(), ForgeError> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        self.remote.fetch_pulls(&self.host.hub().api, numbers)
+    }
+
     fn target(&self, reference: &str) -> Result<Option<String>, ForgeError> {
         self.store()?.target(&self.named(reference))
     }
@@ -362,7 +267,11 @@ impl<H: Host> Plumbing for Mirror<'_, H> {
         ];
         let said = self.remote.patiently(api, "push", &arguments)?;
         if said.done {
-            return self.store()?.set_target(&reference, expected, new);
+            // The forge has it, whatever the copy says: another process may have brought that here already.
+            if let Err(why) = self.store()?.set_target(&reference, expected, new) {
+                tracing::debug!("the copy of the forge is not up to date: {why}");
+            }
+            return Ok(true);
         }
         // Whatever it said: where the branch is now tells what became of it.
         self.remote.fetch(api)?;

@@ -27,6 +27,13 @@ impl Stands {
         Ok(Self::Unknown(format!("{why}; {}", why.help)))
     }
 
+    /// A bare name that is an organisation's: many people, none of whom is known by it.
+    pub(in crate::forge) fn an_organisation(name: &str) -> Self {
+        Self::Unknown(format!(
+            "{name} is an organisation, which approves nothing itself; write one of its teams as {name}/team"
+        ))
+    }
+
     /// A bare name that clearly is no team, and no account either.
     pub(in crate::forge) fn neither(organisation: &str, name: &str) -> Self {
         Self::Unknown(format!(

@@ -18,18 +18,18 @@ fn statuses_path(api: &Api, commit: &str) -> String {
     api.repo(&format!("commits/{commit}/statuses?{}", api.page()))
 }
 
-/// The engine's status on the heads of merged pull requests; none if the token may not see statuses.
+/// The engine's status on the heads of merged pull requests, which are given with the instants of their last change; none if
+/// the token may not see statuses.
 pub(super) fn statuses(
     host: &impl Host,
-    pulls: &[wire::Pull],
+    merged: &[(&str, &str)],
 ) -> Result<Option<BTreeMap<String, CommitStatus>>, ForgeError> {
     let mut found = BTreeMap::new();
-    for pull in pulls.iter().filter(|pull| pull.merged_at.is_some()) {
-        let commit = &pull.head.sha;
+    for &(commit, changed) in merged {
         let own = host.hub().own().statuses.get(commit).cloned();
         let status = match own {
             Some(status) => Some(status),
-            None => match status_of(host, commit, Trust::Stamped(&pull.updated_at)) {
+            None => match status_of(host, commit, Trust::Stamped(changed)) {
                 Ok(status) => status,
                 Err(why) if why.retryable => return Err(why),
                 Err(why) => {
@@ -38,7 +38,7 @@ pub(super) fn statuses(
                 }
             },
         };
-        found.extend(status.map(|status| (commit.clone(), status)));
+        found.extend(status.map(|status| (commit.to_owned(), status)));
     }
     Ok(Some(found))
 }

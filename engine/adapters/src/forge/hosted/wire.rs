@@ -205,16 +205,24 @@ pub(in crate::forge) struct Merged {
     pub(in crate::forge) sha: String,
 }
 
+/// The account GitHub commits with what people do in its web interface; the person is the author.
+const WEB_FLOW: &str = "web-flow";
+
 impl From<ListedCommit> for CommitInfo {
     /// Approvals come from accounts, so people are named by theirs; the name in a commit is whatever its author wrote.
     fn from(found: ListedCommit) -> Self {
-        let who = |signature: Signature, account: Option<User>| {
+        let mut unattributed = false;
+        let mut who = |signature: Signature, account: Option<User>| {
             let mut by = Author {
                 name: signature.name,
                 email: signature.email,
             };
-            if let Some(account) = account.filter(|_| !by.is_engine()) {
-                by.name = account.login;
+            if by.is_engine() {
+                return by;
+            }
+            match account {
+                Some(account) => by.name = account.login,
+                None => unattributed = true,
             }
             by
         };
@@ -223,13 +231,80 @@ impl From<ListedCommit> for CommitInfo {
             author,
             committer,
         } = found.commit;
+        let at = committer.date;
+        let author = who(author, found.author);
+        let mut committer = who(committer, found.committer);
+        if committer.name == WEB_FLOW && !author.is_engine() {
+            committer = author.clone();
+        }
         Self {
             id: found.sha,
             parents: found.parents.into_iter().map(|parent| parent.sha).collect(),
-            at: committer.date,
-            author: who(author, found.author),
-            committer: who(committer, found.committer),
+            at,
+            author,
+            committer,
+            unattributed,
             message,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forge::plumbing::{ENGINE_EMAIL, ENGINE_NAME};
+
+    /// A commit by these names, each with its account if there is one.
+    fn commit(author: (&str, Option<&str>), committer: (&str, Option<&str>)) -> CommitInfo {
+        let signature = |name: &str| Signature {
+            name: name.to_owned(),
+            email: if name == ENGINE_NAME {
+                ENGINE_EMAIL
+            } else {
+                "one@laptop"
+            }
+            .to_owned(),
+            date: Timestamp::UNIX_EPOCH,
+        };
+        let account = |login: Option<&str>| {
+            login.map(|login| User {
+                login: login.to_owned(),
+            })
+        };
+        let text = ListedCommitText {
+            message: String::new(),
+            author: signature(author.0),
+            committer: signature(committer.0),
+        };
+        let listed = ListedCommit {
+            sha: "1a2b".to_owned(),
+            commit: text,
+            parents: Vec::new(),
+            author: account(author.1),
+            committer: account(committer.1),
+        };
+        listed.into()
+    }
+
+    #[test]
+    fn only_accounts_name_people() {
+        let maria = ("Maria M.", Some("maria"));
+        let known = commit(maria, ("Lena", Some("lena")));
+        assert_eq!(
+            (known.author.name.as_str(), known.committer.name.as_str()),
+            ("maria", "lena")
+        );
+        assert!(!known.unattributed);
+        assert!(commit(maria, ("Some One", None)).unattributed && commit(("Some One", None), maria).unattributed);
+        let engines = commit((ENGINE_NAME, Some("whoever")), (ENGINE_NAME, None));
+        assert!(engines.is_engines() && !engines.unattributed);
+    }
+
+    #[test]
+    fn what_github_commits_for_a_person_is_the_persons() {
+        let web = ("GitHub", Some(WEB_FLOW));
+        assert_eq!(commit(("Maria M.", Some("maria")), web).committer.name, "maria");
+        // Nobody can make such a commit the engine's.
+        assert!(!commit((ENGINE_NAME, None), web).is_engines());
     }
 }

@@ -169,6 +169,7 @@ impl Store {
             author: author(commit.author()),
             committer: author(commit.committer()),
             at,
+            unattributed: false,
             message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
         })
     }

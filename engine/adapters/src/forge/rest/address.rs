@@ -1,6 +1,7 @@
 //! Addresses: of the API, of the next page of a list, of a name in a path.
 
 use crate::forge::ForgeError;
+use crate::loopback::is_loopback;
 
 /// The address of `rel="next"` in a `Link` header (RFC 8288).
 pub(super) fn next_link(header: &str) -> Option<&str> {
@@ -26,8 +27,7 @@ pub(in crate::forge) fn split_url(url: &str) -> Result<(String, String), ForgeEr
     if authority.as_str().contains('@') {
         return Err(wrong("it holds a user or a password, and a secret has no place in Git"));
     }
-    let loopback = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
-    if scheme != "https" && !(scheme == "http" && loopback) {
+    if scheme != "https" && !(scheme == "http" && is_loopback(authority.host())) {
         return Err(wrong("it is not https, so the token would travel in the clear"));
     }
     if uri.query().is_some() {
@@ -67,11 +67,12 @@ mod tests {
             split_url("https://ghe.example.org/api/v3/").unwrap(),
             ("https://ghe.example.org".to_owned(), "/api/v3".to_owned())
         );
-        assert!(split_url("http://127.0.0.1:4020").is_ok());
+        assert!(split_url("http://127.0.0.1:4020").is_ok() && split_url("http://[::1]:4020").is_ok());
         for url in [
             "http://ghe.example.org/api/v3",
             "ghe.example.org",
             "https://a:b@ghe.example.org",
+            "http://localhost.example.org",
             "",
         ] {
             assert!(split_url(url).is_err(), "{url}");

@@ -1,5 +1,7 @@
 //! Requests with patience: rate limits, repeats where a repeat is safe, answers kept for conditional requests.
 
+mod pages;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,13 +16,12 @@ use super::exchange::{Answer, Exchange, Request};
 use super::fault;
 use super::kept::{Kept, KeptAnswers, Trust, settled};
 use super::patience::{Backoff, Patience};
+pub(in crate::forge) use pages::PAGES_MAX;
+
 use crate::forge::ForgeError;
 use crate::secret::Secret;
 use crate::state::StateStore;
 
-/// So many pages of one list are read: at 100 entries a page far more pull requests than a forge can have open, and a list
-/// that goes on is a fault, not a list.
-const PAGES_MAX: usize = 1000;
 /// Whether a request may be sent again without knowing what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::forge) enum Repeat {
@@ -218,34 +219,6 @@ impl Api {
             .ok_or_else(|| fault::missing(&self.shown(&Method::GET, path), &self.repository))
     }
 
-    /// Reads a list, every page; none = there is no such list.
-    pub(in crate::forge) fn pages<T: Serialize + DeserializeOwned>(
-        &self,
-        path: &str,
-        trust: Trust<'_>,
-    ) -> Result<Option<Vec<T>>, ForgeError> {
-        let mut all = Vec::new();
-        let mut at = path.to_owned();
-        for page in 1..=PAGES_MAX {
-            let Some(kept) = self.kept::<Vec<T>>(&at, trust)? else {
-                return Ok(None);
-            };
-            let before = all.len();
-            all.extend(self.parse::<Vec<T>>(&at, &kept.body)?);
-            match (kept.next, kept.total) {
-                (Some(next), _) => at = next,
-                (None, Some(total)) if all.len() > before && all.len() < total => {
-                    at = format!("{path}&page={}", page + 1);
-                }
-                (None, _) => return Ok(Some(all)),
-            }
-        }
-        Err(ForgeError::terminal(
-            format!("{} has more than {PAGES_MAX} pages", self.shown(&Method::GET, path)),
-            "check that `spec.forge.repository` is the repository of this project",
-        ))
-    }
-
     /// An answer, kept or new. Of a new one only the fields that are read are kept.
     fn kept<T: Serialize + DeserializeOwned>(&self, path: &str, trust: Trust<'_>) -> Result<Option<Kept>, ForgeError> {
         let known = self.kept_answers().of_path(path);
@@ -267,13 +240,19 @@ impl Api {
         };
         let answer = self.send(&request, Repeat::Safe)?;
         let before = known.as_ref().and_then(|known| known.stamp.clone());
+        let next_before = known.as_ref().and_then(|known| known.next.clone());
         let unchanged = answer.status == 304;
         let mut kept = match (answer.status, known) {
-            (304, Some(known)) => known,
+            // Unchanged is what stands on the page; whether another follows is said anew.
+            (304, Some(known)) => Kept {
+                next: self.next_page(&answer)?.or(known.next),
+                total: total(&answer).or(known.total),
+                ..known
+            },
             (200, _) => Kept {
                 etag: answer.header("etag").map(str::to_owned),
                 next: self.next_page(&answer)?,
-                total: answer.header("x-total-count").and_then(|text| text.parse().ok()),
+                total: total(&answer),
                 stamp: None,
                 body: self.slim::<T>(path, &answer)?,
             },
@@ -287,7 +266,7 @@ impl Api {
             Trust::Stamped(stamp) if settled(stamp, &answer) => Some(stamp.to_owned()),
             _ => None,
         };
-        let changed = !unchanged || kept.stamp != before;
+        let changed = !unchanged || kept.stamp != before || kept.next != next_before;
         self.kept_answers().put(path, kept.clone(), changed);
         Ok(Some(kept))
     }
@@ -465,9 +444,15 @@ impl Api {
     /// What an unexpected answer means, and what to do about it.
     pub(in crate::forge) fn fault(&self, request: &Request, answer: &Answer) -> ForgeError {
         let shown = self.shown(&request.method, &request.path);
-        fault::unexpected(&shown, answer, self.style, &self.repository, &|text| {
+        let mut found = fault::unexpected(&shown, answer, self.style, &self.repository, &|text| {
             self.auth.redact(text)
-        })
+        });
+        if answer.status == 401 && self.auth.is_app() {
+            "check `spec.forge.app.id`, that the key where `spec.forge.app.privateKeyFrom` says is one of that App's, and \
+             that this machine's clock is right"
+                .clone_into(&mut found.help);
+        }
+        found
     }
 
     fn shown(&self, method: &Method, path: &str) -> String {
@@ -478,4 +463,9 @@ impl Api {
         serde_json::from_str(body)
             .map_err(|e| fault::unreadable(&self.shown(&Method::GET, path), &self.auth.redact(&e.to_string())))
     }
+}
+
+/// So many entries a list has, where the forge says it.
+fn total(answer: &Answer) -> Option<usize> {
+    answer.header("x-total-count").and_then(|text| text.parse().ok())
 }

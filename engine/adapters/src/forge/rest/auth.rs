@@ -108,6 +108,11 @@ impl Auth {
             .fold(text.to_owned(), |text, secret| secret.redact(&text))
     }
 
+    /// Whether it is a GitHub App that asks.
+    pub(super) const fn is_app(&self) -> bool {
+        matches!(self.credential, Credential::App(_))
+    }
+
     /// The token to send, if it is there and good for a while; else the App that must get one.
     pub(super) fn token(&self) -> Result<Secret, &AppKey> {
         match &self.credential {

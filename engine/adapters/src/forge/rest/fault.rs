@@ -1,4 +1,4 @@
-//! What the answers of GitHub mean: which request, which status, why, and what to do.
+//! What the answers of a forge mean: which request, which status, why, and what to do.
 
 use std::time::Duration;
 

@@ -124,8 +124,8 @@ pub(super) fn comparison(fields: Value) -> Value {
     shape("comparison", fields)
 }
 
-pub(super) fn tree(sha: &str, entries: Vec<Value>) -> Value {
-    shape("tree", json!({"sha": sha, "tree": entries, "truncated": false}))
+pub(super) fn tree(sha: &str, entries: Vec<Value>, truncated: bool) -> Value {
+    shape("tree", json!({"sha": sha, "tree": entries, "truncated": truncated}))
 }
 
 pub(super) fn blob(id: &str, bytes: &[u8]) -> Value {
@@ -196,7 +196,7 @@ pub(super) fn pull(repo: &Repo, issue: &Issue, alone: bool) -> Value {
         "draft": false,
     });
     if alone {
-        fields["mergeable_state"] = json!(repo.mergeable_state);
+        fields["mergeable_state"] = json!(repo.mergeable_state(issue));
         fields["merged"] = json!(pull.merged.is_some());
         fields["merged_by"] = pull.merged.as_ref().map_or(Value::Null, |(_, by, _)| user(by));
         fields["comments"] = json!(issue.comments.len());
@@ -208,7 +208,8 @@ pub(super) fn review(id: usize, review: &Review) -> Value {
     shape(
         "review",
         json!({
-            "id": id, "user": user(&review.user), "state": review.state, "commit_id": review.commit,
+            "id": id, "user": user(&review.user), "commit_id": review.commit,
+            "state": if review.dismissed { "DISMISSED" } else { review.state },
             "submitted_at": time(review.at),
         }),
     )

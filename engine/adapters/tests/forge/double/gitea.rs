@@ -8,7 +8,7 @@ use super::answers::time;
 use super::http::{Request, Response};
 use super::records::{Comment, Issue, Past, Pull, Repo, Review};
 use super::rest::{ACCOUNTS, TEAMS, create, edit, number, oid, text};
-use super::serve::{self, Manner, Reply, failure, respond};
+use super::serve::{self, Manner, Reply};
 use super::{LOGIN, Repos, TOKEN, git_http};
 
 const ROOT: &str = "/api/v1";
@@ -50,19 +50,25 @@ fn team_called(name: &str) -> Option<Value> {
     TEAMS.iter().position(|(team, _)| *team == name).map(team)
 }
 
-fn people(request: &Request, _body: &Value) -> Option<Response> {
+fn people(request: &Request, _body: &Value) -> Option<Reply> {
     let path = request.path.strip_prefix(ROOT)?;
     let parts: Vec<&str> = path.split('/').skip(1).collect();
-    let absent = || failure(404, "The target couldn't be found.");
-    let logins = |people: &[&str]| respond(200, &people.iter().map(|login| user(login)).collect());
+    let absent = || Err((404, "The target couldn't be found.".to_owned()));
+    let logins = |people: &[&str]| Ok((200, people.iter().map(|login| user(login)).collect()));
     Some(match parts.as_slice() {
-        ["user"] => respond(200, &user(LOGIN)),
+        ["user"] => Ok((200, user(LOGIN))),
+        // An organisation is answered like a person.
+        ["users", name @ ("acme" | "closed" | "veiled")] => Ok((200, user(name))),
         ["users", login] => match ACCOUNTS.iter().find(|name| name.eq_ignore_ascii_case(login)) {
-            Some(name) => respond(200, &user(name)),
+            Some(name) => Ok((200, user(name))),
             None => absent(),
         },
-        ["orgs", "acme", "teams"] => respond(200, &(0..TEAMS.len()).map(team).collect()),
-        ["orgs", "closed", "teams"] => failure(403, "Must be an organization member"),
+        ["orgs", name @ ("acme" | "closed" | "veiled")] => Ok((
+            200,
+            json!({"id": 1, "name": name, "username": name, "full_name": "", "visibility": "public"}),
+        )),
+        ["orgs", "acme", "teams"] => Ok((200, (0..TEAMS.len()).map(team).collect())),
+        ["orgs", "closed", "teams"] => Err((403, "Must be an organization member".to_owned())),
         ["teams", id, "members"] => match id.parse::<usize>().ok().and_then(|id| TEAMS.get(id.wrapping_sub(1))) {
             Some((_, people)) => logins(people),
             None => absent(),
@@ -153,7 +159,7 @@ fn pull_shown(repo: &Repo, issue: &Issue) -> Value {
         "merged": pull.merged.is_some(), "merged_at": pull.merged.as_ref().map(|(at, ..)| time(*at)),
         "merged_by": pull.merged.as_ref().map(|(_, by, _)| user(by)),
         "merge_commit_sha": pull.merged.as_ref().map(|(_, _, commit)| commit.clone()),
-        "mergeable": issue.open && repo.mergeable_state == "clean", "draft": false,
+        "mergeable": issue.open && repo.mergeable_state(issue) == "clean", "draft": false,
         "requested_reviewers": pull.users.iter().map(|login| user(login)).collect::<Vec<_>>(),
         "requested_reviewers_teams": pull.teams.iter().filter_map(|name| team_called(name)).collect::<Vec<_>>(),
     });
@@ -175,12 +181,11 @@ fn review_shown(repo: &Repo, issue: &Issue, id: usize, review: &Review) -> Value
     let state = match review.state {
         "CHANGES_REQUESTED" => "REQUEST_CHANGES",
         "COMMENTED" => "COMMENT",
-        "DISMISSED" => "APPROVED",
         state => state,
     };
     json!({
         "id": id + 1, "user": user(&review.user), "state": state, "commit_id": review.commit, "body": "",
-        "submitted_at": time(review.at), "dismissed": review.state == "DISMISSED",
+        "submitted_at": time(review.at), "dismissed": review.dismissed,
         "official": !repo.outsiders.contains(&review.user), "stale": review.commit != repo.pull_head(issue),
     })
 }

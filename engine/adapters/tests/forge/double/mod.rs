@@ -7,10 +7,11 @@
 
 mod answers;
 pub mod app;
+mod git_data;
 mod git_http;
 mod gitea;
 mod http;
-mod records;
+pub mod records;
 mod rest;
 mod serve;
 pub mod trouble;

@@ -51,6 +51,8 @@ pub struct Pull {
 pub struct Review {
     pub user: String,
     pub state: &'static str,
+    /// Withdrawn by somebody who may write: GitHub gives it another state, Gitea says it beside the state.
+    pub dismissed: bool,
     pub commit: String,
     pub at: Timestamp,
 }
@@ -60,6 +62,14 @@ pub struct Review {
 pub struct Past {
     pub issues: BTreeMap<u64, Issue>,
     pub refs: BTreeMap<String, String>,
+}
+
+/// Which listings of trees break off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truncates {
+    Nothing,
+    Recursive,
+    Everything,
 }
 
 pub struct Repo {
@@ -85,6 +95,10 @@ pub struct Repo {
     pub stale_reads: u32,
     /// It knows no conditional mutation of references.
     pub old_server: bool,
+    /// Trees are too large for one answer: read with everything below them, and read alone.
+    pub truncates: Truncates,
+    /// It stores other bytes than it is sent.
+    pub garbles: bool,
     /// What GitHub says of whether an open pull request can be merged.
     pub mergeable_state: &'static str,
     pub past: Option<(u32, Past)>,
@@ -113,6 +127,8 @@ impl Repo {
             page_size: None,
             stale_reads: 0,
             old_server: false,
+            truncates: Truncates::Nothing,
+            garbles: false,
             mergeable_state: "clean",
             past: None,
             next_id: 1,
@@ -178,10 +194,20 @@ impl Repo {
 
     /// A person (or another tool) commits these files on top of a branch.
     pub fn push(&mut self, branch: &str, files: &BTreeMap<String, Vec<u8>>, by: &str) -> String {
-        let git = self.git();
         // Nobody's name in Git is the name of the account.
-        let (name, address) = (format!("{by} at work"), format!("{by}@example.org"));
-        let by = Signature::new(&name, &address, &Time::new(self.clock.as_second(), 0)).unwrap();
+        self.push_signed(branch, files, &format!("{by} at work"), &format!("{by}@example.org"))
+    }
+
+    /// The same with this name and address in the commit: accounts have the addresses at `example.org`.
+    pub fn push_signed(
+        &mut self,
+        branch: &str,
+        files: &BTreeMap<String, Vec<u8>>,
+        name: &str,
+        address: &str,
+    ) -> String {
+        let git = self.git();
+        let by = Signature::new(name, address, &Time::new(self.clock.as_second(), 0)).unwrap();
         let reference = format!("refs/heads/{branch}");
         let parent = git
             .refname_to_id(&reference)
@@ -223,9 +249,20 @@ impl Repo {
         pull.reviews.push(Review {
             user: by.to_owned(),
             state,
+            dismissed: false,
             commit: head,
             at,
         });
+    }
+
+    /// Somebody who may write dismisses the last review of a person.
+    pub fn dismiss(&mut self, number: u64, of: &str) {
+        let at = self.clock;
+        let issue = self.issues.get_mut(&number).unwrap();
+        issue.updated = at;
+        let reviews = &mut issue.pull.as_mut().unwrap().reviews;
+        let last = reviews.iter_mut().rev().find(|review| review.user == of);
+        last.unwrap().dismissed = true;
     }
 
     pub fn close(&mut self, number: u64, by: &str) {
@@ -239,6 +276,22 @@ impl Repo {
             pull.head = head;
             pull.base_sha = base;
         }
+    }
+
+    /// What GitHub says of whether a pull request can be merged: what it is told to, and that it conflicts where it does.
+    pub(super) fn mergeable_state(&self, issue: &Issue) -> &'static str {
+        let pull = issue.pull.as_ref().unwrap();
+        if !issue.open || self.mergeable_state != "clean" {
+            return self.mergeable_state;
+        }
+        let git = self.git();
+        let commit = |id: &str| git.find_commit(Oid::from_str(id).unwrap()).unwrap();
+        let (ours, theirs) = (
+            commit(&self.head_of(&pull.base).unwrap()),
+            commit(&self.pull_head(issue)),
+        );
+        let merged = git.merge_commits(&ours, &theirs, None).unwrap();
+        if merged.has_conflicts() { "dirty" } else { "clean" }
     }
 
     fn pull_head_if_any(&self, number: u64) -> Option<String> {

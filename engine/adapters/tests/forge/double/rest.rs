@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
-use git2::{ObjectType, Oid, Signature, Time};
-use jiff::Timestamp;
+use git2::Oid;
 use serde_json::{Value, json};
 
-use super::http::{Request, Response};
-use super::records::{Comment, Issue, Past, Pull, Repo, with_path};
-use super::serve::{Manner, Reply, failure, respond};
+use super::git_data::{between, compare, create_commit, create_ref, create_tree, move_refs, tree, update_ref};
+use super::http::Request;
+use super::records::{Comment, Issue, Past, Pull, Repo};
+use super::serve::{Manner, Reply};
 use super::{LOGIN, TOKEN, answers, app};
 
 /// GitHub.
@@ -38,38 +38,41 @@ pub(super) const TEAMS: [(&str, &[&str]); 3] = [
 /// Accounts of people; `sre` is a stranger whose login is what a team might be called.
 pub(super) const ACCOUNTS: [&str; 6] = ["anna", "berta", "lena", "maria", "otto", "sre"];
 
+/// Longest name of a label that GitHub takes.
+const LABEL_CHARS_MAX: usize = 50;
+
 /// Requests about accounts and teams.
-fn people(request: &Request, body: &Value) -> Option<Response> {
+fn people(request: &Request, body: &Value) -> Option<Reply> {
     if request.path == "/graphql" && body["query"].as_str().is_some_and(|query| query.contains("viewer")) {
-        return Some(respond(200, &json!({"data": {"viewer": {"login": LOGIN}}})));
+        return Some(Ok((200, json!({"data": {"viewer": {"login": LOGIN}}}))));
     }
     let parts: Vec<&str> = request.path.split('/').skip(1).collect();
-    let absent = || failure(404, "Not Found");
+    let absent = || Err((404, "Not Found".to_owned()));
     let stated = request.headers["authorization"]
         .strip_prefix("Bearer ")
         .and_then(app::stated_at);
     Some(match parts.as_slice() {
         ["app", "installations", "77", "access_tokens"] => match stated {
-            Some(at) => respond(201, &app::lend(at, body)),
-            None => failure(401, "A JSON web token could not be decoded"),
+            Some(at) => Ok((201, app::lend(at, body))),
+            None => Err((401, "A JSON web token could not be decoded".to_owned())),
         },
-        ["repos", "acme", _, "installation"] if stated.is_some() => respond(200, &app::installation()),
+        ["repos", "acme", _, "installation"] if stated.is_some() => Ok((200, app::installation())),
         ["repos", _, _, "installation"] => absent(),
         // What an App proves itself with opens nothing else.
-        _ if stated.is_some() => failure(401, "Bad credentials"),
+        _ if stated.is_some() => Err((401, "Bad credentials".to_owned())),
         ["users", login] if ["acme", "closed", "veiled"].contains(login) => {
-            respond(200, &answers::public_account(login, "Organization"))
+            Ok((200, answers::public_account(login, "Organization")))
         }
         ["users", login] => match ACCOUNTS.iter().find(|name| name.eq_ignore_ascii_case(login)) {
-            Some(name) => respond(200, &answers::public_account(name, "User")),
+            Some(name) => Ok((200, answers::public_account(name, "User"))),
             None => absent(),
         },
-        ["orgs", "acme", "teams"] => respond(200, &TEAMS.iter().map(|(slug, _)| answers::team(slug)).collect()),
+        ["orgs", "acme", "teams"] => Ok((200, TEAMS.iter().map(|(slug, _)| answers::team(slug)).collect())),
         ["orgs", "acme", "teams", slug, "members"] => match TEAMS.iter().find(|(name, _)| name == slug) {
-            Some((_, people)) => respond(200, &people.iter().map(|login| answers::user(login)).collect()),
+            Some((_, people)) => Ok((200, people.iter().map(|login| answers::user(login)).collect())),
             None => absent(),
         },
-        ["orgs", "closed", ..] => failure(403, "Resource not accessible by integration"),
+        ["orgs", "closed", ..] => Err((403, "Resource not accessible by integration".to_owned())),
         ["orgs", ..] => absent(),
         _ => return None,
     })
@@ -123,12 +126,15 @@ fn route(repo: &mut Repo, request: &Request, rest: &str, body: &Value, past: Opt
         }
         ("POST", ["git", "blobs"]) => {
             let content = text(body, "content")?;
-            let bytes = match body["encoding"].as_str() {
+            let mut bytes = match body["encoding"].as_str() {
                 Some("base64") => base64::engine::general_purpose::STANDARD
                     .decode(content)
                     .map_err(|e| (422, e.to_string()))?,
                 _ => content.into_bytes(),
             };
+            if repo.garbles {
+                bytes.push(b'!');
+            }
             let id = repo.git().blob(&bytes).unwrap().to_string();
             Ok((201, answers::short_blob(&id)))
         }
@@ -174,169 +180,6 @@ pub(super) fn oid(text: &str) -> Result<Oid, (u16, String)> {
 pub(super) fn text(body: &Value, field: &str) -> Result<String, (u16, String)> {
     let found = body[field].as_str().map(str::to_owned);
     found.ok_or_else(|| (422, format!("Invalid request. {field:?} wasn't supplied.")))
-}
-
-fn move_refs(repo: &mut Repo, body: &Value) -> Value {
-    if repo.old_server {
-        return json!({"errors": [{"message": "Field 'updateRefs' doesn't exist on type 'Mutation'"}]});
-    }
-    let refused = |why: &str| json!({"data": {"updateRefs": null}, "errors": [{"message": why}]});
-    let updates = body["variables"]["input"]["refUpdates"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let refs = repo.refs();
-    for update in &updates {
-        let name = update["name"].as_str().unwrap_or_default();
-        if refs.get(name).map(String::as_str) != update["beforeOid"].as_str() {
-            return refused(&format!("{name} is not at the expected value"));
-        }
-    }
-    for update in &updates {
-        let (name, after) = (update["name"].as_str().unwrap(), update["afterOid"].as_str().unwrap());
-        set_ref(repo, name, Oid::from_str(after).unwrap());
-    }
-    json!({"data": {"updateRefs": {"clientMutationId": null}}})
-}
-
-fn set_ref(repo: &mut Repo, name: &str, id: Oid) {
-    repo.git().reference(name, id, true, "double").unwrap();
-    if let Some(branch) = name.strip_prefix("refs/heads/") {
-        repo.touched(branch);
-    }
-}
-
-fn create_ref(repo: &mut Repo, body: &Value) -> Reply {
-    let (name, sha) = (text(body, "ref")?, text(body, "sha")?);
-    if repo.refs().contains_key(&name) {
-        return Err((422, "Reference already exists".to_owned()));
-    }
-    let id = oid(&sha)?;
-    if repo.git().find_commit(id).is_err() {
-        return Err((422, "Object does not exist".to_owned()));
-    }
-    set_ref(repo, &name, id);
-    Ok((201, answers::reference(&name, &sha)))
-}
-
-fn update_ref(repo: &mut Repo, name: &str, body: &Value) -> Reply {
-    let refs = repo.refs();
-    let before = refs.get(name).ok_or((422, "Reference does not exist".to_owned()))?;
-    let sha = text(body, "sha")?;
-    let (before, after) = (oid(before)?, oid(&sha)?);
-    let forward = before == after || repo.git().graph_descendant_of(after, before).unwrap_or(false);
-    if !forward && body["force"] != json!(true) {
-        return Err((422, "Update is not a fast forward".to_owned()));
-    }
-    set_ref(repo, name, after);
-    Ok((200, answers::reference(name, &sha)))
-}
-
-fn create_commit(repo: &mut Repo, body: &Value) -> Reply {
-    let git = repo.git();
-    let missing = |what: &str| (422, format!("{what} does not exist"));
-    let tree = git.find_tree(oid(&text(body, "tree")?)?).map_err(|_| missing("Tree"))?;
-    let mut parents = Vec::new();
-    for parent in body["parents"].as_array().cloned().unwrap_or_default() {
-        let id = oid(parent.as_str().unwrap_or_default())?;
-        parents.push(git.find_commit(id).map_err(|_| missing("Parent"))?);
-    }
-    let clock = repo.clock;
-    let who = |field: &str| -> Result<Signature<'static>, (u16, String)> {
-        let by = &body[field];
-        let at: Timestamp = by["date"].as_str().and_then(|date| date.parse().ok()).unwrap_or(clock);
-        let (name, email) = (text(by, "name")?, text(by, "email")?);
-        Signature::new(&name, &email, &Time::new(at.as_second(), 0)).map_err(|e| (422, e.to_string()))
-    };
-    let parents: Vec<_> = parents.iter().collect();
-    let (author, committer) = (who("author")?, who("committer")?);
-    let id = git
-        .commit(None, &author, &committer, &text(body, "message")?, &tree, &parents)
-        .map_err(|e| (422, e.to_string()))?;
-    Ok((201, answers::git_commit(&git.find_commit(id).unwrap())))
-}
-
-fn tree(repo: &Repo, id: &str, recursive: bool) -> Reply {
-    let git = repo.git();
-    let tree = git.find_tree(oid(id)?).map_err(|_| not_found())?;
-    let mut entries = Vec::new();
-    tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
-        let is_tree = entry.kind() == Some(ObjectType::Tree);
-        entries.push(json!({
-            "path": format!("{folder}{}", entry.name().unwrap()), "mode": format!("{:06o}", entry.filemode()),
-            "type": if is_tree { "tree" } else { "blob" }, "sha": entry.id().to_string(),
-            "url": "https://api.github.com/x",
-        }));
-        if is_tree && !recursive {
-            git2::TreeWalkResult::Skip
-        } else {
-            git2::TreeWalkResult::Ok
-        }
-    })
-    .unwrap();
-    Ok((200, answers::tree(id, entries)))
-}
-
-fn create_tree(repo: &mut Repo, body: &Value) -> Reply {
-    let git = repo.git();
-    let mut at = match body["base_tree"].as_str() {
-        Some(id) => Some(git.find_tree(oid(id)?).map_err(|_| not_found())?.id()),
-        None => None,
-    };
-    for entry in body["tree"].as_array().cloned().unwrap_or_default() {
-        let path = text(&entry, "path")?;
-        let blob = match (entry["content"].as_str(), &entry["sha"]) {
-            (Some(content), Value::Null) => Some(git.blob(content.as_bytes()).unwrap()),
-            (None, Value::String(sha)) => Some(oid(sha)?),
-            (None, Value::Null) => None,
-            _ => return Err((422, "Must supply either tree.sha or tree.content".to_owned())),
-        };
-        let base = at.map(|id| git.find_tree(id).unwrap());
-        // GitHub refuses to remove what is not there, too.
-        let made = with_path(&git, base.as_ref(), &path, blob);
-        at = Some(made.map_err(|_| (422, "GitRPC::BadObjectState".to_owned()))?);
-    }
-    let id = at.ok_or((422, "Invalid tree info".to_owned()))?.to_string();
-    let Ok((_, answer)) = tree(repo, &id, false) else {
-        return Err(not_found());
-    };
-    Ok((201, answer))
-}
-
-fn compare(repo: &Repo, range: &str, request: &Request) -> Reply {
-    let git = repo.git();
-    let (base, head) = range.split_once("...").ok_or_else(not_found)?;
-    let (base, head) = (oid(base)?, oid(head)?);
-    for id in [base, head] {
-        git.find_commit(id).map_err(|_| not_found())?;
-    }
-    let merge_base = git.merge_base(base, head).map_err(|_| not_found())?;
-    let (ahead, behind) = git.graph_ahead_behind(head, base).unwrap();
-    let status = match (ahead, behind) {
-        (0, 0) => "identical",
-        (_, 0) => "ahead",
-        (0, _) => "behind",
-        _ => "diverged",
-    };
-    let commits = between(&git, base, head);
-    let asked = |name: &str, or: usize| request.query.get(name).and_then(|t| t.parse().ok()).unwrap_or(or);
-    let (size, at) = (asked("per_page", 250), asked("page", 1));
-    let shown: Vec<Value> = commits.iter().skip((at - 1) * size).take(size).cloned().collect();
-    let listed = |id: Oid| answers::listed_commit(&git.find_commit(id).unwrap());
-    let fields = json!({
-        "status": status, "ahead_by": ahead, "behind_by": behind, "total_commits": commits.len(), "commits": shown,
-        "base_commit": listed(base), "merge_base_commit": listed(merge_base), "files": [],
-    });
-    Ok((200, answers::comparison(fields)))
-}
-
-fn between(git: &git2::Repository, base: Oid, head: Oid) -> Vec<Value> {
-    let mut walk = git.revwalk().unwrap();
-    walk.set_sorting(git2::Sort::TOPOLOGICAL | git2::Sort::REVERSE).unwrap();
-    walk.push(head).unwrap();
-    walk.hide(base).unwrap();
-    walk.map(|id| answers::listed_commit(&git.find_commit(id.unwrap()).unwrap()))
-        .collect()
 }
 
 pub(super) fn number(repo: &Repo, text: &str, pull: bool) -> Result<u64, (u16, String)> {
@@ -564,9 +407,16 @@ fn issues(repo: &mut Repo, request: &Request, parts: &[&str], body: &Value) -> R
         }
         ("POST", ["issues", n, "labels"]) => {
             let n = number(repo, n, false)?;
+            let wanted = names(&body["labels"]);
+            if wanted.iter().any(|name| name.chars().count() > LABEL_CHARS_MAX) {
+                return Err((
+                    422,
+                    "Validation Failed: name is too long (maximum is 50 characters)".to_owned(),
+                ));
+            }
             let issue = repo.issues.get_mut(&n).unwrap();
             issue.updated = clock;
-            issue.labels.extend(names(&body["labels"]));
+            issue.labels.extend(wanted);
             Ok((200, answers::labels(issue).into()))
         }
         ("DELETE", ["issues", n, "labels", label @ ..]) => {

@@ -16,7 +16,7 @@ pub(super) struct Manner {
     /// Whether a request comes from the engine's account.
     pub(super) authorized: fn(&Request) -> bool,
     /// Requests about no repository.
-    pub(super) people: fn(&Request, &Value) -> Option<Response>,
+    pub(super) people: fn(&Request, &Value) -> Option<Reply>,
     /// Which repository a request is about, and the rest of its path.
     pub(super) addressed: fn(&Request, &Value) -> Option<(String, String)>,
     pub(super) route: fn(&mut Repo, &Request, &str, &Value, Option<&Past>) -> Reply,
@@ -57,8 +57,8 @@ pub(super) fn answer(manner: &Manner, repos: &Repos, request: &Request, conditio
         return failure(401, &format!("Bad credentials {token}"));
     }
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-    if let Some(response) = (manner.people)(request, &body) {
-        return response;
+    if let Some(reply) = (manner.people)(request, &body) {
+        return shown(manner, None, request, reply);
     }
     let Some((name, rest)) = (manner.addressed)(request, &body) else {
         return failure(404, "Not Found");
@@ -106,12 +106,12 @@ fn carry_out(manner: &Manner, repo: &mut Repo, request: &Request, rest: &str, bo
     if !reading && repo.stale_reads > 0 {
         repo.past = Some((repo.stale_reads, repo.present()));
     }
-    let mut shown = None;
+    let mut from_the_past = None;
     if reading && let Some((left, past)) = repo.past.take() {
-        shown = Some(past.clone());
+        from_the_past = Some(past.clone());
         repo.past = (left > 1).then_some((left - 1, past));
     }
-    let reply = match &shown {
+    let reply = match &from_the_past {
         Some(past) => {
             let now = std::mem::replace(&mut repo.issues, past.issues.clone());
             let reply = (manner.route)(repo, request, rest, body, Some(past));
@@ -120,16 +120,23 @@ fn carry_out(manner: &Manner, repo: &mut Repo, request: &Request, rest: &str, bo
         }
         None => (manner.route)(repo, request, rest, body, None),
     };
+    shown(manner, repo.page_size, request, reply)
+}
+
+/// A reply as it is sent: a list that was read in pages, of this many entries if not of as many as are asked for.
+fn shown(manner: &Manner, page_size: Option<usize>, request: &Request, reply: Reply) -> Response {
     match reply {
-        Ok((status, Value::Array(items))) if reading => page(manner, repo, request, status, &items),
+        Ok((status, Value::Array(items))) if request.method == "GET" => {
+            page(manner, page_size, request, status, &items)
+        }
         Ok((status, body)) => respond(status, &body),
         Err((status, message)) => failure(status, &message),
     }
 }
 
-fn page(manner: &Manner, repo: &Repo, request: &Request, status: u16, items: &[Value]) -> Response {
+fn page(manner: &Manner, page_size: Option<usize>, request: &Request, status: u16, items: &[Value]) -> Response {
     let asked = |name: &str| request.query.get(name).and_then(|text| text.parse::<usize>().ok());
-    let size = repo.page_size.or_else(|| asked(manner.page.0)).unwrap_or(manner.page.1);
+    let size = page_size.or_else(|| asked(manner.page.0)).unwrap_or(manner.page.1);
     let at = asked("page").unwrap_or(1);
     let shown: Vec<Value> = items.iter().skip((at - 1) * size).take(size).cloned().collect();
     let mut response = respond(status, &Value::Array(shown));
@@ -137,9 +144,13 @@ fn page(manner: &Manner, repo: &Repo, request: &Request, status: u16, items: &[V
     let counted = ["/reviews", "/labels", "/teams", "/timeline", "/members"];
     let only_counted = manner.page.0 == "limit" && counted.iter().any(|end| request.path.ends_with(end));
     if manner.page.0 == "limit" {
-        response
-            .headers
-            .push(("x-total-count".to_owned(), items.len().to_string()));
+        // Of a timeline it counts what is on the page.
+        let count = if request.path.ends_with("/timeline") {
+            items.iter().skip((at - 1) * size).take(size).count()
+        } else {
+            items.len()
+        };
+        response.headers.push(("x-total-count".to_owned(), count.to_string()));
     }
     if items.len() > at * size && !only_counted {
         let others: String = request

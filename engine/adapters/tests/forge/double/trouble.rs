@@ -9,7 +9,7 @@ use super::serve::failure;
 /// One piece of trouble, used up by the requests it happens to.
 #[derive(Clone, Debug)]
 pub enum Trouble {
-    /// The next request of this method whose path holds this text is answered so.
+    /// The next request of this method whose path or query holds this text is answered so.
     Status {
         method: &'static str,
         path: &'static str,
@@ -51,7 +51,9 @@ pub(super) enum Verdict {
 }
 
 pub(super) fn befall(repo: &mut Repo, request: &Request) -> Verdict {
-    let at = |method: &str, path: &str| request.method == method && request.path.contains(path);
+    let at = |method: &str, path: &str| {
+        request.method == method && (request.path.contains(path) || request.target.contains(path))
+    };
     let of_git = request.path.contains(".git/");
     let hit = repo.troubles.iter().position(|trouble| match trouble {
         Trouble::Status { method, path, .. }

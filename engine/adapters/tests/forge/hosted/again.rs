@@ -88,7 +88,51 @@ fn every_page_of_a_list_is_read<F: Hosted>() {
     );
 }
 
-on_both!(every_page_of_a_list_is_read,);
+/// A list without its end would make a pull request, or a person's commit, one that is not there.
+fn a_list_that_breaks_off_or_is_not_there_is_no_empty_one<F: Hosted>() {
+    let scene = proposed::<F>();
+    done(&scene, &put_branch("staging", "one"), 1);
+    done(&scene, &put_pull("staging", "Wave staging"), 1);
+    scene.push(BRANCH, "lena", &[("a.txt", "a")]);
+    scene.forge.merge(1, "maria", None, at(2)).unwrap();
+    scene.forge.double.lock().page_size = Some(1);
+    for path in ["/pulls?state=all", "&page=2", "/pulls/1/commits"] {
+        let other = HostedScene::<F>::on(scene.forge.double.clone(), None);
+        let absent = Trouble::Status {
+            method: "GET",
+            path,
+            status: 404,
+            message: "Not Found",
+        };
+        trouble(&other, absent);
+        let fault = other.forge.view().unwrap_err();
+        assert!(fault.what.contains("404"), "{path}: {fault:?}");
+        assert_eq!(other.forge.view().unwrap().pull_requests.len(), 2, "{path}");
+    }
+}
+
+fn a_kept_page_that_has_become_full_leads_to_the_next<F: Hosted>() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = || Some(StateStore::new(folder.path()));
+    let scene = HostedScene::<F>::with(state());
+    scene.forge.double.lock().page_size = Some(2);
+    for wave in ["a", "b"] {
+        done(&scene, &put_branch(wave, wave), 1);
+        done(&scene, &put_pull(wave, wave), 1);
+    }
+    assert_eq!(scene.forge.view().unwrap().pull_requests.len(), 2);
+    let other = HostedScene::<F>::on(scene.forge.double.clone(), None);
+    done(&other, &put_branch("c", "c"), 2);
+    done(&other, &put_pull("c", "c"), 2);
+    let next = HostedScene::<F>::on(scene.forge.double.clone(), state());
+    assert_eq!(next.forge.view().unwrap().pull_requests.len(), 3);
+}
+
+on_both!(
+    every_page_of_a_list_is_read,
+    a_list_that_breaks_off_or_is_not_there_is_no_empty_one,
+    a_kept_page_that_has_become_full_leads_to_the_next,
+);
 
 mod only_on_github {
     on!(GithubForge:

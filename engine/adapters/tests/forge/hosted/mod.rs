@@ -2,7 +2,6 @@
 //! push in between.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use patchwave_adapters::secret::Secret;
 use patchwave_adapters::state::StateStore;
 use patchwave_core::propose::{CommitStatus, ForgeOp, PullRequest, PullRequestState, StatusState};
 
+use crate::double::records::Truncates;
 use crate::double::trouble::Trouble;
 use crate::double::{LOGIN, TOKEN};
 use crate::hosted_scene::{Hosted, HostedScene, PushedGithub, Settings, repository_of, settings};

@@ -106,8 +106,65 @@ fn a_review_counts_until_it_is_withdrawn<F: Hosted>() {
         .map(|approval| approval.by)
         .collect();
     assert_eq!(names, ["maria"]);
-    review("otto", "DISMISSED");
+    review("otto", "APPROVED");
+    scene.forge.double.lock().dismiss(1, "otto");
     assert_eq!(pull(&scene, 1).approvals.len(), 1);
+}
+
+/// Whoever asked for changes has taken the approval back, and does not give it again when somebody else sets that aside.
+fn an_approval_does_not_come_back_when_the_request_for_changes_after_it_is_dismissed<F: Hosted>() {
+    let scene = proposed::<F>();
+    scene.forge.double.lock().review(1, "maria", "APPROVED");
+    scene.forge.double.lock().review(1, "maria", "CHANGES_REQUESTED");
+    assert_eq!(pull(&scene, 1).approvals.len(), 0);
+    scene.forge.double.lock().dismiss(1, "maria");
+    assert_eq!(pull(&scene, 1).approvals.len(), 0);
+    scene.forge.double.lock().review(1, "maria", "APPROVED");
+    assert_eq!(pull(&scene, 1).approvals.len(), 1);
+}
+
+/// A commit is signed with whatever its author wrote; whoever has no account behind it may be anybody who approves.
+fn a_commit_of_nobody_known_makes_the_committers_unknown<F: Hosted>() {
+    let scene = proposed::<F>();
+    assert_eq!(pull(&scene, 1).committers_unknown, None);
+    scene.push(BRANCH, "lena", &[("a.txt", "a")]);
+    let known = pull(&scene, 1);
+    assert_eq!(
+        (known.committers, known.committers_unknown),
+        (vec!["lena".to_owned()], None)
+    );
+    let stranger = |repo: &mut crate::double::Repo| {
+        repo.push_signed(BRANCH, &files(&[("b.txt", "b")]), "Some One", "one@laptop.local")
+    };
+    let commit = stranger(&mut scene.forge.double.lock());
+    let unknown = pull(&scene, 1);
+    assert_eq!(unknown.committers, ["Some One", "lena"]);
+    let why = unknown.committers_unknown.unwrap();
+    assert!(
+        why.contains(commit.split_at(12).0) && why.contains("not known to the forge"),
+        "{why}"
+    );
+    scene.forge.merge(1, "maria", None, at(3)).unwrap();
+    assert_eq!(pull(&scene, 1).committers_unknown, Some(why), "merged it is as unknown");
+}
+
+/// What says that there is nothing is not always true: replicas lag.
+fn a_person_is_not_overwritten_while_no_commit_is_shown<F: Hosted>() {
+    let scene = proposed::<F>();
+    scene.push(BRANCH, "lena", &[("a.txt", "a")]);
+    let theirs = scene.forge.double.lock().head_of(BRANCH);
+    for path in ["/compare/", "/commits?sha="] {
+        let absent = Trouble::Status {
+            method: "GET",
+            path,
+            status: 404,
+            message: "Not Found",
+        };
+        trouble(&scene, absent);
+    }
+    let fault = scene.forge.apply(&put_branch("test", "two"), at(2)).unwrap_err();
+    assert!(fault.retryable, "{fault:?}");
+    assert_eq!(scene.forge.double.lock().head_of(BRANCH), theirs);
 }
 
 fn labels_of_people_stay_and_a_reviewer_who_cannot_be_asked_stops_nothing<F: Hosted>() {
@@ -138,6 +195,65 @@ fn labels_of_people_stay_and_a_reviewer_who_cannot_be_asked_stops_nothing<F: Hos
     let pull = pull(&scene, 1);
     assert_eq!(pull.labels, ["lane/emergency", "later", "patchwave"]);
     assert_eq!(pull.reviewers, ["ops"]);
+}
+
+fn with_labels(labels: &[&str], reviewers: &[&str]) -> ForgeOp {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    match put_pull("test", "Wave test") {
+        ForgeOp::PutPullRequest {
+            branch, title, body, ..
+        } => ForgeOp::PutPullRequest {
+            branch,
+            title,
+            body,
+            labels: owned(labels),
+            reviewers: owned(reviewers),
+        },
+        op => op,
+    }
+}
+
+fn a_label_longer_than_forges_take_is_shortened_and_stays_the_engines<F: Hosted>() {
+    let scene = proposed::<F>();
+    let [one, other] = ["one", "other"].map(|end| format!("policy/{}-{end}", "a-long-name".repeat(5)));
+    let op = with_labels(&[&one, "patchwave"], &[]);
+    done(&scene, &op, 2);
+    assert_eq!(scene.forge.apply(&op, at(2)).unwrap(), Applied::Unchanged);
+    let first = pull(&scene, 1).labels;
+    assert_eq!(first.len(), 2);
+    assert!(first.iter().all(|label| label.chars().count() <= 50), "{first:?}");
+    // Another long name is another label, and the one that is not wanted any more goes.
+    done(&scene, &with_labels(&[&other, "patchwave"], &[]), 3);
+    let second = pull(&scene, 1).labels;
+    assert!(second.len() == 2 && second != first, "{first:?} {second:?}");
+}
+
+fn a_label_the_forge_does_not_take_stops_nothing<F: Hosted>() {
+    let scene = proposed::<F>();
+    let refused = Trouble::Status {
+        method: "POST",
+        path: "/issues/1/labels",
+        status: 422,
+        message: "Validation Failed",
+    };
+    trouble(&scene, refused);
+    done(
+        &scene,
+        &with_labels(&["lane/routine", "patchwave"], &["ops", "maria"]),
+        2,
+    );
+    let shown = pull(&scene, 1);
+    assert_eq!(shown.labels, ["patchwave"]);
+    assert_eq!(shown.reviewers, ["maria", "ops"]);
+}
+
+fn a_reviewer_is_asked_once_however_the_name_is_written<F: Hosted>() {
+    let scene = proposed::<F>();
+    scene.forge.double.lock().review(1, "maria", "COMMENTED");
+    scene.forge.double.lock().log.clear();
+    let op = with_labels(&["patchwave"], &["Maria", "Ops"]);
+    assert_eq!(scene.forge.apply(&op, at(2)).unwrap(), Applied::Unchanged);
+    assert!(scene.forge.double.lock().writes().is_empty());
 }
 
 fn a_pull_request_a_person_opened_for_the_engines_branch_is_named<F: Hosted>() {
@@ -171,7 +287,19 @@ on_both!(
     a_branch_somebody_makes_at_the_last_moment_is_left_alone,
     a_ledger_that_moved_at_the_last_moment_is_a_conflict,
     a_review_counts_until_it_is_withdrawn,
+    an_approval_does_not_come_back_when_the_request_for_changes_after_it_is_dismissed,
+    a_commit_of_nobody_known_makes_the_committers_unknown,
+    a_label_longer_than_forges_take_is_shortened_and_stays_the_engines,
+    a_label_the_forge_does_not_take_stops_nothing,
+    a_reviewer_is_asked_once_however_the_name_is_written,
     labels_of_people_stay_and_a_reviewer_who_cannot_be_asked_stops_nothing,
     a_pull_request_a_person_opened_for_the_engines_branch_is_named,
     a_push_of_a_person_to_main_is_seen,
 );
+
+mod only_on_github {
+    on!(GithubForge:
+        // Gitea: commits are read from the copy.
+        a_person_is_not_overwritten_while_no_commit_is_shown,
+    );
+}

@@ -63,6 +63,14 @@ fn a_bare_name_is_not_taken_for_a_login_while_teams_cannot_be_listed<F: Hosted>(
     }
 }
 
+fn an_organisation_is_nobody_who_could_approve<F: Hosted>() {
+    let (known, unknown) = roles_of::<F>("acme", &["acme", "veiled"]);
+    assert_eq!(known, Vec::<String>::new());
+    for name in ["acme", "veiled"] {
+        assert!(unknown[name].contains("organisation"), "{unknown:?}");
+    }
+}
+
 fn the_engine_goes_by_its_own_name_and_nobody_else_does<F: Hosted>() {
     let scene = proposed::<F>();
     scene.forge.double.lock().review(1, "patchwave", "APPROVED");
@@ -77,5 +85,6 @@ on_both!(
     a_name_in_roles_is_what_the_forge_clearly_says_it_is,
     a_team_that_cannot_be_read_stands_for_nobody_knows_whom,
     a_bare_name_is_not_taken_for_a_login_while_teams_cannot_be_listed,
+    an_organisation_is_nobody_who_could_approve,
     the_engine_goes_by_its_own_name_and_nobody_else_does,
 );

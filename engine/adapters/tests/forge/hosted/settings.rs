@@ -1,6 +1,7 @@
 //! What a repository, a token and a server may be like.
 
 use super::*;
+use crate::heard::heard;
 
 fn bytes_that_are_no_text_and_names_that_need_care_arrive_as_they_are<F: Hosted>() {
     let scene = HostedScene::<F>::new();
@@ -43,25 +44,8 @@ fn a_project_below_the_root_of_its_repository_sees_its_own_paths<F: Hosted>() {
 
 /// Everything the adapter says while things go wrong: errors, what they show when debugged, and the log at its finest.
 fn the_token_is_said_nowhere<F: Hosted>() {
-    #[derive(Clone, Default)]
-    struct Heard(Arc<Mutex<Vec<u8>>>);
-    impl Write for Heard {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let heard = Heard::default();
-    let writer = heard.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
     let mut said = Vec::new();
-    tracing::subscriber::with_default(subscriber, || {
+    let text = heard(|| {
         let scene = proposed::<F>();
         for status in [400, 401, 403, 404, 409, 410, 422, 500] {
             for _ in 0..4 {
@@ -102,7 +86,7 @@ fn the_token_is_said_nowhere<F: Hosted>() {
         said.push(format!("{fault:?}"));
     });
     assert!(said.len() > 8, "{said:?}");
-    said.push(String::from_utf8(heard.0.lock().unwrap().clone()).unwrap());
+    said.push(text);
     for text in said {
         assert!(!text.contains("ghp_planted"), "{text}");
     }
@@ -145,6 +129,25 @@ fn a_status_is_set_once_and_seen_by_the_next_process<F: Hosted>() {
     assert_eq!(other.forge.apply(&put("soaking"), at(5)).unwrap(), Applied::Unchanged);
 }
 
+/// Gitea shows where a branch is now even for what is merged.
+fn a_status_is_that_of_the_merged_head_though_the_branch_went_on<F: Hosted>() {
+    let scene = proposed::<F>();
+    let head = pull(&scene, 1).head;
+    scene.forge.merge(1, "maria", None, at(2)).unwrap();
+    let status = CommitStatus::new(StatusState::Pending, "soaking");
+    let put = ForgeOp::PutStatus {
+        commit: head.clone(),
+        status: status.clone(),
+    };
+    done(&scene, &put, 3);
+    scene.push(BRANCH, "lena", &[("a.txt", "a")]);
+    let other = HostedScene::<F>::on(scene.forge.double.clone(), None);
+    assert_eq!(
+        other.forge.view().unwrap().statuses.unwrap(),
+        BTreeMap::from([(head, status)])
+    );
+}
+
 fn without_the_permission_there_are_no_statuses_and_the_run_goes_on<F: Hosted>() {
     let scene = proposed::<F>();
     let head = pull(&scene, 1).head;
@@ -177,12 +180,51 @@ fn a_server_without_the_conditional_mutation_is_written_to_all_the_same<F: Hoste
     assert!(matches!(applied, Applied::Refused(Refusal::PersonCommits { .. })));
 }
 
+fn a_tree_too_large_for_one_answer_is_read_folder_by_folder_or_not_at_all<F: Hosted>() {
+    let scene = proposed::<F>();
+    let files = pull(&scene, 1).files;
+    let again = |truncates| {
+        scene.forge.double.lock().truncates = truncates;
+        HostedScene::<F>::on(scene.forge.double.clone(), None).forge.view()
+    };
+    assert_eq!(again(Truncates::Recursive).unwrap().pull_requests[0].files, files);
+    let fault = again(Truncates::Everything).unwrap_err();
+    assert!(fault.what.contains("breaks off"), "{fault:?}");
+}
+
+fn a_content_that_arrives_as_another_is_an_error<F: Hosted>() {
+    let scene = HostedScene::<F>::new();
+    scene.forge.double.lock().garbles = true;
+    let op = ForgeOp::PutBranch {
+        branch: BRANCH.to_owned(),
+        files: BTreeMap::from([("rollouts/r/a.bin".to_owned(), vec![0, 159, 146, 150])]),
+        replace_under: Vec::new(),
+        message: "m\n".to_owned(),
+    };
+    let fault = scene.forge.apply(&op, at(1)).unwrap_err();
+    assert!(fault.what.contains("not the one"), "{fault:?}");
+    assert_eq!(scene.forge.double.lock().head_of(BRANCH), None);
+}
+
+/// A replica of the API may be late where what is pushed is not.
+fn the_fence_is_read_where_the_ledger_is_written<F: Hosted>() {
+    let scene = HostedScene::<F>::new();
+    let files = BTreeMap::from([("memory.ndjson".to_owned(), b"{}\n".to_vec())]);
+    let message = "Record\n\nPatchwave-Fence: 7\n";
+    scene.forge.append_ledger(None, &files, message, at(1)).unwrap();
+    scene.forge.double.lock().log.clear();
+    assert_eq!(scene.forge.fence().unwrap(), Some(7));
+    let asked = scene.forge.double.lock().log.clone();
+    assert!(asked.iter().all(|(_, path)| path.contains(".git/")), "{asked:?}");
+}
+
 on_both!(
     bytes_that_are_no_text_and_names_that_need_care_arrive_as_they_are,
     a_project_below_the_root_of_its_repository_sees_its_own_paths,
     the_token_is_said_nowhere,
     a_wrong_repository_or_address_is_said_at_once,
     a_status_is_set_once_and_seen_by_the_next_process,
+    a_status_is_that_of_the_merged_head_though_the_branch_went_on,
     without_the_permission_there_are_no_statuses_and_the_run_goes_on,
 );
 
@@ -190,5 +232,12 @@ mod only_on_github {
     on!(GithubForge:
         // Gitea: a push is conditional on every server.
         a_server_without_the_conditional_mutation_is_written_to_all_the_same,
+        // Gitea: trees and contents are those of the copy.
+        a_tree_too_large_for_one_answer_is_read_folder_by_folder_or_not_at_all,
+        a_content_that_arrives_as_another_is_an_error,
     );
+}
+
+mod only_pushed {
+    on!(PushedGithub: the_fence_is_read_where_the_ledger_is_written,);
 }
