@@ -228,8 +228,8 @@ fn what_was_not_reached_before_a_resume_is_tried_again() {
     estate.audited();
 }
 
-#[test]
-fn what_is_not_next_any_more_is_asked_for_no_longer() {
+/// The machines of the first wave need nothing yet, so that the second is asked for.
+fn staging_first() -> Sandbox {
     let mut estate = Sandbox::estate();
     let world = estate.world();
     for asset in ["t1", "t2"] {
@@ -238,6 +238,34 @@ fn what_is_not_next_any_more_is_asked_for_no_longer() {
     world.observe("2026-11-20T11:00:00Z");
     let run = estate.at("2026-11-20T12:00:00Z").reconcile();
     run.did("wave staging proposed");
+    estate
+}
+
+#[test]
+fn a_wave_under_way_waits_for_one_before_it_that_got_work_again() {
+    let mut estate = staging_first();
+    estate.merge("staging");
+    estate
+        .at("2026-11-20T12:10:00Z")
+        .reconcile()
+        .did("released wave staging batch 01");
+    estate.world().set_version("t1", "openssl-libs", "1:3.0.7-24.el9");
+    patched(&estate, &["s1"], "2026-11-20T12:40:00Z");
+    let run = estate.at("2026-11-20T12:45:00Z").reconcile();
+    run.did("1 passed").did("wave test proposed").did_not("batch 02");
+    estate.reconcile().quiet();
+    estate.merge("test");
+    estate
+        .at("2026-11-20T12:50:00Z")
+        .reconcile()
+        .did("released wave test batch 01")
+        .did_not("wave staging batch 02");
+}
+
+#[test]
+fn what_is_not_next_any_more_is_asked_for_no_longer() {
+    let mut estate = staging_first();
+    let world = estate.world();
     // Before anybody merges it, something shows that the first wave is not free of it either.
     world.set_version("t1", "openssl-libs", "1:3.0.7-24.el9");
     world.observe("2026-11-20T12:30:00Z");

@@ -51,7 +51,7 @@ fn review(estate: &mut Estate, pull: &PullRequest) {
         }
         return;
     }
-    if estate.mishap(16) {
+    if estate.mishap(8) {
         edit_branch(estate, pull);
         return;
     }

@@ -426,7 +426,8 @@ fn fixed_batches(
             (None, _) => (None, Some(Binding::Predecessor)),
         };
         over = slot.as_ref().map_or(over, |s| s.finish.max(over));
-        at = slot.as_ref().map(|_| over);
+        // What goes before the wave is waited for by each batch: it may have got work again since the first one was released.
+        at = slot.as_ref().and(start).map(|start| start.max(over));
         let mut planned = batch(ctx, targets, &progress.id, members.iter(), slot, blocked, longest);
         planned.released = progress.released_at.is_some() || done;
         batches.push(planned);
