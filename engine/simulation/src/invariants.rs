@@ -13,7 +13,7 @@ use crate::estate::{
     ASSETS, DOWN_MAX, ROLLOUTS, approvals_needed, frozen, gated, needs, outside_windows, paused, place, policy_of,
     window_open,
 };
-use crate::executor::{Member, Touch, assets_of, patchset_of, plan_of};
+use crate::executor::{Member, Touch, assets_of, patchset_of, plan_of, wave_of};
 use crate::history::Estate;
 use crate::ledger::{self, Ledger, Line};
 use crate::machines::{Outage, STALE_AFTER, State};
@@ -212,11 +212,12 @@ fn goes_on_when_approved(after: &After<'_>) -> Found {
     for (rollout, lines, line) in after.news().filter(|(.., l)| l.event == "resume") {
         let policy = policy_of(rollout);
         let promoted = |wave: &str| lines.iter().any(|l| l.moved(wave) == Some("promoted"));
-        let waves: &[&str] = match policy {
-            "linux" => &["test", "staging", "critical"],
-            _ => &["test", "rest"],
-        };
-        let open = waves.iter().filter(|wave| !promoted(wave));
+        // A rollout has the waves in which something was to be done.
+        let plan = after.plan(rollout);
+        let waves = ["test", "staging", "critical", "rest"];
+        let open = waves
+            .into_iter()
+            .filter(|wave| plan.as_ref().is_none_or(|plan| wave_of(plan, wave).is_some()) && !promoted(wave));
         let needed = open
             .map(|wave| approvals_needed(policy, wave))
             .max()
@@ -422,7 +423,8 @@ fn closes_what_is_known(estate: &Estate, after: &After<'_>) -> Found {
             .plan(rollout)
             .map(|plan| assets_of(&plan, wave))
             .unwrap_or_default();
-        for (_, asset, targets) in assets {
+        // What a person wrote into a branch is no version that anybody could show.
+        for (_, asset, targets) in assets.into_iter().filter(|_| !estate.edited.contains(rollout)) {
             let seen = estate.machines.get(asset.as_str()).and_then(|m| m.looks.last());
             if !seen.is_some_and(|s| shows(&s.state, &targets)) {
                 return Err(format!(
