@@ -6,6 +6,7 @@
 //! No step stops the next: a document with a fault is left out or read as far as it can be, and everything else is
 //! checked all the same. The catalog is usable only if there is no error among the diagnostics.
 
+mod builtin;
 mod catalog;
 mod comparison;
 mod conform;
@@ -23,6 +24,7 @@ pub mod wire;
 
 use jiff::Timestamp;
 
+pub use builtin::{BUILTIN, BUILTIN_TARGETS};
 pub use catalog::*;
 pub use comparison::Comparison;
 pub use documents::{Doc, Documents};

@@ -14,29 +14,9 @@
 use std::fmt::Write as _;
 
 use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How `{{value}}` is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Escape {
-    /// A double-quoted YAML 1.2 scalar.
-    Yaml,
-    /// A JSON string.
-    Json,
-    /// A double-quoted value without line breaks.
-    Ini,
-    /// A single-quoted POSIX shell word.
-    Shell,
-    /// Text of a Markdown line or table cell.
-    Markdown,
-    /// A single-quoted PowerShell string.
-    Powershell,
-    /// No values at all: the file is copied as it is.
-    None,
-}
+use crate::load::wire::Escape;
 
 impl Escape {
     /// The escape function for [`handlebars::Handlebars::register_escape_fn`].

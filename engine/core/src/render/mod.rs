@@ -9,7 +9,6 @@
 //! ```
 
 mod asset;
-mod builtin;
 mod digest;
 mod faults;
 mod freeze;
@@ -26,18 +25,17 @@ use serde::Serialize;
 
 pub use crate::history::wire;
 pub use crate::history::wire::OPENINGS_FILE;
+pub use crate::load::BUILTIN;
+pub use crate::load::wire::{
+    Capabilities, Delivery, Escape, FileSpec, HookReach, LateClients, Per, RebootControl, TargetSpec, Way,
+};
 pub use crate::plan::patchset_digest;
 pub use asset::{AssetView, CheckView, HaView, HookView, OsView, PackageView};
-pub use builtin::BUILTIN;
 pub use digest::{SUMS_FILE, sums, wave_digest};
 pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
-pub use helpers::Escape;
 pub use openings::{PAST_DEADLINE_DAYS, WITHOUT_DEADLINE_DAYS, openings_until};
-pub use pack::{
-    Capabilities, Control, DOCUMENTS, FileSpec, LateClients, Pack, PackFault, Packs, Per, RebootControl, TargetSpec,
-    Way, read_pack,
-};
+pub use pack::{DOCUMENTS, Pack, PackFault, Packs, read_pack};
 
 use crate::history::wire::{
     BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile,

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::asset::{AssetView, HookView};
 use super::faults::Faults;
-use super::pack::{DOCUMENTS, FileSpec, Pack, Per};
+use super::pack::{DOCUMENTS, Pack};
 use super::wire::{FrozenRollout, FrozenWave};
 use super::{RenderInput, WaveView};
-use crate::load::wire::{Approval, OnFailure};
+use crate::load::wire::{Approval, FileSpec, OnFailure, Per};
 
 /// Files of one wave, by path relative to its folder.
 pub(super) fn wave_files(
@@ -38,6 +38,7 @@ pub(super) fn wave_files(
         };
         let of = (name != DOCUMENTS).then_some(name);
         let context = wave_context(&head, view, of);
+        let small = of.map_or_else(|| small.clone(), |target| with(&small, "target", target.into()));
         for spec in &pack.spec.files {
             match one_kind(pack, spec, &context, &small) {
                 Ok(found) => files.extend(found),
@@ -163,7 +164,11 @@ fn wave_context(head: &Value, view: &WaveView, target: Option<&str>) -> Value {
                 .is_some_and(|a| !a.is_empty())
         })
         .collect();
-    with(head, "batches", Value::Array(batches))
+    let context = with(head, "batches", Value::Array(batches));
+    match target {
+        Some(target) => with(&context, "target", target.into()),
+        None => context,
+    }
 }
 
 fn with(context: &Value, key: &str, value: Value) -> Value {
