@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::able::{self, Asked};
 use super::budget::Budgets;
 use super::calendar::{self, Calendars};
 use super::carry::{Covers, Load, Member, Tools, name_of, place};
@@ -16,7 +17,9 @@ use super::{Binding, Refusal};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::known::{self, Known};
-use crate::load::wire::{AdvisoryType, AssetClassSpec, ComponentKind, Content, Lifecycle, PatchPolicySpec, Remedy};
+use crate::load::wire::{
+    AdvisoryType, AssetClassSpec, ComponentKind, Content, Lifecycle, PatchPolicySpec, Remedy, TargetSpec,
+};
 use crate::lookup::Lookup;
 use crate::observe::{Asset, PackageSetId, Part, parts_of};
 
@@ -47,6 +50,9 @@ type FirstAndTools = (Option<Arc<str>>, Tools);
 struct Alike<'a> {
     load: Same<Load>,
     class: &'a str,
+    asked: Asked,
+    /// What an update server offers, by place in memory: computers share it rarely, and the verdict names it.
+    updates: Option<usize>,
     /// How it stands to the targets, and which can be had.
     levels: u32,
     release: Option<u32>,
@@ -111,6 +117,8 @@ impl<'s, 'a> Screen<'s, 'a> {
         let alike = Alike {
             load: Same::of(&member.load),
             class: &class.name,
+            asked: Asked::of(self.ctx, self.calendars, member.asset),
+            updates: self.ctx.asset(member.asset).and_then(|a| Some(a.facts.updates.as_ref()?.as_ptr() as usize)),
             levels: standing.id(member.asset),
             release: self.ctx.release(member.asset),
             available: self.ctx.asset(member.asset).and_then(|a| a.facts.available),
@@ -118,7 +126,7 @@ impl<'s, 'a> Screen<'s, 'a> {
         let mut known = std::mem::take(&mut self.known);
         let verdict = known
             .entry(alike)
-            .or_insert_with(|| self.verdict(member, class, standing));
+            .or_insert_with_key(|alike| self.verdict(member, class, alike.asked, standing));
         let load = Arc::clone(&verdict.load);
         let name = name_of(self.ctx, member.asset);
         let of_asset = |refusal: &Refusal| Refusal {
@@ -142,9 +150,15 @@ impl<'s, 'a> Screen<'s, 'a> {
     }
 
     /// What is refused of the targets one by one.
-    fn verdict(&self, member: &Member, class: &Resource<AssetClassSpec>, standing: &mut Standing<'_>) -> Verdict {
+    fn verdict(
+        &self,
+        member: &Member,
+        class: &Resource<AssetClassSpec>,
+        asked: Asked,
+        standing: &mut Standing<'_>,
+    ) -> Verdict {
         let mut refusals = Vec::new();
-        self.render_targets(member, class, &mut refusals);
+        self.render_targets(member, class, asked, &mut refusals);
         self.reboot_only(member, standing, &mut refusals);
         self.another_package(member, standing, &mut refusals);
         self.installable(member, standing, &mut refusals);
@@ -280,7 +294,13 @@ impl<'s, 'a> Screen<'s, 'a> {
     }
 
     /// The tool that patches each target; one that cannot be rendered is refused with the targets that need it.
-    fn render_targets(&self, member: &Member, class: &Resource<AssetClassSpec>, refusals: &mut Vec<(usize, Refusal)>) {
+    fn render_targets(
+        &self,
+        member: &Member,
+        class: &Resource<AssetClassSpec>,
+        asked: Asked,
+        refusals: &mut Vec<(usize, Refusal)>,
+    ) {
         for index in member.targets().iter() {
             let no_types = BTreeSet::new();
             let types = self.types.get(*index).unwrap_or(&no_types);
@@ -304,7 +324,7 @@ impl<'s, 'a> Screen<'s, 'a> {
                     let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
                     refusals.push((*index, refused("not built", detail, vec![fix])));
                 }
-                Some(tool) if class.spec.remedy == Remedy::Replace && !self.is_own(tool) => {
+                Some(tool) if class.spec.remedy == Remedy::Replace && !self.replaces(tool) => {
                     let detail = format!(
                         "target cannot do it: class {} replaces its assets by new images (`remedy: replace`), and `{tool}` \
                          patches in place",
@@ -322,7 +342,7 @@ impl<'s, 'a> Screen<'s, 'a> {
                         .get(*index)
                         .map_or_else(String::new, |t| format!("{} {} {package}", t.os_id, t.os_major));
                     let detail = format!(
-                        "target cannot do it: class {} updates {package} by `{tool}`, which installs packages and no {what}",
+                        "target cannot do it: class {} updates {package} by `{tool}`, which does not bring {what}",
                         class.name
                     );
                     let fix = format!(
@@ -331,9 +351,39 @@ impl<'s, 'a> Screen<'s, 'a> {
                     );
                     refusals.push((*index, refused("target", detail, vec![fix])));
                 }
-                Some(_) => {}
+                Some(tool) => refusals.extend(self.short(tool, *index, class, asked).map(|refusal| (*index, refusal))),
             }
         }
+    }
+
+    /// What the tool cannot promise for the class, as one refusal.
+    fn short(&self, tool: &str, index: usize, class: &Resource<AssetClassSpec>, asked: Asked) -> Option<Refusal> {
+        let catalog = self.ctx.catalog;
+        let spec = catalog.target(tool)?;
+        let of = |spec: &TargetSpec| {
+            let class = (class.name.as_ref(), &class.spec);
+            able::shortfalls(spec, class, &self.policy.spec, catalog, asked)
+        };
+        let short = of(spec);
+        if short.is_empty() {
+            return None;
+        }
+        let place = |pointer: &str| match pointer {
+            "" => String::new(),
+            pointer => format!(" ({})", catalog.at(class.doc, pointer)),
+        };
+        let told = short
+            .iter()
+            .map(|s| format!("{}{}, because it {}", s.asks, place(s.pointer), s.because));
+        let detail = format!(
+            "target cannot do it: class {} asks `{tool}` for {}",
+            class.name,
+            told.collect::<Vec<_>>().join("; for ")
+        );
+        let others = able::instead(|other| self.brings(other, index), |other| !of(other).is_empty());
+        let instead = others.iter().map(|other| format!("use `{other}` in class {}", class.name));
+        let fixes = instead.chain(short.iter().map(|s| s.fix.clone()));
+        Some(refused("target", detail, fixes.collect()))
     }
 
     /// The tool of each target of a member, and the first of them as its own.
@@ -358,12 +408,23 @@ impl<'s, 'a> Screen<'s, 'a> {
         }
     }
 
-    /// Whether a tool can bring what the target is. A folder of the user's own says so when it is rendered.
+    /// Whether a tool can bring what the target is. A folder whose specification was not read says so when it is rendered.
     fn can_do(&self, tool: &str, target: usize) -> bool {
-        let kind = self.targets.get(target).and_then(Target::kind);
-        // A folder in place of an engine's target that is there does what that does; whatever else it does, nobody says here.
-        let own = self.is_own(tool) && !known::TARGETS.iter().any(|k| k.name == tool && k.built);
-        kind.is_none_or(|kind| own || known::takes(tool, kind))
+        let spec = self.ctx.catalog.target(tool);
+        spec.is_none_or(|spec| self.brings(spec, target))
+    }
+
+    fn brings(&self, spec: &TargetSpec, target: usize) -> bool {
+        self.targets.get(target).is_none_or(|target| match target.kind() {
+            Some(kind) => spec.kinds.contains(&kind),
+            None => spec.ecosystems.contains(&target.scheme),
+        })
+    }
+
+    /// Whether a tool replaces assets by new images; a folder whose specification was not read may.
+    fn replaces(&self, tool: &str) -> bool {
+        let spec = self.ctx.catalog.target(tool);
+        spec.map_or_else(|| self.is_own(tool), |spec| spec.replaces)
     }
 
     fn is_own(&self, tool: &str) -> bool {

@@ -29,6 +29,9 @@ pub struct TargetSpec {
     /// It replaces assets by new images instead of patching them (`remedy: replace`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
+    /// Facts of an asset without which nothing can be rendered for it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs: BTreeSet<Need>,
     /// The tools that accepted its golden files, each with its version and what was shown; empty = `unproven`: written
     /// after its vendor's documentation, and no tool has taken it here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,6 +78,42 @@ pub struct Capabilities {
     pub roles: bool,
     /// It runs the checks of ValidationSuites on the asset.
     pub checks: bool,
+}
+
+/// A fact of an asset that a target cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Need {
+    /// What an update server offers it, by id and revision.
+    Updates,
+    /// The content view it gets its packages from.
+    Content,
+    /// What its cluster says of it as a node.
+    Kubernetes,
+    /// What its GPU driver says.
+    Gpu,
+}
+
+impl Need {
+    /// The word used in `target.yaml` and in observations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Updates => "updates",
+            Self::Content => "content",
+            Self::Kubernetes => "kubernetes",
+            Self::Gpu => "gpu",
+        }
+    }
+
+    /// Why nothing can be rendered without it, in words that follow "because it".
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Updates => "names updates by id and revision, and none were observed",
+            Self::Content => "works on content views, and none was observed",
+            Self::Kubernetes => "works on nodes of a cluster, and the asset was not observed as one",
+            Self::Gpu => "works on GPU drivers, and none was observed",
+        }
+    }
 }
 
 /// How near to an asset hooks can run.
