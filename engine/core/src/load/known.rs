@@ -286,6 +286,8 @@ pub const OBSERVATION_FIELDS: &[&str] = &[
     "gpu",
     "updaters",
     "entitlements",
+    "updates",
+    "content",
 ];
 
 /// The groups of facts that `authoritativeFor` can name, as `native` observations spell them: every field of an observation
