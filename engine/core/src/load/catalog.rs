@@ -11,8 +11,7 @@ use super::table::DecisionTable;
 use super::wire::{
     AdvisorySpec, AssetClassSpec, ChangeFreezeSpec, CompatibilityMatrixSpec, ComplianceProfileSpec, FleetSpec,
     MaintenanceWindowSpec, NotificationPolicySpec, OverrideSpec, PatchExceptionSpec, PatchPolicySpec, PolicyTestSpec,
-    ProjectSpec, RolloutStrategySpec, SlaPolicySpec, SourceSpec, TargetSpec,
-    ValidationSuiteSpec,
+    ProjectSpec, RolloutStrategySpec, SlaPolicySpec, SourceSpec, TargetSpec, ValidationSuiteSpec,
 };
 use crate::source::{DocId, Location, SpanTree, Text};
 

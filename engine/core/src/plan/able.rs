@@ -4,11 +4,12 @@
 //! refused, because a promise of the class that the tool silently drops (a hook, a backup, a closed window) is worse than
 //! a patch that waits.
 
-use super::calendar::Calendars;
+use super::calendar::{CalendarId, Calendars};
 use super::context::Context;
 use super::reversible::reversibility;
 use crate::load::wire::{
-    AssetClassSpec, Delivery, HookReach, LateClients, Need, PatchPolicySpec, RebootControl, RebootPolicy, TargetSpec,
+    AssetClassSpec, Content, Delivery, HookReach, LateClients, Need, PatchPolicySpec, RebootControl, RebootPolicy,
+    TargetSpec,
 };
 use crate::load::{BUILTIN_TARGETS, Catalog};
 use crate::observe::Asset;
@@ -29,16 +30,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn of(ctx: &Context<'_>, calendars: &Calendars, asset: u32) -> Self {
-        let window = calendars.of(asset).and_then(|id| calendars.window(id));
-        let endless = window.is_some_and(|window| {
-            let first = window.openings(ctx.now, &FreezeSet::EMPTY).next();
-            first.is_some_and(|opening| opening.end.is_none() && opening.start.is_none_or(|start| start <= ctx.now))
-        });
+    pub(super) fn of(ctx: &Context<'_>, asset: u32, has_closed_times: bool) -> Self {
         let services = ctx.services.of(asset).iter().filter_map(|id| ctx.services.group(*id));
         let facts = ctx.asset(asset).map(|a: &Asset| &a.facts);
         Self {
-            has_closed_times: !endless,
+            has_closed_times,
             has_role: services.into_iter().any(|group| group.spec.ha.is_some()),
             updates: facts.is_some_and(|f| f.updates.is_some()),
             content: facts.is_some_and(|f| f.content.is_some()),
@@ -55,6 +51,14 @@ impl Asked {
             Need::Gpu => self.gpu,
         }
     }
+}
+
+/// Whether a calendar's window is closed at times; freezes are told elsewhere.
+pub(super) fn has_closed_times(ctx: &Context<'_>, calendars: &Calendars, id: CalendarId) -> bool {
+    let first = calendars
+        .window(id)
+        .and_then(|w| w.openings(ctx.now, &FreezeSet::EMPTY).next());
+    !first.is_some_and(|opening| opening.end.is_none() && opening.start.is_none_or(|start| start <= ctx.now))
 }
 
 /// Something a target cannot promise.
@@ -119,6 +123,14 @@ fn about_protection(target: &TargetSpec, (name, class): (&str, &AssetClassSpec),
             format!("set `protection.backup: none` in class {name} and take it by another job"),
         ));
     }
+    if class.content != Content::None && !target.content.contains(&class.content) {
+        found.push(shortfall(
+            format!("content `{}`", class.content.as_str()),
+            "does not freeze it between the waves",
+            "/spec/content",
+            format!("set `content: none` in class {name}; the rollout is then marked not reproducible"),
+        ));
+    }
     if protection.max_age.is_some() && !can.backup_evidence {
         found.push(shortfall(
             "a backup not older than `maxAge`",
@@ -142,7 +154,12 @@ fn about_hooks(target: &TargetSpec, (name, class): (&str, &AssetClassSpec), cata
     let can = &target.capabilities;
     let hooks = &class.hooks;
     let mut found = Vec::new();
-    let near = [&hooks.before_asset, &hooks.after_asset, &hooks.on_failure, &hooks.always];
+    let near = [
+        &hooks.before_asset,
+        &hooks.after_asset,
+        &hooks.on_failure,
+        &hooks.always,
+    ];
     let far = [&hooks.before_batch, &hooks.after_batch];
     if near.iter().any(|list| !list.is_empty()) && can.hooks < HookReach::Asset {
         found.push(shortfall(
@@ -160,7 +177,10 @@ fn about_hooks(target: &TargetSpec, (name, class): (&str, &AssetClassSpec), cata
             format!("remove the hooks of class {name}, or run them by a job of their own"),
         ));
     }
-    let suites = class.validation.iter().filter_map(|suite| catalog.suites.get(suite.as_str()));
+    let suites = class
+        .validation
+        .iter()
+        .filter_map(|suite| catalog.suites.get(suite.as_str()));
     let mut checks = suites.flat_map(|suite| &suite.spec.checks);
     if !can.checks && checks.any(|check| check.command.is_some() || check.http.is_some()) {
         found.push(shortfall(

@@ -35,7 +35,7 @@ impl Escape {
 
 /// Whether a character is written as it is: neither a control nor one that changes how its neighbours are shown
 /// (direction marks and isolates, joiners, the byte order mark, line and paragraph separators; Unicode TR36 and TR39).
-const fn is_plain(c: char) -> bool {
+pub(super) const fn is_plain(c: char) -> bool {
     !matches!(c,
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}'

@@ -25,12 +25,14 @@ use serde::Serialize;
 
 pub use crate::history::wire;
 pub use crate::history::wire::OPENINGS_FILE;
-pub use crate::load::BUILTIN;
 pub use crate::load::wire::{
     Capabilities, Delivery, Escape, FileSpec, HookReach, LateClients, Per, RebootControl, TargetSpec, Way,
 };
 pub use crate::plan::patchset_digest;
-pub use asset::{AssetView, CheckView, HaView, HookView, OsView, PackageView};
+pub use asset::{
+    AssetView, CheckView, ComponentView, ContentView, GpuView, HaView, HookView, ImageView, NodeView, OsView,
+    PackageView, UpdateView,
+};
 pub use digest::{SUMS_FILE, sums, wave_digest};
 pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
@@ -41,7 +43,7 @@ use crate::history::wire::{
     BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile,
 };
 use crate::load::Catalog;
-use crate::observe::Observation;
+use crate::observe::{Articles, Observation};
 use crate::plan::Rollout;
 use faults::Faults;
 
@@ -202,6 +204,7 @@ fn wave_views<'f>(
     frozen: &'f FrozenRollout,
     faults: &mut Faults,
 ) -> Vec<(&'f FrozenWave, WaveView)> {
+    let articles = Articles::new(&input.observation.advisories);
     let mut views = Vec::new();
     for name in input.waves {
         let wave = frozen.waves.iter().find(|w| w.name == **name);
@@ -215,7 +218,7 @@ fn wave_views<'f>(
             for planned in &batch.assets {
                 for part in planned.by_tool(&input.rollout.targets) {
                     known_target(input, &part.target, &part.name, faults);
-                    if let Some(view) = asset::asset_view(input, &part, faults) {
+                    if let Some(view) = asset::asset_view(input, &articles, &part, faults) {
                         assets.push((part.target.to_string(), view));
                     }
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ComponentKind, Reversibility};
+use super::{ComponentKind, Content, Reversibility};
 use crate::version::Scheme;
 
 /// `target.yaml`.
@@ -29,6 +29,9 @@ pub struct TargetSpec {
     /// It replaces assets by new images instead of patching them (`remedy: replace`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
+    /// What it freezes between the waves (`content` of a class).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub content: BTreeSet<Content>,
     /// Facts of an asset without which nothing can be rendered for it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<Need>,
