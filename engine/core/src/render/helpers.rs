@@ -8,6 +8,7 @@
 //! | `number x` | a whole number or a boolean, bare; anything else is an error |
 //! | `json x` | any value as one line of JSON, which is also YAML |
 //! | `plain x` | a word of `[A-Za-z0-9._-]`, bare; anything else is an error |
+//! | `code x` | one line of a fenced block in Markdown, bare: anything but backquotes and what is not plain text |
 //! | `list x` | the strings of a list joined by `, `, each escaped |
 //! | `eq`, `ne`, `and`, `or`, `not`, `if`, `unless`, `each`, `with`, `lookup` | as Handlebars has them |
 
@@ -137,6 +138,9 @@ pub fn registry(escape: Escape) -> Handlebars<'static> {
     registry.register_helper("number", Box::new(number));
     registry.register_helper("json", Box::new(json_value));
     registry.register_helper("plain", Box::new(plain));
+    if escape == Escape::Markdown {
+        registry.register_helper("code", Box::new(code));
+    }
     registry.register_helper(
         "list",
         Box::new(
@@ -160,6 +164,7 @@ fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderErrorReason> 
                 "number" => "number",
                 "json" => "json",
                 "plain" => "plain",
+                "code" => "code",
                 _ => "list",
             },
             0,
@@ -198,6 +203,23 @@ fn plain(
     match argument(helper)? {
         Value::String(text) if is_plain(text) => out.write(text)?,
         other => return Err(RenderErrorReason::Other(format!("`plain` got {other}, not a plain word")).into()),
+    }
+    Ok(())
+}
+
+/// A line between fences: nothing in it is Markdown, as long as it cannot end the block.
+fn code(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    match argument(helper)? {
+        Value::String(text) if !text.is_empty() && text.chars().all(|c| is_plain(c) && c != '`' && c != '~') => {
+            out.write(text)?;
+        }
+        other => return Err(RenderErrorReason::Other(format!("`code` got {other}, not a line of code")).into()),
     }
     Ok(())
 }

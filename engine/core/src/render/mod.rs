@@ -9,6 +9,7 @@
 //! ```
 
 mod asset;
+mod change;
 mod digest;
 mod faults;
 mod freeze;
