@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -96,6 +99,21 @@ pub(crate) fn fault(name: &str, raw: &RawValue, error: &serde_json::Error) -> St
     let why = error.to_string();
     let why = why.split(" at line ").next().unwrap_or(&why);
     format!("field `{name}` was dropped: {why}; it reads {}", excerpt(raw.get()))
+}
+
+/// A time with an offset, or without one of a writer whose clock is UTC.
+pub(crate) fn zoned_or_utc(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| {
+        let local: DateTime = text.parse().ok()?;
+        local.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    })
+}
+
+/// The same; none for times before 1990, which stand for unknown (`0001-01-01T00:00:00`, 1970).
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    const NINETEEN_NINETY: i64 = 631_152_000;
+    zoned_or_utc(text).filter(|time| time.as_second() >= NINETEEN_NINETY)
 }
 
 /// The beginning of a foreign text, fit for a message: one line, no control characters, 60 characters.

@@ -17,6 +17,7 @@ mod epss;
 mod fields;
 mod kev;
 pub mod monitors;
+mod msrc;
 mod native;
 mod osv;
 mod reading;
@@ -26,6 +27,7 @@ mod sheet;
 mod vulnrichment;
 mod windows;
 mod wsus;
+mod xml;
 
 use std::borrow::Cow;
 use std::sync::Arc;

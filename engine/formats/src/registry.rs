@@ -8,7 +8,7 @@ use patchwave_core::observe::Batch;
 
 use crate::container::{document_name, is_archive};
 use crate::records::read_records;
-use crate::{InputFile, epss, kev, native, osv, vulnrichment, wsus};
+use crate::{InputFile, epss, kev, msrc, native, osv, vulnrichment, wsus};
 
 /// How a format reads the files of one source.
 pub type Reader = fn(&FormatEntry, &Arc<str>, &[InputFile<'_>], Timestamp) -> Batch;
@@ -119,7 +119,13 @@ pub const FORMATS: &[FormatEntry] = &[
     planned("csaf", Advisories, &["json"], "CSAF 2.0 advisories and VEX"),
     planned("updateinfo", Advisories, &["xml"], "updateinfo.xml of rpm repositories"),
     planned("oval", Advisories, &["xml"], "OVAL definitions"),
-    planned("msrc", Advisories, &["json", "xml"], "Microsoft CVRF and CSAF"),
+    FormatEntry {
+        name: "msrc",
+        kind: Advisories,
+        extensions: &["json", "xml"],
+        summary: "monthly documents of Microsoft, CVRF as JSON or XML",
+        read: Some(|entry, source, files, _| msrc::read(entry, source, files)),
+    },
     FormatEntry {
         name: "kev",
         kind: Advisories,

@@ -6,7 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests read the environment and the corpus")]
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -32,6 +32,10 @@ fn say(line: &str) {
 
 fn read_file(format: &str, path: &str) -> Option<Batch> {
     let bytes = std::fs::read(corpus()?.join(path)).unwrap();
+    Some(read_bytes(format, path, bytes))
+}
+
+fn read_bytes(format: &str, path: &str, bytes: Vec<u8>) -> Batch {
     let files = [InputFile {
         path: path.into(),
         bytes: bytes.into(),
@@ -57,7 +61,18 @@ fn read_file(format: &str, path: &str) -> Option<Batch> {
     {
         say(&format!("  {}:{} {}", what.file, what.record, what.reason));
     }
-    Some(batch)
+    batch
+}
+
+/// A member of an archive of the corpus, read as a file of its own called `name`.
+fn read_member(format: &str, archive: &str, member: &str, name: &str) -> Option<Batch> {
+    let bytes = std::fs::read(corpus()?.join(archive)).unwrap();
+    let mut archive = tar::Archive::new(zstd::stream::read::Decoder::new(bytes.as_slice()).unwrap());
+    let mut entries = archive.entries().unwrap().map(Result::unwrap);
+    let mut entry = entries.find(|entry| entry.path().unwrap().ends_with(member)).unwrap();
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes).unwrap();
+    Some(read_bytes(format, name, bytes))
 }
 
 fn counts(words: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
@@ -149,4 +164,28 @@ fn every_epss_score_is_read() {
     assert_eq!((batch.account.total, batch.account.read), (4, 4));
     let newest = batch.cves.iter().find(|r| r.at.is_some()).unwrap();
     assert_eq!(newest.epss.as_ref().unwrap().model.as_deref(), Some("v2022.01.01"));
+}
+
+#[test]
+fn a_month_of_microsoft_is_read() {
+    let archive = "advisories/msrc.tar.zst";
+    let Some(batch) = read_member("msrc", archive, "cvrf/2024-Mar", "2024-Mar.xml") else {
+        return;
+    };
+    assert_eq!((batch.account.total, batch.account.read), (1, 1));
+    let advisory = &batch.advisories[0];
+    assert_eq!((&*advisory.id, advisory.severity.as_str()), ("CVE-2024-21392", "high"));
+    assert_eq!(advisory.published.unwrap().to_string(), "2024-03-12T07:00:00Z");
+    assert!(advisory.fixes.is_empty() && advisory.exploited.is_none());
+    assert!(
+        batch
+            .account
+            .notes
+            .iter()
+            .any(|n| n.reason.contains("`Developer Tools`"))
+    );
+    // The other documents of the same house are told, not taken for something else.
+    let other = read_file("msrc", archive).unwrap();
+    assert_eq!(other.account.read, 0);
+    assert!(other.account.skipped.iter().any(|s| s.reason.contains("CSAF")));
 }

@@ -143,7 +143,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("landscape", &[Inventory], false),
     source("lifecycle", &[Advisories], false),
     source("manageengine", &[PatchStatus], false),
-    source("msrc", &[Advisories], false),
+    source("msrc", &[Advisories], true),
     asked("nagios", &[Monitor]),
     source("native", &[Inventory], true),
     source("nessus", &[Scanner], false),
