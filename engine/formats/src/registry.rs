@@ -8,7 +8,7 @@ use patchwave_core::observe::Batch;
 
 use crate::container::{document_name, is_archive};
 use crate::records::read_records;
-use crate::{InputFile, epss, kev, msrc, native, osv, vulnrichment, wsus};
+use crate::{InputFile, epss, kev, kubernetes, msrc, native, osv, vulnrichment, wsus};
 
 /// How a format reads the files of one source.
 pub type Reader = fn(&FormatEntry, &Arc<str>, &[InputFile<'_>], Timestamp) -> Batch;
@@ -97,7 +97,13 @@ pub const FORMATS: &[FormatEntry] = &[
         summary: "the export that the shipped script writes",
         read: Some(wsus::read),
     },
-    planned("kubernetes", Inventory, JSON, "NodeList, live or saved"),
+    FormatEntry {
+        name: "kubernetes",
+        kind: Inventory,
+        extensions: JSON,
+        summary: "nodes as `kubectl get nodes -o json` prints them",
+        read: Some(|entry, source, files, now| read_records(&kubernetes::Nodes { now }, entry, source, files)),
+    },
     planned("csv", Inventory, &["csv", "tsv"], "any table, with `mapping`"),
     planned("netbox", Inventory, JSON, "NetBox devices and virtual machines"),
     planned("servicenow", Inventory, JSON, "ServiceNow CMDB records"),

@@ -189,3 +189,25 @@ fn a_month_of_microsoft_is_read() {
     assert_eq!(other.account.read, 0);
     assert!(other.account.skipped.iter().any(|s| s.reason.contains("CSAF")));
 }
+
+#[test]
+fn every_node_is_read() {
+    for (path, nodes) in [("troubleshoot-bundle-nodes", 6), ("troubleshoot-nodes", 7)] {
+        let Some(batch) = read_file("kubernetes", &format!("inventories/k8s-nodes/{path}.json")) else {
+            return;
+        };
+        assert_eq!((batch.account.total, batch.account.read), (nodes, nodes));
+        assert!(batch.account.dropped_fields.is_empty() && batch.account.notes.is_empty());
+        let facts = || batch.assets.iter().map(|record| &record.facts);
+        assert!(
+            facts().all(|facts| facts.os.is_some() && facts.kernel.is_some() && facts.identity.machine_id.is_some())
+        );
+        let node = |facts: &patchwave_core::observe::Facts| facts.kubernetes.clone().unwrap();
+        assert!(
+            facts()
+                .map(node)
+                .all(|node| node.kubelet.is_some() && node.boot_id.is_some() && node.ready == Some(true))
+        );
+        assert_eq!(facts().filter(|facts| facts.gpu.is_some()).count() as u64, nodes - 6);
+    }
+}

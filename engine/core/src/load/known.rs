@@ -139,7 +139,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("ivanti", &[PatchStatus], false),
     source("katello", &[Inventory], false),
     source("kev", &[Advisories], true),
-    source("kubernetes", &[Inventory], false),
+    source("kubernetes", &[Inventory], true),
     source("landscape", &[Inventory], false),
     source("lifecycle", &[Advisories], false),
     source("manageengine", &[PatchStatus], false),
