@@ -101,6 +101,16 @@ pub(crate) fn fault(name: &str, raw: &RawValue, error: &serde_json::Error) -> St
     format!("field `{name}` was dropped: {why}; it reads {}", excerpt(raw.get()))
 }
 
+/// A time as Ruby prints it, `2022-11-03 11:43:54 UTC` or `2016-05-26 10:46:18 -0400`, or in any shape of [`instant`].
+pub(crate) fn ruby_instant(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    match text.rsplit_once(' ') {
+        Some((time, "UTC")) => instant(&format!("{time}Z")),
+        Some((time, offset)) if offset.starts_with(['+', '-']) => instant(&format!("{time}{offset}")),
+        _ => instant(text),
+    }
+}
+
 /// A time with an offset, or without one of a writer whose clock is UTC.
 pub(crate) fn zoned_or_utc(text: &str) -> Option<Timestamp> {
     let text = text.trim();

@@ -15,6 +15,7 @@ mod cut;
 mod documents;
 mod epss;
 mod fields;
+mod katello;
 mod kev;
 mod kubernetes;
 pub mod monitors;

@@ -13,6 +13,7 @@ const NAMES: &[(&str, &str, &str)] = &[
     ("Rocky Linux", "rocky", "rhel"),
     ("Rocky", "rocky", "rhel"),
     ("CentOS Stream", "centos", "rhel"),
+    ("CentOS_Stream", "centos", "rhel"),
     ("CentOS Linux", "centos", "rhel"),
     ("CentOS", "centos", "rhel"),
     ("Oracle Linux Server", "ol", "rhel"),
@@ -34,6 +35,18 @@ const NAMES: &[(&str, &str, &str)] = &[
     ("Talos", "talos", "talos"),
 ];
 
+/// Versions by the code names that stand in their place where nobody looked them up (Debian's and Ubuntu's own lists).
+const CODE_NAMES: &[(&str, &str)] = &[
+    ("buster", "10"),
+    ("bullseye", "11"),
+    ("bookworm", "12"),
+    ("trixie", "13"),
+    ("bionic", "18.04"),
+    ("focal", "20.04"),
+    ("jammy", "22.04"),
+    ("noble", "24.04"),
+];
+
 /// The operating system a name says; none if it names no known one, or no version.
 pub(crate) fn os_of(name: &str, arch: &str) -> Option<Os> {
     let name = name.trim();
@@ -45,9 +58,13 @@ pub(crate) fn os_of(name: &str, arch: &str) -> Option<Os> {
         .find_map(|known| Some((name.strip_prefix(known.0)?, known)))?;
     let rest = rest.trim_start_matches([' ', '(', 'v']);
     let mut words = rest.split([' ', ')']).filter(|word| !word.is_empty());
-    let version = words
-        .next()
-        .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let version = words.next()?;
+    let code_name = CODE_NAMES.iter().find(|(name, _)| version.eq_ignore_ascii_case(name));
+    let version = match code_name {
+        Some((_, version)) if *family == "debian" => version,
+        _ if version.starts_with(|c: char| c.is_ascii_digit()) => version,
+        _ => return None,
+    };
     let version = match words.next().and_then(|word| word.strip_prefix("SP")) {
         Some(pack) if *id == "sles" => format!("{version}.{pack}"),
         _ => version.to_owned(),
@@ -107,6 +124,8 @@ mod tests {
                 "416.94.202405291527-0",
             ),
             ("RedHat 9.6", "rhel", "9.6"),
+            ("Debian Bullseye", "debian", "11"),
+            ("CentOS_Stream 9", "centos", "9"),
             ("Amazon Linux 2023.5.20240805", "amzn", "2023.5.20240805"),
             ("SUSE Linux Enterprise Server 15 SP5", "sles", "15.5"),
             ("Alpine Linux v3.20", "alpine", "3.20"),

@@ -8,7 +8,7 @@ use patchwave_core::observe::Batch;
 
 use crate::container::{document_name, is_archive};
 use crate::records::read_records;
-use crate::{InputFile, epss, kev, kubernetes, msrc, native, osv, vulnrichment, wsus};
+use crate::{InputFile, epss, katello, kev, kubernetes, msrc, native, osv, vulnrichment, wsus};
 
 /// How a format reads the files of one source.
 pub type Reader = fn(&FormatEntry, &Arc<str>, &[InputFile<'_>], Timestamp) -> Batch;
@@ -84,12 +84,13 @@ pub const FORMATS: &[FormatEntry] = &[
         JSON,
         "fact cache as `setup` and `package_facts` print it",
     ),
-    planned(
-        "katello",
-        Inventory,
-        JSON,
-        "Foreman and Katello hosts, live or saved answers",
-    ),
+    FormatEntry {
+        name: "katello",
+        kind: Inventory,
+        extensions: JSON,
+        summary: "Foreman and Katello hosts, live or saved answers",
+        read: Some(|entry, source, files, now| read_records(&katello::Hosts { now }, entry, source, files)),
+    },
     FormatEntry {
         name: "wsus",
         kind: Inventory,

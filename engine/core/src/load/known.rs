@@ -137,7 +137,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     asked("icinga2", &[Monitor]),
     source("intune", &[Inventory], false),
     source("ivanti", &[PatchStatus], false),
-    source("katello", &[Inventory], false),
+    source("katello", &[Inventory], true),
     source("kev", &[Advisories], true),
     source("kubernetes", &[Inventory], true),
     source("landscape", &[Inventory], false),
