@@ -21,6 +21,7 @@ mod kubernetes;
 pub mod monitors;
 mod msrc;
 mod native;
+mod nvidia_smi;
 mod os_names;
 mod osv;
 mod reading;

@@ -8,7 +8,7 @@ use patchwave_core::observe::Batch;
 
 use crate::container::{document_name, is_archive};
 use crate::records::read_records;
-use crate::{InputFile, epss, katello, kev, kubernetes, msrc, native, osv, vulnrichment, wsus};
+use crate::{InputFile, epss, katello, kev, kubernetes, msrc, native, nvidia_smi, osv, vulnrichment, wsus};
 
 /// How a format reads the files of one source.
 pub type Reader = fn(&FormatEntry, &Arc<str>, &[InputFile<'_>], Timestamp) -> Batch;
@@ -113,7 +113,13 @@ pub const FORMATS: &[FormatEntry] = &[
     planned("intune", Inventory, JSON, "Intune managed devices"),
     planned("sccm", Inventory, &["json", "csv"], "Configuration Manager devices"),
     planned("vcenter", Inventory, JSON, "vCenter hosts and guests"),
-    planned("nvidia-smi", Inventory, &["xml"], "`nvidia-smi -q -x`"),
+    FormatEntry {
+        name: "nvidia-smi",
+        kind: Inventory,
+        extensions: &["xml"],
+        summary: "what `nvidia-smi -q -x` prints, one file a machine",
+        read: Some(nvidia_smi::read),
+    },
     planned("cyclonedx", Inventory, &["json", "xml"], "CycloneDX bills of materials"),
     planned("osquery", Inventory, JSON, "osquery results"),
     FormatEntry {

@@ -266,3 +266,45 @@ fn hosts_of_katello_are_read() {
     }
     assert_eq!((answers.len(), read), (31, 23));
 }
+
+#[test]
+fn every_output_of_nvidia_smi_is_read_that_says_when() {
+    let Some(corpus) = corpus() else { return };
+    let folder = corpus.join("inventories/nvidia-smi-xml");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let mut drivers = Vec::new();
+    let mut skipped = Vec::new();
+    for name in &names {
+        let batch = read_file("nvidia-smi", &format!("inventories/nvidia-smi-xml/{name}")).unwrap();
+        skipped.extend(batch.account.skipped.iter().map(|s| s.reason.clone()));
+        for record in &batch.assets {
+            assert_eq!(Some(&*record.name), name.strip_suffix(".xml"));
+            let gpu = record.facts.gpu.as_ref().unwrap();
+            assert!(!gpu.devices.is_empty() && gpu.cuda.is_some());
+            drivers.push(format!("{} {:?}", gpu.loaded.as_ref().unwrap(), gpu.mig));
+        }
+        let told = batch
+            .account
+            .notes
+            .iter()
+            .any(|n| n.reason.contains("4 GPUs attached and tells of 1"));
+        assert_eq!(told, name.contains("influxdata-a100"), "{name}");
+    }
+    drivers.sort();
+    let expected = [
+        "510.47.03 Some(true)",
+        "515.65.01 None",
+        "525.125.06 None",
+        "535.54.03 Some(true)",
+        "570.124.04 None",
+        "595.58.03 None",
+        "595.84 None",
+    ];
+    assert_eq!(drivers, expected);
+    assert_eq!(skipped.len(), 2);
+    assert!(skipped.iter().all(|why| why.contains("no `timestamp`")), "{skipped:#?}");
+}

@@ -148,7 +148,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("native", &[Inventory], true),
     source("nessus", &[Scanner], false),
     source("netbox", &[Inventory], false),
-    source("nvidia-smi", &[Inventory], false),
+    source("nvidia-smi", &[Inventory], true),
     source("openvas", &[Scanner], false),
     source("osquery", &[Inventory], false),
     source("osv", &[Advisories], true),
