@@ -67,7 +67,7 @@ fn failing_batch(play: &mut Play<'_>) -> io::Result<BTreeMap<String, Value>> {
     let results = play.results("critical", "02")?;
     for (name, status, stage, words) in [
         (LOST, "not-attempted", "preflight", "unreachable"),
-        (POSTINST, "failed", "patch", "the postinst was told to fail"),
+        (POSTINST, "failed", "patch", "lab-app is half-configured"),
         (POST, "failed", "validation", "scriptlet"),
     ] {
         let result = results.get(name).cloned().unwrap_or_default();
