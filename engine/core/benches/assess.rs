@@ -124,6 +124,7 @@ fn advisories(random: &mut Lcg) -> Vec<AdvisoryRecord> {
                     fixed: Some(fixed),
                     last_affected: None,
                     entitlement: None,
+                    kb: None,
                 }
             };
             let severities = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];

@@ -171,6 +171,7 @@ fn advisory(id: &str, package: &str, fixed: &str, severity: Severity, exploited:
             last_affected: None,
             fixed: Some(fixed.into()),
             entitlement: Default::default(),
+            kb: None,
         }],
         reboot: None,
         exploited: exploited.map(|since| Exploited {

@@ -150,7 +150,7 @@ fn kubelet_and_container_runtime() {
         facts.kubernetes = Some(Arc::new(Kubernetes {
             kubelet: Some(kubelet.into()),
             runtime: Some(runtime.into()),
-            role: None,
+            ..Kubernetes::default()
         }));
     }
     assert_eq!(

@@ -261,6 +261,7 @@ pub(crate) fn rpm(package: &str, fixed: &str) -> Fix {
         fixed: Some(fixed).filter(|f| !f.is_empty()).map(Arc::from),
         last_affected: None,
         entitlement: None,
+        kb: None,
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Fix {
     pub last_affected: Option<Arc<str>>,
     /// What an asset must be entitled to for the fix to be within its reach, for example `ubuntu-pro`.
     pub entitlement: Option<Arc<str>>,
+    /// Article that brings the fixed build, digits only (`5034439`), where the vendor names one (Windows).
+    pub kb: Option<Arc<str>>,
 }
 
 impl Fix {

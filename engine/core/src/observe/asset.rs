@@ -71,6 +71,11 @@ pub struct Facts {
     pub updaters: Option<Arc<[Updater]>>,
     /// Support entitlements.
     pub entitlements: Option<Arc<[Arc<str>]>>,
+    /// What a Windows update server offers this computer, and what it knows to be installed.
+    pub updates: Option<Arc<[OfferedUpdate]>>,
+    /// Where the asset gets its packages from, of a content server: one view for most, several for hosts that have
+    /// several content view environments.
+    pub content: Option<Arc<[ContentView]>>,
 }
 
 impl Facts {
@@ -178,6 +183,14 @@ pub struct Kubernetes {
     pub runtime: Option<Arc<str>>,
     /// `control-plane` or `worker`.
     pub role: Option<Arc<str>>,
+    /// The cluster, as the source calls it.
+    pub cluster: Option<Arc<str>>,
+    /// Id of this boot (`status.nodeInfo.bootID`); another one proves a reboot.
+    pub boot_id: Option<Arc<str>>,
+    /// Whether new pods are kept away from it (`spec.unschedulable`).
+    pub unschedulable: Option<bool>,
+    /// Whether its condition `Ready` is true; none where the cluster does not know.
+    pub ready: Option<bool>,
 }
 
 /// GPU facts.
@@ -191,6 +204,72 @@ pub struct Gpu {
     pub cuda: Option<Arc<str>>,
     /// Devices.
     pub devices: Vec<Arc<str>>,
+    /// Kernel modules of the driver that are built, one a kernel.
+    pub kmods: Vec<GpuKmod>,
+    /// Whether UEFI Secure Boot is on, which refuses unsigned modules.
+    pub secure_boot: Option<bool>,
+    /// Version of the fabric manager, which must be that of the driver.
+    pub fabric_manager: Option<Arc<str>>,
+    /// Whether Multi-Instance GPU is on for any device.
+    pub mig: Option<bool>,
+}
+
+/// A kernel module of a GPU driver.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GpuKmod {
+    /// Kernel release it is built for, for example `5.14.0-427.13.1.el9_4.x86_64`.
+    pub kernel: Arc<str>,
+    /// Driver version it is of.
+    pub driver: Arc<str>,
+}
+
+/// One update of a Windows update server, as it stands for one computer. The words of `state` and `approval` are those
+/// of the server (`UpdateInstallationState`, `UpdateApprovalAction` of Microsoft.UpdateServices.Administration).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OfferedUpdate {
+    /// GUID of the update, in lower case.
+    pub update_id: Arc<str>,
+    /// Revision of the update; id and revision together name what can be approved.
+    pub revision: u32,
+    /// Articles it belongs to, digits only (`5034439`).
+    pub kbs: Vec<Arc<str>>,
+    /// Title.
+    pub title: Arc<str>,
+    /// `NotInstalled`, `Downloaded`, `Installed`, `InstalledPendingReboot`, `Failed`, `NotApplicable` or `Unknown`.
+    pub state: Arc<str>,
+    /// `Install`, `Uninstall`, `NotApproved`, ….
+    pub approval: Arc<str>,
+    /// Whether a license agreement must be accepted before it can be approved.
+    pub eula: bool,
+    /// Whether it can be uninstalled.
+    pub uninstallable: bool,
+    /// Whether another update supersedes it.
+    pub superseded: bool,
+}
+
+/// A content view in a lifecycle environment, which is what a host of Katello sees of the repositories.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ContentView {
+    /// Id of the host in Foreman.
+    pub host_id: Option<u64>,
+    /// Organization.
+    pub organization: Arc<str>,
+    /// Name of the content view.
+    pub view: Arc<str>,
+    /// Its id.
+    pub view_id: u64,
+    /// Version of it that the environment has, for example `12.0`; empty if the server does not say.
+    pub version: Arc<str>,
+    /// Id of the version; 0 if the server does not say.
+    pub version_id: u64,
+    /// Name of the lifecycle environment.
+    pub environment: Arc<str>,
+    /// Its id.
+    pub environment_id: u64,
+    /// Whether it follows the library without being published; such a view cannot be promoted.
+    pub rolling: bool,
+    /// Whether it is made of other views.
+    pub composite: bool,
 }
 
 /// An automatic updater.
@@ -262,4 +341,14 @@ pub struct Skipped {
 pub fn is_asset_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=253).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// The digits of an article's name: `5034439` of `KB5034439`, `kb5034439` or `5034439`; none if it is no such name.
+/// Microsoft's own articles have six or seven digits; up to ten are let in.
+pub fn kb_digits(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let named = text.get(..2).filter(|kb| kb.eq_ignore_ascii_case("kb"));
+    let digits = named.and_then(|_| text.get(2..)).unwrap_or(text).trim_start();
+    let sound = (5..=10).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    sound.then_some(digits)
 }

@@ -97,6 +97,8 @@ fn facts(mut records: Vec<(usize, AssetRecord)>, origins: &[Origin<'_>]) -> Fact
         gpu: belief.take("gpu", |f| f.gpu.take()),
         updaters: belief.take("updaters", |f| f.updaters.take()),
         entitlements: belief.take("entitlements", |f| f.entitlements.take()),
+        updates: belief.take("updates", |f| f.updates.take()),
+        content: belief.take("content", |f| f.content.take()),
     }
 }
 

@@ -166,6 +166,7 @@ fn range(fix: &AdvisoryFix, ecosystem: Ecosystem, package: Arc<str>) -> Fix {
         fixed: text(&fix.fixed),
         last_affected: None,
         entitlement: None,
+        kb: None,
     }
 }
 

@@ -378,6 +378,7 @@ fn advisory(id: &str, source: &str, aliases: &[&str], modified: Option<&str>) ->
             fixed: Some("2".into()),
             last_affected: None,
             entitlement: None,
+            kb: None,
         }],
         reboot: None,
         exploited: None,

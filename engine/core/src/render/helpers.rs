@@ -14,29 +14,9 @@
 use std::fmt::Write as _;
 
 use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How `{{value}}` is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Escape {
-    /// A double-quoted YAML 1.2 scalar.
-    Yaml,
-    /// A JSON string.
-    Json,
-    /// A double-quoted value without line breaks.
-    Ini,
-    /// A single-quoted POSIX shell word.
-    Shell,
-    /// Text of a Markdown line or table cell.
-    Markdown,
-    /// A single-quoted PowerShell string.
-    Powershell,
-    /// No values at all: the file is copied as it is.
-    None,
-}
+use crate::load::wire::Escape;
 
 impl Escape {
     /// The escape function for [`handlebars::Handlebars::register_escape_fn`].
@@ -55,7 +35,7 @@ impl Escape {
 
 /// Whether a character is written as it is: neither a control nor one that changes how its neighbours are shown
 /// (direction marks and isolates, joiners, the byte order mark, line and paragraph separators; Unicode TR36 and TR39).
-const fn is_plain(c: char) -> bool {
+pub(super) const fn is_plain(c: char) -> bool {
     !matches!(c,
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}'

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::asset::{AssetView, HookView};
 use super::faults::Faults;
-use super::pack::{DOCUMENTS, FileSpec, Pack, Per};
+use super::pack::{DOCUMENTS, Pack};
 use super::wire::{FrozenRollout, FrozenWave};
 use super::{RenderInput, WaveView};
-use crate::load::wire::{Approval, OnFailure};
+use crate::load::wire::{Approval, FileSpec, OnFailure, Per};
 
 /// Files of one wave, by path relative to its folder.
 pub(super) fn wave_files(
@@ -26,10 +26,7 @@ pub(super) fn wave_files(
         .flat_map(|b| b.assets.keys())
         .map(String::as_str)
         .collect();
-    let mut head = head(input, frozen, wave);
-    if let Some(wave_head) = head.get_mut("wave").and_then(Value::as_object_mut) {
-        wave_head.insert("forensics".into(), json!(forensics(frozen, wave)));
-    }
+    let head = wave_head(input, frozen, wave);
     // What is copied for each batch and asset: neither the whole patch set nor all batches, or it would grow squarely.
     let small = without(&head, "targets");
     for name in targets.iter().copied().chain([DOCUMENTS]) {
@@ -38,6 +35,7 @@ pub(super) fn wave_files(
         };
         let of = (name != DOCUMENTS).then_some(name);
         let context = wave_context(&head, view, of);
+        let small = of.map_or_else(|| small.clone(), |target| with(&small, "target", target.into()));
         for spec in &pack.spec.files {
             match one_kind(pack, spec, &context, &small) {
                 Ok(found) => files.extend(found),
@@ -49,6 +47,31 @@ pub(super) fn wave_files(
         }
     }
     files
+}
+
+/// What every file of the wave sees, with what its triage asks for.
+fn wave_head(input: &RenderInput<'_>, frozen: &FrozenRollout, wave: &FrozenWave) -> Value {
+    let mut head = head(input, frozen, wave);
+    if let Some(wave_head) = head.get_mut("wave").and_then(Value::as_object_mut) {
+        wave_head.insert("forensics".into(), json!(forensics(frozen, wave)));
+    }
+    head
+}
+
+/// What a file of the wave sees, and what those of a batch or asset see besides it, for one pack.
+pub(super) fn contexts(
+    input: &RenderInput<'_>,
+    frozen: &FrozenRollout,
+    wave: &FrozenWave,
+    view: &WaveView,
+    target: &str,
+) -> (Value, Value) {
+    let head = wave_head(input, frozen, wave);
+    let small = with(&without(&head, "targets"), "target", target.into());
+    (
+        wave_context(&head, view, (target != DOCUMENTS).then_some(target)),
+        small,
+    )
 }
 
 /// Task files of the hooks the wave uses, beside the target's own files.
@@ -163,7 +186,11 @@ fn wave_context(head: &Value, view: &WaveView, target: Option<&str>) -> Value {
                 .is_some_and(|a| !a.is_empty())
         })
         .collect();
-    with(head, "batches", Value::Array(batches))
+    let context = with(head, "batches", Value::Array(batches));
+    match target {
+        Some(target) => with(&context, "target", target.into()),
+        None => context,
+    }
 }
 
 fn with(context: &Value, key: &str, value: Value) -> Value {
@@ -183,7 +210,12 @@ fn without(context: &Value, key: &str) -> Value {
 }
 
 /// Every file of one kind: `context` is what a file of the wave sees, `head` what those of a batch or asset see besides it.
-fn one_kind(pack: &Pack, spec: &FileSpec, context: &Value, head: &Value) -> Result<BTreeMap<String, Vec<u8>>, String> {
+pub(super) fn one_kind(
+    pack: &Pack,
+    spec: &FileSpec,
+    context: &Value,
+    head: &Value,
+) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if let Some(name) = &spec.copy {
         let text = pack
             .files

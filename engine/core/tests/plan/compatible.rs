@@ -62,6 +62,7 @@ fn plan_of(advisories: &[AdvisoryRecord], edit: impl Fn(&mut Asset)) -> Plan {
             loaded: Some("550.54.15".into()),
             cuda: Some("12.4".into()),
             devices: vec!["NVIDIA H100 80GB HBM3".into()],
+            ..Gpu::default()
         }));
         edit(asset);
     }

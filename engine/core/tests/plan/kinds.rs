@@ -132,8 +132,8 @@ fn a_version_nobody_can_order_is_not_planned_and_says_so() {
 fn node(asset: &mut Asset, role: &str, kubelet: &str) {
     asset.facts.kubernetes = Some(Arc::new(Kubernetes {
         kubelet: Some(kubelet.into()),
-        runtime: None,
         role: Some(role.into()),
+        ..Kubernetes::default()
     }));
 }
 

@@ -20,8 +20,9 @@ use jiff::{SignedDuration, Timestamp};
 use patchwave_core::load::known::OBSERVATION_FIELDS;
 use patchwave_core::observe::{AssetRecord, Facts, Identity, Os, Provenance, is_asset_name};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::fields::{Fields, Text, excerpt};
+use crate::fields::{Fields, Text, excerpt, fault};
 use crate::records::RecordReader;
 use crate::sheet::{Known, ListField, ListUse, Sheet};
 
@@ -134,6 +135,19 @@ impl<'a> Reading<'_, 'a> {
         Some(texts.iter().map(|text| Arc::from(&**text)).collect())
     }
 
+    /// A list of which a bad row costs only itself.
+    fn rows<T: Deserialize<'a>, F>(&mut self, field: &str, fact: impl Fn(T) -> F) -> Option<Arc<[F]>> {
+        let rows = self.get::<Vec<&'a RawValue>>(field)?;
+        let mut facts = Vec::with_capacity(rows.len());
+        for (raw, at) in rows.into_iter().zip(0..) {
+            match serde_json::from_str(raw.get()) {
+                Ok(row) => facts.push(fact(row)),
+                Err(error) => self.drop_field(&fault(&format!("{field}[{at}]"), raw, &error)),
+            }
+        }
+        Some(facts.into())
+    }
+
     fn facts(&mut self) -> Facts {
         Facts {
             identity: self.identity(),
@@ -164,6 +178,8 @@ impl<'a> Reading<'_, 'a> {
                 .get::<Vec<shapes::Updater<'_>>>("updaters")
                 .map(|list| list.into_iter().map(Into::into).collect()),
             entitlements: self.texts("entitlements"),
+            updates: self.rows::<shapes::Update<'_>, _>("updates", Into::into),
+            content: self.rows::<shapes::Content<'_>, _>("content", Into::into),
         }
     }
 

@@ -109,6 +109,7 @@ impl From<Component<'_>> for fact::Component {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Kubernetes<'a> {
     #[serde(borrow, default)]
     kubelet: Optional<'a>,
@@ -116,6 +117,14 @@ pub(super) struct Kubernetes<'a> {
     runtime: Optional<'a>,
     #[serde(borrow, default)]
     role: Optional<'a>,
+    #[serde(borrow, default)]
+    cluster: Optional<'a>,
+    #[serde(borrow, default)]
+    boot_id: Optional<'a>,
+    #[serde(default)]
+    unschedulable: Option<bool>,
+    #[serde(default)]
+    ready: Option<bool>,
 }
 
 impl From<Kubernetes<'_>> for fact::Kubernetes {
@@ -124,11 +133,16 @@ impl From<Kubernetes<'_>> for fact::Kubernetes {
             kubelet: known(node.kubelet),
             runtime: known(node.runtime),
             role: known(node.role),
+            cluster: known(node.cluster),
+            boot_id: known(node.boot_id),
+            unschedulable: node.unschedulable,
+            ready: node.ready,
         }
     }
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Gpu<'a> {
     #[serde(borrow, default)]
     driver: Optional<'a>,
@@ -138,6 +152,22 @@ pub(super) struct Gpu<'a> {
     cuda: Optional<'a>,
     #[serde(borrow, default)]
     devices: Vec<Text<'a>>,
+    #[serde(borrow, default)]
+    kmods: Vec<Kmod<'a>>,
+    #[serde(default)]
+    secure_boot: Option<bool>,
+    #[serde(borrow, default)]
+    fabric_manager: Optional<'a>,
+    #[serde(default)]
+    mig: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Kmod<'a> {
+    #[serde(borrow)]
+    kernel: Text<'a>,
+    #[serde(borrow)]
+    driver: Text<'a>,
 }
 
 impl From<Gpu<'_>> for fact::Gpu {
@@ -147,6 +177,17 @@ impl From<Gpu<'_>> for fact::Gpu {
             loaded: known(gpu.loaded),
             cuda: known(gpu.cuda),
             devices: gpu.devices.iter().map(shared).collect(),
+            kmods: gpu
+                .kmods
+                .iter()
+                .map(|kmod| fact::GpuKmod {
+                    kernel: shared(&kmod.kernel),
+                    driver: shared(&kmod.driver),
+                })
+                .collect(),
+            secure_boot: gpu.secure_boot,
+            fabric_manager: known(gpu.fabric_manager),
+            mig: gpu.mig,
         }
     }
 }
@@ -166,6 +207,88 @@ impl From<Updater<'_>> for fact::Updater {
             name: shared(&updater.name),
             enabled: updater.enabled,
             scope: known(updater.scope),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Update<'a> {
+    #[serde(borrow)]
+    update_id: Text<'a>,
+    revision: u32,
+    #[serde(borrow, default)]
+    kbs: Vec<Text<'a>>,
+    #[serde(borrow, default)]
+    title: Optional<'a>,
+    #[serde(borrow)]
+    state: Text<'a>,
+    #[serde(borrow, default)]
+    approval: Optional<'a>,
+    #[serde(default)]
+    eula: bool,
+    #[serde(default)]
+    uninstallable: bool,
+    #[serde(default)]
+    superseded: bool,
+}
+
+impl From<Update<'_>> for fact::OfferedUpdate {
+    fn from(update: Update<'_>) -> Self {
+        Self {
+            update_id: update.update_id.trim().to_ascii_lowercase().into(),
+            revision: update.revision,
+            kbs: update
+                .kbs
+                .iter()
+                .map(|kb| fact::kb_digits(kb).map_or_else(|| shared(kb), Arc::from))
+                .collect(),
+            title: known(update.title).unwrap_or_default(),
+            state: shared(&update.state),
+            approval: known(update.approval).unwrap_or_default(),
+            eula: update.eula,
+            uninstallable: update.uninstallable,
+            superseded: update.superseded,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Content<'a> {
+    #[serde(default)]
+    host_id: Option<u64>,
+    #[serde(borrow, default)]
+    organization: Optional<'a>,
+    #[serde(borrow)]
+    view: Text<'a>,
+    view_id: u64,
+    #[serde(borrow, default)]
+    version: Optional<'a>,
+    #[serde(default)]
+    version_id: Option<u64>,
+    #[serde(borrow)]
+    environment: Text<'a>,
+    environment_id: u64,
+    #[serde(default)]
+    rolling: bool,
+    #[serde(default)]
+    composite: bool,
+}
+
+impl From<Content<'_>> for fact::ContentView {
+    fn from(content: Content<'_>) -> Self {
+        Self {
+            host_id: content.host_id,
+            organization: known(content.organization).unwrap_or_default(),
+            view: shared(&content.view),
+            view_id: content.view_id,
+            version: known(content.version).unwrap_or_default(),
+            version_id: content.version_id.unwrap_or_default(),
+            environment: shared(&content.environment),
+            environment_id: content.environment_id,
+            rolling: content.rolling,
+            composite: content.composite,
         }
     }
 }

@@ -47,9 +47,12 @@ fn every_field_is_read() {
         "packages":[{"name":"nginx","version":"0:1.20-1","arch":"x86_64","source":"nginx","module":"nginx:1.20:8060:abc","held":true,"state":"installed"}],
         "available":[{"name":"nginx","version":"1.21-1","arch":"x86_64"}],"kbs":["KB1"],"osBuild":"10.0.1.2",
         "components":[{"kind":"firmware","vendor":"v","product":"p","version":"1","instance":"i"}],
-        "kubernetes":{"kubelet":"1.30","runtime":"containerd 1","role":"worker"},
-        "gpu":{"driver":"550","loaded":"550","cuda":"12.4","devices":["A100"]},
-        "updaters":[{"name":"dnf-automatic","enabled":true,"scope":"security"}],"entitlements":["ubuntu-pro"]}"#
+        "kubernetes":{"kubelet":"1.30","runtime":"containerd 1","role":"worker","cluster":"c","bootId":"b-1","unschedulable":true,"ready":false},
+        "gpu":{"driver":"550","loaded":"550","cuda":"12.4","devices":["A100"],"kmods":[{"kernel":"5-1","driver":"550"}],"secureBoot":true,"fabricManager":"550","mig":false},
+
+        "updaters":[{"name":"dnf-automatic","enabled":true,"scope":"security"}],"entitlements":["ubuntu-pro"],
+        "updates":[{"updateId":"FB95C1C8-DE23-4089-AE29-FD3351D55421","revision":201,"kbs":["KB5034439"],"title":"t","state":"NotInstalled","approval":"Install","eula":true,"uninstallable":true,"superseded":true},{"updateId":"x"}],
+        "content":[{"hostId":17,"organization":"o","view":"web","viewId":3,"version":"12.0","versionId":88,"environment":"prod","environmentId":4,"rolling":true,"composite":true}]}"#
             .replace('\n', " ")
             .as_str(),
     );
@@ -58,6 +61,7 @@ fn every_field_is_read() {
         patchwave_core::observe::Account {
             total: 1,
             read: 1,
+            dropped_fields: batch.account.dropped_fields.clone(),
             ..Default::default()
         }
     );
@@ -86,7 +90,47 @@ fn every_field_is_read() {
         gpu,
         updaters,
         entitlements,
+        updates,
+        content,
     } = &record.facts;
+    assert_eq!(batch.account.dropped_fields.len(), 1);
+    assert!(
+        batch.account.dropped_fields[0]
+            .reason
+            .contains("`updates[1]` was dropped: missing field `revision`")
+    );
+    let [update] = &**updates.as_ref().unwrap() else {
+        panic!("{updates:?}")
+    };
+    assert_eq!(
+        (&*update.update_id, update.revision),
+        ("fb95c1c8-de23-4089-ae29-fd3351d55421", 201)
+    );
+    assert_eq!(
+        (&*update.kbs[0], &*update.state, &*update.approval),
+        ("5034439", "NotInstalled", "Install")
+    );
+    assert!(update.eula && update.uninstallable && update.superseded);
+    let [view] = &**content.as_ref().unwrap() else {
+        panic!("{content:?}")
+    };
+    assert_eq!(
+        (view.host_id, view.view_id, view.version_id, view.environment_id),
+        (Some(17), 3, 88, 4)
+    );
+    assert!(&*view.version == "12.0" && view.rolling && view.composite);
+    let node = kubernetes.as_ref().unwrap();
+    assert_eq!(
+        (node.cluster.as_deref(), node.boot_id.as_deref()),
+        (Some("c"), Some("b-1"))
+    );
+    assert_eq!((node.unschedulable, node.ready), (Some(true), Some(false)));
+    let gpus = gpu.as_ref().unwrap();
+    assert_eq!(
+        (gpus.secure_boot, gpus.mig, gpus.fabric_manager.as_deref()),
+        (Some(true), Some(false), Some("550"))
+    );
+    assert_eq!(&*gpus.kmods[0].kernel, "5-1");
     assert_eq!(identity.bios_uuid.as_deref(), Some("b"));
     assert_eq!((labels.len(), lifecycle.unwrap().as_str()), (1, "standby"));
     assert_eq!(os.as_ref().unwrap().major(), "9");

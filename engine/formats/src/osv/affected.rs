@@ -108,6 +108,7 @@ impl<'a> Reading<'_, 'a> {
             fixed: span.fixed.clone(),
             last_affected: span.last_affected.clone(),
             entitlement: ecosystem.entitlement.map(Arc::from),
+            kb: None,
         };
         Ok(names
             .iter()

@@ -106,6 +106,7 @@ pub fn advisory(id: &str, severity: Severity, published: &str, fixes: &[(&str, &
         last_affected: None,
         fixed: Some((*fixed).into()),
         entitlement: Default::default(),
+        kb: None,
     };
     AdvisoryRecord {
         id: id.into(),

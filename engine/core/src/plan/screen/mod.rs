@@ -1,24 +1,27 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod content;
+mod tools;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::budget::Budgets;
-use super::calendar::{self, Calendars};
-use super::carry::{Covers, Load, Member, Tools, name_of, place};
-use super::compatible;
-use super::context::Context;
-use super::debian_kernel::{is_metapackage, is_release};
-use super::reversible::reversibility;
-use super::shared::Same;
-use super::standing::{Standing, level};
-use super::{Binding, Refusal};
 use crate::history::Target;
 use crate::load::Resource;
 use crate::load::known::{self, Known};
 use crate::load::wire::{AdvisoryType, AssetClassSpec, ComponentKind, Content, Lifecycle, PatchPolicySpec, Remedy};
 use crate::lookup::Lookup;
 use crate::observe::{Asset, PackageSetId, Part, parts_of};
+use crate::plan::able::{self, Asked};
+use crate::plan::budget::Budgets;
+use crate::plan::calendar::{self, CalendarId, Calendars};
+use crate::plan::carry::{Covers, Load, Member, Tools, name_of, place};
+use crate::plan::compatible;
+use crate::plan::context::Context;
+use crate::plan::reversible::reversibility;
+use crate::plan::shared::Same;
+use crate::plan::standing::Standing;
+use crate::plan::{Binding, Refusal};
 
 /// Whether a word is one this version knows but cannot do. A word it does not know is a folder of the user's own, or an
 /// error when resources are loaded.
@@ -36,6 +39,7 @@ pub(super) struct Screen<'s, 'a> {
     /// Advisory types behind each target.
     types: Vec<BTreeSet<AdvisoryType>>,
     known: Lookup<Alike<'a>, Verdict>,
+    closed_times: Lookup<CalendarId, bool>,
     tools: Lookup<(Same<[usize]>, &'a str), FirstAndTools>,
 }
 
@@ -47,6 +51,9 @@ type FirstAndTools = (Option<Arc<str>>, Tools);
 struct Alike<'a> {
     load: Same<Load>,
     class: &'a str,
+    asked: Asked,
+    /// What an update server offers, by place in memory: computers share it rarely, and the verdict names it.
+    updates: Option<usize>,
     /// How it stands to the targets, and which can be had.
     levels: u32,
     release: Option<u32>,
@@ -90,6 +97,7 @@ impl<'s, 'a> Screen<'s, 'a> {
             targets,
             types: types_of(ctx, targets, covers),
             known: Lookup::default(),
+            closed_times: Lookup::default(),
             tools: Lookup::default(),
         }
     }
@@ -108,9 +116,20 @@ impl<'s, 'a> Screen<'s, 'a> {
         // A matrix reads facts that assets which are alike otherwise need not share.
         let has_matrices = !self.ctx.catalog.matrices.is_empty();
         let incompatible = has_matrices.then(|| compatible::incompatible(self.ctx, member, self.targets));
+        let (ctx, calendars) = (self.ctx, self.calendars);
+        let closed = calendars.of(member.asset).is_some_and(|id| {
+            let known = self.closed_times.entry(id);
+            *known.or_insert_with(|| able::has_closed_times(ctx, calendars, id))
+        });
+        let asked = Asked::of(ctx, member.asset, closed);
         let alike = Alike {
             load: Same::of(&member.load),
             class: &class.name,
+            asked,
+            updates: self
+                .ctx
+                .asset(member.asset)
+                .and_then(|a| Some(a.facts.updates.as_ref()?.as_ptr() as usize)),
             levels: standing.id(member.asset),
             release: self.ctx.release(member.asset),
             available: self.ctx.asset(member.asset).and_then(|a| a.facts.available),
@@ -118,7 +137,7 @@ impl<'s, 'a> Screen<'s, 'a> {
         let mut known = std::mem::take(&mut self.known);
         let verdict = known
             .entry(alike)
-            .or_insert_with(|| self.verdict(member, class, standing));
+            .or_insert_with_key(|alike| self.verdict(member, class, alike.asked, standing));
         let load = Arc::clone(&verdict.load);
         let name = name_of(self.ctx, member.asset);
         let of_asset = |refusal: &Refusal| Refusal {
@@ -142,12 +161,19 @@ impl<'s, 'a> Screen<'s, 'a> {
     }
 
     /// What is refused of the targets one by one.
-    fn verdict(&self, member: &Member, class: &Resource<AssetClassSpec>, standing: &mut Standing<'_>) -> Verdict {
+    fn verdict(
+        &self,
+        member: &Member,
+        class: &Resource<AssetClassSpec>,
+        asked: Asked,
+        standing: &mut Standing<'_>,
+    ) -> Verdict {
         let mut refusals = Vec::new();
-        self.render_targets(member, class, &mut refusals);
+        self.render_targets(member, class, asked, &mut refusals);
         self.reboot_only(member, standing, &mut refusals);
         self.another_package(member, standing, &mut refusals);
         self.installable(member, standing, &mut refusals);
+        self.offered(member, class, &mut refusals);
         let refused: BTreeSet<usize> = refusals.iter().map(|(target, _)| *target).collect();
         let load = if refused.is_empty() {
             Arc::clone(&member.load)
@@ -203,7 +229,7 @@ impl<'s, 'a> Screen<'s, 'a> {
                 "/spec/protection/rollback",
             );
         }
-        if class.spec.content != Content::None {
+        if matches!(class.spec.content, Content::AptSnapshot | Content::Pulp) {
             return not_built(format!("content `{}`", class.spec.content.as_str()), "/spec/content");
         }
         if class.spec.remedy == Remedy::Replace && self.ctx.asset(asset).and_then(image_of).is_none() {
@@ -278,175 +304,6 @@ impl<'s, 'a> Screen<'s, 'a> {
             ..refusal
         })
     }
-
-    /// The tool that patches each target; one that cannot be rendered is refused with the targets that need it.
-    fn render_targets(&self, member: &Member, class: &Resource<AssetClassSpec>, refusals: &mut Vec<(usize, Refusal)>) {
-        for index in member.targets().iter() {
-            let no_types = BTreeSet::new();
-            let types = self.types.get(*index).unwrap_or(&no_types);
-            let package = self.targets.get(*index).map_or("", |t| &t.name);
-            let words: Vec<&str> = types.iter().map(|t| t.as_str()).collect();
-            match tool(&class.spec, types) {
-                None => {
-                    let words = words.join(", ");
-                    let detail = format!("class {} has no target for {words} updates ({package})", class.name);
-                    let fix = format!(
-                        "add `{{for: {{types: [{words}]}}, use: ansible}}` to class {}",
-                        class.name
-                    );
-                    refusals.push((*index, refused("target", detail, vec![fix])));
-                }
-                Some(tool) if is_not_built(known::TARGETS, tool) && !self.is_own(tool) => {
-                    let detail = format!(
-                        "class {} patches {package} with target `{tool}`, a known name that this version cannot render yet",
-                        class.name
-                    );
-                    let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
-                    refusals.push((*index, refused("not built", detail, vec![fix])));
-                }
-                Some(tool) if class.spec.remedy == Remedy::Replace && !self.is_own(tool) => {
-                    let detail = format!(
-                        "target cannot do it: class {} replaces its assets by new images (`remedy: replace`), and `{tool}` \
-                         patches in place",
-                        class.name
-                    );
-                    let fix = format!(
-                        "write a render target for your image pipeline (templates/<name>/target.yaml) and name it in class {}",
-                        class.name
-                    );
-                    refusals.push((*index, refused("target", detail, vec![fix])));
-                }
-                Some(tool) if !self.can_do(tool, *index) => {
-                    let what = self
-                        .targets
-                        .get(*index)
-                        .map_or_else(String::new, |t| format!("{} {} {package}", t.os_id, t.os_major));
-                    let detail = format!(
-                        "target cannot do it: class {} updates {package} by `{tool}`, which installs packages and no {what}",
-                        class.name
-                    );
-                    let fix = format!(
-                        "write a render target of your own (templates/<name>/target.yaml) for {what} and name it in class {}",
-                        class.name
-                    );
-                    refusals.push((*index, refused("target", detail, vec![fix])));
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    /// The tool of each target of a member, and the first of them as its own.
-    pub(super) fn assign_tools(&mut self, member: &mut Member) {
-        let Some(class) = self.ctx.class(member.asset) else {
-            return;
-        };
-        let alike = (Same::of(member.targets()), class.name.as_ref());
-        let types = &self.types;
-        let (first, tools) = self.tools.entry(alike).or_insert_with_key(|(targets, _)| {
-            let no_types = BTreeSet::new();
-            let of = |index: usize| tool(&class.spec, types.get(index).unwrap_or(&no_types));
-            let tools = targets.0.iter().filter_map(|t| Some((*t, Arc::from(of(*t)?))));
-            let tools: BTreeMap<usize, Arc<str>> = tools.collect();
-            let first = tools.values().next().cloned();
-            let several = tools.values().any(|tool| Some(tool) != first.as_ref());
-            (first, if several { tools.into() } else { Tools::default() })
-        });
-        member.tools = Arc::clone(tools);
-        if let Some(first) = first {
-            member.render_target = Arc::clone(first);
-        }
-    }
-
-    /// Whether a tool can bring what the target is. A folder of the user's own says so when it is rendered.
-    fn can_do(&self, tool: &str, target: usize) -> bool {
-        let kind = self.targets.get(target).and_then(Target::kind);
-        // A folder in place of an engine's target that is there does what that does; whatever else it does, nobody says here.
-        let own = self.is_own(tool) && !known::TARGETS.iter().any(|k| k.name == tool && k.built);
-        kind.is_none_or(|kind| own || known::takes(tool, kind))
-    }
-
-    fn is_own(&self, tool: &str) -> bool {
-        self.ctx.catalog.target_folders.contains(tool)
-    }
-
-    /// Nothing is pinned below what is installed: where a newer version than the target's is there and only the old code
-    /// still runs, the asset needs a reboot or a restart, and no package.
-    fn reboot_only(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(usize, Refusal)>) {
-        let installed = standing.of(member.asset);
-        for level in installed.iter().filter(|l| l.order.is_gt()) {
-            let target = self.targets.get(level.target);
-            let Some(target) = target.filter(|_| member.targets().contains(&level.target)) else {
-                continue;
-            };
-            let detail = format!(
-                "{} {} is installed, newer than {} {}, and the old code still runs: it needs a reboot only",
-                target.name, level.version, target.name, target.version
-            );
-            let fix = "reboot it, or restart what still uses the old code, and observe again".to_owned();
-            refusals.push((level.target, refused("needs a reboot only", detail, vec![fix])));
-        }
-    }
-
-    /// A kernel with its release in the name has its fix under another name; only a metapackage on the asset brings it.
-    fn another_package(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(usize, Refusal)>) {
-        let installed = standing.of(member.asset);
-        let available = self.ctx.asset(member.asset).and_then(|a| a.facts.available);
-        for (index, before) in member.load.pairs() {
-            let Some(target) = self.targets.get(index) else {
-                continue;
-            };
-            let level = level(&installed, index).map(|l| l.order);
-            let elsewhere = if is_release(target) {
-                let offered =
-                    available.is_some_and(|set| standing.offers(member.asset, set).binary_search(&index).is_ok());
-                !offered && level.is_none_or(std::cmp::Ordering::is_lt)
-            } else {
-                is_metapackage(target) && level.is_none()
-            };
-            if elsewhere {
-                let detail = format!(
-                    "not installable: the fix is another package: a kernel {} has another name than the one that runs \
-                     (now {before}), and no metapackage here brings it",
-                    target.version
-                );
-                let fix = "install the metapackage of its kernel (linux-image-<flavour>), or the fixed kernel by hand; \
-                           where it is installed already, reboot";
-                refusals.push((index, refused("not-installable", detail, vec![fix.to_owned()])));
-            }
-        }
-    }
-
-    /// A list of available packages that lacks the target is a refusal; no list at all is not.
-    fn installable(&self, member: &Member, standing: &mut Standing<'_>, refusals: &mut Vec<(usize, Refusal)>) {
-        let Some(available) = self.ctx.asset(member.asset).and_then(|a| a.facts.available) else {
-            return;
-        };
-        let offered = standing.offers(member.asset, available);
-        let installed = standing.of(member.asset);
-        let said: BTreeSet<usize> = refusals.iter().map(|(target, _)| *target).collect();
-        let is_package = |t: usize| self.targets.get(t).is_some_and(|t| t.kind().is_none());
-        let packages = member.load.pairs().filter(|(t, _)| is_package(*t));
-        for (index, before) in packages.filter(|(t, _)| !said.contains(t)) {
-            // What is installed already and only waits for its reboot needs no repository.
-            let there = level(&installed, index).is_some_and(|l| l.order.is_ge());
-            if there || offered.binary_search(&index).is_ok() {
-                continue;
-            }
-            let Some(target) = self.targets.get(index) else {
-                continue;
-            };
-            let detail = format!(
-                "{} {} (now {before}) is not in the content this asset can reach",
-                target.name, target.version
-            );
-            let fix = format!(
-                "sync {} {} into the asset's repositories and observe again",
-                target.name, target.version
-            );
-            refusals.push((index, refused("not-installable", detail, vec![fix])));
-        }
-    }
 }
 
 /// A refusal of an asset that is still to be named.
@@ -464,14 +321,4 @@ fn refused(reason: &str, detail: String, fixes: Vec<String>) -> Refusal {
 pub(super) fn image_of(asset: &Asset) -> Option<Part> {
     let images = parts_of(asset).into_iter();
     images.into_iter().find(|part| part.kind == ComponentKind::Image)
-}
-
-/// The render target of a class for updates of these types; no type at all is taken by whatever takes everything.
-fn tool<'c>(class: &'c AssetClassSpec, types: &BTreeSet<AdvisoryType>) -> Option<&'c str> {
-    let takes = |wanted: &[AdvisoryType]| wanted.is_empty() || wanted.iter().any(|t| types.contains(t));
-    let choice = class
-        .targets
-        .iter()
-        .find(|c| c.subject.as_ref().is_none_or(|s| takes(&s.types)));
-    choice.map(|c| c.target.as_str()).or(class.target.as_deref())
 }

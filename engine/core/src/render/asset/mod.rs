@@ -1,16 +1,20 @@
 //! What a template is told of one asset: packages with their pins, hooks, protection, services. Every value is checked.
 
+mod facts;
+mod packages;
+mod services;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use facts::{ContentView, GpuView, NodeView, UpdateView};
+
 use super::RenderInput;
 use super::faults::Faults;
 use super::grammar::Grammar;
-use crate::history::Target;
-use crate::load::wire::{AssetClassSpec, Hook, RebootPolicy, Reversibility, Service};
-use crate::name::Amount;
-use crate::observe::Asset;
+use crate::load::wire::{AssetClassSpec, Hook, RebootPolicy};
+use crate::observe::Articles;
 use crate::plan::BatchAsset;
 use crate::version::Scheme;
 
@@ -24,14 +28,28 @@ pub struct AssetView {
     pub host: String,
     /// Its class.
     pub class: String,
-    /// Version scheme of its packages: `rpm`, `deb`.
+    /// Version scheme of its packages, else of its first component: `rpm`, `deb`, `windows`, ….
     pub scheme: &'static str,
-    /// Package manager of that scheme: `dnf`, `apt`.
+    /// Its package manager: `apt`, `dnf`, `zypper`, `apk`, `windows`; empty where it takes no packages.
     pub manager: &'static str,
     /// The system the plan was made for.
     pub os: OsView,
     /// What is installed, in order of the patch set.
     pub packages: Vec<PackageView>,
+    /// What is updated and is no package, in order of the patch set.
+    pub components: Vec<ComponentView>,
+    /// The updates of an update server that bring its Windows build.
+    pub updates: Vec<UpdateView>,
+    /// The content views it gets its packages from.
+    pub content: Vec<ContentView>,
+    /// What its cluster says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<NodeView>,
+    /// What its GPU driver says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuView>,
+    /// Ids of the advisories of the rollout that its targets fix, sorted.
+    pub advisories: Vec<String>,
     /// The image it is replaced by, where it is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageView>,
@@ -102,6 +120,22 @@ pub struct PackageView {
     pub side_by_side: bool,
 }
 
+/// A part of an asset that is updated and is no package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentView {
+    /// `os`, `kubernetes`, `gpu`, `firmware`, ….
+    pub kind: &'static str,
+    /// Its branch: the vendor, the minor release of a kubelet, the branch of a Windows build.
+    pub branch: String,
+    /// Its name.
+    pub name: String,
+    /// The version the plan found.
+    pub before: String,
+    /// The exact version to go to.
+    pub version: String,
+}
+
 /// A service whose members keep each other up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -146,27 +180,13 @@ pub struct CheckView {
 /// A check that says nothing may take this long.
 const CHECK_TIMEOUT_SECONDS: i64 = 60;
 
-/// RPM packages that are installed beside their earlier version (dnf.conf `installonlypkgs`, kernel family).
-const SIDE_BY_SIDE: &[&str] = &[
-    "kernel",
-    "kernel-core",
-    "kernel-modules",
-    "kernel-modules-core",
-    "kernel-modules-extra",
-    "kernel-devel",
-    "kernel-debug",
-    "kernel-debug-core",
-    "kernel-rt",
-    "kernel-rt-core",
-    "kernel-uek",
-    "kernel-uek-core",
-    "kernel-default",
-    "kernel-64k",
-    "kernel-64k-core",
-];
-
 /// Everything templates may know of `asset`, or none when something essential is missing; faults say what.
-pub(super) fn asset_view(input: &RenderInput<'_>, asset: &BatchAsset, faults: &mut Faults) -> Option<AssetView> {
+pub(super) fn asset_view(
+    input: &RenderInput<'_>,
+    articles: &Articles<'_>,
+    asset: &BatchAsset,
+    faults: &mut Faults,
+) -> Option<AssetView> {
     let subject = format!("asset {}", asset.name);
     let assets = &input.observation.assets;
     let found = assets.binary_search_by(|a| a.name.cmp(&asset.name)).ok();
@@ -190,7 +210,8 @@ pub(super) fn asset_view(input: &RenderInput<'_>, asset: &BatchAsset, faults: &m
         faults.push(subject, message, place);
         return None;
     };
-    let (os, scheme, packages) = packages(input, asset, observed, &subject, place.as_ref(), faults)?;
+    let at = (subject.as_str(), place.as_ref());
+    let taken = packages::taken(input, asset, observed, at, faults)?;
     let spec = &class.spec;
     let name = faults.value(Grammar::Asset, "name", &asset.name, &subject, place.as_ref());
     let host = faults.value(Grammar::Host, "host", observed.host(), &subject, place.as_ref());
@@ -201,7 +222,7 @@ pub(super) fn asset_view(input: &RenderInput<'_>, asset: &BatchAsset, faults: &m
         &subject,
         None,
     );
-    let (services, ha) = services(input, observed, faults);
+    let (services, ha) = services::services(input, observed, faults);
     let image = asset.image.as_ref().map(|image| ImageView {
         name: faults.value(
             Grammar::Package(Scheme::Dotted),
@@ -223,10 +244,16 @@ pub(super) fn asset_view(input: &RenderInput<'_>, asset: &BatchAsset, faults: &m
         name,
         host,
         class: faults.value(Grammar::Name, "class", &asset.class, &subject, None),
-        scheme: scheme.as_str(),
-        manager: if scheme == Scheme::Deb { "apt" } else { "dnf" },
-        os,
-        packages,
+        scheme: taken.scheme.as_str(),
+        manager: manager(taken.scheme, &taken.os.id),
+        updates: facts::updates(articles, observed, &taken.components, at, faults),
+        content: facts::content(observed, at, faults),
+        kubernetes: facts::node(observed, at, faults),
+        gpu: facts::gpu(observed, at, faults),
+        advisories: facts::advisories(input, &taken.targets),
+        os: taken.os,
+        packages: taken.packages,
+        components: taken.components,
         image,
         rollback: asset.rollback.as_str(),
         reboot: RebootPolicy::as_str(spec.disruption.reboot),
@@ -241,6 +268,18 @@ pub(super) fn asset_view(input: &RenderInput<'_>, asset: &BatchAsset, faults: &m
         always: hooks(input, &spec.hooks.always, &subject, faults),
         checks: checks(input, spec),
     })
+}
+
+/// The package manager of a system.
+fn manager(scheme: Scheme, os_id: &str) -> &'static str {
+    match scheme {
+        Scheme::Deb => "apt",
+        Scheme::Rpm if ["sles", "sled", "opensuse"].iter().any(|suse| os_id.starts_with(suse)) => "zypper",
+        Scheme::Rpm => "dnf",
+        Scheme::Apk => "apk",
+        Scheme::Windows => "windows",
+        Scheme::Semver | Scheme::Nvidia | Scheme::Dotted => "",
+    }
 }
 
 /// The batch hooks of the classes of a batch's assets: each name once, in order of class and writing, with the longest
@@ -282,146 +321,6 @@ fn hooks(input: &RenderInput<'_>, hooks: &[Hook], subject: &str, faults: &mut Fa
             }
         })
         .collect()
-}
-
-fn packages(
-    input: &RenderInput<'_>,
-    asset: &BatchAsset,
-    observed: &Asset,
-    subject: &str,
-    place: Option<&String>,
-    faults: &mut Faults,
-) -> Option<(OsView, Scheme, Vec<PackageView>)> {
-    let targets: Vec<&Target> = asset
-        .targets
-        .iter()
-        .filter_map(|i| input.rollout.targets.get(*i))
-        .collect();
-    let first = targets.first();
-    let machine = observed.facts.os.as_ref().map_or("", |os| &os.arch);
-    let complete = targets.len() == asset.targets.len() && asset.before.len() == targets.len();
-    let Some(first) = first.filter(|_| complete) else {
-        faults.push(
-            subject,
-            "its targets are not those of the rollout; plan again",
-            place.cloned(),
-        );
-        return None;
-    };
-    let scheme = first.scheme;
-    if targets
-        .iter()
-        .any(|t| (t.scheme, &t.os_id, &t.os_major) != (scheme, &first.os_id, &first.os_major))
-    {
-        faults.push(
-            subject,
-            "its targets are of several systems; plan again",
-            place.cloned(),
-        );
-        return None;
-    }
-    if let Some(target) = input.packs.targets.get(asset.target.as_ref()) {
-        if !target.spec.ecosystems.contains(&scheme) {
-            let message = format!(
-                "target `{}` cannot install {scheme} packages; choose another in its class",
-                asset.target
-            );
-            faults.push(subject, message, place.cloned());
-        }
-        if !target.spec.capabilities.can_return(asset.rollback) {
-            let message = format!(
-                "target `{}` cannot go back by `{}`",
-                asset.target,
-                asset.rollback.as_str()
-            );
-            faults.push(subject, message, place.cloned());
-        }
-    }
-    let views = targets.iter().zip(asset.before.iter()).map(|(target, before)| {
-        let before = faults.value(Grammar::Version(scheme), "installed version", before, subject, place);
-        package(target, before, machine, asset.rollback)
-    });
-    let views = views.collect();
-    Some((
-        OsView {
-            id: first.os_id.to_string(),
-            major: first.os_major.to_string(),
-        },
-        scheme,
-        views,
-    ))
-}
-
-fn package(target: &Target, before: String, machine: &str, rollback: Reversibility) -> PackageView {
-    let scheme = target.scheme;
-    let plain = |version: &str| match scheme {
-        // rpm prints no epoch where there is none; `0:` means the same.
-        Scheme::Rpm => version.strip_prefix("0:").unwrap_or(version).to_owned(),
-        _ => version.to_owned(),
-    };
-    let spec = |version: &str| match scheme {
-        Scheme::Deb if needs_arch(&target.arch, machine) => format!("{}:{}={version}", target.name, target.arch),
-        Scheme::Deb => format!("{}={version}", target.name),
-        _ if target.arch.is_empty() => format!("{}-{version}", target.name),
-        _ => format!("{}-{version}.{}", target.name, target.arch),
-    };
-    let (version, before) = (plain(&target.version), plain(&before));
-    PackageView {
-        name: target.name.to_string(),
-        arch: target.arch.to_string(),
-        pin: spec(&version),
-        back: if rollback == Reversibility::Exact {
-            spec(&before)
-        } else {
-            String::new()
-        },
-        before,
-        version,
-        side_by_side: scheme == Scheme::Rpm && SIDE_BY_SIDE.contains(&target.name.as_ref()),
-    }
-}
-
-/// apt takes a name without architecture for the machine's own, so only a foreign one is written.
-fn needs_arch(arch: &str, machine: &str) -> bool {
-    let native = match machine {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "armv7l" => "armhf",
-        "ppc64le" => "ppc64el",
-        other => other,
-    };
-    !arch.is_empty() && arch != "all" && arch != native
-}
-
-fn services(input: &RenderInput<'_>, asset: &Asset, faults: &mut Faults) -> (Vec<String>, Vec<HaView>) {
-    let fleet = input.catalog.fleets.get(&asset.fleet);
-    let all = fleet.map_or(&[][..], |f| &f.spec.services);
-    let mine: Vec<&Service> = all
-        .iter()
-        .filter(|s| s.members.matches(|key| asset.label(key)))
-        .collect();
-    let subject = format!("asset {}", asset.name);
-    let names = mine
-        .iter()
-        .map(|s| faults.value(Grammar::Name, "service", &s.name, &subject, None))
-        .collect();
-    let ha = mine.iter().filter_map(|service| {
-        let ha = service.ha.as_ref()?;
-        let kind = faults.value(Grammar::Name, "service ha type", &ha.kind, &subject, None);
-        let (min_count, min_share) = match service.min_available {
-            Some(Amount::Count(count)) => (count.max(1), 0),
-            Some(Amount::Share(share)) => (1, share),
-            // Redundancy means that at least one other member is healthy.
-            None => (1, 0),
-        };
-        Some(HaView {
-            service: service.name.clone(),
-            kind,
-            min_count,
-            min_share,
-        })
-    });
-    (names, ha.collect())
 }
 
 /// Commands and URLs of the class's suites; PromQL and workloads are gates, asked by the engine.
