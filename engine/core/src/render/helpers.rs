@@ -9,6 +9,7 @@
 //! | `json x` | any value as one line of JSON, which is also YAML |
 //! | `plain x` | a word of `[A-Za-z0-9._-]`, bare; anything else is an error |
 //! | `list x` | the strings of a list joined by `, `, each escaped |
+//! | `refuse x` | nothing: rendering ends here, and `x` says why |
 //! | `eq`, `ne`, `and`, `or`, `not`, `if`, `unless`, `each`, `with`, `lookup` | as Handlebars has them |
 
 use std::fmt::Write as _;
@@ -137,6 +138,7 @@ pub fn registry(escape: Escape) -> Handlebars<'static> {
     registry.register_helper("number", Box::new(number));
     registry.register_helper("json", Box::new(json_value));
     registry.register_helper("plain", Box::new(plain));
+    registry.register_helper("refuse", Box::new(refuse));
     registry.register_helper(
         "list",
         Box::new(
@@ -160,6 +162,7 @@ fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderErrorReason> 
                 "number" => "number",
                 "json" => "json",
                 "plain" => "plain",
+                "refuse" => "refuse",
                 _ => "list",
             },
             0,
@@ -200,6 +203,18 @@ fn plain(
         other => return Err(RenderErrorReason::Other(format!("`plain` got {other}, not a plain word")).into()),
     }
     Ok(())
+}
+
+/// For what a tool cannot be told: better no file than one that says something else.
+fn refuse(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    _: &mut dyn Output,
+) -> HelperResult {
+    let why = argument(helper)?.as_str().unwrap_or("nobody said why").to_owned();
+    Err(RenderErrorReason::Other(why).into())
 }
 
 fn json_value(

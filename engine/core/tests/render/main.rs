@@ -14,6 +14,7 @@
 
 mod fixture;
 mod hostile;
+mod kubernetes;
 mod worlds;
 
 use std::collections::BTreeMap;
