@@ -28,7 +28,7 @@ pub const TARGETS: &[Known] = &[
     built("ansible"),
     planned("intune"),
     planned("kubernetes"),
-    planned("kured"),
+    built("kured"),
     planned("landscape"),
     planned("nvidia"),
     planned("satellite"),

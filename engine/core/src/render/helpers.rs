@@ -10,6 +10,7 @@
 //! | `plain x` | a word of `[A-Za-z0-9._-]`, bare; anything else is an error |
 //! | `code x` | one line of a fenced block in Markdown, bare: anything but backquotes and what is not plain text |
 //! | `list x` | the strings of a list joined by `, `, each escaped |
+//! | `refuse x` | nothing: rendering ends here, and `x` says why |
 //! | `eq`, `ne`, `and`, `or`, `not`, `if`, `unless`, `each`, `with`, `lookup` | as Handlebars has them |
 
 use std::fmt::Write as _;
@@ -141,6 +142,7 @@ pub fn registry(escape: Escape) -> Handlebars<'static> {
     if escape == Escape::Markdown {
         registry.register_helper("code", Box::new(code));
     }
+    registry.register_helper("refuse", Box::new(refuse));
     registry.register_helper(
         "list",
         Box::new(
@@ -165,6 +167,7 @@ fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderErrorReason> 
                 "json" => "json",
                 "plain" => "plain",
                 "code" => "code",
+                "refuse" => "refuse",
                 _ => "list",
             },
             0,
@@ -222,6 +225,18 @@ fn code(
         other => return Err(RenderErrorReason::Other(format!("`code` got {other}, not a line of code")).into()),
     }
     Ok(())
+}
+
+/// For what a tool cannot be told: better no file than one that says something else.
+fn refuse(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    _: &mut dyn Output,
+) -> HelperResult {
+    let why = argument(helper)?.as_str().unwrap_or("nobody said why").to_owned();
+    Err(RenderErrorReason::Other(why).into())
 }
 
 fn json_value(

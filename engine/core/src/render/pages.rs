@@ -195,7 +195,9 @@ fn wave_context(head: &Value, view: &WaveView, target: Option<&str>) -> Value {
             assets.sort_by(|a, b| a.name.cmp(&b.name));
             json!({
                 "id": batch.id, "window": batch.window, "assets": assets,
-                "before": batch.before, "after": batch.after,
+                "before": batch.before, "after": batch.after, "group": batch.group,
+                "weekly": batch.weekly.as_ref().ok(),
+                "weeklyWhy": batch.weekly.as_ref().err().map_or("", String::as_str),
             })
         })
         .filter(|batch| {

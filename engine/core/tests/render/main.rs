@@ -15,6 +15,7 @@
 mod fixture;
 mod hostile;
 mod trials;
+mod kubernetes;
 mod worlds;
 
 use std::collections::BTreeMap;

@@ -10,9 +10,10 @@ use patchwave_core::render::patchset_digest;
 use serde_json::Value;
 
 use crate::fixture::{World, batch, planned, resources, wave, world};
+use crate::kubernetes;
 
 /// Name of a target and its world; one line a target.
-pub const WORLDS: &[(&str, fn() -> World)] = &[("ansible", world)];
+pub const WORLDS: &[(&str, fn() -> World)] = &[("ansible", world), ("kured", kubernetes::kured)];
 
 /// An asset with what it takes: indexes of targets and the versions it has.
 pub type Taking<'a> = (Asset, &'a [(usize, &'a str)]);
