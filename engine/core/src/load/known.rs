@@ -31,7 +31,7 @@ pub const TARGETS: &[Known] = &[
     planned("kured"),
     planned("landscape"),
     planned("nvidia"),
-    planned("satellite"),
+    built("satellite"),
     planned("sccm"),
     planned("uyuni"),
     planned("vcenter"),
