@@ -55,7 +55,7 @@ pub const BACKUPS: &[Known] = &[
 /// Kinds of `protection.rollback`.
 pub const ROLLBACKS: &[Known] = &[
     planned("image-revert"),
-    planned("kb-uninstall"),
+    built("kb-uninstall"),
     built("none"),
     built("package-downgrade"),
     built("snapshot-revert"),

@@ -14,6 +14,7 @@
 
 mod fixture;
 mod hostile;
+mod trials;
 mod worlds;
 
 use std::collections::BTreeMap;
