@@ -300,7 +300,10 @@ mod tests {
                 .render_template("{{commas x}}", &json!({"x": items}))
                 .map_err(|e| e.to_string())
         };
-        assert_eq!(write(json!(["RHSA-2026:1", "ALSA-2"])).unwrap(), "\"RHSA-2026:1,ALSA-2\"");
+        assert_eq!(
+            write(json!(["RHSA-2026:1", "ALSA-2"])).unwrap(),
+            "\"RHSA-2026:1,ALSA-2\""
+        );
         assert!(write(json!([])).unwrap_err().contains("everything"));
         for bad in [
             json!([""]),

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use patchwave_core::history::Target;
 use patchwave_core::load::wire::Reversibility;
-use patchwave_core::observe::{Asset, ContentView};
+use patchwave_core::observe::Asset;
 use patchwave_core::plan::BatchAsset;
 use patchwave_core::render::patchset_digest;
-use patchwave_core::version::Scheme;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::fixture::{World, asset, batch, planned, resources, target, wave, world};
+use crate::fixture::{World, batch, planned, resources, wave, world};
 
 /// Name of a target and its world; one line a target.
-pub const WORLDS: &[(&str, fn() -> World)] = &[("ansible", world), ("satellite", satellite)];
+pub const WORLDS: &[(&str, fn() -> World)] = &[("ansible", world), ("satellite", crate::satellite::satellite)];
 
 /// An asset with what it takes: indexes of targets and the versions it has.
 pub type Taking<'a> = (Asset, &'a [(usize, &'a str)]);
@@ -54,53 +53,5 @@ pub fn two_waves(
     world.observation.assets.sort_by(|a, b| a.name.cmp(&b.name));
     world.observation.advisories = Vec::new();
     world.rollout.advisories = Vec::<Arc<str>>::new();
-    world
-}
-
-/// Four RHEL hosts of one content view, whose version `12.0` all three environments have: `sat-test` in Dev, `sat-1` to
-/// `sat-3` in Prod. `sat-3` has a second view and no kernel to update.
-pub fn satellite() -> World {
-    let rhel = ("rhel", "9");
-    let targets = vec![
-        target(Scheme::Rpm, rhel, "x86_64", "kernel-core", "5.14.0-503.14.1.el9_5"),
-        target(Scheme::Rpm, rhel, "x86_64", "openssl-libs", "1:3.0.7-27.el9"),
-    ];
-    let host = |name: &str, record: u32, environment: (&str, u64), views: &[(&str, u64, u64)]| {
-        let mut asset = asset(name, ("rhel", "rhel", "9.5"), &[("tier", "web")], None, record);
-        let view = |(view, view_id, version_id): &(&str, u64, u64)| ContentView {
-            host_id: Some(16 + u64::from(record)),
-            organization: "Acme Europe".into(),
-            view: (*view).into(),
-            view_id: *view_id,
-            version: "12.0".into(),
-            version_id: *version_id,
-            environment: environment.0.into(),
-            environment_id: environment.1,
-            rolling: false,
-            composite: false,
-        };
-        asset.facts.content = Some(views.iter().map(view).collect());
-        asset
-    };
-    let (base, extra) = (("RHEL 9 \"base\" {{ 7*7 }}", 3, 88), ("Web", 5, 91));
-    let (kernel, ssl) = ((0, "5.14.0-427.13.1.el9_4"), (1, "1:3.0.7-24.el9"));
-    let class = json!({"content": "content-view", "protection": {"backup": "vm-snapshot", "rollback": "package-downgrade", "keepFor": "7d"}});
-    let mut world = two_waves(
-        "satellite",
-        class,
-        Reversibility::Exact,
-        targets,
-        &[
-            (host("sat-test", 1, ("Dev", 2), &[base]), &[kernel, ssl]),
-            (host("sat-1", 2, ("Prod", 3), &[base]), &[kernel, ssl]),
-            (host("sat-2", 3, ("Prod", 3), &[base]), &[kernel, ssl]),
-            (host("sat-3", 4, ("Prod", 3), &[base, extra]), &[ssl]),
-        ],
-    );
-    world.observation.advisories = vec![
-        fixes("RHSA-2026:0101", "rhel", "9", ("openssl-libs", "1:3.0.7-27.el9")),
-        fixes("RHSA-2026:0102", "rhel", "9", ("kernel-core", "5.14.0-503.14.1.el9_5")),
-    ];
-    world.rollout.advisories = vec!["RHSA-2026:0101".into(), "RHSA-2026:0102".into()];
     world
 }

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub(super) use content::shared as shared_content;
 pub use content::{ContentView, SharedContent};
 pub use facts::{GpuView, NodeView, UpdateView};
-pub(super) use content::shared as shared_content;
 
 use super::RenderInput;
 use super::faults::Faults;
