@@ -31,7 +31,7 @@ pub const TARGETS: &[Known] = &[
     built("kured"),
     planned("landscape"),
     planned("nvidia"),
-    planned("satellite"),
+    built("satellite"),
     planned("sccm"),
     planned("uyuni"),
     planned("vcenter"),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::asset::{AssetView, HookView};
+use super::asset::{AssetView, HookView, shared_content};
 use super::change;
 use super::faults::Faults;
 use super::pack::{DOCUMENTS, Pack};
@@ -208,10 +208,12 @@ fn wave_context(head: &Value, view: &WaveView, target: Option<&str>) -> Value {
         })
         .collect();
     let context = with(head, "batches", Value::Array(batches));
-    match target {
-        Some(target) => with(&context, "target", target.into()),
-        None => context,
-    }
+    let Some(target) = target else {
+        return context;
+    };
+    let own = view.batches.iter().filter_map(|batch| batch.assets.get(target));
+    let contents = json!(shared_content(own.flatten()));
+    with(&with(&context, "contents", contents), "target", target.into())
 }
 
 fn with(context: &Value, key: &str, value: Value) -> Value {

@@ -14,6 +14,7 @@
 
 mod fixture;
 mod hostile;
+mod satellite;
 mod trials;
 mod kubernetes;
 mod worlds;
