@@ -12,16 +12,20 @@
 
 mod container;
 mod cut;
+mod documents;
 mod epss;
 mod fields;
 mod kev;
 pub mod monitors;
 mod native;
 mod osv;
+mod reading;
 mod records;
 mod registry;
 mod sheet;
 mod vulnrichment;
+mod windows;
+mod wsus;
 
 use std::borrow::Cow;
 use std::sync::Arc;

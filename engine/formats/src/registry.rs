@@ -8,7 +8,7 @@ use patchwave_core::observe::Batch;
 
 use crate::container::{document_name, is_archive};
 use crate::records::read_records;
-use crate::{InputFile, epss, kev, native, osv, vulnrichment};
+use crate::{InputFile, epss, kev, native, osv, vulnrichment, wsus};
 
 /// How a format reads the files of one source.
 pub type Reader = fn(&FormatEntry, &Arc<str>, &[InputFile<'_>], Timestamp) -> Batch;
@@ -90,12 +90,13 @@ pub const FORMATS: &[FormatEntry] = &[
         JSON,
         "Foreman and Katello hosts, live or saved answers",
     ),
-    planned(
-        "wsus",
-        Inventory,
-        &["json", "csv"],
-        "the export that the shipped script writes",
-    ),
+    FormatEntry {
+        name: "wsus",
+        kind: Inventory,
+        extensions: &["json"],
+        summary: "the export that the shipped script writes",
+        read: Some(wsus::read),
+    },
     planned("kubernetes", Inventory, JSON, "NodeList, live or saved"),
     planned("csv", Inventory, &["csv", "tsv"], "any table, with `mapping`"),
     planned("netbox", Inventory, JSON, "NetBox devices and virtual machines"),

@@ -99,6 +99,11 @@ fn near_json() -> impl Strategy<Value = String> {
         Just("related"),
         Just("state"),
         Just("module"),
+        Just("computers"),
+        Just("fqdn"),
+        Just("last_reported"),
+        Just("updates"),
+        Just("@{a=1}"),
     ];
     let leaf = prop_oneof![
         words.clone().prop_map(|word| format!("\"{word}\"")),

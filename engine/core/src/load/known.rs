@@ -153,7 +153,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("uyuni", &[Inventory], false),
     source("vcenter", &[Inventory], false),
     source("vulnrichment", &[Advisories], true),
-    source("wsus", &[Inventory], false),
+    source("wsus", &[Inventory], true),
 ];
 
 /// The word of a source kind.
