@@ -35,7 +35,7 @@ pub const TARGETS: &[Known] = &[
     planned("sccm"),
     planned("uyuni"),
     planned("vcenter"),
-    planned("wsus"),
+    built("wsus"),
 ];
 
 /// Decision tables that come with the engine (`table.pack`).
@@ -55,7 +55,7 @@ pub const BACKUPS: &[Known] = &[
 /// Kinds of `protection.rollback`.
 pub const ROLLBACKS: &[Known] = &[
     planned("image-revert"),
-    planned("kb-uninstall"),
+    built("kb-uninstall"),
     built("none"),
     built("package-downgrade"),
     built("snapshot-revert"),
