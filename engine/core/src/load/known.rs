@@ -35,7 +35,7 @@ pub const TARGETS: &[Known] = &[
     planned("sccm"),
     planned("uyuni"),
     planned("vcenter"),
-    planned("wsus"),
+    built("wsus"),
 ];
 
 /// Decision tables that come with the engine (`table.pack`).

@@ -29,6 +29,8 @@ pub struct AssetView {
     pub name: String,
     /// Address, else fqdn, else name.
     pub host: String,
+    /// Fully qualified name, by which servers that manage it know it; its name where none was observed.
+    pub fqdn: String,
     /// Its class.
     pub class: String,
     /// Version scheme of its packages, else of its first component: `rpm`, `deb`, `windows`, ….
@@ -225,6 +227,11 @@ pub(super) fn asset_view(
         &subject,
         None,
     );
+    let fqdn = observed.facts.identity.fqdn.as_deref();
+    let fqdn = fqdn.map_or_else(
+        || name.clone(),
+        |fqdn| faults.value(Grammar::Host, "fqdn", fqdn, &subject, place.as_ref()),
+    );
     let (services, ha) = services::services(input, observed, faults);
     let image = asset.image.as_ref().map(|image| ImageView {
         name: faults.value(
@@ -249,6 +256,7 @@ pub(super) fn asset_view(
     Some(AssetView {
         name,
         host,
+        fqdn,
         class: faults.value(Grammar::Name, "class", &asset.class, &subject, None),
         scheme: taken.scheme.as_str(),
         manager: manager(taken.scheme, &taken.os.id),
