@@ -18,8 +18,8 @@ mod helpers;
 mod openings;
 mod pack;
 mod pages;
-mod trial;
 mod pull;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

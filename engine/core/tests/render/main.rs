@@ -14,11 +14,11 @@
 
 mod fixture;
 mod hostile;
-mod satellite;
-mod trials;
 mod kubernetes;
 mod powershell;
 mod powershell_table;
+mod satellite;
+mod trials;
 mod worlds;
 
 use std::collections::BTreeMap;
