@@ -478,35 +478,9 @@ fn read_json<T: serde::de::DeserializeOwned>(file: &'static str, bytes: &[u8]) -
 fn read_yaml<T: serde::de::DeserializeOwned>(file: &'static str, bytes: &[u8]) -> Result<T, ReadError> {
     let malformed = |reason: String| ReadError::Malformed { file, reason };
     let text = std::str::from_utf8(bytes).map_err(|e| malformed(e.to_string()))?;
-    let versioned: Versioned = from_yaml(text).map_err(malformed)?;
+    let versioned: Versioned = crate::source::yaml::from_text(text).map_err(malformed)?;
     check_version(file, &versioned.format_version)?;
-    from_yaml(text).map_err(malformed)
-}
-
-/// One YAML document of a known shape, through the same bounded reader as authored resources.
-///
-/// # Errors
-/// What is wrong, with the line where it is known.
-pub(crate) fn from_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    use crate::source::yaml::{Fault, LIMITS, read};
-    let mut reading = read(text, LIMITS);
-    if let Some(problem) = reading.problems.iter().find(|p| p.fault != Fault::LookAlike) {
-        let before = problem
-            .at
-            .as_ref()
-            .and_then(|at| text.get(..at.start))
-            .unwrap_or_default();
-        return Err(format!(
-            "line {}: {}",
-            before.matches('\n').count() + 1,
-            problem.message
-        ));
-    }
-    match (reading.documents.pop(), reading.documents.is_empty()) {
-        (Some(document), true) => serde_path_to_error::deserialize(document.value).map_err(|e| e.to_string()),
-        (None, _) => Err("there is no document in it".into()),
-        (Some(_), false) => Err("there is more than one document in it".into()),
-    }
+    crate::source::yaml::from_text(text).map_err(malformed)
 }
 
 /// Reads `plan.json`.

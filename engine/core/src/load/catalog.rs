@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::builtin::BUILTIN_TARGETS;
 use super::expr::Expression;
 use super::table::DecisionTable;
 use super::wire::{
     AdvisorySpec, AssetClassSpec, ChangeFreezeSpec, CompatibilityMatrixSpec, ComplianceProfileSpec, FleetSpec,
     MaintenanceWindowSpec, NotificationPolicySpec, OverrideSpec, PatchExceptionSpec, PatchPolicySpec, PolicyTestSpec,
-    ProjectSpec, RolloutStrategySpec, SlaPolicySpec, SourceSpec, ValidationSuiteSpec,
+    ProjectSpec, RolloutStrategySpec, SlaPolicySpec, SourceSpec, TargetSpec, ValidationSuiteSpec,
 };
 use crate::source::{DocId, Location, SpanTree, Text};
 
@@ -77,6 +78,9 @@ pub struct Catalog {
     pub tables: BTreeMap<Arc<str>, Arc<DecisionTable>>,
     /// Render targets that stand below the templates folder: the user's own, or one in place of that of the engine.
     pub target_folders: BTreeSet<String>,
+    /// Specifications of the render targets that stand below the templates folder, by name; those that cannot be read are
+    /// left out.
+    pub targets: BTreeMap<String, TargetSpec>,
     /// Compiled conditions by their text.
     pub expressions: BTreeMap<String, Arc<Expression>>,
     /// Texts and spans by document, for [`Catalog::locate`].
@@ -114,6 +118,16 @@ impl Catalog {
     pub fn at(&self, doc: DocId, pointer: &str) -> String {
         self.locate(doc, pointer)
             .map_or_else(String::new, |l| format!("{}:{}", l.file, l.line))
+    }
+
+    /// The specification of a render target: that of the user's folder, else the engine's. None for one nobody has, and
+    /// for a folder whose specification was not read.
+    pub fn target(&self, name: &str) -> Option<&TargetSpec> {
+        match self.targets.get(name) {
+            Some(own) => Some(own),
+            None if self.target_folders.contains(name) => None,
+            None => BUILTIN_TARGETS.get(name),
+        }
     }
 
     /// The compiled form of a condition of this catalog.

@@ -4,7 +4,7 @@
 //! has `built: false`: naming it is a warning, and work that needs it is refused. Set it to `true` together with the
 //! implementation.
 
-use super::wire::{ComponentKind, SourceKind};
+use super::wire::SourceKind;
 
 /// A known word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,26 +28,15 @@ pub const TARGETS: &[Known] = &[
     built("ansible"),
     planned("intune"),
     planned("kubernetes"),
-    planned("kured"),
+    built("kured"),
     planned("landscape"),
     planned("nvidia"),
-    planned("satellite"),
+    built("satellite"),
     planned("sccm"),
     planned("uyuni"),
     planned("vcenter"),
-    planned("wsus"),
+    built("wsus"),
 ];
-
-/// Whether a render target that comes with the engine updates components of a kind; one that does not come with it may.
-pub fn takes(target: &str, kind: ComponentKind) -> bool {
-    match target {
-        "nvidia" => kind == ComponentKind::Gpu,
-        "kubernetes" => kind == ComponentKind::Kubernetes,
-        "intune" | "sccm" | "wsus" => kind == ComponentKind::Os,
-        "vcenter" => kind == ComponentKind::Hypervisor,
-        other => !TARGETS.iter().any(|known| known.name == other),
-    }
-}
 
 /// Decision tables that come with the engine (`table.pack`).
 pub const TABLE_PACKS: &[Known] = &[built("cisa-bod-26-04"), built("critical-24h"), built("pci-dss-4.0.1")];
@@ -66,7 +55,7 @@ pub const BACKUPS: &[Known] = &[
 /// Kinds of `protection.rollback`.
 pub const ROLLBACKS: &[Known] = &[
     planned("image-revert"),
-    planned("kb-uninstall"),
+    built("kb-uninstall"),
     built("none"),
     built("package-downgrade"),
     built("snapshot-revert"),

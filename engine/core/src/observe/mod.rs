@@ -4,6 +4,7 @@
 //! identity, authority, staleness, coverage) makes one [`Observation`] of them. Missing facts stay unknown.
 
 mod advisory;
+mod articles;
 mod asset;
 mod authority;
 mod bulletin;
@@ -22,6 +23,7 @@ mod sighting;
 mod tables;
 
 pub use advisory::*;
+pub use articles::Articles;
 pub use asset::*;
 pub use authority::FACT_GROUPS;
 pub use bulletin::own_fix;

@@ -15,7 +15,7 @@ use crate::load::wire::{AssetClassSpec, Lifecycle, Service};
 use crate::load::{Catalog, Resource};
 use crate::lookup::Lookup;
 use crate::name::LabelSelector;
-use crate::observe::{AdvisoryRecord, Asset, Observation};
+use crate::observe::{AdvisoryRecord, Articles, Asset, Observation};
 use crate::version::Scheme;
 
 /// Everything the planner reads, indexed. Assets are meant by their index in the observation, whose order is that of
@@ -42,6 +42,8 @@ pub(super) struct Context<'a> {
     /// Which policy would take what.
     pub(super) claims: Claims<'a>,
     scopes: BTreeMap<Arc<str>, Vec<u32>>,
+    /// Which articles bring a Windows build.
+    pub(super) articles: Articles<'a>,
     steps: Steps,
 }
 
@@ -149,6 +151,7 @@ impl<'a> Context<'a> {
             releases,
             release_of,
             services,
+            articles: Articles::new(&observation.advisories),
             claims,
             scopes,
             steps: steps(observation, assessment),

@@ -6,6 +6,7 @@
 //! [`plan()`](plan()) is a pure function of what it is given, now included: the same input gives the same plan, whatever the order
 //! of the input. [`lint()`](lint()) checks any plan without sharing code with what made it.
 
+mod able;
 mod batches;
 mod binding;
 mod budget;

@@ -3,10 +3,11 @@
 use crate::load::wire::{AssetClassSpec, Reversibility};
 
 /// The way back of a class's assets. A downgrade goes back to exactly the versions that were observed before; whether
-/// they can still be fetched is proved on the asset before it is touched. A snapshot loses what came after it.
+/// they can still be fetched is proved on the asset before it is touched. Uninstalling the newest cumulative update of Windows
+/// goes back to the build before it; one that cannot be uninstalled is refused. A snapshot loses what came after it.
 pub(super) fn reversibility(class: &AssetClassSpec) -> Reversibility {
     match class.protection.rollback.as_str() {
-        "package-downgrade" => Reversibility::Exact,
+        "package-downgrade" | "kb-uninstall" => Reversibility::Exact,
         "snapshot-revert" => Reversibility::Snapshot,
         _ => Reversibility::None,
     }
@@ -25,5 +26,6 @@ mod tests {
         assert_eq!(reversibility(&class("none")), Reversibility::None);
         assert_eq!(reversibility(&class("snapshot-revert")), Reversibility::Snapshot);
         assert_eq!(reversibility(&class("package-downgrade")), Reversibility::Exact);
+        assert_eq!(reversibility(&class("kb-uninstall")), Reversibility::Exact);
     }
 }

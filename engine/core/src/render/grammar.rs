@@ -7,6 +7,7 @@
 
 use core::net::IpAddr;
 
+use super::helpers::is_plain;
 use crate::version::Scheme;
 
 /// Longest package name or version taken. Debian and RPM know no limit; real ones stay below 120 characters, and a file
@@ -37,6 +38,15 @@ pub enum Grammar {
     Os,
     /// SHA-256 in lower-case hex.
     Digest,
+    /// A GUID in lower case: 8-4-4-4-12 hex digits.
+    Guid,
+    /// Number of a Microsoft article, without `KB`: 6 to 8 digits.
+    Article,
+    /// A vendor's id of an advisory: `RHSA-2025:10073`, `DSA-5678-1`, `CVE-2025-1`.
+    Advisory,
+    /// Free text of one line that people named a thing by (a content view, an update's title): no control, direction or
+    /// look-alike-format character, at most 255 bytes. It stands only where its file's escape is applied.
+    Text,
 }
 
 impl Grammar {
@@ -61,6 +71,14 @@ impl Grammar {
             }),
             Self::Module => is_module(value),
             Self::Os => word(value, 64, is_alnum, |c| is_alnum(c) || matches!(c, '.' | '_' | '-')),
+            Self::Guid => is_guid(value),
+            Self::Article => (6..=8).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit()),
+            Self::Advisory => word(value, 128, is_alnum, |c| {
+                is_alnum(c) || matches!(c, '-' | '_' | '.' | ':')
+            }),
+            Self::Text => {
+                !value.is_empty() && value.len() <= WORD_MAX && value.trim() == value && value.chars().all(is_plain)
+            }
             Self::Digest => value.len() == 64 && value.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')),
         }
     }
@@ -81,6 +99,10 @@ impl Grammar {
             Self::Module => "a module stream name:stream[:version[:context]]",
             Self::Os => "an os-release ID or release",
             Self::Digest => "a SHA-256 in hex",
+            Self::Guid => "a GUID in lower case",
+            Self::Article => "the number of an article (6 to 8 digits)",
+            Self::Advisory => "an id of an advisory",
+            Self::Text => "one line of at most 255 bytes without control or direction characters",
         }
     }
 }
@@ -106,6 +128,12 @@ const fn is_alnum(c: char) -> bool {
 
 const fn is_lower_alnum(c: char) -> bool {
     matches!(c, 'a'..='z' | '0'..='9')
+}
+
+fn is_guid(value: &str) -> bool {
+    let parts = value.split('-');
+    let lengths: Vec<usize> = parts.clone().map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && parts.flat_map(str::chars).all(|c| matches!(c, '0'..='9' | 'a'..='f'))
 }
 
 fn is_asset(value: &str) -> bool {

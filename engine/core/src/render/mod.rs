@@ -9,7 +9,7 @@
 //! ```
 
 mod asset;
-mod builtin;
+mod change;
 mod digest;
 mod faults;
 mod freeze;
@@ -18,6 +18,8 @@ mod helpers;
 mod openings;
 mod pack;
 mod pages;
+mod pull;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,25 +28,28 @@ use serde::Serialize;
 
 pub use crate::history::wire;
 pub use crate::history::wire::OPENINGS_FILE;
+pub use crate::load::wire::{
+    Capabilities, Delivery, Escape, FileSpec, HookReach, LateClients, Per, RebootControl, TargetSpec, Way,
+};
 pub use crate::plan::patchset_digest;
-pub use asset::{AssetView, CheckView, HaView, HookView, OsView, PackageView};
-pub use builtin::BUILTIN;
+pub use asset::{
+    AssetView, CheckView, ComponentView, ContentView, GpuView, HaView, HookView, ImageView, NodeView, OsView,
+    PackageView, SharedContent, UpdateView,
+};
 pub use digest::{SUMS_FILE, sums, wave_digest};
 pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
-pub use helpers::Escape;
 pub use openings::{PAST_DEADLINE_DAYS, WITHOUT_DEADLINE_DAYS, openings_until};
-pub use pack::{
-    Capabilities, Control, DOCUMENTS, FileSpec, LateClients, Pack, PackFault, Packs, Per, RebootControl, TargetSpec,
-    Way, read_pack,
-};
+pub use pack::{DOCUMENTS, Pack, PackFault, Packs, read_pack};
+pub use trial::{Shape, Trial, hostile_texts, trial};
 
 use crate::history::wire::{
     BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile,
 };
 use crate::load::Catalog;
-use crate::observe::Observation;
+use crate::observe::{Articles, Observation};
 use crate::plan::Rollout;
+use crate::time::Weekly;
 use faults::Faults;
 
 /// Everything rendering depends on.
@@ -194,6 +199,10 @@ struct WaveView {
 struct BatchView {
     id: String,
     window: String,
+    /// The window as tools that know weekdays only can say it, or why they cannot.
+    weekly: Result<Weekly, String>,
+    /// The label or group under which pull tools know the batch.
+    group: String,
     assets: BTreeMap<String, Vec<AssetView>>,
     before: Vec<HookView>,
     after: Vec<HookView>,
@@ -204,6 +213,7 @@ fn wave_views<'f>(
     frozen: &'f FrozenRollout,
     faults: &mut Faults,
 ) -> Vec<(&'f FrozenWave, WaveView)> {
+    let articles = Articles::new(&input.observation.advisories);
     let mut views = Vec::new();
     for name in input.waves {
         let wave = frozen.waves.iter().find(|w| w.name == **name);
@@ -217,7 +227,7 @@ fn wave_views<'f>(
             for planned in &batch.assets {
                 for part in planned.by_tool(&input.rollout.targets) {
                     known_target(input, &part.target, &part.name, faults);
-                    if let Some(view) = asset::asset_view(input, &part, faults) {
+                    if let Some(view) = asset::asset_view(input, &articles, &part, faults) {
                         assets.push((part.target.to_string(), view));
                     }
                 }
@@ -226,6 +236,8 @@ fn wave_views<'f>(
             BatchView {
                 id: batch.id.to_string(),
                 window: batch.window.name.to_string(),
+                weekly: pull::weekly_of(input.catalog, &batch.window.name),
+                group: pull::group(&input.rollout.name, &wave.name, &batch.id),
                 assets: asset::by_target(assets),
                 before: asset::batch_hooks(input, classes.iter().copied(), |c| &c.hooks.before_batch, faults),
                 after: asset::batch_hooks(input, classes.iter().copied(), |c| &c.hooks.after_batch, faults),

@@ -3,154 +3,20 @@
 //! A pack's templates see values and nothing else: no file, no time, no other pack. A folder of the repository's
 //! `templates/` takes the place of the built-in of the same name as a whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use handlebars::Handlebars;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::helpers::{Escape, registry};
+use super::helpers::registry;
 use super::wire::FORMAT_VERSION;
-use crate::load::wire::Reversibility;
-use crate::version::Scheme;
+use crate::load::wire::{Escape, Per, TargetSpec};
 
 /// Name of the pack that writes the pages of a wave whatever its targets are.
 pub const DOCUMENTS: &str = "documents";
 
-/// `target.yaml`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TargetSpec {
-    /// `1.0`.
-    #[schemars(regex(pattern = r"^1\.[0-9]+$"))]
-    pub format_version: String,
-    /// Name of the target: the name of its folder.
-    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
-    pub name: String,
-    /// For people.
-    pub description: String,
-    /// Version schemes whose packages it can install; empty for a pack that installs nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ecosystems: Vec<Scheme>,
-    /// What it can do.
-    #[serde(default)]
-    pub capabilities: Capabilities,
-    /// The files it makes.
-    #[schemars(length(min = 1))]
-    pub files: Vec<FileSpec>,
-}
-
-/// What a target can do. The planner refuses what it cannot, before anything is rendered.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Capabilities {
-    /// Who begins.
-    pub control: Control,
-    /// It installs exactly the version asked for.
-    pub pins: bool,
-    /// It can make clients install by a given time.
-    pub deadline: bool,
-    /// It can keep clients from installing before a given time.
-    pub not_before: bool,
-    /// It can stop an asset that has begun.
-    pub stop_in_flight: bool,
-    /// What a client does that missed the window.
-    pub late_clients: LateClients,
-    /// Who decides about reboots.
-    pub reboot: RebootControl,
-    /// The ways back it can render, apart from none.
-    pub rollback: BTreeSet<Way>,
-}
-
-/// Who begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Control {
-    /// The executor begins with each asset: a permit is asked at that moment.
-    #[default]
-    Push,
-    /// Clients take what is released to their group.
-    Pull,
-}
-
-/// What a client does that missed the window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LateClients {
-    /// It installs nothing.
-    #[default]
-    Skip,
-    /// It installs when it comes back.
-    Install,
-}
-
-/// Who decides about reboots.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RebootControl {
-    /// The artifact does, as the class says.
-    #[default]
-    Controlled,
-    /// The client does.
-    Client,
-    /// Nothing is ever rebooted.
-    None,
-}
-
-/// A way back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Way {
-    /// To a snapshot.
-    Snapshot,
-    /// To exactly the earlier versions.
-    Exact,
-}
-
-impl Capabilities {
-    /// Whether the target can render this way back. None needs nothing.
-    pub fn can_return(&self, kind: Reversibility) -> bool {
-        match kind {
-            Reversibility::None => true,
-            Reversibility::Snapshot => self.rollback.contains(&Way::Snapshot),
-            Reversibility::Exact => self.rollback.contains(&Way::Exact),
-        }
-    }
-}
-
-/// One kind of file a target makes: rendered from `template`, or copied from `copy`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FileSpec {
-    /// Path relative to the wave's folder; `{batch}` and `{asset}` stand for their names. Below `<target>/` or
-    /// `rollback/<target>/`.
-    pub path: String,
-    /// A Handlebars template of the folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub template: Option<String>,
-    /// A file of the folder that is copied as it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub copy: Option<String>,
-    /// How values are written; `none` only with `copy`.
-    pub escape: Escape,
-    /// How many there are.
-    #[serde(default)]
-    pub per: Per,
-}
-
-/// How many files of a kind there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Per {
-    /// One a wave.
-    #[default]
-    Wave,
-    /// One a batch.
-    Batch,
-    /// One an asset.
-    Asset,
-}
+/// Folder of files that every target may use, by their path with `common/` in front: tasks and partials.
+pub const COMMON: &str = "common";
 
 /// A target: its specification, the texts of its folder by path relative to it, and its templates ready to run.
 #[derive(Clone, Debug)]
@@ -190,7 +56,7 @@ impl Packs {
     /// Every fault of every pack, sorted.
     pub fn read(files: &BTreeMap<String, String>) -> Result<Self, Vec<PackFault>> {
         let mut folders: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        let builtin = super::builtin::BUILTIN
+        let builtin = crate::load::BUILTIN
             .iter()
             .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
         let mut own: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
@@ -205,13 +71,22 @@ impl Packs {
         }
         for (path, text) in files {
             // Golden files are what a target gave once, not what it is made of.
-            if let Some((folder, rest)) = split(path).filter(|(_, rest)| !rest.starts_with("golden/")) {
+            let made_of = |rest: &str| !rest.starts_with("golden/") && !rest.starts_with("hostile/");
+            if let Some((folder, rest)) = split(path).filter(|(_, rest)| made_of(rest)) {
                 own.entry(folder).or_default().insert(rest, text.clone());
             }
         }
         let mut hooks = folders.remove("hooks").unwrap_or_default();
         hooks.extend(own.remove("hooks").unwrap_or_default());
+        let mut common = folders.remove(COMMON).unwrap_or_default();
+        common.extend(own.remove(COMMON).unwrap_or_default());
         folders.extend(own);
+        for texts in folders.values_mut() {
+            let shared = common
+                .iter()
+                .map(|(path, text)| (format!("{COMMON}/{path}"), text.clone()));
+            texts.extend(shared);
+        }
         let mut faults = Vec::new();
         let mut packs = Self {
             targets: BTreeMap::new(),
@@ -257,7 +132,7 @@ pub fn read_pack(folder: &str, mut files: BTreeMap<String, String>) -> Result<Pa
         )]);
     };
     let spec: TargetSpec =
-        super::wire::from_yaml(&text).map_err(|e| vec![fault("target.yaml", format!("not a target: {e}"))])?;
+        crate::source::yaml::from_text(&text).map_err(|e| vec![fault("target.yaml", format!("not a target: {e}"))])?;
     let mut pack = Pack {
         spec,
         files,
@@ -291,8 +166,8 @@ fn compile(pack: &Pack) -> (BTreeMap<String, Arc<Handlebars<'static>>>, BTreeMap
             broken.insert(name.clone(), format!("not a template: {error}"));
         }
         for (path, text) in &pack.files {
-            if let Some(partial) = path.strip_prefix("partials/").and_then(|p| p.strip_suffix(".hbs"))
-                && let Err(error) = registry.register_partial(partial, text)
+            if let Some(partial) = partial_name(path)
+                && let Err(error) = registry.register_partial(&partial, text)
             {
                 broken.insert(path.clone(), format!("not a template: {error}"));
             }
@@ -300,6 +175,15 @@ fn compile(pack: &Pack) -> (BTreeMap<String, Arc<Handlebars<'static>>>, BTreeMap
         compiled.insert(spec.path.clone(), Arc::new(registry));
     }
     (compiled, broken)
+}
+
+/// The name of a partial: `x` of `partials/x.hbs`, `common/x` of `common/partials/x.hbs`.
+fn partial_name(path: &str) -> Option<String> {
+    let path = path.strip_suffix(".hbs")?;
+    match path.strip_prefix("common/partials/") {
+        Some(name) => Some(format!("{COMMON}/{name}")),
+        None => path.strip_prefix("partials/").map(str::to_owned),
+    }
 }
 
 fn spec_faults(folder: &str, pack: &Pack) -> Vec<String> {
@@ -429,7 +313,11 @@ mod tests {
             ("hooks/mine.yml", "---\n"),
         ];
         let packs = Packs::read(&files.map(|(p, t)| (p.to_owned(), t.to_owned())).into()).unwrap();
-        assert_eq!(packs.targets["ansible"].files.keys().collect::<Vec<_>>(), ["a.hbs"]);
+        let own = packs.targets["ansible"]
+            .files
+            .keys()
+            .filter(|path| !path.starts_with("common/"));
+        assert_eq!(own.collect::<Vec<_>>(), ["a.hbs"]);
         assert!(packs.hooks.contains_key("mine") && packs.hooks.contains_key("lb-drain"));
         assert!(packs.targets.contains_key(DOCUMENTS));
     }

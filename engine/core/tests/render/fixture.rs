@@ -65,7 +65,7 @@ pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn resources<T: serde::de::DeserializeOwned>(specs: &[(&str, Value)]) -> Resources<T> {
+pub fn resources<T: serde::de::DeserializeOwned>(specs: &[(&str, Value)]) -> Resources<T> {
     specs
         .iter()
         .map(|(name, spec)| {
@@ -93,7 +93,7 @@ pub fn target(scheme: Scheme, os: (&str, &str), arch: &str, name: &str, version:
     }
 }
 
-fn asset(name: &str, os: (&str, &str, &str), labels: &[(&str, &str)], address: Option<&str>, record: u32) -> Asset {
+pub fn asset(name: &str, os: (&str, &str, &str), labels: &[(&str, &str)], address: Option<&str>, record: u32) -> Asset {
     let labels: BTreeMap<Arc<str>, Arc<str>> = labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
     Asset {
         name: name.into(),
@@ -124,7 +124,7 @@ fn asset(name: &str, os: (&str, &str, &str), labels: &[(&str, &str)], address: O
     }
 }
 
-fn planned(name: &str, targets: &[(usize, &str)], class: &str, rollback: Reversibility) -> BatchAsset {
+pub fn planned(name: &str, targets: &[(usize, &str)], class: &str, rollback: Reversibility) -> BatchAsset {
     BatchAsset {
         name: name.into(),
         targets: targets.iter().map(|t| t.0).collect(),
@@ -139,7 +139,7 @@ fn planned(name: &str, targets: &[(usize, &str)], class: &str, rollback: Reversi
     }
 }
 
-fn batch(id: &str, window: &str, assets: Vec<BatchAsset>) -> Batch {
+pub fn batch(id: &str, window: &str, assets: Vec<BatchAsset>) -> Batch {
     Batch {
         id: id.into(),
         window: BatchWindow {
@@ -157,7 +157,7 @@ fn batch(id: &str, window: &str, assets: Vec<BatchAsset>) -> Batch {
     }
 }
 
-fn wave(name: &str, number: u32, needs: &[&str], batches: Vec<Batch>) -> Wave {
+pub fn wave(name: &str, number: u32, needs: &[&str], batches: Vec<Batch>) -> Wave {
     Wave {
         name: name.into(),
         number,

@@ -14,6 +14,12 @@
 
 mod fixture;
 mod hostile;
+mod kubernetes;
+mod powershell;
+mod powershell_table;
+mod satellite;
+mod trials;
+mod worlds;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,11 +28,13 @@ use std::sync::Arc;
 use fixture::{at, world};
 use patchwave_core::canonical::sha256_hex;
 use patchwave_core::history::WaveState;
+use patchwave_core::load::known::TARGETS;
 use patchwave_core::load::wire::OnFailure;
+use patchwave_core::load::{BUILTIN, BUILTIN_TARGETS};
 use patchwave_core::render::wire::{
     ReadError, ResultFile, read_openings_json, read_patchset_yaml, read_plan_json, read_result, read_rollout_yaml,
 };
-use patchwave_core::render::{BUILTIN, RenderInput, TargetSpec, patchset_digest, render, wave_digest};
+use patchwave_core::render::{DOCUMENTS, RenderInput, TargetSpec, patchset_digest, render, wave_digest};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -78,15 +86,34 @@ fn golden(folder: &str, files: &BTreeMap<String, Vec<u8>>) {
 
 #[test]
 fn golden_files() {
-    golden("templates/ansible/golden", &world().render().unwrap().files);
+    for (target, world) in worlds::WORLDS {
+        let bundle = world().render().unwrap_or_else(|faults| panic!("{target}: {faults:?}"));
+        golden(&format!("templates/{target}/golden"), &bundle.files);
+    }
+    // A target of the engine without golden files would be one nobody has looked at.
+    let with_golden: Vec<&str> = worlds::WORLDS.iter().map(|(name, _)| *name).collect();
+    for name in BUILTIN_TARGETS.keys().filter(|name| *name != DOCUMENTS) {
+        assert!(
+            with_golden.contains(&name.as_str()),
+            "target {name} has no world in worlds.rs"
+        );
+    }
 }
 
 #[test]
-fn every_template_file_is_built_in() {
-    let mut on_disk = files_below(&root().join("templates"));
-    on_disk.retain(|path, _| !path.contains("/golden/"));
-    let built_in: Vec<&str> = BUILTIN.iter().map(|(path, _)| *path).collect();
-    assert_eq!(built_in, on_disk.keys().map(String::as_str).collect::<Vec<_>>());
+fn every_target_of_the_engine_can_be_read() {
+    let folders = BUILTIN.iter().filter_map(|(path, _)| path.strip_suffix("/target.yaml"));
+    assert_eq!(folders.collect::<Vec<_>>(), BUILTIN_TARGETS.keys().collect::<Vec<_>>());
+    let known = TARGETS.iter().filter(|known| known.built).map(|known| known.name);
+    let targets = BUILTIN_TARGETS
+        .keys()
+        .map(String::as_str)
+        .filter(|name| *name != DOCUMENTS);
+    assert_eq!(
+        known.collect::<Vec<_>>(),
+        targets.collect::<Vec<_>>(),
+        "load::known names what is built"
+    );
 }
 
 #[test]
@@ -280,14 +307,14 @@ fn sums_cover_every_file_and_those_of_merged_waves() {
 fn every_fault_is_told_at_once_with_its_place() {
     let mut world = world();
     world.asset(0).0.address = Some("db; rm -rf /".into());
-    world.asset(1).1.target = "wsus".into();
+    world.asset(1).1.target = "sccm".into();
     world.rollout.targets[1].version = "latest".into();
     world.catalog.classes.get_mut("web").unwrap().spec.hooks.always[0].name = "mine".into();
     let faults = world.render().unwrap_err();
     let text: String = faults.iter().map(|f| format!("{f}\n")).collect();
     for part in [
         "fleets/observed/facts.ndjson#1: asset db-2: host `db; rm -rf /`",
-        "target `wsus` is not built",
+        "target `sccm` is not built",
         "version `latest`",
         "hook `mine` has no task file",
     ] {

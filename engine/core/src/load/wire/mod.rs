@@ -11,6 +11,7 @@ mod policy_test;
 mod project;
 mod sla;
 mod strategy;
+mod target;
 mod window;
 
 pub use class::*;
@@ -21,6 +22,7 @@ pub use policy_test::*;
 pub use project::*;
 pub use sla::*;
 pub use strategy::*;
+pub use target::*;
 pub use window::*;
 
 use std::collections::BTreeMap;

@@ -200,5 +200,30 @@ fn next_document(text: &str, at: usize) -> Option<usize> {
     None
 }
 
+/// One YAML document of a known shape, through the same bounded reader as authored resources.
+///
+/// # Errors
+/// What is wrong, with the line where it is known.
+pub(crate) fn from_text<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut reading = read(text, LIMITS);
+    if let Some(problem) = reading.problems.iter().find(|p| p.fault != Fault::LookAlike) {
+        let before = problem
+            .at
+            .as_ref()
+            .and_then(|at| text.get(..at.start))
+            .unwrap_or_default();
+        return Err(format!(
+            "line {}: {}",
+            before.matches('\n').count() + 1,
+            problem.message
+        ));
+    }
+    match (reading.documents.pop(), reading.documents.is_empty()) {
+        (Some(document), true) => serde_path_to_error::deserialize(document.value).map_err(|e| e.to_string()),
+        (None, _) => Err("there is no document in it".into()),
+        (Some(_), false) => Err("there is more than one document in it".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests;
