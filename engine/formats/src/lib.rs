@@ -10,6 +10,7 @@
 //!
 //! To add a format: a folder with a `records::RecordReader`, and its line in [`FORMATS`].
 
+mod ansible_facts;
 mod container;
 mod cut;
 mod documents;
@@ -40,7 +41,7 @@ use jiff::Timestamp;
 use patchwave_core::observe::Batch;
 
 pub use container::Limits;
-pub use registry::{FORMATS, FormatEntry, find};
+pub use registry::{ANY_NAME, FORMATS, FormatEntry, find};
 
 /// One file to be read.
 #[derive(Clone, Debug)]

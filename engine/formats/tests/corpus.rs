@@ -308,3 +308,31 @@ fn every_output_of_nvidia_smi_is_read_that_says_when() {
     assert_eq!(skipped.len(), 2);
     assert!(skipped.iter().all(|why| why.contains("no `timestamp`")), "{skipped:#?}");
 }
+
+#[test]
+fn facts_of_ansible_are_read() {
+    for (file, os, fqdn) in [
+        ("ansible_centos_8", "centos 8.4", Some("foreman.cluster.local")),
+        ("ansible_facts", "fedora 22", None),
+        ("ansible_rhel_7_server", "rhel 7.9", Some("sat6-10.example.tst")),
+    ] {
+        let Some(batch) = read_file("ansible-facts", &format!("inventories/foreman-facts/{file}.json")) else {
+            return;
+        };
+        assert_eq!((batch.account.read, batch.account.dropped_fields.len()), (1, 0));
+        let facts = &batch.assets[0].facts;
+        assert_eq!(&*batch.assets[0].name, file);
+        let read = facts.os.as_ref().unwrap();
+        assert_eq!(
+            (
+                format!("{} {}", read.id, read.version).as_str(),
+                facts.identity.fqdn.as_deref()
+            ),
+            (os, fqdn)
+        );
+        assert!(facts.kernel.is_some() && facts.identity.machine_id.is_some() && facts.identity.serial.is_none());
+    }
+    // Facts of other tools say nothing of when in this shape.
+    let other = read_file("ansible-facts", "inventories/foreman-facts/salt_centos_stream.json").unwrap();
+    assert!(other.account.skipped[0].reason.contains("`ansible_date_time`"));
+}

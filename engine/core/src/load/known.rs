@@ -116,7 +116,7 @@ use SourceKind::{Advisories, Change, Inventory, Monitor, PatchStatus, Scanner};
 
 /// Every source type, in order of name.
 pub const SOURCE_TYPES: &[SourceType] = &[
-    source("ansible-facts", &[Inventory], false),
+    source("ansible-facts", &[Inventory], true),
     source("csaf", &[Advisories], false),
     source("csv", &[Inventory], false),
     source("cyclonedx", &[Inventory], false),
