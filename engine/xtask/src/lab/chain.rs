@@ -158,6 +158,7 @@ impl<'a> Lab<'a> {
             .env("LC_ALL", "C.UTF-8")
             .env("ANSIBLE_HOME", run.join("home/ansible"))
             .env("ANSIBLE_NOCOLOR", "1")
+            .env("ANSIBLE_PIPELINING", "1")
             .env("ANSIBLE_LOCALHOST_WARNING", "false")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .envs(more.iter().copied())

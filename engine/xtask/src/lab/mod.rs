@@ -69,7 +69,7 @@ pub fn lab(home: &Path, options: &[&str]) -> io::Result<bool> {
     if let Some(why) = hindrance()? {
         return Err(Error::other(format!("the lab cannot run here: {why}")));
     }
-    prepare(&places, smallest)?;
+    prepare(&places)?;
     let xtask = std::env::current_exe()?;
     let mut words = vec![places.home.join("tests/lab/inside.sh").into_os_string(), xtask.into()];
     words.extend(["lab", "--inside"].map(Into::into));
@@ -83,12 +83,12 @@ pub fn lab(home: &Path, options: &[&str]) -> io::Result<bool> {
 
 /// Says whether the lab can run, and if not, why not.
 fn can() -> bool {
-    match hindrance() {
-        Ok(None) => println!("the lab can run here"),
-        Ok(Some(why)) => println!("the lab cannot run here: {why}"),
-        Err(error) => println!("the lab cannot run here: {error}"),
+    let why = hindrance().unwrap_or_else(|error| Some(error.to_string()));
+    match &why {
+        None => println!("the lab can run here"),
+        Some(why) => println!("the lab cannot run here: {why}"),
     }
-    matches!(hindrance(), Ok(None))
+    why.is_none()
 }
 
 /// Why the lab cannot run here; it is tried, not guessed.
@@ -129,7 +129,7 @@ fn jail(more: &[&str]) -> Command {
 }
 
 /// Builds what is kept between runs, as far as it is not there.
-fn prepare(places: &Places, smallest: bool) -> io::Result<()> {
+fn prepare(places: &Places) -> io::Result<()> {
     let missing: Vec<&str> = PROGRAMS
         .iter()
         .filter(|(program, _)| !there(program))
@@ -189,7 +189,6 @@ fn prepare(places: &Places, smallest: bool) -> io::Result<()> {
             .current_dir(&places.home),
         "cargo build",
     )?;
-    let _ = smallest;
     Ok(())
 }
 
