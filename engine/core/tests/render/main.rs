@@ -197,7 +197,7 @@ fn the_digest_moves_with_what_is_executed_and_with_nothing_else() {
         &|w| w.rollout.waves[1].batches[0].assets[0].rollback = patchwave_core::load::wire::Reversibility::Snapshot,
         &|w| w.catalog.windows.get_mut("prod-nights").unwrap().spec.cutoff = "2h".parse().unwrap(),
         &|w| w.rollout.targets[1].version = "1:3.0.7-28.el9".into(),
-        &|w| w.asset(3).0.address = Some("10.0.0.99".into()),
+        &|w| w.asset(6).0.address = Some("10.0.0.99".into()),
         &|w| drop(w.packs.hooks.insert("lb-drain".into(), "---\n".into())),
     ];
     for (i, change) in changes.iter().enumerate() {
