@@ -19,14 +19,7 @@ if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
   "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
   cp "$here/requirements.txt" "$venv/requirements.txt"
 fi
-# The collections come in the wheel of the `ansible` package, of which only some are unpacked.
-if ! cmp -s "$here/collections.txt" "$work/collections/requirements.txt"; then
-  rm -rf "$work/collections" "$work/wheel"
-  "$venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$work/wheel" -r "$here/collections.txt"
-  python3 "$here/slim_collections.py" "$work"/wheel/*.whl "$work/collections"
-  rm -rf "$work/wheel"
-  cp "$here/collections.txt" "$work/collections/requirements.txt"
-fi
+bash "$here/collections.sh"
 export ANSIBLE_COLLECTIONS_PATH=$work/collections
 export PATH=$venv/bin:$PATH ANSIBLE_HOME=$work/home ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOLOR=1
 

@@ -96,6 +96,7 @@ stand_in() { # system, version
   rm -rf "$work/state" "$work/bin" && mkdir -p "$work/state" "$work/bin"
   printf %s "$1" >"$work/state/system"
   printf %s "$2" >"$work/state/version"
+  printf %s "$2" >"$work/state/first"
   printf 'busybox\n' >"$work/state/world"
   local name
   for name in apk cat df find grep ls rc-status readlink rpm systemctl tee test uname zypper; do

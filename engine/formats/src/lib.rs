@@ -12,16 +12,26 @@
 
 mod container;
 mod cut;
+mod documents;
 mod epss;
 mod fields;
+mod katello;
 mod kev;
+mod kubernetes;
 pub mod monitors;
+mod msrc;
 mod native;
+mod nvidia_smi;
+mod os_names;
 mod osv;
+mod reading;
 mod records;
 mod registry;
 mod sheet;
 mod vulnrichment;
+mod windows;
+mod wsus;
+mod xml;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Stands in for the programs of a SUSE or Alpine system, by the name it is called with. $STAND_IN holds the state: `system`
-# (sles, alpine), `version` that is installed, `world` of apk, and `log` of what was called. What the real programs print
+# (sles, alpine), `version` that is installed, `first` that was, `world` of apk, and `log` of what was called. What the real programs print
 # was taken from zypper 1.14 and the manual pages of apk-tools 2.14.
 set -eu
 name=${0##*/}
@@ -42,7 +42,8 @@ case "$name $system" in
   *needs-rebooting*) exit 0 ;;
   *" refresh"*) exit 0 ;;
   *" verify "*) echo '<stream><message type="info">Dependencies of all installed packages are satisfied.</message></stream>' ;;
-  *" search "*) printf '<solvable status="installed" name="libopenssl3" kind="package" edition="%s" arch="x86_64" repository="%s"/>\n' "$version" "$([ -e "$STAND_IN/gone" ] && echo '(System Packages)' || echo updates)" ;;
+  *" search "*) printf '<solvable status="installed" name="libopenssl3" kind="package" edition="%s" arch="x86_64" repository="(System Packages)"/>\n' "$version"
+    [ -e "$STAND_IN/gone" ] || printf '<solvable status="other-version" name="libopenssl3" kind="package" edition="%s" arch="x86_64" repository="updates"/>\n' "$(/bin/cat "$STAND_IN/first")" ;;
   *" --dry-run "*)
     # Without --oldpackage an older version is nothing to do.
     if [ "$(printf '%s\n' "$version" "$wanted" | sort -V | head -n 1)" = "$version" ]; then solved upgrade
@@ -54,7 +55,9 @@ case "$name $system" in
   case "$*" in
   *" list "*) printf 'libcrypto3-%s x86_64 {openssl} (Apache-2.0) [installed]\n' "$version" ;;
   *" update") exit 0 ;;
-  *" policy "*) printf 'libcrypto3 policy:\n  %s:\n    lib/apk/db/installed\n' "$version"; [ -e "$STAND_IN/gone" ] || echo '    http://mirror/main' ;;
+  *" policy "*) printf 'libcrypto3 policy:\n  %s:\n    lib/apk/db/installed\n' "$version"
+    [ "$version" = "$(/bin/cat "$STAND_IN/first")" ] || printf '  %s:\n' "$(/bin/cat "$STAND_IN/first")"
+    echo '    http://mirror/main' ;;
   *" --simulate "*) printf '(1/1) Upgrading libcrypto3 (%s -> %s)\nOK: 10 MiB in 20 packages\n' "$version" "$wanted" ;;
   *" add "*) printf %s "$wanted" >"$STAND_IN/version"; printf 'busybox\nlibcrypto3=%s\n' "$wanted" >"$STAND_IN/world" ;;
   *) exit 2 ;;

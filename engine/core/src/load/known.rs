@@ -28,14 +28,14 @@ pub const TARGETS: &[Known] = &[
     built("ansible"),
     planned("intune"),
     planned("kubernetes"),
-    planned("kured"),
+    built("kured"),
     planned("landscape"),
     planned("nvidia"),
-    planned("satellite"),
+    built("satellite"),
     planned("sccm"),
     planned("uyuni"),
     planned("vcenter"),
-    planned("wsus"),
+    built("wsus"),
 ];
 
 /// Decision tables that come with the engine (`table.pack`).
@@ -55,7 +55,7 @@ pub const BACKUPS: &[Known] = &[
 /// Kinds of `protection.rollback`.
 pub const ROLLBACKS: &[Known] = &[
     planned("image-revert"),
-    planned("kb-uninstall"),
+    built("kb-uninstall"),
     built("none"),
     built("package-downgrade"),
     built("snapshot-revert"),
@@ -127,18 +127,18 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     asked("icinga2", &[Monitor]),
     source("intune", &[Inventory], false),
     source("ivanti", &[PatchStatus], false),
-    source("katello", &[Inventory], false),
+    source("katello", &[Inventory], true),
     source("kev", &[Advisories], true),
-    source("kubernetes", &[Inventory], false),
+    source("kubernetes", &[Inventory], true),
     source("landscape", &[Inventory], false),
     source("lifecycle", &[Advisories], false),
     source("manageengine", &[PatchStatus], false),
-    source("msrc", &[Advisories], false),
+    source("msrc", &[Advisories], true),
     asked("nagios", &[Monitor]),
     source("native", &[Inventory], true),
     source("nessus", &[Scanner], false),
     source("netbox", &[Inventory], false),
-    source("nvidia-smi", &[Inventory], false),
+    source("nvidia-smi", &[Inventory], true),
     source("openvas", &[Scanner], false),
     source("osquery", &[Inventory], false),
     source("osv", &[Advisories], true),
@@ -154,7 +154,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("uyuni", &[Inventory], false),
     source("vcenter", &[Inventory], false),
     source("vulnrichment", &[Advisories], true),
-    source("wsus", &[Inventory], false),
+    source("wsus", &[Inventory], true),
 ];
 
 /// The word of a source kind.

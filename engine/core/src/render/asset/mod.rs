@@ -1,5 +1,6 @@
 //! What a template is told of one asset: packages with their pins, hooks, protection, services. Every value is checked.
 
+mod content;
 mod facts;
 mod packages;
 mod services;
@@ -8,7 +9,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use facts::{ContentView, GpuView, NodeView, UpdateView};
+pub(super) use content::shared as shared_content;
+pub use content::{ContentView, SharedContent};
+pub use facts::{GpuView, NodeView, UpdateView};
 
 use super::RenderInput;
 use super::faults::Faults;
@@ -26,6 +29,8 @@ pub struct AssetView {
     pub name: String,
     /// Address, else fqdn, else name.
     pub host: String,
+    /// Fully qualified name, by which servers that manage it know it; its name where none was observed.
+    pub fqdn: String,
     /// Its class.
     pub class: String,
     /// Version scheme of its packages, else of its first component: `rpm`, `deb`, `windows`, ….
@@ -225,6 +230,11 @@ pub(super) fn asset_view(
         &subject,
         None,
     );
+    let fqdn = observed.facts.identity.fqdn.as_deref();
+    let fqdn = fqdn.map_or_else(
+        || name.clone(),
+        |fqdn| faults.value(Grammar::Host, "fqdn", fqdn, &subject, place.as_ref()),
+    );
     let (services, ha) = services::services(input, observed, faults);
     let image = asset.image.as_ref().map(|image| ImageView {
         name: faults.value(
@@ -243,17 +253,21 @@ pub(super) fn asset_view(
         ),
         id: image.id.to_string(),
     });
+    let content = content::content(observed, at, faults);
+    let advisories = facts::advisories(input, &taken.targets);
+    content::check(input, &asset.target, (&content, &advisories), at, faults);
     Some(AssetView {
         name,
         host,
+        fqdn,
         class: faults.value(Grammar::Name, "class", &asset.class, &subject, None),
         scheme: taken.scheme.as_str(),
         manager: manager(taken.scheme, &taken.os.id),
         updates: facts::updates(articles, observed, &taken.components, at, faults),
-        content: facts::content(observed, at, faults),
+        content,
         kubernetes: facts::node(observed, at, faults),
         gpu: facts::gpu(observed, at, faults),
-        advisories: facts::advisories(input, &taken.targets),
+        advisories,
         os: taken.os,
         packages: taken.packages,
         components: taken.components,
