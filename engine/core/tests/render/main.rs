@@ -436,7 +436,9 @@ fn every_included_task_file_is_there() {
         for (path, bytes) in files.iter().filter(|(path, _)| path.ends_with(".yml")) {
             let folder = path.rsplit_once('/').unwrap().0;
             let text = String::from_utf8_lossy(bytes);
-            let included = text.lines().filter_map(|l| l.trim().strip_prefix("ansible.builtin.include_tasks: "));
+            let included = text
+                .lines()
+                .filter_map(|l| l.trim().strip_prefix("ansible.builtin.include_tasks: "));
             for name in included.filter(|name| !name.contains("{{")) {
                 let mut parts: Vec<&str> = folder.split('/').collect();
                 for part in name.split('/') {
