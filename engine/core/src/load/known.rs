@@ -45,8 +45,8 @@ pub const TABLE_PACKS: &[Known] = &[built("cisa-bod-26-04"), built("critical-24h
 pub const BACKUPS: &[Known] = &[
     planned("appliance-snapshot"),
     built("database-dump"),
-    planned("etcd-snapshot"),
-    planned("filesystem-snapshot"),
+    built("etcd-snapshot"),
+    built("filesystem-snapshot"),
     built("lvm-snapshot"),
     built("none"),
     built("vm-snapshot"),
@@ -65,6 +65,7 @@ pub const ROLLBACKS: &[Known] = &[
 pub const HOOKS: &[&str] = &[
     "alertmanager-silence",
     "alertmanager-unsilence",
+    "handover",
     "lb-drain",
     "lb-undrain",
     "service-start",
@@ -238,6 +239,7 @@ pub const OTHER_ECOSYSTEMS: &[&str] = &[
 
 /// Kinds of high availability (`ha.type`) whose members and roles can be asked for.
 pub const HA_TYPES: &[&str] = &[
+    "active-directory",
     "ceph",
     "consul",
     "corosync",

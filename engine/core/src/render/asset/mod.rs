@@ -117,7 +117,8 @@ pub struct PackageView {
     pub before: String,
     /// The exact version to install.
     pub version: String,
-    /// The package manager's words for that version: `openssl-libs-1:3.0.7-27.el9.x86_64`, `libssl3=3.0.2-0ubuntu1.18`.
+    /// The package manager's words for that version: `openssl-libs-1:3.0.7-27.el9.x86_64` (dnf), `libssl3=3.0.2-0ubuntu1.18`
+    /// (apt, apk), `libopenssl3.x86_64=3.1.4-150600.5.15.1` (zypper).
     pub pin: String,
     /// The same for the earlier version.
     pub back: String,
@@ -154,6 +155,8 @@ pub struct HaView {
     pub min_count: u32,
     /// Share of the members that must be left, in hundredths of a percent; 0 when a count is written.
     pub min_share: u32,
+    /// Its members in later batches of the same wave: who leads it comes after them, or hands over first.
+    pub later: Vec<String>,
 }
 
 /// One hook.
@@ -284,11 +287,16 @@ pub(super) fn asset_view(
     })
 }
 
+/// Whether a system is of SUSE, whose packages are RPM and whose package manager is zypper.
+fn is_suse(os_id: &str) -> bool {
+    ["sles", "sled", "opensuse"].iter().any(|suse| os_id.starts_with(suse))
+}
+
 /// The package manager of a system.
 fn manager(scheme: Scheme, os_id: &str) -> &'static str {
     match scheme {
         Scheme::Deb => "apt",
-        Scheme::Rpm if ["sles", "sled", "opensuse"].iter().any(|suse| os_id.starts_with(suse)) => "zypper",
+        Scheme::Rpm if is_suse(os_id) => "zypper",
         Scheme::Rpm => "dnf",
         Scheme::Apk => "apk",
         Scheme::Windows => "windows",
