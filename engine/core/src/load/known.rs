@@ -27,7 +27,7 @@ const fn planned(name: &'static str) -> Known {
 pub const TARGETS: &[Known] = &[
     built("ansible"),
     planned("intune"),
-    planned("kubernetes"),
+    built("kubernetes"),
     built("kured"),
     planned("landscape"),
     planned("nvidia"),
@@ -55,7 +55,7 @@ pub const BACKUPS: &[Known] = &[
 /// Kinds of `protection.rollback`.
 pub const ROLLBACKS: &[Known] = &[
     planned("image-revert"),
-    planned("kb-uninstall"),
+    built("kb-uninstall"),
     built("none"),
     built("package-downgrade"),
     built("snapshot-revert"),

@@ -71,7 +71,12 @@ pub fn load_with(set: &SourceSet, now: Timestamp, memo: &mut Memo) -> Loaded {
         project,
     } = read::catalog(set, memo, &mut diagnostics);
     catalog.tables = table::tables(&catalog.slas, set);
-    catalog.target_folders = rules::target_folders(&catalog.project.paths.templates, set);
+    let templates = &catalog.project.paths.templates;
+    catalog.target_folders = rules::target_folders(templates, set);
+    let targets = catalog.target_folders.iter();
+    catalog.targets = targets
+        .filter_map(|name| Some((name.clone(), builtin::specification(templates, name, set)?.ok()?)))
+        .collect();
     catalog.expressions = sites::compile(&documents, &mut diagnostics);
     let context = rules::Context {
         catalog: &catalog,

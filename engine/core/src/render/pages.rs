@@ -26,10 +26,7 @@ pub(super) fn wave_files(
         .flat_map(|b| b.assets.keys())
         .map(String::as_str)
         .collect();
-    let mut head = head(input, frozen, wave);
-    if let Some(wave_head) = head.get_mut("wave").and_then(Value::as_object_mut) {
-        wave_head.insert("forensics".into(), json!(forensics(frozen, wave)));
-    }
+    let head = wave_head(input, frozen, wave);
     // What is copied for each batch and asset: neither the whole patch set nor all batches, or it would grow squarely.
     let small = without(&head, "targets");
     for name in targets.iter().copied().chain([DOCUMENTS]) {
@@ -50,6 +47,31 @@ pub(super) fn wave_files(
         }
     }
     files
+}
+
+/// What every file of the wave sees, with what its triage asks for.
+fn wave_head(input: &RenderInput<'_>, frozen: &FrozenRollout, wave: &FrozenWave) -> Value {
+    let mut head = head(input, frozen, wave);
+    if let Some(wave_head) = head.get_mut("wave").and_then(Value::as_object_mut) {
+        wave_head.insert("forensics".into(), json!(forensics(frozen, wave)));
+    }
+    head
+}
+
+/// What a file of the wave sees, and what those of a batch or asset see besides it, for one pack.
+pub(super) fn contexts(
+    input: &RenderInput<'_>,
+    frozen: &FrozenRollout,
+    wave: &FrozenWave,
+    view: &WaveView,
+    target: &str,
+) -> (Value, Value) {
+    let head = wave_head(input, frozen, wave);
+    let small = with(&without(&head, "targets"), "target", target.into());
+    (
+        wave_context(&head, view, (target != DOCUMENTS).then_some(target)),
+        small,
+    )
 }
 
 /// Task files of the hooks the wave uses, beside the target's own files.
@@ -190,7 +212,12 @@ fn without(context: &Value, key: &str) -> Value {
 }
 
 /// Every file of one kind: `context` is what a file of the wave sees, `head` what those of a batch or asset see besides it.
-fn one_kind(pack: &Pack, spec: &FileSpec, context: &Value, head: &Value) -> Result<BTreeMap<String, Vec<u8>>, String> {
+pub(super) fn one_kind(
+    pack: &Pack,
+    spec: &FileSpec,
+    context: &Value,
+    head: &Value,
+) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if let Some(name) = &spec.copy {
         let text = pack
             .files

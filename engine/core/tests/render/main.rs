@@ -15,6 +15,7 @@
 mod fixture;
 mod hostile;
 mod kubernetes;
+mod trials;
 mod worlds;
 
 use std::collections::BTreeMap;

@@ -13,7 +13,11 @@ use crate::fixture::{World, batch, planned, resources, wave, world};
 use crate::kubernetes;
 
 /// Name of a target and its world; one line a target.
-pub const WORLDS: &[(&str, fn() -> World)] = &[("ansible", world), ("kured", kubernetes::kured)];
+pub const WORLDS: &[(&str, fn() -> World)] = &[
+    ("ansible", world),
+    ("kubernetes", kubernetes::plans),
+    ("kured", kubernetes::kured),
+];
 
 /// An asset with what it takes: indexes of targets and the versions it has.
 pub type Taking<'a> = (Asset, &'a [(usize, &'a str)]);
