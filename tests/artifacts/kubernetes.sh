@@ -13,7 +13,7 @@ here=$root/tests/artifacts
 work=$root/target/artifacts
 venv=$work/venv
 tools=$work/venv-kubernetes
-targets=(kured)
+targets=(kubernetes kured)
 
 mkdir -p "$work"
 if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
@@ -67,13 +67,27 @@ values() { # wave folder, target: what Helm is given
 }
 
 manifests() { # wave folder, target: a kind that kubernetes-validate does not know is only a warning to it
-  local file kind
+  local file
   for file in "$1/$2"/manifests-*.yaml; do
     "$tools/bin/kubernetes-validate" --strict "$file" >"$work/manifests.log" 2>&1 || { cat "$work/manifests.log"; return 1; }
     ! grep -q WARN "$work/manifests.log" || { cat "$work/manifests.log"; return 1; }
   done
   for file in "$1/$2"/plan-*.yaml; do
-    "$tools/bin/check-jsonschema" --schemafile "$here/kubernetes/plan.schema.json" "$file" || return 1
+    # A file holds one document a node, and the checker reads one document a file.
+    rm -rf "$work/plans" && mkdir "$work/plans"
+    python -c 'import sys, yaml
+for number, plan in enumerate(yaml.safe_load_all(open(sys.argv[1]))):
+    with open(f"{sys.argv[2]}/{number}.yaml", "w") as out:
+        yaml.safe_dump(plan, out)' "$file" "$work/plans"
+    "$tools/bin/check-jsonschema" --schemafile "$here/kubernetes/plan.schema.json" "$work/plans"/*.yaml || return 1
+  done
+}
+
+script() { # wave folder, target: the shell script inside a Secret
+  local file
+  for file in "$1/$2"/manifests-*.yaml; do
+    python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["stringData"]["upgrade.sh"])' "$file" >"$work/upgrade.sh"
+    shellcheck --shell=sh "$work/upgrade.sh" || return 1
   done
 }
 
@@ -83,7 +97,7 @@ for target in "${targets[@]}"; do
   [ ${#waves[@]} -gt 0 ] || { echo "no golden waves of $target; run PATCHWAVE_UPDATE=1 cargo test -p patchwave-core --test render" >&2; exit 1; }
   for wave in "${waves[@]%/}"; do
     echo "== ${wave#"$root"/}"
-    for check in syntax lint options values manifests; do
+    for check in syntax lint options values manifests script; do
       "$check" "$wave" "$target"
     done
   done
@@ -112,6 +126,12 @@ must_fail values kured 's/endTime: .*/endTime: "28:00:00"/' kured/values-01.yaml
 must_fail options kured 's/release_values/release_value/' kured/tasks/touch.yml
 must_fail options kured 's/state: patched/state: patchd/' kured/tasks/touch.yml
 must_fail syntax kured 's/hosts: batch_01/hosts: batch_99/' kured/release-01.yml
+must_fail manifests kubernetes 's/disableEviction: false/disableEviction: true/' kubernetes/plan-01.yaml
+must_fail manifests kubernetes 's/exclusive:/exclusiv:/' kubernetes/plan-01.yaml
+must_fail manifests kubernetes 's/days: .*/days: [someday]/' kubernetes/plan-01.yaml
+must_fail manifests kubernetes 's/stringData:/stringdata:/' kubernetes/manifests-upgrade.yaml
+must_fail manifests kubernetes 's/kind: Secret/kind: Secrets/' kubernetes/manifests-upgrade.yaml
+must_fail script kubernetes 's/set -eu/set -eu; cd $x/' kubernetes/manifests-upgrade.yaml
 must_fail lint kured 's/become: false/become: no/' kured/tasks/permit.yml
 rm -rf "$work/broken"
 echo "ok"

@@ -27,7 +27,7 @@ const fn planned(name: &'static str) -> Known {
 pub const TARGETS: &[Known] = &[
     built("ansible"),
     planned("intune"),
-    planned("kubernetes"),
+    built("kubernetes"),
     built("kured"),
     planned("landscape"),
     planned("nvidia"),

@@ -6,8 +6,8 @@ use crate::load::wire::WindowSchedule;
 use crate::time::{self, Boundary, ShiftSeconds, Weekly, WeeklyRule, When};
 
 /// The longest value of a label in Kubernetes (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>);
-/// names of groups elsewhere may be longer.
-const LABEL_MAX: usize = 63;
+/// names of groups elsewhere may be longer. Five characters stay for the number of an asset (`-9999`).
+const LABEL_MAX: usize = 63 - 5;
 /// Hex digits of a digest that make a shortened name unique among the batches that are released at one time.
 const DIGEST_CHARS: usize = 8;
 

@@ -1,5 +1,6 @@
 //! Worlds of the targets that work on nodes of a cluster, and what their tools cannot be told.
 
+use patchwave_core::history::Target;
 use patchwave_core::load::wire::Reversibility;
 use patchwave_core::observe::{Asset, Kubernetes};
 use patchwave_core::version::Scheme;
@@ -51,6 +52,56 @@ pub fn kured() -> World {
         json!({"rrule": "FREQ=WEEKLY;BYDAY=SA", "start": "22:00", "duration": "6h", "timezone": "Europe/Berlin"});
     windows(&mut world, &[("any-time", monthly), ("prod-nights", night)]);
     world
+}
+
+/// A part of a node: its branch, name and the version it goes to.
+fn part(branch: &str, name: &str, version: &str) -> Target {
+    target(Scheme::Semver, ("kubernetes", branch), "x86_64", name, version)
+}
+
+fn weekday_windows(world: &mut World) {
+    let daily = json!({"rrule": "FREQ=DAILY", "start": "22:00", "duration": "24h", "timezone": "UTC"});
+    let saturday =
+        json!({"rrule": "FREQ=WEEKLY;BYDAY=SA", "start": "20:00", "duration": "4h", "timezone": "Europe/Berlin"});
+    windows(world, &[("any-time", daily), ("prod-nights", saturday)]);
+}
+
+/// A worker with packages, and a server and an agent of k3s.
+pub fn plans() -> World {
+    let targets = vec![
+        part("1.30", "kubelet", "1.30.9+k3s1"),
+        part("1.31", "kubelet", "1.31.5"),
+        part("runtime", "containerd", "1.7.25"),
+    ];
+    let k3s: &[(usize, &str)] = &[(0, "1.30.6+k3s1")];
+    let nodes: Vec<(Asset, &[(usize, &str)])> = vec![
+        (
+            node("worker-1", "worker", "v1.31.4", "containerd://1.7.24", 1),
+            &[(1, "1.31.4"), (2, "1.7.24")],
+        ),
+        (
+            node("edge-1", "control-plane", "v1.30.6+k3s1", "containerd://1.7.22-k3s1", 2),
+            k3s,
+        ),
+        (
+            node("edge-2", "worker", "v1.30.6+k3s1", "containerd://1.7.22-k3s1", 3),
+            k3s,
+        ),
+    ];
+    let mut world = two_waves("kubernetes", json!({}), Reversibility::None, targets, &nodes);
+    weekday_windows(&mut world);
+    world
+}
+
+#[test]
+fn a_plan_for_k3s_needs_the_build_of_k3s() {
+    let mut world = plans();
+    world.rollout.targets[0].version = "1.30.9".into();
+    let faults = world.render().unwrap_err();
+    assert!(
+        faults[0].message.contains("needs a version with its build"),
+        "{faults:?}"
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::kubernetes;
 /// Name of a target and its world; one line a target.
 pub const WORLDS: &[(&str, fn() -> World)] = &[
     ("ansible", world),
+    ("kubernetes", kubernetes::plans),
     ("kured", kubernetes::kured),
     ("satellite", crate::satellite::satellite),
     ("wsus", windows),

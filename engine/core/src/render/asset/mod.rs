@@ -265,7 +265,7 @@ pub(super) fn asset_view(
         manager: manager(taken.scheme, &taken.os.id),
         updates: facts::updates(articles, observed, &taken.components, at, faults),
         content,
-        kubernetes: facts::node(observed, at, faults),
+        kubernetes: facts::node(observed, &taken.components, at, faults),
         gpu: facts::gpu(observed, at, faults),
         advisories,
         os: taken.os,
