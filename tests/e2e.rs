@@ -33,6 +33,8 @@ mod e2e {
     mod play;
     mod policy_tests;
     mod progress;
+    #[cfg(unix)]
+    mod readme;
     mod stops;
     mod times;
     #[cfg(feature = "otel")]

@@ -119,6 +119,17 @@ fn assemble<E>(
         let fault = "does not exist; make the folder, or correct `spec.paths` in patchwave.yaml";
         set.files.push(SourceFile::unreadable(path, fault));
     }
+    let specification = |path: &str| {
+        let below = path
+            .strip_prefix(&paths.templates)
+            .and_then(|rest| rest.strip_suffix("/target.yaml"));
+        below.is_some_and(|name| name.matches('/').count() == 1)
+    };
+    let targets = templates.resources.iter().filter(|file| specification(&file.path));
+    let targets: Vec<(String, String)> = targets
+        .map(|file| (file.path.clone(), String::from_utf8_lossy(&file.bytes).into_owned()))
+        .collect();
+    set.blobs.extend(targets);
     let template_files = templates.resources.into_iter().map(|f| f.path).chain(templates.others);
     set.present = files
         .others

@@ -21,7 +21,7 @@ use std::process::{Command, ExitCode};
 use std::{fs, io};
 
 use patchwave_core::diag::Manual;
-use patchwave_core::load::schema;
+use patchwave_core::load::{TargetsPage, schema};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -107,6 +107,7 @@ fn generated() -> BTreeMap<PathBuf, String> {
         .collect();
     files.insert("docs/diagnostics.md".into(), Manual.to_string());
     files.insert("docs/reference.md".into(), schema::reference::page());
+    files.insert("docs/targets.md".into(), TargetsPage.to_string());
     files
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::wire::TargetSpec;
+use crate::source::SourceSet;
 use crate::source::yaml::from_text;
 
 /// Path relative to the templates folder → text, sorted. `templates/` at the root of the repository is the only copy.
@@ -19,3 +20,9 @@ pub static BUILTIN_TARGETS: LazyLock<BTreeMap<String, TargetSpec>> = LazyLock::n
         .filter_map(|(name, text)| Some((name.to_owned(), from_text(text).ok()?)))
         .collect()
 });
+
+/// The specification of a target below the templates folder; none where its text was not given.
+pub(super) fn specification(templates: &str, name: &str, set: &SourceSet) -> Option<Result<TargetSpec, String>> {
+    let text = set.blobs.get(&format!("{templates}/{name}/target.yaml"))?;
+    Some(from_text(text))
+}

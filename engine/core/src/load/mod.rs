@@ -20,6 +20,7 @@ pub mod schedule;
 pub mod schema;
 mod sites;
 pub mod table;
+mod targets_page;
 pub mod wire;
 
 use jiff::Timestamp;
@@ -32,6 +33,7 @@ pub use memo::Memo;
 pub use read::Names;
 pub use rules::gates::filters;
 pub use rules::references::{Reference, references, target_of};
+pub use targets_page::TargetsPage;
 
 use crate::diag::Diagnostics;
 use crate::source::{SourceFile, SourceSet};
@@ -71,7 +73,12 @@ pub fn load_with(set: &SourceSet, now: Timestamp, memo: &mut Memo) -> Loaded {
         project,
     } = read::catalog(set, memo, &mut diagnostics);
     catalog.tables = table::tables(&catalog.slas, set);
-    catalog.target_folders = rules::target_folders(&catalog.project.paths.templates, set);
+    let templates = &catalog.project.paths.templates;
+    catalog.target_folders = rules::target_folders(templates, set);
+    let targets = catalog.target_folders.iter();
+    catalog.targets = targets
+        .filter_map(|name| Some((name.clone(), builtin::specification(templates, name, set)?.ok()?)))
+        .collect();
     catalog.expressions = sites::compile(&documents, &mut diagnostics);
     let context = rules::Context {
         catalog: &catalog,

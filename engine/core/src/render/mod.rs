@@ -17,6 +17,7 @@ mod helpers;
 mod openings;
 mod pack;
 mod pages;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
 pub use openings::{PAST_DEADLINE_DAYS, WITHOUT_DEADLINE_DAYS, openings_until};
 pub use pack::{DOCUMENTS, Pack, PackFault, Packs, read_pack};
+pub use trial::{Shape, Trial, hostile_texts, trial};
 
 use crate::history::wire::{
     BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::asset::{AssetView, HookView};
+use super::asset::{AssetView, HookView, UpdateView};
 use super::faults::Faults;
 use super::pack::{DOCUMENTS, Pack};
 use super::wire::{FrozenRollout, FrozenWave};
@@ -26,10 +26,7 @@ pub(super) fn wave_files(
         .flat_map(|b| b.assets.keys())
         .map(String::as_str)
         .collect();
-    let mut head = head(input, frozen, wave);
-    if let Some(wave_head) = head.get_mut("wave").and_then(Value::as_object_mut) {
-        wave_head.insert("forensics".into(), json!(forensics(frozen, wave)));
-    }
+    let head = wave_head(input, frozen, wave, view);
     // What is copied for each batch and asset: neither the whole patch set nor all batches, or it would grow squarely.
     let small = without(&head, "targets");
     for name in targets.iter().copied().chain([DOCUMENTS]) {
@@ -50,6 +47,41 @@ pub(super) fn wave_files(
         }
     }
     files
+}
+
+/// What every file of the wave sees, with what its triage asks for and what its merge accepts.
+fn wave_head(input: &RenderInput<'_>, frozen: &FrozenRollout, wave: &FrozenWave, view: &WaveView) -> Value {
+    let mut head = head(input, frozen, wave);
+    if let Some(wave_head) = head.get_mut("wave").and_then(Value::as_object_mut) {
+        wave_head.insert("forensics".into(), json!(forensics(frozen, wave)));
+        wave_head.insert("agreements".into(), json!(agreements(view)));
+    }
+    head
+}
+
+/// The updates whose license agreement the merge of the wave accepts, once each.
+fn agreements(view: &WaveView) -> BTreeSet<&UpdateView> {
+    let assets = view.batches.iter().flat_map(|batch| batch.assets.values()).flatten();
+    assets
+        .flat_map(|asset| &asset.updates)
+        .filter(|update| update.eula)
+        .collect()
+}
+
+/// What a file of the wave sees, and what those of a batch or asset see besides it, for one pack.
+pub(super) fn contexts(
+    input: &RenderInput<'_>,
+    frozen: &FrozenRollout,
+    wave: &FrozenWave,
+    view: &WaveView,
+    target: &str,
+) -> (Value, Value) {
+    let head = wave_head(input, frozen, wave, view);
+    let small = with(&without(&head, "targets"), "target", target.into());
+    (
+        wave_context(&head, view, (target != DOCUMENTS).then_some(target)),
+        small,
+    )
 }
 
 /// Task files of the hooks the wave uses, beside the target's own files.
@@ -188,7 +220,12 @@ fn without(context: &Value, key: &str) -> Value {
 }
 
 /// Every file of one kind: `context` is what a file of the wave sees, `head` what those of a batch or asset see besides it.
-fn one_kind(pack: &Pack, spec: &FileSpec, context: &Value, head: &Value) -> Result<BTreeMap<String, Vec<u8>>, String> {
+pub(super) fn one_kind(
+    pack: &Pack,
+    spec: &FileSpec,
+    context: &Value,
+    head: &Value,
+) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if let Some(name) = &spec.copy {
         let text = pack
             .files

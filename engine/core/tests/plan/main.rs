@@ -1,5 +1,6 @@
 //! What a plan must be: its cuts, order, refusals and restraint, properties of all of them, and a brute-force oracle.
 
+mod able;
 mod attacked;
 mod compare;
 mod compatible;

@@ -16,6 +16,7 @@ mod fixture;
 mod hostile;
 mod powershell;
 mod powershell_table;
+mod trials;
 mod worlds;
 
 use std::collections::BTreeMap;

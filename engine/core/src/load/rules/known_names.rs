@@ -18,6 +18,8 @@ use std::collections::BTreeSet;
 
 use super::{Context, Rule};
 use crate::diag::{Code, Diagnostics, nearest_or_list};
+use crate::load::Doc;
+use crate::load::builtin::specification;
 use crate::load::known::{self, Known};
 use crate::load::sites::texts_at;
 use crate::source::{DocId, SourceSet};
@@ -31,6 +33,9 @@ pub static RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, diagnostics: &mut Diagnostics) {
     for (id, doc) in context.documents.iter() {
+        if doc.kind() == "AssetClass" {
+            unreadable_targets(context, id, doc, diagnostics);
+        }
         let mut word = |path: &[&str], what: &str, list: &[Known], added: &[&str]| {
             for (pointer, name) in texts_at(&doc.value, path) {
                 judge(context, id, &pointer, (what, name), list, added, diagnostics);
@@ -167,6 +172,20 @@ fn judge(
             let known = list.iter().map(|k| k.name).chain(added.iter().copied());
             let diagnostic = context.at(Code::UnknownName, id, pointer, format!("there is no {what} `{name}`"));
             diagnostics.push(diagnostic.maybe_help(nearest_or_list(name, known)));
+        }
+    }
+}
+
+/// A class that names a folder of the user's own whose `target.yaml` nobody can read.
+fn unreadable_targets(context: &Context<'_>, id: DocId, doc: &Doc, diagnostics: &mut Diagnostics) {
+    let templates = &context.catalog.project.paths.templates;
+    for path in [&["spec", "target"][..], &["spec", "targets", "*", "use"]] {
+        for (pointer, name) in texts_at(&doc.value, path) {
+            if let Some(Err(why)) = specification(templates, name, context.set) {
+                let message = format!("`{templates}/{name}/target.yaml` is not a render target: {why}");
+                let help = format!("`patchwave targets check {templates}/{name}` names every fault of it");
+                diagnostics.push(context.at(Code::UnknownName, id, &pointer, message).help(help));
+            }
         }
     }
 }

@@ -1,0 +1,249 @@
+//! What a render target cannot promise for a class, and what an update server does not offer.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up should fail"
+)]
+
+use std::sync::Arc;
+
+use crate::support::estate::*;
+use crate::support::*;
+use patchwave_core::history::History;
+use patchwave_core::load::wire::TargetSpec;
+use patchwave_core::name::Severity;
+use patchwave_core::observe::{AdvisoryRecord, OfferedUpdate, own_fix};
+use patchwave_core::plan::{Plan, Refusal};
+use serde_json::{Value, json};
+
+/// A target of the user's own with these capabilities.
+fn own(name: &str, extra: Value) -> TargetSpec {
+    let mut spec = json!({
+        "formatVersion": "1.0", "name": name, "description": "x", "ecosystems": ["rpm", "deb"], "kinds": ["os"],
+        "files": [{"path": format!("{name}/x.txt"), "copy": "x.txt", "escape": "none"}],
+    });
+    spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    serde_json::from_value(spec).unwrap()
+}
+
+/// Everything promised.
+fn able() -> Value {
+    json!({"control": "push", "pins": true, "notBefore": true, "rollback": ["exact", "snapshot"], "hooks": "asset",
+        "backups": ["vm-snapshot"], "backupEvidence": true, "roles": true, "checks": true})
+}
+
+fn without(what: &[(&str, Value)]) -> Value {
+    let mut capabilities = able();
+    let map = capabilities.as_object_mut().unwrap();
+    map.extend(what.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    json!({ "capabilities": capabilities })
+}
+
+/// The plan of an estate whose classes use the target `tool`, with these changes to the resources.
+fn planned(spec: TargetSpec, changes: &[(&str, &str)]) -> Plan {
+    let now = at(NOW);
+    let mut all = vec![("target: ansible", "target: appliance"); 3];
+    all.extend(changes);
+    let mut catalog = catalog(&resources(&all), now);
+    catalog.target_folders.insert("appliance".to_owned());
+    catalog.targets.insert("appliance".to_owned(), spec);
+    let advisories = [advisory(
+        "A-1",
+        Severity::High,
+        "2026-11-18T00:00:00Z",
+        &[("openssl-libs", "1:3.0.7-27.el9")],
+    )];
+    let observation = observation("f", &[], &one_each(), &advisories, now);
+    World::new(catalog, observation, History::default(), now).plan(now)
+}
+
+fn of<'p>(plan: &'p Plan, asset: &str) -> Vec<&'p Refusal> {
+    plan.refusals.iter().filter(|r| *r.asset == *asset).collect()
+}
+
+#[test]
+fn a_target_that_can_do_everything_is_refused_nothing() {
+    let plan = planned(own("appliance", without(&[])), &[]);
+    assert_eq!(refusals(&plan), []);
+    assert_eq!(plan.rollouts[0].waves.len(), 3);
+}
+
+#[test]
+fn each_wish_of_a_class_that_the_target_cannot_promise_is_named_with_its_line_and_a_way_out() {
+    type Case<'c> = (&'c [(&'c str, Value)], &'c [(&'c str, &'c str)], &'c str);
+    let hooks = (
+        "backup: none, rollback: package-downgrade}",
+        "backup: none, rollback: package-downgrade}\n  hooks: {beforeAsset: [{name: lb-drain}]}",
+    );
+    let batch_hooks = (
+        "backup: none, rollback: package-downgrade}",
+        "backup: none, rollback: package-downgrade}\n  hooks: {afterBatch: [{name: lb-drain}]}",
+    );
+    let snapshot = ("backup: none,", "backup: vm-snapshot,");
+    let max_age = ("backup: none,", "backup: none, maxAge: 12h,");
+    let never = ("reboot: ifNeeded", "reboot: never");
+    let always = ("reboot: ifNeeded", "reboot: always");
+    let cases: &[Case<'_>] = &[
+        (&[("rollback", json!([]))], &[], "rollback `package-downgrade`"),
+        (&[("hooks", json!("batch"))], &[hooks], "hooks around each asset"),
+        (&[("hooks", json!("none"))], &[batch_hooks], "hooks around a batch"),
+        (&[("backups", json!([]))], &[snapshot], "backup `vm-snapshot`"),
+        (
+            &[("backupEvidence", json!(false))],
+            &[max_age],
+            "a backup not older than `maxAge`",
+        ),
+        (&[("reboot", json!("client"))], &[never], "`reboot: never`"),
+        (&[("reboot", json!("none"))], &[always], "`reboot: always`"),
+    ];
+    for (lacks, changes, asks) in cases {
+        let plan = planned(own("appliance", without(lacks)), changes);
+        let told = of(&plan, "t1");
+        assert_eq!(told.len(), 1, "{asks}: {:?}", plan.refusals);
+        assert_eq!(&*told[0].reason, "target");
+        let detail = &told[0].detail;
+        assert!(
+            detail.contains("target cannot do it: class test asks `appliance` for") && detail.contains(asks),
+            "{detail}"
+        );
+        assert!(detail.contains(".yaml:"), "no line in {detail}");
+        assert!(
+            told[0].fixes.iter().any(|fix| fix == "use `ansible` in class test"),
+            "{:?}",
+            told[0].fixes
+        );
+        assert!(told[0].fixes.len() >= 2, "{:?}", told[0].fixes);
+        // The same wishes are no refusal for a target that has it all.
+        assert_eq!(
+            refusals(&planned(own("appliance", without(&[])), changes)),
+            [],
+            "{asks}"
+        );
+    }
+}
+
+#[test]
+fn a_window_that_closes_needs_a_target_that_can_wait_and_whose_late_clients_stay_away() {
+    for lacks in [("notBefore", json!(false)), ("lateClients", json!("install"))] {
+        let plan = planned(own("appliance", without(&[("control", json!("pull")), lacks])), &[]);
+        // Only prod has nights; test and staging are always open.
+        assert_eq!(refusals(&plan), [("target", "p1")], "{:?}", plan.refusals);
+        assert!(
+            plan.refusals[0].detail.contains("a window that is closed at times"),
+            "{:?}",
+            plan.refusals
+        );
+    }
+}
+
+#[test]
+fn what_is_not_pinned_cannot_be_what_was_tested() {
+    let plan = planned(own("appliance", without(&[("pins", json!(false))])), &[]);
+    assert!(plan.rollouts.is_empty());
+    assert!(
+        plan.refusals.iter().all(|r| r.detail.contains("requires.tested")),
+        "{:?}",
+        plan.refusals
+    );
+}
+
+#[test]
+fn facts_a_target_cannot_do_without_are_asked_for_by_name() {
+    let spec = own("appliance", json!({"capabilities": able(), "needs": ["content"]}));
+    let plan = planned(spec, &[]);
+    assert_eq!(refusals(&plan), [("target", "p1"), ("target", "s1"), ("target", "t1")]);
+    assert!(
+        plan.refusals[0].fixes.iter().any(|fix| fix.contains("`content`")),
+        "{:?}",
+        plan.refusals
+    );
+}
+
+fn windows_fix(kb: Option<&str>) -> AdvisoryRecord {
+    let fix =
+        json!({"component": {"kind": "os", "vendor": "microsoft", "product": "windows"}, "fixed": "10.0.20348.2762"});
+    let mut fix = own_fix(&serde_json::from_value(fix).unwrap()).unwrap();
+    fix.kb = kb.map(Into::into);
+    AdvisoryRecord {
+        fixes: vec![fix],
+        ..advisory("CVE-2026-1", Severity::High, "2026-11-18T00:00:00Z", &[])
+    }
+}
+
+fn offered(kb: &str, superseded: bool) -> OfferedUpdate {
+    OfferedUpdate {
+        update_id: "fb95c1c8-de23-4089-ae29-fd3351d55421".into(),
+        revision: 201,
+        kbs: vec![kb.into()],
+        title: "2026-11 Cumulative Update".into(),
+        state: "NotInstalled".into(),
+        approval: "NotApproved".into(),
+        eula: false,
+        uninstallable: false,
+        superseded,
+    }
+}
+
+/// Refusals of an estate of Windows servers that are offered `updates`.
+fn windows(kb: Option<&str>, updates: Option<Vec<OfferedUpdate>>, rollback: &str) -> Plan {
+    let now = at(NOW);
+    let rollback = format!("rollback: {rollback}");
+    let mut changes = vec![("target: ansible", "target: appliance"); 3];
+    changes.extend([("rollback: package-downgrade", rollback.as_str()); 3]);
+    let mut catalog = catalog(&resources(&changes), now);
+    catalog.target_folders.insert("appliance".to_owned());
+    catalog
+        .targets
+        .insert("appliance".to_owned(), own("appliance", without(&[])));
+    let mut observation = observation("f", &[], &one_each(), &[windows_fix(kb)], now);
+    for asset in &mut observation.assets {
+        (asset.facts.os, asset.facts.packages) = (None, None);
+        asset.facts.os_build = Some("10.0.20348.2700".into());
+        asset.facts.updates = updates.clone().map(Arc::from);
+    }
+    World::new(catalog, observation, History::default(), now).plan(now)
+}
+
+#[test]
+fn a_build_that_the_update_server_does_not_offer_is_not_planned() {
+    let fine = windows(Some("5044281"), Some(vec![offered("5044281", false)]), "none");
+    assert_eq!(refusals(&fine), []);
+    // Nobody asked an update server: unknown, planned and marked.
+    assert_eq!(refusals(&windows(Some("5044281"), None, "none")), []);
+    for (kb, updates, rollback, says) in [
+        (
+            Some("5044281"),
+            vec![offered("5044999", false)],
+            "none",
+            "offers the asset none of them",
+        ),
+        (
+            Some("5044281"),
+            vec![offered("5044281", true)],
+            "none",
+            "offers the asset none of them",
+        ),
+        (
+            None,
+            vec![offered("5044281", false)],
+            "none",
+            "no advisory names the article",
+        ),
+        (
+            Some("5044281"),
+            vec![offered("5044281", false)],
+            "kb-uninstall",
+            "cannot be uninstalled",
+        ),
+    ] {
+        let plan = windows(kb, Some(updates), rollback);
+        assert!(plan.rollouts.is_empty(), "{says}");
+        assert!(
+            plan.refusals.iter().all(|r| r.detail.contains(says)),
+            "{says}: {:?}",
+            plan.refusals
+        );
+        assert_eq!(plan.refusals.len(), 3);
+    }
+}

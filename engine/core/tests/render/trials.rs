@@ -1,0 +1,73 @@
+//! Every target of the engine, tried with more than 500 hostile texts in every place a text can come in.
+
+use std::collections::BTreeMap;
+
+use patchwave_core::render::{Pack, Packs, hostile_texts, read_pack, trial};
+
+fn packs() -> Packs {
+    Packs::read(&BTreeMap::new()).unwrap()
+}
+
+#[test]
+fn no_text_gets_out_of_any_template() {
+    let packs = packs();
+    let hostile = hostile_texts();
+    assert!(hostile.len() >= 500, "{}", hostile.len());
+    for (name, pack) in &packs.targets {
+        let trial = trial(pack, &packs.hooks, &hostile, |_, _| None);
+        assert_eq!(trial.faults, [], "{name}");
+        let templated = pack.spec.files.iter().filter(|file| file.template.is_some()).count();
+        assert_eq!(trial.tried, templated * hostile.len() * 2, "{name}");
+        // Most of what was tried was written: a template that refuses everything would show nothing.
+        assert!(
+            trial.refused * 4 <= trial.tried * 3,
+            "{name}: {} of {} refused",
+            trial.refused,
+            trial.tried
+        );
+    }
+}
+
+fn pack(escape: &str, template: &str) -> Pack {
+    let spec = format!(
+        "formatVersion: '1.0'\nname: demo\ndescription: x\necosystems: [rpm]\nfiles:\n- {{path: demo/a.yml, template: a.hbs, escape: {escape}}}\n"
+    );
+    let files = [("target.yaml", spec.as_str()), ("a.hbs", template)];
+    read_pack(
+        "demo",
+        files.map(|(path, text)| (path.to_owned(), text.to_owned())).into(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_template_that_lets_a_text_out_is_found() {
+    let hostile = hostile_texts();
+    for (escape, template, says) in [
+        // The wrong escape for the kind of file.
+        ("shell", "a: {{wave.name}}\n", "breaks out"),
+        ("markdown", "a: {{rollout.description}}\n", "breaks out"),
+        // A quoted value inside quotes.
+        ("yaml", "a: '{{wave.name}}'\n", "breaks out"),
+        // A value nobody has, and a file that is none.
+        ("yaml", "a: {{nobody.has.this}}\n", "does not render"),
+        ("yaml", "a: [{{wave.name}}\n", "cannot be read"),
+    ] {
+        let trial = trial(&pack(escape, template), &BTreeMap::new(), &hostile, |_, _| None);
+        assert!(
+            trial
+                .faults
+                .iter()
+                .any(|fault| fault.message.contains(says) && fault.file == "demo/a.hbs"),
+            "{escape} {template}: {:?}",
+            trial.faults
+        );
+    }
+    let fine = trial(
+        &pack("yaml", "a: {{wave.name}}\nb: {{json roles}}\n"),
+        &BTreeMap::new(),
+        &hostile,
+        |_, _| None,
+    );
+    assert_eq!((fine.faults, fine.refused), (vec![], 0));
+}
