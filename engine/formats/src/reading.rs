@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use patchwave_core::observe::{Provenance, is_asset_name};
+use patchwave_core::observe::{Package, PackageId, PackageState, Provenance, Symbol, Tables, is_asset_name};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::fields::{Fields, Text, excerpt, fault};
-use crate::sheet::Sheet;
+use crate::sheet::{ListField, ListUse, RowId, Sheet};
 
 /// How far ahead of now a clock may be without a word: more than any machine with a working time service.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -74,7 +74,59 @@ pub(crate) fn asset_name(text: &str) -> Result<Arc<str>, String> {
     }
 }
 
+/// The parts of a package as a foreign format names them; empty is unknown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Row<'t> {
+    /// Name of the binary package.
+    pub(crate) name: &'t str,
+    /// Version in full, epoch included.
+    pub(crate) version: &'t str,
+    /// Architecture.
+    pub(crate) arch: &'t str,
+    /// Source package.
+    pub(crate) source: &'t str,
+}
+
+/// A package of a row, or why it is none.
+pub(crate) fn package(row: Row<'_>, tables: &mut Tables) -> Result<PackageId, String> {
+    let Row {
+        name,
+        version,
+        arch,
+        source,
+    } = row;
+    if name.is_empty() || version.is_empty() {
+        return Err(format!("`{}` was dropped: its name or version is empty", excerpt(name)));
+    }
+    if [name, version, arch, source]
+        .iter()
+        .any(|text| text.chars().any(char::is_control))
+    {
+        return Err(format!("`{}` was dropped: it holds control characters", excerpt(name)));
+    }
+    let package = Package {
+        name: tables.intern(name),
+        version: tables.intern(version),
+        arch: tables.intern(arch),
+        source: tables.intern(source),
+        source_version: Symbol::default(),
+        module: Symbol::default(),
+        held: false,
+        state: PackageState::default(),
+    };
+    Ok(tables.package_id(package))
+}
+
 impl Sheet {
+    /// Gives the record that is pushed next a package list.
+    pub(crate) fn give_list(&mut self, field: ListField, packages: Vec<PackageId>) {
+        let mut rows: Vec<RowId> = packages.into_iter().map(RowId::new).collect();
+        rows.sort_unstable();
+        let record = self.batch.assets.len();
+        self.uses.push((record, field, ListUse::New(self.lists.len())));
+        self.lists.push((rows, None));
+    }
+
     /// Says that an observation claims to be of the future.
     pub(crate) fn note_time_to_come(&mut self, at: &Provenance, name: &str, observed_at: Timestamp, now: Timestamp) {
         if observed_at.duration_since(now) > CLOCK_SKEW {

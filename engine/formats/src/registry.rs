@@ -8,7 +8,7 @@ use patchwave_core::observe::Batch;
 
 use crate::container::{document_name, is_archive};
 use crate::records::read_records;
-use crate::{InputFile, epss, kev, native, osv, vulnrichment, wsus};
+use crate::{InputFile, epss, katello, kev, kubernetes, msrc, native, nvidia_smi, osv, vulnrichment, wsus};
 
 /// How a format reads the files of one source.
 pub type Reader = fn(&FormatEntry, &Arc<str>, &[InputFile<'_>], Timestamp) -> Batch;
@@ -84,12 +84,13 @@ pub const FORMATS: &[FormatEntry] = &[
         JSON,
         "fact cache as `setup` and `package_facts` print it",
     ),
-    planned(
-        "katello",
-        Inventory,
-        JSON,
-        "Foreman and Katello hosts, live or saved answers",
-    ),
+    FormatEntry {
+        name: "katello",
+        kind: Inventory,
+        extensions: JSON,
+        summary: "Foreman and Katello hosts, live or saved answers",
+        read: Some(|entry, source, files, now| read_records(&katello::Hosts { now }, entry, source, files)),
+    },
     FormatEntry {
         name: "wsus",
         kind: Inventory,
@@ -97,7 +98,13 @@ pub const FORMATS: &[FormatEntry] = &[
         summary: "the export that the shipped script writes",
         read: Some(wsus::read),
     },
-    planned("kubernetes", Inventory, JSON, "NodeList, live or saved"),
+    FormatEntry {
+        name: "kubernetes",
+        kind: Inventory,
+        extensions: JSON,
+        summary: "nodes as `kubectl get nodes -o json` prints them",
+        read: Some(|entry, source, files, now| read_records(&kubernetes::Nodes { now }, entry, source, files)),
+    },
     planned("csv", Inventory, &["csv", "tsv"], "any table, with `mapping`"),
     planned("netbox", Inventory, JSON, "NetBox devices and virtual machines"),
     planned("servicenow", Inventory, JSON, "ServiceNow CMDB records"),
@@ -106,7 +113,13 @@ pub const FORMATS: &[FormatEntry] = &[
     planned("intune", Inventory, JSON, "Intune managed devices"),
     planned("sccm", Inventory, &["json", "csv"], "Configuration Manager devices"),
     planned("vcenter", Inventory, JSON, "vCenter hosts and guests"),
-    planned("nvidia-smi", Inventory, &["xml"], "`nvidia-smi -q -x`"),
+    FormatEntry {
+        name: "nvidia-smi",
+        kind: Inventory,
+        extensions: &["xml"],
+        summary: "what `nvidia-smi -q -x` prints, one file a machine",
+        read: Some(nvidia_smi::read),
+    },
     planned("cyclonedx", Inventory, &["json", "xml"], "CycloneDX bills of materials"),
     planned("osquery", Inventory, JSON, "osquery results"),
     FormatEntry {
@@ -119,7 +132,13 @@ pub const FORMATS: &[FormatEntry] = &[
     planned("csaf", Advisories, &["json"], "CSAF 2.0 advisories and VEX"),
     planned("updateinfo", Advisories, &["xml"], "updateinfo.xml of rpm repositories"),
     planned("oval", Advisories, &["xml"], "OVAL definitions"),
-    planned("msrc", Advisories, &["json", "xml"], "Microsoft CVRF and CSAF"),
+    FormatEntry {
+        name: "msrc",
+        kind: Advisories,
+        extensions: &["json", "xml"],
+        summary: "monthly documents of Microsoft, CVRF as JSON or XML",
+        read: Some(|entry, source, files, _| msrc::read(entry, source, files)),
+    },
     FormatEntry {
         name: "kev",
         kind: Advisories,

@@ -13,6 +13,7 @@
 
 mod estate;
 mod fuzz;
+mod lab;
 mod simulate;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
             )),
         },
         ["kill", options @ ..] => kill(options),
+        ["lab", options @ ..] => lab::lab(&root(), options),
         ["simulate", options @ ..] => match simulate::Options::parse(options) {
             Some(options) => simulate::run(&options),
             None => Err(io::Error::other(format!("usage: {}", simulate::USAGE))),
@@ -53,8 +55,9 @@ fn main() -> ExitCode {
         ["fuzz-worker", subject, seed, from, count] => fuzz::work(&root(), subject, seed, from, count),
         _ => {
             eprintln!(
-                "usage: cargo run -p xtask -- generate [--check] | kill [--times N] [--seed S] | fuzz [--seconds N] [--seed S] [--feeds] | {} | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES",
-                simulate::USAGE
+                "usage: cargo run -p xtask -- generate [--check] | kill [--times N] [--seed S] | fuzz [--seconds N] [--seed S] [--feeds] | {} | {} | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES",
+                simulate::USAGE,
+                lab::USAGE
             );
             return ExitCode::from(64);
         }

@@ -398,8 +398,19 @@ fn batches(out: &mut String, subject: Subject<'_>) {
     let _ = writeln!(out);
 }
 
+/// Targets whose files no tool has accepted in the engine's own checks; a folder of the user's own is theirs to judge.
+fn unproven<'r>(catalog: &Catalog, wave: &'r Wave) -> BTreeSet<&'r str> {
+    let assets = wave.batches.iter().flat_map(|batch| &batch.assets);
+    let tools = assets.flat_map(|asset| asset.tools.iter().chain([&asset.target]));
+    let shipped = tools.filter(|name| !catalog.targets.contains_key(name.as_ref()));
+    let unproven = shipped.filter(|name| catalog.target(name).is_some_and(|spec| spec.accepted_by.is_empty()));
+    unproven.map(AsRef::as_ref).collect()
+}
+
 fn risks(out: &mut String, subject: Subject<'_>, spec: Option<&WaveSpec>) {
-    let Subject { rollout, wave, .. } = subject;
+    let Subject {
+        catalog, rollout, wave, ..
+    } = subject;
     let _ = writeln!(out, "**Risks and the way back.**");
     let kinds: BTreeSet<&str> = wave
         .batches
@@ -431,6 +442,12 @@ fn risks(out: &mut String, subject: Subject<'_>, spec: Option<&WaveSpec>) {
             spec.max_failures,
             spec.promote_at.patched,
             crate::time::DurationSeconds(wave.soak_seconds),
+        );
+    }
+    for name in unproven(catalog, wave) {
+        let _ = writeln!(
+            out,
+            "- Target `{name}` is unproven: its files follow the vendor's documentation, and no tool has accepted them in patchwave's own checks (docs/targets.md)."
         );
     }
     let stale = wave.batches.iter().flat_map(|b| &b.assets).filter(|a| a.stale).count();

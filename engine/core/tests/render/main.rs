@@ -14,8 +14,10 @@
 
 mod fixture;
 mod hostile;
+mod kubernetes;
 mod powershell;
 mod powershell_table;
+mod satellite;
 mod trials;
 mod worlds;
 

@@ -12,9 +12,15 @@ use patchwave_core::version::Scheme;
 use serde_json::Value;
 
 use crate::fixture::{World, asset, batch, planned, resources, target, wave, world};
+use crate::kubernetes;
 
 /// Name of a target and its world; one line a target.
-pub const WORLDS: &[(&str, fn() -> World)] = &[("ansible", world), ("wsus", windows)];
+pub const WORLDS: &[(&str, fn() -> World)] = &[
+    ("ansible", world),
+    ("kured", kubernetes::kured),
+    ("satellite", crate::satellite::satellite),
+    ("wsus", windows),
+];
 
 /// An asset with what it takes: indexes of targets and the versions it has.
 pub type Taking<'a> = (Asset, &'a [(usize, &'a str)]);

@@ -36,6 +36,7 @@ use patchwave_core::observe::{AssetRecord, Batch, Facts, Identity, Os, Provenanc
 use crate::cut::{EMPTY, split, without_mark};
 use crate::documents::read_documents;
 use crate::fields::{Fields, Text, excerpt};
+use crate::os_names::machine;
 use crate::reading::{Reading, asset_name};
 use crate::sheet::Sheet;
 use crate::windows::{build_of, release_of};
@@ -246,18 +247,12 @@ fn os(reading: &mut Reading<'_, '_>) -> Os {
         let what = format!("no release of Windows can be told from `{}`", excerpt(description));
         reading.sheet.tally(&reading.at.file, &what, 1);
     }
-    let arch = reading.text("arch");
-    let arch = arch.as_deref().map(|arch| match arch.to_ascii_lowercase().as_str() {
-        "amd64" | "x64" | "x86_64" => "x86_64".to_owned(),
-        "x86" | "i386" => "i686".to_owned(),
-        "arm64" | "aarch64" => "aarch64".to_owned(),
-        other => other.to_owned(),
-    });
+    let arch = reading.text("arch").unwrap_or_default();
     Os {
         family: "windows".into(),
         id: "windows".into(),
         version: version.unwrap_or_default().into(),
-        arch: arch.unwrap_or_default().into(),
+        arch: machine(&arch).into(),
     }
 }
 

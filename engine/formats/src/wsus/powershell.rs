@@ -3,11 +3,9 @@
 //! `/Date(1700000000000)/` or an object around one, and what lies deeper than `-Depth` becomes a text.
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use serde_json::value::RawValue;
 
-use crate::fields::{Fields, Text, excerpt};
+use crate::fields::{Fields, Text, excerpt, zoned_or_utc};
 
 /// 1990: no update server is older, so an instant before it (`DateTime.MinValue`) means never.
 const NINETEEN_NINETY: i64 = 631_152_000;
@@ -69,10 +67,7 @@ pub(super) fn time(raw: &RawValue) -> Result<Option<Timestamp>, String> {
             let number = end.and_then(|(at, _)| milliseconds.get(..at)).unwrap_or(milliseconds);
             number.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok())
         }
-        None => text.parse().ok().or_else(|| {
-            let local: DateTime = text.parse().ok()?;
-            local.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-        }),
+        None => zoned_or_utc(text),
     };
     let time = time.ok_or_else(no_time)?;
     Ok(Some(time).filter(|time| time.as_second() >= NINETEEN_NINETY))

@@ -1,5 +1,6 @@
 //! What a template is told of one asset: packages with their pins, hooks, protection, services. Every value is checked.
 
+mod content;
 mod facts;
 mod packages;
 mod services;
@@ -8,7 +9,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use facts::{ContentView, GpuView, NodeView, UpdateView};
+pub(super) use content::shared as shared_content;
+pub use content::{ContentView, SharedContent};
+pub use facts::{GpuView, NodeView, UpdateView};
 
 use super::RenderInput;
 use super::faults::Faults;
@@ -247,6 +250,9 @@ pub(super) fn asset_view(
         ),
         id: image.id.to_string(),
     });
+    let content = content::content(observed, at, faults);
+    let advisories = facts::advisories(input, &taken.targets);
+    content::check(input, &asset.target, (&content, &advisories), at, faults);
     Some(AssetView {
         name,
         host,
@@ -255,10 +261,10 @@ pub(super) fn asset_view(
         scheme: taken.scheme.as_str(),
         manager: manager(taken.scheme, &taken.os.id),
         updates: facts::updates(articles, observed, &taken.components, at, faults),
-        content: facts::content(observed, at, faults),
+        content,
         kubernetes: facts::node(observed, at, faults),
         gpu: facts::gpu(observed, at, faults),
-        advisories: facts::advisories(input, &taken.targets),
+        advisories,
         os: taken.os,
         packages: taken.packages,
         components: taken.components,
