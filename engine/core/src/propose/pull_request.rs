@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::agreements;
 use super::{ForgeOp, ForgeView, PullRequest, PullRequestState};
 use crate::assess::Assessment;
 use crate::load::Catalog;
@@ -453,7 +454,8 @@ fn risks(out: &mut String, subject: Subject<'_>, spec: Option<&WaveSpec>) {
     if stale > 0 {
         let _ = writeln!(out, "- {} planned from stale observations.", count(stale, "asset"));
     }
-    let _ = writeln!(out, "- EULAs accepted by this merge: none.\n");
+    let assets = wave.batches.iter().flat_map(|b| &b.assets);
+    agreements::write(out, &agreements::of(subject.observation, &rollout.targets, assets));
 }
 
 fn join(words: &BTreeSet<&str>) -> String {

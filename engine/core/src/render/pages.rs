@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::asset::{AssetView, HookView, shared_content};
+use super::asset::{AssetView, HookView, UpdateView, shared_content};
 use super::change;
 use super::faults::Faults;
 use super::pack::{DOCUMENTS, Pack};
@@ -67,13 +67,23 @@ fn tools(input: &RenderInput<'_>, targets: &BTreeSet<&str>) -> Value {
     tools.collect()
 }
 
-/// What every file of the wave sees, with what its triage asks for.
+/// What every file of the wave sees, with what its triage asks for and what its merge accepts.
 fn wave_head(input: &RenderInput<'_>, frozen: &FrozenRollout, wave: &FrozenWave, view: &WaveView) -> Value {
     let mut head = with(&head(input, frozen, wave), "change", change::record(frozen, wave, view));
     if let Some(wave_head) = head.get_mut("wave").and_then(Value::as_object_mut) {
         wave_head.insert("forensics".into(), json!(forensics(frozen, wave)));
+        wave_head.insert("agreements".into(), json!(agreements(view)));
     }
     head
+}
+
+/// The updates whose license agreement the merge of the wave accepts, once each.
+fn agreements(view: &WaveView) -> BTreeSet<&UpdateView> {
+    let assets = view.batches.iter().flat_map(|batch| batch.assets.values()).flatten();
+    assets
+        .flat_map(|asset| &asset.updates)
+        .filter(|update| update.eula)
+        .collect()
 }
 
 /// What a file of the wave sees, and what those of a batch or asset see besides it, for one pack.

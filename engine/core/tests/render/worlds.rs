@@ -128,6 +128,8 @@ pub fn windows() -> World {
         brings("CVE-2026-1002", "10.0.20348.2762", "5044281"),
     ];
     world.rollout.advisories = vec!["CVE-2026-1001".into(), "CVE-2026-1002".into()];
+    // What cannot be uninstalled has no way back.
+    world.asset(2).1.rollback = Reversibility::None;
     world
 }
 
