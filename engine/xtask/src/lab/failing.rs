@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::chain::member;
 use super::hosts::Family;
 use super::phases::{Play, app};
 
@@ -74,8 +75,9 @@ fn failing_batch(play: &mut Play<'_>) -> io::Result<BTreeMap<String, Value>> {
         (POST, "failed", "validation", "scriptlet"),
     ] {
         let result = results.get(name).cloned().unwrap_or_default();
-        let reason = result["reason"].as_str().unwrap_or_default().to_owned();
-        let as_said = result["status"] == status && result["stage"] == stage && reason.contains(words);
+        let reason = member(&result, "reason").as_str().unwrap_or_default().to_owned();
+        let as_said =
+            member(&result, "status") == status && member(&result, "stage") == stage && reason.contains(words);
         let reason: String = reason.chars().take(300).collect();
         play.seen.holds(
             &format!("{name}: {status} at {stage}: {}", reason.replace('\n', " ")),
@@ -131,10 +133,10 @@ fn found_by_the_engine(play: &mut Play<'_>, old: &BTreeMap<&'static str, String>
 /// How many members were up, from what was seen: those that a batch touched count as down from its start to the end of
 /// their run, a failed or lost one for good.
 fn budget_held(play: &mut Play<'_>, ran: &BTreeMap<String, Value>) -> io::Result<()> {
-    let at = |result: &Value, key: &str| result[key].as_str().and_then(|t| t.parse::<Timestamp>().ok());
+    let at = |result: &Value, key: &str| member(result, key).as_str().and_then(|t| t.parse::<Timestamp>().ok());
     let mut down = Vec::new();
     for (name, result) in ran {
-        let ended = at(result, "finishedAt").filter(|_| result["status"] == "ok");
+        let ended = at(result, "finishedAt").filter(|_| member(result, "status") == "ok");
         let started = at(result, "startedAt").unwrap_or_default();
         down.push((name.clone(), started, ended.unwrap_or(Timestamp::MAX)));
     }
@@ -171,7 +173,7 @@ fn back(play: &mut Play<'_>, old: &BTreeMap<&'static str, String>) -> io::Result
         .lab
         .pull_request("rollback.critical")?
         .ok_or_else(|| Error::other("nothing asks for the way back"))?;
-    let body = pull["body"].as_str().unwrap_or_default().to_owned();
+    let body = member(&pull, "body").as_str().unwrap_or_default().to_owned();
     for name in [POSTINST, POST] {
         play.seen.holds(
             &format!("the pull request offers {name} an exact way back"),
@@ -207,7 +209,7 @@ fn back(play: &mut Play<'_>, old: &BTreeMap<&'static str, String>) -> io::Result
     for (name, result) in &results {
         play.seen.holds(
             &format!("{name}: ok, and nothing changed"),
-            result["status"] == "ok" && result["changed"] == json!(false),
+            member(result, "status") == "ok" && *member(result, "changed") == json!(false),
             result,
         )?;
     }
