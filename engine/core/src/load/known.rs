@@ -27,10 +27,11 @@ const fn planned(name: &'static str) -> Known {
 pub const TARGETS: &[Known] = &[
     built("ansible"),
     planned("intune"),
+    built("kubeadm"),
     built("kubernetes"),
     built("kured"),
     planned("landscape"),
-    planned("nvidia"),
+    built("nvidia"),
     planned("satellite"),
     planned("sccm"),
     planned("uyuni"),
@@ -45,7 +46,7 @@ pub const TABLE_PACKS: &[Known] = &[built("cisa-bod-26-04"), built("critical-24h
 pub const BACKUPS: &[Known] = &[
     planned("appliance-snapshot"),
     built("database-dump"),
-    planned("etcd-snapshot"),
+    built("etcd-snapshot"),
     planned("filesystem-snapshot"),
     built("lvm-snapshot"),
     built("none"),

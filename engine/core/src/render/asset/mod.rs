@@ -3,12 +3,14 @@
 mod facts;
 mod packages;
 mod services;
+mod workloads;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 pub use facts::{ContentView, GpuView, NodeView, UpdateView};
+pub use workloads::WorkloadView;
 
 use super::RenderInput;
 use super::faults::Faults;
@@ -77,6 +79,8 @@ pub struct AssetView {
     pub always: Vec<HookView>,
     /// Checks of its ValidationSuites that run on the asset or from the controller.
     pub checks: Vec<CheckView>,
+    /// Workloads of its ValidationSuites, whose figures may not fall.
+    pub workloads: Vec<WorkloadView>,
 }
 
 /// The system a plan was made for.
@@ -267,6 +271,7 @@ pub(super) fn asset_view(
         on_failure: hooks(input, &spec.hooks.on_failure, &subject, faults),
         always: hooks(input, &spec.hooks.always, &subject, faults),
         checks: checks(input, spec),
+        workloads: workloads::workloads(input, spec),
     })
 }
 
