@@ -79,7 +79,7 @@ END
 }
 
 run() { # wave, playbook
-  ansible-playbook -i "$work/rollout/waves/$1/$target/inventory.yml" -e "@$work/site.yml" ${local:-} "$work/rollout/waves/$1/$2" >"$work/log" 2>&1 || [ -n "${fails:-}" ] || { cat "$work/log"; exit 1; }
+  ansible-playbook -i "$work/rollout/waves/$1/$target/inventory.yml" -e "@$work/site.yml" "$work/rollout/waves/$1/$2" >"$work/log" 2>&1 || [ -n "${fails:-}" ] || { cat "$work/log"; exit 1; }
 }
 
 expect() { # file, status, stage, words of the reason, rebooted
