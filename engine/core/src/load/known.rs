@@ -32,11 +32,11 @@ pub const TARGETS: &[Known] = &[
     built("kured"),
     planned("landscape"),
     built("nvidia"),
-    planned("satellite"),
+    built("satellite"),
     planned("sccm"),
     planned("uyuni"),
     planned("vcenter"),
-    planned("wsus"),
+    built("wsus"),
 ];
 
 /// Decision tables that come with the engine (`table.pack`).
@@ -47,7 +47,7 @@ pub const BACKUPS: &[Known] = &[
     planned("appliance-snapshot"),
     built("database-dump"),
     built("etcd-snapshot"),
-    planned("filesystem-snapshot"),
+    built("filesystem-snapshot"),
     built("lvm-snapshot"),
     built("none"),
     built("vm-snapshot"),
@@ -66,6 +66,7 @@ pub const ROLLBACKS: &[Known] = &[
 pub const HOOKS: &[&str] = &[
     "alertmanager-silence",
     "alertmanager-unsilence",
+    "handover",
     "lb-drain",
     "lb-undrain",
     "service-start",
@@ -117,7 +118,7 @@ use SourceKind::{Advisories, Change, Inventory, Monitor, PatchStatus, Scanner};
 
 /// Every source type, in order of name.
 pub const SOURCE_TYPES: &[SourceType] = &[
-    source("ansible-facts", &[Inventory], false),
+    source("ansible-facts", &[Inventory], true),
     source("csaf", &[Advisories], false),
     source("csv", &[Inventory], false),
     source("cyclonedx", &[Inventory], false),
@@ -127,18 +128,18 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     asked("icinga2", &[Monitor]),
     source("intune", &[Inventory], false),
     source("ivanti", &[PatchStatus], false),
-    source("katello", &[Inventory], false),
+    source("katello", &[Inventory], true),
     source("kev", &[Advisories], true),
-    source("kubernetes", &[Inventory], false),
+    source("kubernetes", &[Inventory], true),
     source("landscape", &[Inventory], false),
     source("lifecycle", &[Advisories], false),
     source("manageengine", &[PatchStatus], false),
-    source("msrc", &[Advisories], false),
+    source("msrc", &[Advisories], true),
     asked("nagios", &[Monitor]),
     source("native", &[Inventory], true),
     source("nessus", &[Scanner], false),
     source("netbox", &[Inventory], false),
-    source("nvidia-smi", &[Inventory], false),
+    source("nvidia-smi", &[Inventory], true),
     source("openvas", &[Scanner], false),
     source("osquery", &[Inventory], false),
     source("osv", &[Advisories], true),
@@ -154,7 +155,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("uyuni", &[Inventory], false),
     source("vcenter", &[Inventory], false),
     source("vulnrichment", &[Advisories], true),
-    source("wsus", &[Inventory], false),
+    source("wsus", &[Inventory], true),
 ];
 
 /// The word of a source kind.
@@ -239,6 +240,7 @@ pub const OTHER_ECOSYSTEMS: &[&str] = &[
 
 /// Kinds of high availability (`ha.type`) whose members and roles can be asked for.
 pub const HA_TYPES: &[&str] = &[
+    "active-directory",
     "ceph",
     "consul",
     "corosync",

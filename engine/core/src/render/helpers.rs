@@ -8,8 +8,10 @@
 //! | `number x` | a whole number or a boolean, bare; anything else is an error |
 //! | `json x` | any value as one line of JSON, which is also YAML |
 //! | `plain x` | a word of `[A-Za-z0-9._-]`, bare; anything else is an error |
+//! | `code x` | one line of a fenced block in Markdown, bare: anything but backquotes and what is not plain text |
 //! | `list x` | the strings of a list joined by `, `, each escaped |
 //! | `refuse x` | nothing: rendering ends here, and `x` says why |
+//! | `commas x` | the words of a list as one string `a,b`, escaped; an empty list and a word with a blank or comma are errors |
 //! | `eq`, `ne`, `and`, `or`, `not`, `if`, `unless`, `each`, `with`, `lookup` | as Handlebars has them |
 
 use std::fmt::Write as _;
@@ -138,6 +140,9 @@ pub fn registry(escape: Escape) -> Handlebars<'static> {
     registry.register_helper("number", Box::new(number));
     registry.register_helper("json", Box::new(json_value));
     registry.register_helper("plain", Box::new(plain));
+    if escape == Escape::Markdown {
+        registry.register_helper("code", Box::new(code));
+    }
     registry.register_helper("refuse", Box::new(refuse));
     registry.register_helper(
         "list",
@@ -147,6 +152,16 @@ pub fn registry(escape: Escape) -> Handlebars<'static> {
                   _: &Context,
                   _: &mut RenderContext<'_, '_>,
                   out: &mut dyn Output| { list(escape, h, out) },
+        ),
+    );
+    registry.register_helper(
+        "commas",
+        Box::new(
+            move |h: &Helper<'_>,
+                  _: &Handlebars<'_>,
+                  _: &Context,
+                  _: &mut RenderContext<'_, '_>,
+                  out: &mut dyn Output| { commas(escape, h, out) },
         ),
     );
     registry
@@ -162,7 +177,9 @@ fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderErrorReason> 
                 "number" => "number",
                 "json" => "json",
                 "plain" => "plain",
+                "code" => "code",
                 "refuse" => "refuse",
+                "commas" => "commas",
                 _ => "list",
             },
             0,
@@ -201,6 +218,23 @@ fn plain(
     match argument(helper)? {
         Value::String(text) if is_plain(text) => out.write(text)?,
         other => return Err(RenderErrorReason::Other(format!("`plain` got {other}, not a plain word")).into()),
+    }
+    Ok(())
+}
+
+/// A line between fences: nothing in it is Markdown, as long as it cannot end the block.
+fn code(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    match argument(helper)? {
+        Value::String(text) if !text.is_empty() && text.chars().all(|c| is_plain(c) && c != '`' && c != '~') => {
+            out.write(text)?;
+        }
+        other => return Err(RenderErrorReason::Other(format!("`code` got {other}, not a line of code")).into()),
     }
     Ok(())
 }
@@ -268,4 +302,57 @@ fn list(escape: Escape, helper: &Helper<'_>, out: &mut dyn Output) -> HelperResu
         out.write(&escape.function()(item))?;
     }
     Ok(())
+}
+
+/// For tools that read a list from one string, where an empty string means everything there is.
+fn commas(escape: Escape, helper: &Helper<'_>, out: &mut dyn Output) -> HelperResult {
+    let refused = |what: String| RenderErrorReason::Other(format!("`commas` got {what}"));
+    let Value::Array(items) = argument(helper)? else {
+        return Err(refused("something that is not a list".into()).into());
+    };
+    let is_word = |text: &str| {
+        let mut chars = text.chars();
+        chars.next().is_some_and(|c| c.is_ascii_alphanumeric())
+            && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':'))
+    };
+    let words: Option<Vec<&str>> = items.iter().map(|item| item.as_str().filter(|w| is_word(w))).collect();
+    match words {
+        Some(words) if !words.is_empty() => out.write(&escape.function()(&words.join(",")))?,
+        Some(_) => return Err(refused("an empty list, which would mean everything".into()).into()),
+        None => return Err(refused("a value that is no word of a list".into()).into()),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_in_one_string_is_never_blank_and_never_longer_than_it_was() {
+        let write = |items: Value| {
+            registry(Escape::Json)
+                .render_template("{{commas x}}", &json!({"x": items}))
+                .map_err(|e| e.to_string())
+        };
+        assert_eq!(
+            write(json!(["RHSA-2026:1", "ALSA-2"])).unwrap(),
+            "\"RHSA-2026:1,ALSA-2\""
+        );
+        assert!(write(json!([])).unwrap_err().contains("everything"));
+        for bad in [
+            json!([""]),
+            json!([" "]),
+            json!(["a,b"]),
+            json!(["a b"]),
+            json!(["-y"]),
+            json!([1]),
+            json!("a"),
+            json!(null),
+        ] {
+            assert!(write(bad.clone()).is_err(), "{bad}");
+        }
+    }
 }

@@ -33,32 +33,6 @@ pub struct UpdateView {
     pub uninstallable: bool,
 }
 
-/// A content view of an asset.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ContentView {
-    /// Id of the host in Foreman; 0 if it was not observed.
-    pub host_id: u64,
-    /// Organization; free text.
-    pub organization: String,
-    /// Name of the view; free text.
-    pub view: String,
-    /// Its id.
-    pub view_id: u64,
-    /// Version the environment has: `12.0`.
-    pub version: String,
-    /// Id of the version.
-    pub version_id: u64,
-    /// Lifecycle environment; free text.
-    pub environment: String,
-    /// Its id.
-    pub environment_id: u64,
-    /// It follows the library and cannot be promoted.
-    pub rolling: bool,
-    /// It is made of other views.
-    pub composite: bool,
-}
-
 /// A node of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -127,25 +101,6 @@ pub(super) fn updates(
         })
         .collect();
     found.into_iter().collect()
-}
-
-pub(super) fn content(observed: &Asset, (subject, place): At<'_>, faults: &mut Faults) -> Vec<ContentView> {
-    let views = observed.facts.content.as_deref().unwrap_or_default().iter();
-    let mut text = |field: &str, value: &str| faults.value(Grammar::Text, field, value, subject, place);
-    views
-        .map(|view| ContentView {
-            host_id: view.host_id.unwrap_or(0),
-            organization: text("organization", &view.organization),
-            view: text("content view", &view.view),
-            view_id: view.view_id,
-            version: text("content view version", &view.version),
-            version_id: view.version_id,
-            environment: text("lifecycle environment", &view.environment),
-            environment_id: view.environment_id,
-            rolling: view.rolling,
-            composite: view.composite,
-        })
-        .collect()
 }
 
 pub(super) fn node(
