@@ -27,10 +27,11 @@ const fn planned(name: &'static str) -> Known {
 pub const TARGETS: &[Known] = &[
     built("ansible"),
     planned("intune"),
+    built("kubeadm"),
     built("kubernetes"),
     built("kured"),
     planned("landscape"),
-    planned("nvidia"),
+    built("nvidia"),
     built("satellite"),
     planned("sccm"),
     planned("uyuni"),

@@ -17,8 +17,10 @@ use crate::kubernetes;
 /// Name of a target and its world; one line a target.
 pub const WORLDS: &[(&str, fn() -> World)] = &[
     ("ansible", world),
+    ("kubeadm", kubernetes::kubeadm),
     ("kubernetes", kubernetes::plans),
     ("kured", kubernetes::kured),
+    ("nvidia", kubernetes::nvidia),
     ("satellite", crate::satellite::satellite),
     ("wsus", windows),
 ];
