@@ -94,7 +94,7 @@ def task(number: str) -> dict:
         known["effect"] = None
     known["asked"] += 1
     return {
-        "id": number, "label": known["label"], "state": "stopped" if done else "running", "pending": not done,
+        "id": number, "label": known["label"], "action": known["label"], "started_at": "2026-11-24 20:00:00 UTC", "state": "stopped" if done else "running", "pending": not done,
         "result": "success" if done else "pending", "progress": 1 if done else 0.5, "humanized": {"errors": []},
         "input": {}, "output": {},
     }
