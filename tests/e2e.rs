@@ -37,6 +37,7 @@ mod e2e {
     mod readme;
     mod stops;
     mod times;
+    mod tools;
     #[cfg(feature = "otel")]
     mod traces;
 }

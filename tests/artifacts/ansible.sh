@@ -19,6 +19,8 @@ if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
   "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
   cp "$here/requirements.txt" "$venv/requirements.txt"
 fi
+bash "$here/collections.sh"
+export ANSIBLE_COLLECTIONS_PATH=$work/collections
 export PATH=$venv/bin:$PATH ANSIBLE_HOME=$work/home ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOLOR=1
 
 shopt -s nullglob
@@ -28,7 +30,7 @@ waves=("$golden"/waves/*/)
 syntax() { # wave folder
   local playbook
   ansible-inventory -i "$1/ansible/inventory.yml" --list >"$work/inventory.json" || return 1
-  for playbook in "$1"/ansible/batch-*.yml "$1"/ansible/observe.yml "$1"/rollback/ansible/batch-*.yml; do
+  for playbook in "$1"/ansible/batch-*.yml "$1"/ansible/preflight-*.yml "$1"/ansible/observe.yml "$1"/rollback/ansible/batch-*.yml; do
     ansible-playbook -i "$1/ansible/inventory.yml" --syntax-check "$playbook" >"$work/syntax.log" 2>&1 || { cat "$work/syntax.log"; return 1; }
     # A host pattern that matches nothing is only a warning.
     ! grep -q WARNING "$work/syntax.log" || { cat "$work/syntax.log"; return 1; }
@@ -36,7 +38,7 @@ syntax() { # wave folder
 }
 
 files_of() { # wave folder: every playbook, task file and hook
-  printf '%s\n' "$1"/ansible/batch-*.yml "$1"/ansible/observe.yml "$1"/ansible/tasks/*.yml "$1"/ansible/hooks/*.yml "$1"/rollback/ansible/batch-*.yml
+  printf '%s\n' "$1"/ansible/batch-*.yml "$1"/ansible/preflight-*.yml "$1"/ansible/observe.yml "$1"/ansible/tasks/*.yml "$1"/ansible/tasks/roles/*.yml "$1"/ansible/hooks/*.yml "$1"/rollback/ansible/batch-*.yml
 }
 
 lint() { # wave folder
@@ -74,10 +76,12 @@ must_fail() { # check, sed expression, file
   fi
   echo "$1 finds $2"
 }
-must_fail options 's/only_upgrade: true/only_upgrde: true/' ansible/tasks/touch.yml
-must_fail options 's/state: present/state: presnt/' ansible/tasks/touch.yml
-must_fail options 's/autoremove: false/autoremove: maybe/' ansible/tasks/touch.yml
-must_fail options 's/failed_when/faild_when/' ansible/tasks/versions.yml
+must_fail options 's/only_upgrade: true/only_upgrde: true/' ansible/tasks/apt-touch.yml
+must_fail options 's/state: present/state: presnt/' ansible/tasks/dnf-touch.yml
+must_fail options 's/autoremove: false/autoremove: maybe/' ansible/tasks/apt-touch.yml
+must_fail options 's/server_selection/server_selecton/' ansible/tasks/windows-touch.yml
+must_fail options 's/state: searched/state: search/' ansible/tasks/windows-search.yml
+must_fail options 's/failed_when/faild_when/' ansible/tasks/rpm-versions.yml
 must_fail options '/Write down why the asset failed/i\    - name: One more\n      ansible.builtin.set_fact: {}' ansible/tasks/asset.yml
 must_fail options 's/any_errors_fatal/any_error_fatal/' ansible/batch-01.yml
 must_fail syntax 's/ansible.builtin.include_tasks: tasks.asset.yml/ansible.builtin.no_such_module: {}/' ansible/batch-01.yml

@@ -155,6 +155,26 @@ fn what_is_as_it_was_is_not_rolled_back() {
     assert!(!body.contains("| t2 |"), "{body}");
 }
 
+/// A check that failed and a %post that rpm calls a success leave right versions behind: only the executor has seen it.
+#[test]
+fn right_versions_after_a_run_that_failed_do_not_pass() {
+    let mut estate = estate("");
+    estate.world().set_version("t1", "openssl-libs", "1:3.0.7-29.el9_4");
+    failed_on_t1(&mut estate);
+    estate.world().observe("2026-11-20T12:40:00Z");
+    let run = estate.at("2026-11-20T12:45:00Z").reconcile();
+    run.did("wave test halted")
+        .did("roll wave test back")
+        .did_not("batch 02");
+    let status = estate.run(&["status"]).exits(0).out;
+    assert!(
+        status.contains("t1: failed: its versions are right, but its run failed"),
+        "{status}"
+    );
+    assert!(asked(&estate)["body"].as_str().unwrap().contains("| 01 | t1 | exact |"));
+    estate.audited();
+}
+
 #[test]
 fn what_passed_in_another_batch_stays() {
     let mut estate = estate("");

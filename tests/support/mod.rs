@@ -1,6 +1,7 @@
 //! What every black-box test needs: a sandbox with a repository, the binary run hermetically in it, and the machines of
 //! the estate played by a simulator.
 
+mod exports;
 pub mod planted;
 mod said;
 mod sandbox;

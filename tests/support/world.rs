@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::exports::{self, Change};
+
 /// Packages whose new version also becomes the running kernel once the machine has rebooted.
 const KERNELS: [&str; 2] = ["kernel-core", "kernel-default"];
 
@@ -46,6 +48,7 @@ impl World {
     /// Every asset is looked at again at `at` and has not changed.
     pub fn observe(&self, at: &str) {
         self.change(|_, asset| asset["observedAt"] = json!(at));
+        exports::change(&self.folder, |_| vec![Change::Seen(at.to_owned())]);
     }
 
     /// Only these assets are looked at again at `at`; the others are silent.
@@ -54,6 +57,10 @@ impl World {
             if assets.contains(&name) {
                 asset["observedAt"] = json!(at);
             }
+        });
+        exports::change(&self.folder, |name| match assets.contains(&name) {
+            true => vec![Change::Seen(at.to_owned())],
+            false => Vec::new(),
         });
     }
 
@@ -71,6 +78,14 @@ impl World {
                     target["version"].as_str().unwrap(),
                 );
             }
+        });
+        exports::change(&self.folder, |name| {
+            let mine = targets.get(name).filter(|_| assets.contains(&name));
+            let word = |target: &Value, member: &str| target[member].as_str().unwrap_or_default().to_owned();
+            let taken = mine.into_iter().flatten();
+            taken
+                .map(|target| Change::Takes(word(target, "name"), word(target, "version")))
+                .collect()
         });
     }
 

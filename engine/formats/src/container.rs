@@ -50,9 +50,32 @@ pub(crate) enum Body<'r, 'a> {
     Stream(&'r mut dyn Read),
 }
 
+/// The bytes of a document that begins with the mark of UTF-16 (what PowerShell 5.1 writes with `>` and `Out-File`) as
+/// UTF-8; any other as it is. Halves of pairs that stand alone become U+FFFD.
+fn as_utf8(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let unit: fn([u8; 2]) -> u16 = match bytes.as_ref() {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return bytes,
+    };
+    let (units, _) = bytes.as_chunks::<2>();
+    let text = char::decode_utf16(units.iter().skip(1).map(|pair| unit(*pair)));
+    let text: String = text.map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    Cow::Owned(text.into_bytes())
+}
+
+/// Whether a document begins with the mark of UTF-16, so that its lines cannot be cut by bytes.
+pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..])
+}
+
 impl<'a> Body<'_, 'a> {
-    /// All bytes, if they are no more than `limit`.
+    /// All bytes, if they are no more than `limit`, as UTF-8.
     pub(crate) fn whole(self, limit: u64) -> io::Result<Cow<'a, [u8]>> {
+        self.all(limit).map(as_utf8)
+    }
+
+    fn all(self, limit: u64) -> io::Result<Cow<'a, [u8]>> {
         match self {
             Self::Slice(bytes) => Ok(Cow::Borrowed(bytes)),
             Self::Stream(stream) => {
@@ -180,7 +203,7 @@ impl<'a> Walk<'_, 'a> {
             (Layer::Tar, Body::Slice(mut bytes)) => self.tar(name, &mut bytes, depth),
             (Layer::Tar, Body::Stream(stream)) => self.tar(name, stream, depth),
             (Layer::Zip, body) => {
-                let bytes = body.whole(self.limits.document_bytes)?;
+                let bytes = body.all(self.limits.document_bytes)?;
                 self.zip(name, &bytes, depth)
             }
         }

@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 
 use serde_json::value::RawValue;
 
-use crate::container::{Body, Documents, Limits, unfold};
+use crate::container::{Body, Documents, Limits, is_utf16, unfold};
 use crate::{FormatEntry, InputFile};
 
 /// Bytes of records that one task reads. Large enough that a task's own tables pay, small enough that a round of
@@ -195,8 +195,19 @@ impl<'a> Documents<'a> for Cutter<'a> {
     fn document(&mut self, name: &str, body: Body<'_, 'a>) -> io::Result<()> {
         let line_wise = crate::container::document_name(name).is_some_and(|n| is_line_wise(&n));
         match body {
-            Body::Stream(stream) if line_wise => self.lines(name, stream),
-            Body::Slice(bytes) if line_wise && !starts_with_array(bytes) => {
+            Body::Stream(stream) if line_wise => {
+                let mut mark = Vec::new();
+                (&mut *stream).take(2).read_to_end(&mut mark)?;
+                let utf16 = is_utf16(&mark);
+                let mut stream = mark.as_slice().chain(stream);
+                if !utf16 {
+                    return self.lines(name, &mut stream);
+                }
+                let bytes = Body::Stream(&mut stream).whole(Limits::default().document_bytes)?;
+                self.whole(&name.into(), bytes);
+                Ok(())
+            }
+            Body::Slice(bytes) if line_wise && !starts_with_array(bytes) && !is_utf16(bytes) => {
                 self.line_slices(name, bytes);
                 Ok(())
             }

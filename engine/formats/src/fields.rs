@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -44,7 +47,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 /// The fields of an object, raw, in the order in which they stand.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Fields<'a>(pub(crate) Vec<(Text<'a>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -96,6 +99,31 @@ pub(crate) fn fault(name: &str, raw: &RawValue, error: &serde_json::Error) -> St
     let why = error.to_string();
     let why = why.split(" at line ").next().unwrap_or(&why);
     format!("field `{name}` was dropped: {why}; it reads {}", excerpt(raw.get()))
+}
+
+/// A time as Ruby prints it, `2022-11-03 11:43:54 UTC` or `2016-05-26 10:46:18 -0400`, or in any shape of [`instant`].
+pub(crate) fn ruby_instant(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    match text.rsplit_once(' ') {
+        Some((time, "UTC")) => instant(&format!("{time}Z")),
+        Some((time, offset)) if offset.starts_with(['+', '-']) => instant(&format!("{time}{offset}")),
+        _ => instant(text),
+    }
+}
+
+/// A time with an offset, or without one of a writer whose clock is UTC.
+pub(crate) fn zoned_or_utc(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| {
+        let local: DateTime = text.parse().ok()?;
+        local.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    })
+}
+
+/// The same; none for times before 1990, which stand for unknown (`0001-01-01T00:00:00`, 1970).
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+    const NINETEEN_NINETY: i64 = 631_152_000;
+    zoned_or_utc(text).filter(|time| time.as_second() >= NINETEEN_NINETY)
 }
 
 /// The beginning of a foreign text, fit for a message: one line, no control characters, 60 characters.

@@ -10,18 +10,29 @@
 //!
 //! To add a format: a folder with a `records::RecordReader`, and its line in [`FORMATS`].
 
+mod ansible_facts;
 mod container;
 mod cut;
+mod documents;
 mod epss;
 mod fields;
+mod katello;
 mod kev;
+mod kubernetes;
 pub mod monitors;
+mod msrc;
 mod native;
+mod nvidia_smi;
+mod os_names;
 mod osv;
+mod reading;
 mod records;
 mod registry;
 mod sheet;
 mod vulnrichment;
+mod windows;
+mod wsus;
+mod xml;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,7 +41,7 @@ use jiff::Timestamp;
 use patchwave_core::observe::Batch;
 
 pub use container::Limits;
-pub use registry::{FORMATS, FormatEntry, find};
+pub use registry::{ANY_NAME, FORMATS, FormatEntry, find};
 
 /// One file to be read.
 #[derive(Clone, Debug)]

@@ -181,6 +181,11 @@ mod tests {
             echo(&[("a.ndjson.zst", &packed)]),
             ["a.ndjson.zst:1 1", "a.ndjson.zst:2 2"]
         );
+        let utf16: Vec<u8> = "\u{feff}1\n2\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let packed = zstd::encode_all(utf16.as_slice(), 1).unwrap();
+        for (name, bytes) in [("a.json", &utf16), ("a.ndjson", &utf16), ("a.ndjson.zst", &packed)] {
+            assert_eq!(echo(&[(name, bytes)]), [format!("{name}:1 1"), format!("{name}:2 2")]);
+        }
     }
 
     #[test]

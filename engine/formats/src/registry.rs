@@ -8,7 +8,9 @@ use patchwave_core::observe::Batch;
 
 use crate::container::{document_name, is_archive};
 use crate::records::read_records;
-use crate::{InputFile, epss, kev, native, osv, vulnrichment};
+use crate::{
+    InputFile, ansible_facts, epss, katello, kev, kubernetes, msrc, native, nvidia_smi, osv, vulnrichment, wsus,
+};
 
 /// How a format reads the files of one source.
 pub type Reader = fn(&FormatEntry, &Arc<str>, &[InputFile<'_>], Timestamp) -> Batch;
@@ -20,7 +22,8 @@ pub struct FormatEntry {
     pub name: &'static str,
     /// The `kind` of those Sources.
     pub kind: SourceKind,
-    /// Extensions of its documents, without compression, lowercase.
+    /// Extensions of its documents, without compression, lowercase; [`ANY_NAME`] for documents called after what they
+    /// speak of.
     pub extensions: &'static [&'static str],
     /// One line for people.
     pub summary: &'static str,
@@ -34,6 +37,15 @@ impl FormatEntry {
         self.read.is_some()
     }
 
+    /// The endings of the names of its documents, as a folder is searched for them: `.json`, or the empty one for any.
+    pub fn endings(&self) -> Vec<String> {
+        let ending = |extension: &&str| match *extension {
+            ANY_NAME => String::new(),
+            extension => format!(".{extension}"),
+        };
+        self.extensions.iter().map(ending).collect()
+    }
+
     /// Whether a file of this name, found in a folder, is one of this format: by extension, under any compression,
     /// or an archive. A file that a Source names itself is read whatever it is called.
     pub fn accepts(&self, path: &str) -> bool {
@@ -41,14 +53,18 @@ impl FormatEntry {
     }
 
     pub(crate) fn accepts_document(&self, path: &str) -> bool {
-        let name = document_name(path);
-        let extension = name
-            .as_deref()
-            .and_then(|name| name.rsplit_once('.'))
-            .map(|(_, extension)| extension);
+        let Some(name) = document_name(path) else { return false };
+        if self.extensions.contains(&ANY_NAME) {
+            return !name.starts_with('.');
+        }
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension);
         extension.is_some_and(|e| self.extensions.iter().any(|known| known.eq_ignore_ascii_case(e)))
     }
 }
+
+/// Stands among the extensions of a format whose documents may have any name: those of a fact cache are called as their
+/// hosts, and what stands behind the last dot of those says nothing.
+pub const ANY_NAME: &str = "*";
 
 const JSON: &[&str] = &["json", "ndjson", "jsonl"];
 
@@ -78,25 +94,34 @@ pub const FORMATS: &[FormatEntry] = &[
         summary: "observations of patchwave itself, one asset a line",
         read: Some(|entry, source, files, now| read_records(&native::Native { now }, entry, source, files)),
     },
-    planned(
-        "ansible-facts",
-        Inventory,
-        JSON,
-        "fact cache as `setup` and `package_facts` print it",
-    ),
-    planned(
-        "katello",
-        Inventory,
-        JSON,
-        "Foreman and Katello hosts, live or saved answers",
-    ),
-    planned(
-        "wsus",
-        Inventory,
-        &["json", "csv"],
-        "the export that the shipped script writes",
-    ),
-    planned("kubernetes", Inventory, JSON, "NodeList, live or saved"),
+    FormatEntry {
+        name: "ansible-facts",
+        kind: Inventory,
+        extensions: &[ANY_NAME],
+        summary: "fact cache or `--tree` of `setup` and `package_facts`, one file a host",
+        read: Some(ansible_facts::read),
+    },
+    FormatEntry {
+        name: "katello",
+        kind: Inventory,
+        extensions: JSON,
+        summary: "Foreman and Katello hosts, live or saved answers",
+        read: Some(|entry, source, files, now| read_records(&katello::Hosts { now }, entry, source, files)),
+    },
+    FormatEntry {
+        name: "wsus",
+        kind: Inventory,
+        extensions: &["json"],
+        summary: "the export that the shipped script writes",
+        read: Some(wsus::read),
+    },
+    FormatEntry {
+        name: "kubernetes",
+        kind: Inventory,
+        extensions: JSON,
+        summary: "nodes as `kubectl get nodes -o json` prints them",
+        read: Some(|entry, source, files, now| read_records(&kubernetes::Nodes { now }, entry, source, files)),
+    },
     planned("csv", Inventory, &["csv", "tsv"], "any table, with `mapping`"),
     planned("netbox", Inventory, JSON, "NetBox devices and virtual machines"),
     planned("servicenow", Inventory, JSON, "ServiceNow CMDB records"),
@@ -105,7 +130,13 @@ pub const FORMATS: &[FormatEntry] = &[
     planned("intune", Inventory, JSON, "Intune managed devices"),
     planned("sccm", Inventory, &["json", "csv"], "Configuration Manager devices"),
     planned("vcenter", Inventory, JSON, "vCenter hosts and guests"),
-    planned("nvidia-smi", Inventory, &["xml"], "`nvidia-smi -q -x`"),
+    FormatEntry {
+        name: "nvidia-smi",
+        kind: Inventory,
+        extensions: &["xml"],
+        summary: "what `nvidia-smi -q -x` prints, one file a machine",
+        read: Some(nvidia_smi::read),
+    },
     planned("cyclonedx", Inventory, &["json", "xml"], "CycloneDX bills of materials"),
     planned("osquery", Inventory, JSON, "osquery results"),
     FormatEntry {
@@ -118,7 +149,13 @@ pub const FORMATS: &[FormatEntry] = &[
     planned("csaf", Advisories, &["json"], "CSAF 2.0 advisories and VEX"),
     planned("updateinfo", Advisories, &["xml"], "updateinfo.xml of rpm repositories"),
     planned("oval", Advisories, &["xml"], "OVAL definitions"),
-    planned("msrc", Advisories, &["json", "xml"], "Microsoft CVRF and CSAF"),
+    FormatEntry {
+        name: "msrc",
+        kind: Advisories,
+        extensions: &["json", "xml"],
+        summary: "monthly documents of Microsoft, CVRF as JSON or XML",
+        read: Some(|entry, source, files, _| msrc::read(entry, source, files)),
+    },
     FormatEntry {
         name: "kev",
         kind: Advisories,
@@ -185,6 +222,9 @@ mod tests {
         ] {
             assert!(native.accepts(path), "{path}");
         }
+        let cache = find("ansible-facts").unwrap();
+        assert_eq!((cache.endings(), native.endings().len()), (vec![String::new()], 3));
+        assert!(cache.accepts("cache/web1.example.com") && cache.accepts("web1.json.gz") && !cache.accepts(".gitkeep"));
         for path in ["README.md", "facts", "x.json/readme", "a.json.bz2", ".gz", "a.parquet"] {
             assert!(!native.accepts(path), "{path}");
         }

@@ -99,6 +99,30 @@ fn near_json() -> impl Strategy<Value = String> {
         Just("related"),
         Just("state"),
         Just("module"),
+        Just("computers"),
+        Just("fqdn"),
+        Just("last_reported"),
+        Just("updates"),
+        Just("@{a=1}"),
+        Just("Vulnerability"),
+        Just("CVE"),
+        Just("Remediations"),
+        Just("FixedBuild"),
+        Just("kind"),
+        Just("Node"),
+        Just("NodeList"),
+        Just("items"),
+        Just("metadata"),
+        Just("conditions"),
+        Just("lastHeartbeatTime"),
+        Just("host"),
+        Just("results"),
+        Just("last_report"),
+        Just("certname"),
+        Just("errata"),
+        Just("nvrea"),
+        Just("bash-0:5.1-1.noarch"),
+        Just("10.0.20348.2762"),
     ];
     let leaf = prop_oneof![
         words.clone().prop_map(|word| format!("\"{word}\"")),
@@ -115,6 +139,34 @@ fn near_json() -> impl Strategy<Value = String> {
         });
         let list = prop::collection::vec(inner, 0..5).prop_map(|items| format!("[{}]", items.join(",")));
         prop_oneof![fields, list]
+    })
+}
+
+/// XML of names that the readers know, some of it broken.
+fn near_xml() -> impl Strategy<Value = String> {
+    let name = || {
+        prop::sample::select(vec![
+            "cvrfdoc",
+            "Vulnerability",
+            "CVE",
+            "Remediation",
+            "ProductID",
+            "nvidia_smi_log",
+            "gpu",
+        ])
+    };
+    let leaf = prop_oneof![
+        any::<String>(),
+        Just("CVE-2024-1234".to_owned()),
+        Just("&amp;&#65;".to_owned()),
+        Just("&x;".to_owned()),
+        Just("<!DOCTYPE a [<!ENTITY x \"y\">]>".to_owned()),
+    ];
+    leaf.prop_recursive(6, 60, 5, move |inner| {
+        (name(), prop::collection::vec(inner, 0..5), any::<bool>()).prop_map(|(name, inner, closed)| {
+            let end = if closed { format!("</{name}>") } else { String::new() };
+            format!("<{name} Type=\"Vendor Fix\">{}{end}", inner.concat())
+        })
     })
 }
 
@@ -200,6 +252,14 @@ proptest! {
     fn no_json_breaks_a_reader(text in near_json()) {
         for format in built() {
             let batch = read_files(format, &[("x.json", text.as_bytes())]);
+            prop_assert!(batch.account.total + batch.account.notes.len() as u64 > 0, "nothing was said of {}", text);
+        }
+    }
+
+    #[test]
+    fn no_xml_breaks_a_reader(text in near_xml()) {
+        for format in built() {
+            let batch = read_files(format, &[("x.xml", text.as_bytes())]);
             prop_assert!(batch.account.total + batch.account.notes.len() as u64 > 0, "nothing was said of {}", text);
         }
     }

@@ -1,6 +1,7 @@
 //! The render targets there are, and the files and digest of a wave's pull request.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use patchwave_adapters::files::read_source;
@@ -11,7 +12,9 @@ use patchwave_core::observe::Observation;
 use patchwave_core::plan::{BatchTimes, Rollout, Wave, openings_of};
 use patchwave_core::propose::{ForgeView, PullRequestState, WaveFiles};
 use patchwave_core::render::wire::{BatchOpening, BatchOpenings, FrozenRollout, read_plan_json};
-use patchwave_core::render::{Bundle, Packs, RenderInput, openings_until, render, wave_digest};
+use patchwave_core::render::{
+    Bundle, PackFault, Packs, RenderInput, Trial, hostile_texts, openings_until, render, trial, wave_digest,
+};
 use patchwave_core::time::Opening;
 
 use crate::RunError;
@@ -24,6 +27,9 @@ pub struct Artifacts {
     pub packs: Packs,
 }
 
+/// Endings of the files a render target is made of.
+pub const TEMPLATE_ENDINGS: &[&str] = &[".yaml", ".yml", ".hbs", ".ps1", ".psd1", ".json", ".sh"];
+
 /// A template file is small; a larger one is a mistake.
 const TEMPLATE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -33,20 +39,10 @@ const TEMPLATE_BYTES_MAX: u64 = 1024 * 1024;
 /// [`RunError`] with every file that cannot be read and every pack that cannot be parsed.
 pub fn artifacts(repository: &Repository) -> Result<Artifacts, RunError> {
     let folder = &repository.catalog.project.paths.templates;
-    let mut own = BTreeMap::new();
-    if repository.root.join(folder).is_dir() {
-        let found = read_source(&repository.root, folder, &[".yaml", ".yml", ".hbs"], TEMPLATE_BYTES_MAX)
-            .map_err(|e| RunError::new(e.to_string(), "templates must be small readable text files"))?;
-        for file in found.files {
-            let path = file
-                .path
-                .strip_prefix(folder.as_str())
-                .unwrap_or(&file.path)
-                .trim_start_matches('/')
-                .to_owned();
-            own.insert(path, String::from_utf8_lossy(&file.bytes).into_owned());
-        }
-    }
+    let own = match repository.root.join(folder).is_dir() {
+        true => template_files(&repository.root, folder)?,
+        false => BTreeMap::new(),
+    };
     let packs = Packs::read(&own).map_err(|faults| {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         RunError::new(
@@ -55,6 +51,58 @@ pub fn artifacts(repository: &Repository) -> Result<Artifacts, RunError> {
         )
     })?;
     Ok(Artifacts { packs })
+}
+
+/// The texts of a templates folder, by path relative to it.
+fn template_files(root: &Path, folder: &str) -> Result<BTreeMap<String, String>, RunError> {
+    let found = read_source(root, folder, TEMPLATE_ENDINGS, TEMPLATE_BYTES_MAX)
+        .map_err(|e| RunError::new(e.to_string(), "templates must be small readable text files"))?;
+    let files = found.files.into_iter().map(|file| {
+        let path = file.path.strip_prefix(folder).unwrap_or(&file.path);
+        (
+            path.trim_start_matches('/').to_owned(),
+            String::from_utf8_lossy(&file.bytes).into_owned(),
+        )
+    });
+    Ok(files.collect())
+}
+
+/// One render target, by its folder: read, rendered on a small rollout, and tried with hostile texts.
+///
+/// # Errors
+/// [`RunError`] if the folder cannot be read.
+pub fn check_target(folder: &Path) -> Result<Trial, RunError> {
+    let named = folder.file_name().and_then(|name| name.to_str());
+    let (Some(name), Some(parent)) = (named, folder.parent()) else {
+        let message = format!("`{}` is no folder of a render target", folder.display());
+        return Err(RunError::new(
+            message,
+            "give the folder that holds target.yaml: templates/<name>",
+        ));
+    };
+    let mut files = BTreeMap::new();
+    for (of, required) in [(name, true), ("common", false), ("hooks", false)] {
+        if required || parent.join(of).is_dir() {
+            let own = template_files(parent, of)?;
+            files.extend(own.into_iter().map(|(path, text)| (format!("{of}/{path}"), text)));
+        }
+    }
+    let broken = |faults| Trial {
+        faults,
+        ..Trial::default()
+    };
+    match Packs::read(&files) {
+        Err(faults) => Ok(broken(faults)),
+        Ok(packs) => Ok(packs.targets.get(name).map_or_else(
+            || {
+                broken(vec![PackFault {
+                    file: format!("{name}/target.yaml"),
+                    message: "missing: a target is a folder with a target.yaml".to_owned(),
+                }])
+            },
+            |pack| trial(pack, &packs.hooks, &hostile_texts(), |_, _| None),
+        )),
+    }
 }
 
 impl Artifacts {

@@ -248,7 +248,11 @@ fn evidence(
     if result.rollout != open.name.as_ref() || result.wave != wave {
         return Err(format!("it is of rollout {} wave {}", result.rollout, result.wave));
     }
+    let preflight = result.action == ResultAction::Preflight;
     let outcome = match result.status {
+        ResultStatus::Ok if preflight => "ready",
+        _ if preflight => "not-ready",
+        ResultStatus::NotReady => return Err("`not-ready` is said of a preflight only".to_owned()),
         ResultStatus::Ok => "done",
         // Touched and never concluded: whatever it did, it is not done.
         ResultStatus::Started | ResultStatus::Failed => "failed",
@@ -278,7 +282,10 @@ fn evidence(
     if rollback && !back.is_some_and(|b| b.released_at.is_some() && b.assets.contains(result.asset.as_str())) {
         return Err(format!("asset {} was never let go back", result.asset));
     }
-    let (heard, released) = if rollback {
+    let (heard, released) = if preflight {
+        // It is run before anything is released.
+        (Some(&batch.readiness), None)
+    } else if rollback {
         (back.map(|b| &b.evidence), back.and_then(|b| b.released_at))
     } else {
         (Some(&batch.evidence), batch.released_at)
@@ -298,6 +305,7 @@ fn evidence(
         digest: sha256_hex(bytes).into(),
         facts: result_facts(bytes),
         rollback,
+        preflight,
     }))
 }
 

@@ -98,8 +98,8 @@ fn read_one(
     let Some(format) = patchwave_formats::find(&spec.format).filter(|f| f.built()) else {
         return failed(format!("type `{}` is not built yet", spec.format));
     };
-    let dotted: Vec<String> = format.extensions.iter().map(|e| format!(".{e}")).collect();
-    let wanted: Vec<&str> = dotted.iter().map(String::as_str).chain(ARCHIVES).collect();
+    let endings = format.endings();
+    let wanted: Vec<&str> = endings.iter().map(String::as_str).chain(ARCHIVES).collect();
     let found = match read_source(&repository.root, path, &wanted, SOURCE_FILE_BYTES_MAX) {
         Ok(found) => found,
         Err(failure) => return failed(failure.to_string()),

@@ -264,7 +264,7 @@ fn touch_machine(estate: &mut Estate, touch: &Touch, roll: u64) -> ResultStatus 
 fn result(estate: &mut Estate, job: &Job, asset: &str, status: ResultStatus) {
     let finished = after(estate.clock, 11);
     let file = ResultFile {
-        format_version: "1.0".to_owned(),
+        format_version: "1.1".to_owned(),
         rollout: job.rollout.clone(),
         wave: job.wave.clone(),
         batch: job.batch.clone(),
@@ -283,6 +283,7 @@ fn result(estate: &mut Estate, job: &Job, asset: &str, status: ResultStatus) {
         packages: Vec::new(),
         transaction: Vec::new(),
         protection: None,
+        restart_needed: Vec::new(),
     };
     if let Ok(bytes) = serde_json::to_vec(&file) {
         estate

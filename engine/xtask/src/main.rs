@@ -13,6 +13,7 @@
 
 mod estate;
 mod fuzz;
+mod lab;
 mod simulate;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use std::process::{Command, ExitCode};
 use std::{fs, io};
 
 use patchwave_core::diag::Manual;
-use patchwave_core::load::schema;
+use patchwave_core::load::{TargetsPage, schema};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
             )),
         },
         ["kill", options @ ..] => kill(options),
+        ["lab", options @ ..] => lab::lab(&root(), options),
         ["simulate", options @ ..] => match simulate::Options::parse(options) {
             Some(options) => simulate::run(&options),
             None => Err(io::Error::other(format!("usage: {}", simulate::USAGE))),
@@ -53,8 +55,9 @@ fn main() -> ExitCode {
         ["fuzz-worker", subject, seed, from, count] => fuzz::work(&root(), subject, seed, from, count),
         _ => {
             eprintln!(
-                "usage: cargo run -p xtask -- generate [--check] | kill [--times N] [--seed S] | fuzz [--seconds N] [--seed S] [--feeds] | {} | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES",
-                simulate::USAGE
+                "usage: cargo run -p xtask -- generate [--check] | kill [--times N] [--seed S] | fuzz [--seconds N] [--seed S] [--feeds] | {} | {} | estate TEMPLATE ASSETS OUT | resources FILES OUT | floor FILE.zst OUTPUT_BYTES",
+                simulate::USAGE,
+                lab::USAGE
             );
             return ExitCode::from(64);
         }
@@ -107,6 +110,7 @@ fn generated() -> BTreeMap<PathBuf, String> {
         .collect();
     files.insert("docs/diagnostics.md".into(), Manual.to_string());
     files.insert("docs/reference.md".into(), schema::reference::page());
+    files.insert("docs/targets.md".into(), TargetsPage.to_string());
     files
 }
 

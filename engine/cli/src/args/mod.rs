@@ -299,8 +299,11 @@ pub enum Command {
     },
     /// The render targets there are, with what they can promise.
     Targets {
+        /// What to do with them; without it, the list.
+        #[command(subcommand)]
+        what: Option<TargetsCommand>,
         /// Output format.
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_enum, default_value_t, global = true)]
         format: TextJson,
     },
     /// The connectors there are.
@@ -429,6 +432,17 @@ pub enum EvidenceCommand {
         /// Who says so; default `local`.
         #[arg(long = "as", value_name = "NAME", default_value = "local")]
         by: String,
+    },
+}
+
+/// What to do with render targets.
+#[derive(Debug, Subcommand)]
+pub enum TargetsCommand {
+    /// Read the folder of a target, render it, and try to break out of its files with more than 500 hostile texts.
+    Check {
+        /// The folder that holds target.yaml.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
     },
 }
 

@@ -43,7 +43,7 @@ use patchwave_runner::repository::{Repository, open, open_at};
 use patchwave_runner::sources::{Observed, observe as read_sources};
 use patchwave_runner::survey::{Survey, findings, survey};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, TargetsCommand};
 use crate::exit::{Exit, Failure};
 use crate::lsp;
 use crate::output::Output;
@@ -136,7 +136,11 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Evidence { what } => evidence::run(at, what),
         Command::Forge { what } => forge::run(at, what),
         Command::Vercmp { ecosystem, a, b } => vercmp::run(*ecosystem, a.as_deref().zip(b.as_deref())),
-        Command::Targets { format } => targets::targets(at, *format),
+        Command::Targets { what: None, format } => targets::targets(at, *format),
+        Command::Targets {
+            what: Some(TargetsCommand::Check { folder }),
+            format,
+        } => targets::check(at, folder, *format),
         Command::Sources { format } => targets::sources(at, *format),
         Command::Audit { what } => audit::run(at, what),
         Command::Completions { shell } => {

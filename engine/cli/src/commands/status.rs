@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use patchwave_core::decide::decide;
-use patchwave_core::history::{BatchProgress, GateProgress, WaveState, WayBack};
+use patchwave_core::history::{BatchProgress, GateProgress, Said, WaveState, WayBack};
 use patchwave_runner::forge::ProjectForge;
 use patchwave_runner::people;
 use serde_json::{Value, json};
@@ -41,6 +41,7 @@ fn document(look: &Look, remarks: &[patchwave_core::decide::Remark]) -> Value {
                     "failed": batch.failed,
                     "notAttempted": batch.not_attempted,
                     "waived": batch.waived.keys().collect::<Vec<_>>(),
+                    "readiness": readiness(batch),
                     "reported": reported(batch),
                     "wayBack": batch.way_back.as_ref().map(way_back),
                 })
@@ -94,6 +95,16 @@ fn gate_document((number, gate): (&u32, &GateProgress)) -> Value {
         "since": gate.since.to_string(),
         "reason": gate.reason,
     })
+}
+
+/// What the last check ahead of time said of each asset: no attempt, and it decides nothing.
+fn readiness(batch: &BatchProgress) -> BTreeMap<&str, Value> {
+    let document = |said: &Said| json!({"outcome": said.outcome, "at": said.at.to_string(), "reason": said.reason});
+    batch
+        .readiness
+        .iter()
+        .map(|(asset, said)| (asset.as_ref(), document(said)))
+        .collect()
 }
 
 /// What executors said of the assets since the release: asset → `done`, `failed` or `not-attempted`. No verdict, but what

@@ -1,8 +1,10 @@
 //! `targets` and `sources`: what there is to render for and to read from.
 
+use std::path::Path;
+
 use patchwave_adapters::monitors::CONNECTORS;
 use patchwave_formats::FORMATS;
-use patchwave_runner::artifacts::artifacts;
+use patchwave_runner::artifacts::{artifacts, check_target};
 use serde_json::{Value, json};
 
 use super::{Context, said};
@@ -35,6 +37,44 @@ pub fn targets(context: &Context, format: TextJson) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// One target of the user's own: every fault of it, and how much was tried.
+pub fn check(context: &Context, folder: &Path, format: TextJson) -> Result<Exit, Failure> {
+    let folder = context.root.join(folder);
+    let folder = folder.canonicalize().unwrap_or(folder);
+    let trial = check_target(&folder).map_err(said)?;
+    let faults: Vec<Value> = trial
+        .faults
+        .iter()
+        .map(|fault| json!({"file": fault.file, "message": fault.message}))
+        .collect();
+    match format {
+        TextJson::Json => context.output.json(&json!({
+            "formatVersion": "1.0", "files": trial.files.keys().collect::<Vec<_>>(), "tried": trial.tried,
+            "refused": trial.refused, "faults": faults,
+        }))?,
+        TextJson::Text => {
+            let mut out = String::new();
+            for fault in &trial.faults {
+                out.push_str(&format!("{fault}\n"));
+            }
+            let files = trial.files.len();
+            match trial.faults.len() {
+                0 => out.push_str(&format!(
+                    "{files} files rendered and read; {} renderings with hostile texts, {} refused, none broke out\n",
+                    trial.tried, trial.refused
+                )),
+                faults => out.push_str(&format!("{faults} faults\n")),
+            }
+            context.output.text(&out)?;
+        }
+    }
+    Ok(if trial.faults.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Error
+    })
 }
 
 /// The source types.

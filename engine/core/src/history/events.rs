@@ -139,7 +139,7 @@ pub enum Event {
         batch: Arc<str>,
         /// The asset.
         asset: Arc<str>,
-        /// `done`, `failed` or `not-attempted`.
+        /// `done`, `failed` or `not-attempted`; of a preflight `ready` or `not-ready`.
         outcome: Arc<str>,
         /// When the executor finished with it.
         at: Timestamp,
@@ -154,6 +154,9 @@ pub enum Event {
         /// It is of the way back.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         rollback: bool,
+        /// It is of a check ahead of time, which is no attempt.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        preflight: bool,
     },
     /// What monitors showed of gates, where that is news, and of every gate when it decided a move.
     Gates {

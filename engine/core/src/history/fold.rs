@@ -308,6 +308,7 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
             digest: _,
             facts,
             rollback: back,
+            preflight,
         } => {
             if let Some(batch) = batch_mut(rollout, &wave, &batch) {
                 let said = super::rollout::Said {
@@ -316,9 +317,10 @@ fn apply(rollout: &mut OpenRollout, line: &LedgerLine, event: Event) {
                     reason,
                     facts,
                 };
-                let evidence = match back {
-                    true => &mut batch.way_back.get_or_insert_default().evidence,
-                    false => &mut batch.evidence,
+                let evidence = match (preflight, back) {
+                    (true, _) => &mut batch.readiness,
+                    (false, true) => &mut batch.way_back.get_or_insert_default().evidence,
+                    (false, false) => &mut batch.evidence,
                 };
                 evidence.insert(asset, said);
             }

@@ -128,3 +128,29 @@ fn a_failure_is_a_stop_of_its_own() {
     write(&mut ledger, "failed");
     assert_ne!(last_stop(&ledger), halted);
 }
+
+#[test]
+fn a_check_ahead_of_time_is_no_attempt() {
+    let mut rollout = rollout(WaveState::Released);
+    let said = |outcome: &str, preflight: bool| Event::Evidence {
+        wave: "test".into(),
+        batch: "01".into(),
+        asset: "a".into(),
+        outcome: outcome.into(),
+        at: at(1),
+        reason: None,
+        digest: "d".into(),
+        facts: BTreeMap::new(),
+        rollback: false,
+        preflight,
+    };
+    apply(&mut rollout, &line(1), said("not-ready", true));
+    let batch = &rollout.waves[0].batches[0];
+    assert!(batch.evidence.is_empty());
+    assert_eq!(&*batch.readiness["a"].outcome, "not-ready");
+    apply(&mut rollout, &line(2), said("done", false));
+    apply(&mut rollout, &line(3), said("ready", true));
+    let batch = &rollout.waves[0].batches[0];
+    assert_eq!(&*batch.evidence["a"].outcome, "done");
+    assert_eq!(&*batch.readiness["a"].outcome, "ready");
+}

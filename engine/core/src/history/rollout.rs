@@ -89,7 +89,7 @@ pub struct Halted {
 /// What an executor said of an asset: evidence, never a verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// `done`, `failed` or `not-attempted`.
+    /// `done`, `failed` or `not-attempted`; of a preflight `ready` or `not-ready`.
     pub outcome: Arc<str>,
     /// When the executor finished with it.
     pub at: Timestamp,
@@ -154,6 +154,8 @@ pub struct BatchProgress {
     pub waived: BTreeMap<Arc<str>, Timestamp>,
     /// What the executor said.
     pub evidence: BTreeMap<Arc<str>, Said>,
+    /// What its last check ahead of time said of each asset: no attempt, and it decides nothing.
+    pub readiness: BTreeMap<Arc<str>, Said>,
     /// Its way back, where one was approved.
     pub way_back: Option<WayBack>,
 }

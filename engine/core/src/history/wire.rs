@@ -321,7 +321,7 @@ pub struct RollbackVersion {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "patchwave result file, version 1")]
 pub struct ResultFile {
-    /// `1.0`; readers take any `1.x`.
+    /// `1.1` (`1.0` had no `preflight` and no `restartNeeded`); readers take any `1.x`.
     #[schemars(regex(pattern = r"^1\.[0-9]+$"))]
     pub format_version: String,
     /// The rollout.
@@ -338,7 +338,7 @@ pub struct ResultFile {
     /// SHA-256 of the `SHA256SUMS` that the executor checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sums: Option<String>,
-    /// Patch or rollback.
+    /// Patch, rollback or preflight.
     pub action: ResultAction,
     /// How it ended.
     pub status: ResultStatus,
@@ -370,6 +370,9 @@ pub struct ResultFile {
     /// What the protection hook printed: the id of the snapshot or dump.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protection: Option<String>,
+    /// Services, and programs outside a service, that still run code which was replaced below them.
+    #[serde(default)]
+    pub restart_needed: Vec<String>,
 }
 
 /// One package of a result.
@@ -394,6 +397,8 @@ pub enum ResultAction {
     Patch,
     /// Went back.
     Rollback,
+    /// Checked ahead of time what is checked before an asset is touched, and touched nothing.
+    Preflight,
 }
 
 /// How an asset ended.
@@ -402,12 +407,14 @@ pub enum ResultAction {
 pub enum ResultStatus {
     /// Touched, and never concluded: the executor or the asset was lost. Counts as failed.
     Started,
-    /// Every check passed.
+    /// Every check passed; of a preflight: it is ready.
     Ok,
     /// Something failed after the asset was touched.
     Failed,
     /// The asset was not touched.
     NotAttempted,
+    /// A check of a preflight did not pass.
+    NotReady,
 }
 
 /// So many true-or-false members of a result file are kept; one of the engine's own has three.

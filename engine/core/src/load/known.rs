@@ -27,15 +27,15 @@ const fn planned(name: &'static str) -> Known {
 pub const TARGETS: &[Known] = &[
     built("ansible"),
     planned("intune"),
-    planned("kubernetes"),
-    planned("kured"),
+    built("kubernetes"),
+    built("kured"),
     planned("landscape"),
     planned("nvidia"),
     built("satellite"),
     planned("sccm"),
     planned("uyuni"),
     planned("vcenter"),
-    planned("wsus"),
+    built("wsus"),
 ];
 
 /// Decision tables that come with the engine (`table.pack`).
@@ -45,8 +45,8 @@ pub const TABLE_PACKS: &[Known] = &[built("cisa-bod-26-04"), built("critical-24h
 pub const BACKUPS: &[Known] = &[
     planned("appliance-snapshot"),
     built("database-dump"),
-    planned("etcd-snapshot"),
-    planned("filesystem-snapshot"),
+    built("etcd-snapshot"),
+    built("filesystem-snapshot"),
     built("lvm-snapshot"),
     built("none"),
     built("vm-snapshot"),
@@ -65,6 +65,7 @@ pub const ROLLBACKS: &[Known] = &[
 pub const HOOKS: &[&str] = &[
     "alertmanager-silence",
     "alertmanager-unsilence",
+    "handover",
     "lb-drain",
     "lb-undrain",
     "service-start",
@@ -116,7 +117,7 @@ use SourceKind::{Advisories, Change, Inventory, Monitor, PatchStatus, Scanner};
 
 /// Every source type, in order of name.
 pub const SOURCE_TYPES: &[SourceType] = &[
-    source("ansible-facts", &[Inventory], false),
+    source("ansible-facts", &[Inventory], true),
     source("csaf", &[Advisories], false),
     source("csv", &[Inventory], false),
     source("cyclonedx", &[Inventory], false),
@@ -126,18 +127,18 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     asked("icinga2", &[Monitor]),
     source("intune", &[Inventory], false),
     source("ivanti", &[PatchStatus], false),
-    source("katello", &[Inventory], false),
+    source("katello", &[Inventory], true),
     source("kev", &[Advisories], true),
-    source("kubernetes", &[Inventory], false),
+    source("kubernetes", &[Inventory], true),
     source("landscape", &[Inventory], false),
     source("lifecycle", &[Advisories], false),
     source("manageengine", &[PatchStatus], false),
-    source("msrc", &[Advisories], false),
+    source("msrc", &[Advisories], true),
     asked("nagios", &[Monitor]),
     source("native", &[Inventory], true),
     source("nessus", &[Scanner], false),
     source("netbox", &[Inventory], false),
-    source("nvidia-smi", &[Inventory], false),
+    source("nvidia-smi", &[Inventory], true),
     source("openvas", &[Scanner], false),
     source("osquery", &[Inventory], false),
     source("osv", &[Advisories], true),
@@ -153,7 +154,7 @@ pub const SOURCE_TYPES: &[SourceType] = &[
     source("uyuni", &[Inventory], false),
     source("vcenter", &[Inventory], false),
     source("vulnrichment", &[Advisories], true),
-    source("wsus", &[Inventory], false),
+    source("wsus", &[Inventory], true),
 ];
 
 /// The word of a source kind.
@@ -238,6 +239,7 @@ pub const OTHER_ECOSYSTEMS: &[&str] = &[
 
 /// Kinds of high availability (`ha.type`) whose members and roles can be asked for.
 pub const HA_TYPES: &[&str] = &[
+    "active-directory",
     "ceph",
     "consul",
     "corosync",

@@ -20,6 +20,7 @@ pub mod schedule;
 pub mod schema;
 mod sites;
 pub mod table;
+mod targets_page;
 pub mod wire;
 
 use jiff::Timestamp;
@@ -32,6 +33,7 @@ pub use memo::Memo;
 pub use read::Names;
 pub use rules::gates::filters;
 pub use rules::references::{Reference, references, target_of};
+pub use targets_page::TargetsPage;
 
 use crate::diag::Diagnostics;
 use crate::source::{SourceFile, SourceSet};

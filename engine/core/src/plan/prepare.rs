@@ -19,8 +19,9 @@ use super::tested::Rule;
 use super::{Binding, Refusal};
 use crate::history::{BatchProgress, OpenRollout, Target, WaveProgress, WaveState};
 use crate::load::Resource;
-use crate::load::wire::{Lane, PatchPolicySpec, RolloutStrategySpec};
+use crate::load::wire::{ComponentKind, Lane, PatchPolicySpec, RolloutStrategySpec};
 use crate::lookup::Seen;
+use crate::observe::Facts;
 
 /// A rollout by name and content.
 #[derive(Clone)]
@@ -246,7 +247,15 @@ fn assemble<'a>(
         }
         prepared.push(wave);
     }
-    let unknown = |m: &Member| ctx.asset(m.asset).is_some_and(|a| a.facts.available.is_none());
+    // A build is offered by an update server, a package by repositories; of other parts nobody reports what can be had.
+    let is_known = |facts: &Facts, target: usize| match draft.targets.get(target).and_then(Target::kind) {
+        Some(ComponentKind::Os) => facts.updates.is_some(),
+        _ => facts.available.is_some(),
+    };
+    let unknown = |m: &Member| {
+        let facts = ctx.asset(m.asset).map(|a| &a.facts);
+        facts.is_some_and(|facts| !m.targets().iter().all(|target| is_known(facts, *target)))
+    };
     let installability_unknown = prepared.iter().flat_map(PreparedWave::everyone).any(unknown);
     Prepared {
         draft,

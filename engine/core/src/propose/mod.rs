@@ -1,5 +1,6 @@
 //! Which branches and pull requests there should be, as values: a dry run is the absence of the last call.
 
+mod agreements;
 mod pull_request;
 mod way_back;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::agreements;
 use super::{ForgeOp, ForgeView, PullRequest, PullRequestState};
 use crate::assess::Assessment;
 use crate::load::Catalog;
@@ -397,8 +398,19 @@ fn batches(out: &mut String, subject: Subject<'_>) {
     let _ = writeln!(out);
 }
 
+/// Targets whose files no tool has accepted in the engine's own checks; a folder of the user's own is theirs to judge.
+fn unproven<'r>(catalog: &Catalog, wave: &'r Wave) -> BTreeSet<&'r str> {
+    let assets = wave.batches.iter().flat_map(|batch| &batch.assets);
+    let tools = assets.flat_map(|asset| asset.tools.iter().chain([&asset.target]));
+    let shipped = tools.filter(|name| !catalog.targets.contains_key(name.as_ref()));
+    let unproven = shipped.filter(|name| catalog.target(name).is_some_and(|spec| spec.accepted_by.is_empty()));
+    unproven.map(AsRef::as_ref).collect()
+}
+
 fn risks(out: &mut String, subject: Subject<'_>, spec: Option<&WaveSpec>) {
-    let Subject { rollout, wave, .. } = subject;
+    let Subject {
+        catalog, rollout, wave, ..
+    } = subject;
     let _ = writeln!(out, "**Risks and the way back.**");
     let kinds: BTreeSet<&str> = wave
         .batches
@@ -432,11 +444,18 @@ fn risks(out: &mut String, subject: Subject<'_>, spec: Option<&WaveSpec>) {
             crate::time::DurationSeconds(wave.soak_seconds),
         );
     }
+    for name in unproven(catalog, wave) {
+        let _ = writeln!(
+            out,
+            "- Target `{name}` is unproven: its files follow the vendor's documentation, and no tool has accepted them in patchwave's own checks (docs/targets.md)."
+        );
+    }
     let stale = wave.batches.iter().flat_map(|b| &b.assets).filter(|a| a.stale).count();
     if stale > 0 {
         let _ = writeln!(out, "- {} planned from stale observations.", count(stale, "asset"));
     }
-    let _ = writeln!(out, "- EULAs accepted by this merge: none.\n");
+    let assets = wave.batches.iter().flat_map(|b| &b.assets);
+    agreements::write(out, &agreements::of(subject.observation, &rollout.targets, assets));
 }
 
 fn join(words: &BTreeSet<&str>) -> String {

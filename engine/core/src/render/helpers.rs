@@ -8,7 +8,9 @@
 //! | `number x` | a whole number or a boolean, bare; anything else is an error |
 //! | `json x` | any value as one line of JSON, which is also YAML |
 //! | `plain x` | a word of `[A-Za-z0-9._-]`, bare; anything else is an error |
+//! | `code x` | one line of a fenced block in Markdown, bare: anything but backquotes and what is not plain text |
 //! | `list x` | the strings of a list joined by `, `, each escaped |
+//! | `refuse x` | nothing: rendering ends here, and `x` says why |
 //! | `commas x` | the words of a list as one string `a,b`, escaped; an empty list and a word with a blank or comma are errors |
 //! | `eq`, `ne`, `and`, `or`, `not`, `if`, `unless`, `each`, `with`, `lookup` | as Handlebars has them |
 
@@ -138,6 +140,10 @@ pub fn registry(escape: Escape) -> Handlebars<'static> {
     registry.register_helper("number", Box::new(number));
     registry.register_helper("json", Box::new(json_value));
     registry.register_helper("plain", Box::new(plain));
+    if escape == Escape::Markdown {
+        registry.register_helper("code", Box::new(code));
+    }
+    registry.register_helper("refuse", Box::new(refuse));
     registry.register_helper(
         "list",
         Box::new(
@@ -171,6 +177,8 @@ fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderErrorReason> 
                 "number" => "number",
                 "json" => "json",
                 "plain" => "plain",
+                "code" => "code",
+                "refuse" => "refuse",
                 "commas" => "commas",
                 _ => "list",
             },
@@ -212,6 +220,35 @@ fn plain(
         other => return Err(RenderErrorReason::Other(format!("`plain` got {other}, not a plain word")).into()),
     }
     Ok(())
+}
+
+/// A line between fences: nothing in it is Markdown, as long as it cannot end the block.
+fn code(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    match argument(helper)? {
+        Value::String(text) if !text.is_empty() && text.chars().all(|c| is_plain(c) && c != '`' && c != '~') => {
+            out.write(text)?;
+        }
+        other => return Err(RenderErrorReason::Other(format!("`code` got {other}, not a line of code")).into()),
+    }
+    Ok(())
+}
+
+/// For what a tool cannot be told: better no file than one that says something else.
+fn refuse(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    _: &mut dyn Output,
+) -> HelperResult {
+    let why = argument(helper)?.as_str().unwrap_or("nobody said why").to_owned();
+    Err(RenderErrorReason::Other(why).into())
 }
 
 fn json_value(

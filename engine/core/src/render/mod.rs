@@ -9,6 +9,7 @@
 //! ```
 
 mod asset;
+mod change;
 mod digest;
 mod faults;
 mod freeze;
@@ -17,6 +18,7 @@ mod helpers;
 mod openings;
 mod pack;
 mod pages;
+mod pull;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -47,6 +49,7 @@ use crate::history::wire::{
 use crate::load::Catalog;
 use crate::observe::{Articles, Observation};
 use crate::plan::Rollout;
+use crate::time::Weekly;
 use faults::Faults;
 
 /// Everything rendering depends on.
@@ -196,6 +199,10 @@ struct WaveView {
 struct BatchView {
     id: String,
     window: String,
+    /// The window as tools that know weekdays only can say it, or why they cannot.
+    weekly: Result<Weekly, String>,
+    /// The label or group under which pull tools know the batch.
+    group: String,
     assets: BTreeMap<String, Vec<AssetView>>,
     before: Vec<HookView>,
     after: Vec<HookView>,
@@ -229,6 +236,8 @@ fn wave_views<'f>(
             BatchView {
                 id: batch.id.to_string(),
                 window: batch.window.name.to_string(),
+                weekly: pull::weekly_of(input.catalog, &batch.window.name),
+                group: pull::group(&input.rollout.name, &wave.name, &batch.id),
                 assets: asset::by_target(assets),
                 before: asset::batch_hooks(input, classes.iter().copied(), |c| &c.hooks.before_batch, faults),
                 after: asset::batch_hooks(input, classes.iter().copied(), |c| &c.hooks.after_batch, faults),

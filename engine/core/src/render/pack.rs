@@ -71,7 +71,8 @@ impl Packs {
         }
         for (path, text) in files {
             // Golden files are what a target gave once, not what it is made of.
-            if let Some((folder, rest)) = split(path).filter(|(_, rest)| !rest.starts_with("golden/")) {
+            let made_of = |rest: &str| !rest.starts_with("golden/") && !rest.starts_with("hostile/");
+            if let Some((folder, rest)) = split(path).filter(|(_, rest)| made_of(rest)) {
                 own.entry(folder).or_default().insert(rest, text.clone());
             }
         }

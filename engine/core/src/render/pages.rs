@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::asset::{AssetView, HookView, shared_content};
+use super::asset::{AssetView, HookView, UpdateView, shared_content};
+use super::change;
 use super::faults::Faults;
 use super::pack::{DOCUMENTS, Pack};
 use super::wire::{FrozenRollout, FrozenWave};
@@ -26,9 +28,9 @@ pub(super) fn wave_files(
         .flat_map(|b| b.assets.keys())
         .map(String::as_str)
         .collect();
-    let head = wave_head(input, frozen, wave);
+    let head = with(&wave_head(input, frozen, wave, view), "tools", tools(input, &targets));
     // What is copied for each batch and asset: neither the whole patch set nor all batches, or it would grow squarely.
-    let small = without(&head, "targets");
+    let small = without(&without(&head, "targets"), "change");
     for name in targets.iter().copied().chain([DOCUMENTS]) {
         let Some(pack) = input.packs.targets.get(name) else {
             continue;
@@ -49,13 +51,39 @@ pub(super) fn wave_files(
     files
 }
 
-/// What every file of the wave sees, with what its triage asks for.
-fn wave_head(input: &RenderInput<'_>, frozen: &FrozenRollout, wave: &FrozenWave) -> Value {
-    let mut head = head(input, frozen, wave);
+/// The tools of the wave, with the command lines of their first batch.
+fn tools(input: &RenderInput<'_>, targets: &BTreeSet<&str>) -> Value {
+    let specs = targets
+        .iter()
+        .filter_map(|name| Some(&input.packs.targets.get(*name)?.spec));
+    let typed = |lines: &[String]| -> Vec<String> { lines.iter().map(|line| line.replace("{batch}", "01")).collect() };
+    let tools = specs.map(|spec| {
+        json!({
+            "name": spec.name, "unproven": spec.accepted_by.is_empty(), "limits": spec.limits,
+            "ahead": typed(&spec.runbook.ahead), "run": typed(&spec.runbook.run),
+            "withdraw": typed(&spec.runbook.withdraw), "back": typed(&spec.runbook.back),
+        })
+    });
+    tools.collect()
+}
+
+/// What every file of the wave sees, with what its triage asks for and what its merge accepts.
+fn wave_head(input: &RenderInput<'_>, frozen: &FrozenRollout, wave: &FrozenWave, view: &WaveView) -> Value {
+    let mut head = with(&head(input, frozen, wave), "change", change::record(frozen, wave, view));
     if let Some(wave_head) = head.get_mut("wave").and_then(Value::as_object_mut) {
         wave_head.insert("forensics".into(), json!(forensics(frozen, wave)));
+        wave_head.insert("agreements".into(), json!(agreements(view)));
     }
     head
+}
+
+/// The updates whose license agreement the merge of the wave accepts, once each.
+fn agreements(view: &WaveView) -> BTreeSet<&UpdateView> {
+    let assets = view.batches.iter().flat_map(|batch| batch.assets.values()).flatten();
+    assets
+        .flat_map(|asset| &asset.updates)
+        .filter(|update| update.eula)
+        .collect()
 }
 
 /// What a file of the wave sees, and what those of a batch or asset see besides it, for one pack.
@@ -66,8 +94,9 @@ pub(super) fn contexts(
     view: &WaveView,
     target: &str,
 ) -> (Value, Value) {
-    let head = wave_head(input, frozen, wave);
-    let small = with(&without(&head, "targets"), "target", target.into());
+    let tools = tools(input, &BTreeSet::from([target]));
+    let head = with(&wave_head(input, frozen, wave, view), "tools", tools);
+    let small = with(&without(&without(&head, "targets"), "change"), "target", target.into());
     (
         wave_context(&head, view, (target != DOCUMENTS).then_some(target)),
         small,
@@ -176,7 +205,9 @@ fn wave_context(head: &Value, view: &WaveView, target: Option<&str>) -> Value {
             assets.sort_by(|a, b| a.name.cmp(&b.name));
             json!({
                 "id": batch.id, "window": batch.window, "assets": assets,
-                "before": batch.before, "after": batch.after,
+                "before": batch.before, "after": batch.after, "group": batch.group,
+                "weekly": batch.weekly.as_ref().ok(),
+                "weeklyWhy": batch.weekly.as_ref().err().map_or("", String::as_str),
             })
         })
         .filter(|batch| {
@@ -232,26 +263,27 @@ pub(super) fn one_kind(
     let none = Vec::new();
     let batches = context.get("batches").and_then(Value::as_array).unwrap_or(&none);
     let text_of = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut files = BTreeMap::new();
-    let mut write = |path: String, context: &Value| {
+    let write = |path: String, context: &Value| {
         let text = registry.render("main", context).map_err(|e| format!("`{path}`: {e}"))?;
-        files.insert(path, text.into_bytes());
-        Ok::<(), String>(())
+        Ok::<_, String>((path, text.into_bytes()))
     };
     if spec.per == Per::Wave {
-        write(spec.path.clone(), context)?;
+        return Ok(BTreeMap::from([write(spec.path.clone(), context)?]));
     }
-    for batch in batches.iter().filter(|_| spec.per != Per::Wave) {
+    let of_batch = |batch: &Value| {
         let of_batch = with(head, "batch", batch.clone());
         let path = spec.path.replace("{batch}", &text_of(batch, "id"));
         if spec.per == Per::Batch {
-            write(path, &of_batch)?;
-            continue;
+            return Ok(vec![write(path, &of_batch)?]);
         }
-        for asset in batch.get("assets").and_then(Value::as_array).unwrap_or(&none) {
+        let assets = batch.get("assets").and_then(Value::as_array).unwrap_or(&none);
+        let of_asset = |asset: &Value| {
             let path = path.replace("{asset}", &text_of(asset, "name"));
-            write(path, &with(&of_batch, "asset", asset.clone()))?;
-        }
-    }
-    Ok(files)
+            write(path, &with(&of_batch, "asset", asset.clone()))
+        };
+        assets.iter().map(of_asset).collect::<Result<Vec<_>, _>>()
+    };
+    // Batches share nothing; their files come back in order of path whoever is first.
+    let files = batches.par_iter().map(of_batch).collect::<Result<Vec<_>, String>>()?;
+    Ok(files.into_iter().flatten().collect())
 }

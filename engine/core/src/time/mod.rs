@@ -9,6 +9,7 @@ mod ics;
 mod recurrence;
 mod rule;
 mod spans;
+mod weekly;
 mod when;
 mod window;
 
@@ -17,5 +18,6 @@ pub use fit::{Fit, FitRefusal, earliest_fit};
 pub use freeze::{Freeze, FreezeSet, FreezeSpan};
 pub use ics::ics;
 pub use recurrence::{Recurrence, RecurrenceError, RecurrenceSpec, SEARCH_YEARS};
+pub use weekly::{Weekly, WeeklyRefusal, WeeklyRule, narrower, weekly};
 pub use when::{Boundary, When, WhenError};
 pub use window::{ClosedReason, ENDLESS_DAYS, Opening, Overrun, Window, WindowSchedule, WindowStatus};

@@ -98,7 +98,15 @@ fn judge_asset(
     }
     let reboot = class.map_or(RebootPolicy::IfNeeded, |c| c.disruption.reboot);
     let shown = targets_shown(rollout, frozen, asset, observation, reboot);
+    // Right versions are not all there is: a failing check, a unit that is down and a %post that rpm calls a success leave
+    // them right too, and only the executor saw it. Its word never makes an asset pass; it can keep one from passing until
+    // it says better, or a person resumes the rollout or waives the asset.
+    let broken = said.filter(|s| s.outcome.as_ref() == "failed");
     match (shown, released) {
+        (Ok(_), Some(released)) if seen > released && broken.is_some() => {
+            let reason = broken.and_then(|s| s.reason.as_deref()).unwrap_or("no reason given");
+            AssetVerdict::Failed(format!("its versions are right, but its run failed: {reason}"))
+        }
         (Ok(newer), Some(released)) if seen > released => AssetVerdict::Passed { seen, newer },
         (Ok(_), _) => AssetVerdict::OutOfBand { seen },
         (Err(_), None) => AssetVerdict::Waiting("its batch is not released".into()),

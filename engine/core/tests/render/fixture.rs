@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use patchwave_core::history::{Target, WaveState};
 use patchwave_core::load::wire::Reversibility;
 use patchwave_core::load::{Catalog, Resource, Resources};
-use patchwave_core::observe::{Asset, Facts, Identity, Observation, Os, Provenance};
+use patchwave_core::observe::{
+    AdvisoryRecord, Asset, Ecosystem, Facts, Fix, Identity, Observation, OfferedUpdate, Os, Provenance,
+};
 use patchwave_core::plan::{Batch, BatchAsset, BatchWindow, Rollout, Wave};
 use patchwave_core::render::wire::{BatchOpening, BatchOpenings};
 use patchwave_core::render::{Bundle, Packs, RenderFault, RenderInput, patchset_digest, render};
@@ -218,9 +220,13 @@ fn catalog() -> Catalog {
         {"name": "yes", "command": "true"},
         {"name": "from outside", "http": "https://web.acme.example/health"},
     ]});
+    let windows = class(json!({
+        "hooks": {"beforeAsset": [{"name": "lb-drain"}], "afterAsset": [{"name": "lb-undrain"}]},
+        "validation": ["web"],
+    }));
     Catalog {
         policies: resources(&[("linux-security", policy)]),
-        classes: resources(&[("web", web), ("database", database)]),
+        classes: resources(&[("web", web), ("database", database), ("windows", windows)]),
         strategies: resources(&[("standard", strategy)]),
         windows: resources(&[("any-time", window("24h")), ("prod-nights", window("6h"))]),
         fleets: resources(&[("eu", fleet)]),
@@ -254,6 +260,68 @@ fn openings() -> BTreeMap<(Arc<str>, Arc<str>), BatchOpenings> {
     ])
 }
 
+/// A Windows server, with the update its update server offers.
+fn windows_server() -> Asset {
+    let mut asset = asset(
+        "t5",
+        ("windows", "windows", "10.0.20348.2762"),
+        &[("tier", "web")],
+        None,
+        8,
+    );
+    asset.facts.os_build = Some("10.0.20348.2762".into());
+    asset.facts.updates = Some(Arc::from([OfferedUpdate {
+        update_id: "6e4d1a2b-0c55-4f3e-9a77-52c8f0a1b3d4".into(),
+        revision: 201,
+        kbs: vec!["5046616".into()],
+        title: "2024-11 Cumulative Update for Microsoft server operating system version 21H2 (KB5046616)".into(),
+        state: "NotInstalled".into(),
+        approval: "Install".into(),
+        eula: false,
+        uninstallable: false,
+        superseded: false,
+    }]));
+    asset
+}
+
+/// What says which article brings the build.
+fn windows_advisory() -> AdvisoryRecord {
+    let fix = Fix {
+        ecosystem: Ecosystem {
+            scheme: Scheme::Windows,
+            os_id: "os".into(),
+            release: Some("10.0.20348".into()),
+        },
+        package: "windows".into(),
+        by_source: false,
+        arch: None,
+        module: None,
+        introduced: None,
+        fixed: Some("10.0.20348.2849".into()),
+        last_affected: None,
+        entitlement: None,
+        kb: Some("5046616".into()),
+    };
+    AdvisoryRecord {
+        id: "CVE-2024-43639".into(),
+        aliases: vec![],
+        severity: patchwave_core::name::Severity::Unknown,
+        types: vec![],
+        published: None,
+        modified: None,
+        withdrawn: None,
+        fixes: vec![fix],
+        reboot: None,
+        exploited: None,
+        cves: vec![],
+        provenance: Provenance {
+            source: "msrc".into(),
+            file: "fleets/observed/msrc.ndjson".into(),
+            record: 1,
+        },
+    }
+}
+
 /// The fixed world of the golden files.
 pub fn world() -> World {
     let rhel = ("almalinux", "9");
@@ -262,6 +330,15 @@ pub fn world() -> World {
         target(Scheme::Rpm, rhel, "x86_64", "kernel-core", "5.14.0-503.14.1.el9_5"),
         target(Scheme::Deb, ("debian", "12"), "amd64", "libssl3", "3.0.15-1~deb12u1"),
         target(Scheme::Deb, ("debian", "12"), "i386", "libssl3", "3.0.15-1~deb12u1"),
+        target(
+            Scheme::Rpm,
+            ("sles", "15.6"),
+            "x86_64",
+            "libopenssl3",
+            "3.1.4-150600.5.15.1",
+        ),
+        target(Scheme::Apk, ("alpine", "3.20"), "x86_64", "libcrypto3", "3.3.2-r1"),
+        target(Scheme::Windows, ("os", "10.0.20348"), "", "windows", "10.0.20348.2849"),
     ];
     targets.sort();
     let index = |name: &str, arch: &str| {
@@ -272,6 +349,11 @@ pub fn world() -> World {
     };
     let (ssl, kernel) = (index("openssl-libs", "x86_64"), index("kernel-core", "x86_64"));
     let (deb, deb32) = (index("libssl3", "amd64"), index("libssl3", "i386"));
+    let (suse, alpine, windows) = (
+        index("libopenssl3", "x86_64"),
+        index("libcrypto3", "x86_64"),
+        index("windows", ""),
+    );
     let rpm_before = "1:3.0.7-24.el9";
     let waves = vec![
         wave(
@@ -289,6 +371,9 @@ pub fn world() -> World {
                         "web",
                         Reversibility::Exact,
                     ),
+                    planned("t3", &[(suse, "3.1.4-150600.5.7.1")], "web", Reversibility::Exact),
+                    planned("t4", &[(alpine, "3.3.2-r0")], "web", Reversibility::Exact),
+                    planned("t5", &[(windows, "10.0.20348.2762")], "windows", Reversibility::None),
                 ],
             )],
         ),
@@ -323,6 +408,9 @@ pub fn world() -> World {
         asset("db-2", alma, &[("tier", "db")], None, 1),
         asset("t1", alma, &[("tier", "web")], None, 2),
         asset("t2", ("debian", "debian", "12"), &[("tier", "web")], None, 3),
+        asset("t3", ("suse", "sles", "15.6"), &[("tier", "web")], None, 6),
+        asset("t4", ("alpine", "alpine", "3.20.3"), &[("tier", "web")], None, 7),
+        windows_server(),
         asset("web-1", alma, &[("tier", "web")], Some("10.0.0.11"), 4),
         asset("web-2", alma, &[("tier", "web")], Some("2001:db8::12"), 5),
     ];
@@ -347,6 +435,7 @@ pub fn world() -> World {
         catalog: catalog(),
         observation: Observation {
             assets,
+            advisories: vec![windows_advisory()],
             ..Observation::default()
         },
         packs: PACKS.clone(),

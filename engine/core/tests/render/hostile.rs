@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::fixture::{World, world};
 
 /// What feeds, observations and forms have been known to hold, and worse.
-fn hostile() -> Vec<String> {
+pub fn hostile() -> Vec<String> {
     let long = "A".repeat(10_000);
     let texts = [
         "'",

@@ -14,6 +14,9 @@
 
 mod fixture;
 mod hostile;
+mod kubernetes;
+mod powershell;
+mod powershell_table;
 mod satellite;
 mod trials;
 mod worlds;
@@ -199,7 +202,7 @@ fn the_digest_moves_with_what_is_executed_and_with_nothing_else() {
         &|w| w.rollout.waves[1].batches[0].assets[0].rollback = patchwave_core::load::wire::Reversibility::Snapshot,
         &|w| w.catalog.windows.get_mut("prod-nights").unwrap().spec.cutoff = "2h".parse().unwrap(),
         &|w| w.rollout.targets[1].version = "1:3.0.7-28.el9".into(),
-        &|w| w.asset(3).0.address = Some("10.0.0.99".into()),
+        &|w| w.asset(6).0.address = Some("10.0.0.99".into()),
         &|w| drop(w.packs.hooks.insert("lb-drain".into(), "---\n".into())),
     ];
     for (i, change) in changes.iter().enumerate() {
@@ -304,14 +307,14 @@ fn sums_cover_every_file_and_those_of_merged_waves() {
 fn every_fault_is_told_at_once_with_its_place() {
     let mut world = world();
     world.asset(0).0.address = Some("db; rm -rf /".into());
-    world.asset(1).1.target = "wsus".into();
+    world.asset(1).1.target = "sccm".into();
     world.rollout.targets[1].version = "latest".into();
     world.catalog.classes.get_mut("web").unwrap().spec.hooks.always[0].name = "mine".into();
     let faults = world.render().unwrap_err();
     let text: String = faults.iter().map(|f| format!("{f}\n")).collect();
     for part in [
         "fleets/observed/facts.ndjson#1: asset db-2: host `db; rm -rf /`",
-        "target `wsus` is not built",
+        "target `sccm` is not built",
         "version `latest`",
         "hook `mine` has no task file",
     ] {
@@ -422,4 +425,45 @@ fn a_merged_wave_stays_word_for_word_what_was_approved() {
         wave_digest(&plan, "critical", &merged).as_ref(),
         first.digests.get("critical")
     );
+}
+
+/// Task files are included by name at run time, so no check of syntax finds one that is not there.
+#[test]
+fn every_included_task_file_is_there() {
+    let mut seen = 0;
+    for (target, world) in worlds::WORLDS {
+        let files = world().render().unwrap().files;
+        for (path, bytes) in files.iter().filter(|(path, _)| path.ends_with(".yml")) {
+            let folder = path.rsplit_once('/').unwrap().0;
+            let text = String::from_utf8_lossy(bytes);
+            let included = text
+                .lines()
+                .filter_map(|l| l.trim().strip_prefix("ansible.builtin.include_tasks: "));
+            for name in included.filter(|name| !name.contains("{{")) {
+                let mut parts: Vec<&str> = folder.split('/').collect();
+                for part in name.split('/') {
+                    match part {
+                        ".." => drop(parts.pop()),
+                        part => parts.push(part),
+                    }
+                }
+                assert!(files.contains_key(&parts.join("/")), "{target}: {path} includes {name}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}
+
+#[test]
+fn who_comes_after_a_member_of_a_service_is_told() {
+    let mut world = world();
+    let batch = |world: &fixture::World| {
+        let files = world.render().unwrap().files;
+        String::from_utf8_lossy(&files["waves/02-critical/ansible/batch-01.yml"]).into_owned()
+    };
+    assert!(batch(&world).contains("\"later\": []"));
+    let web = world.asset(6).0;
+    web.labels = Arc::new([("tier".into(), "db".into())].into());
+    assert!(batch(&world).contains("\"later\": [\"web-1\"]"));
 }

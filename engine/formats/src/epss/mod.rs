@@ -4,87 +4,21 @@
 //! and is missing before; the header is `cve,epss` in 2021 and `cve,epss,percentile` since. The comment makes the file
 //! ragged for a reader of CSV, and no value is ever quoted, so lines are cut here.
 
-use std::borrow::Cow;
-use std::io;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use patchwave_core::observe::{Batch, CveRecord, Epss, Provenance, Score, Ssvc};
 
-use crate::container::{Body, Documents, Limits, unfold};
 use crate::cut::{EMPTY, lines, without_mark};
+use crate::documents::read_documents;
 use crate::fields::excerpt;
 use crate::kev::is_cve;
-use crate::sheet::{Sheet, Whole};
+use crate::sheet::Sheet;
 use crate::{FormatEntry, InputFile};
 
 /// Reads every file, in order of their paths. A line that scores a CVE is a record.
 pub(crate) fn read(entry: &FormatEntry, source: &Arc<str>, files: &[InputFile<'_>]) -> Batch {
-    let mut files: Vec<&InputFile<'_>> = files.iter().collect();
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut whole = Whole::default();
-    for file in files {
-        let mut tables = ScoreFiles {
-            entry,
-            source,
-            sheet: Sheet::default(),
-            seen: false,
-        };
-        unfold(&file.path, &file.bytes, &Limits::default(), &mut tables);
-        if !tables.seen {
-            let at = tables.at(&file.path, 0);
-            tables.sheet.note(&at, "no document of this format is in it");
-        }
-        whole.take_in(tables.sheet);
-    }
-    whole.finish()
-}
-
-/// Where the documents of a file go.
-struct ScoreFiles<'e> {
-    entry: &'e FormatEntry,
-    source: &'e Arc<str>,
-    sheet: Sheet,
-    seen: bool,
-}
-
-impl ScoreFiles<'_> {
-    fn at(&self, name: &str, record: u32) -> Provenance {
-        Provenance {
-            source: Arc::clone(self.source),
-            file: name.into(),
-            record,
-        }
-    }
-}
-
-impl<'a> Documents<'a> for ScoreFiles<'_> {
-    fn wants(&self, name: &str) -> bool {
-        self.entry.accepts_document(name)
-    }
-
-    fn document(&mut self, name: &str, body: Body<'_, 'a>) -> io::Result<()> {
-        self.seen = true;
-        let bytes: Cow<'_, [u8]> = body.whole(Limits::default().document_bytes)?;
-        let at = self.at(name, 0);
-        table(&bytes, &at, &mut self.sheet);
-        Ok(())
-    }
-
-    fn failed(&mut self, name: &str, why: String) {
-        self.seen = true;
-        let at = self.at(name, 0);
-        self.sheet.skip(&at, format!("cannot be read: {why}"));
-    }
-
-    fn left_out(&mut self, name: &str, count: u64, first: &str) {
-        self.seen = true;
-        let at = self.at(name, 0);
-        self.sheet.note(
-            &at,
-            format!("{count} members were left out because of their names, `{first}` first"),
-        );
-    }
+    read_documents(entry, source, files, &table)
 }
 
 /// The model and the day that a file speaks for.

@@ -16,18 +16,14 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use patchwave_core::load::known::OBSERVATION_FIELDS;
-use patchwave_core::observe::{AssetRecord, Facts, Identity, Os, Provenance, is_asset_name};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use patchwave_core::observe::{AssetRecord, Facts, Identity, Os, Provenance};
 
-use crate::fields::{Fields, Text, excerpt, fault};
+use crate::fields::{Fields, Text, excerpt};
+use crate::reading::{Reading, asset_name};
 use crate::records::RecordReader;
 use crate::sheet::{Known, ListField, ListUse, Sheet};
-
-/// How far ahead of now a clock may be without a word: more than any machine with a working time service.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Reads observations.
 pub(crate) struct Native {
@@ -45,12 +41,7 @@ impl RecordReader for Native {
             Ok(both) => both,
             Err(why) => return sheet.skip(at, why),
         };
-        if observed_at.duration_since(self.now) > CLOCK_SKEW {
-            sheet.note(
-                at,
-                format!("{name} was observed at {observed_at}, which is still to come; check its clock"),
-            );
-        }
+        sheet.note_time_to_come(at, &name, observed_at, self.now);
         for (field, _) in &fields.0 {
             if !OBSERVATION_FIELDS.contains(&&**field) {
                 let what = format!(
@@ -81,16 +72,11 @@ impl RecordReader for Native {
 
 fn name_and_time(fields: &Fields<'_>) -> Result<(Arc<str>, Timestamp), String> {
     let name: Text<'_> = fields.get("asset")?.ok_or("has no `asset`, the name of the machine")?;
-    if !is_asset_name(&name) {
-        return Err(format!(
-            "`{}` is no name of an asset: 1 to 253 letters, digits, `.`, `_` and `-` are",
-            excerpt(&name)
-        ));
-    }
+    let name = asset_name(&name)?;
     let time: Text<'_> = fields.get("observedAt")?.ok_or_else(|| {
         format!(
             "{} has no `observedAt`, and facts without a time cannot be trusted",
-            &*name
+            name
         )
     })?;
     let time = time.trim().parse::<Timestamp>().map_err(|_| {
@@ -100,52 +86,13 @@ fn name_and_time(fields: &Fields<'_>) -> Result<(Arc<str>, Timestamp), String> {
             excerpt(&time)
         )
     })?;
-    Ok((Arc::from(&*name), time))
-}
-
-/// One record being read.
-struct Reading<'r, 'a> {
-    fields: Fields<'a>,
-    name: &'r str,
-    at: &'r Provenance,
-    sheet: &'r mut Sheet,
+    Ok((name, time))
 }
 
 impl<'a> Reading<'_, 'a> {
-    fn drop_field(&mut self, why: &str) {
-        self.sheet.drop_field(self.at, format!("{}: {why}", self.name));
-    }
-
-    /// A field as `T`; dropped and reported if it is none.
-    fn get<T: Deserialize<'a>>(&mut self, field: &str) -> Option<T> {
-        self.fields.get(field).unwrap_or_else(|why| {
-            self.drop_field(&why);
-            None
-        })
-    }
-
-    fn text(&mut self, field: &str) -> Option<Arc<str>> {
-        self.get::<Text<'a>>(field)
-            .map(|text| Arc::from(&*text))
-            .filter(|text: &Arc<str>| !text.is_empty())
-    }
-
     fn texts(&mut self, field: &str) -> Option<Arc<[Arc<str>]>> {
         let texts = self.get::<Vec<Text<'a>>>(field)?;
         Some(texts.iter().map(|text| Arc::from(&**text)).collect())
-    }
-
-    /// A list of which a bad row costs only itself.
-    fn rows<T: Deserialize<'a>, F>(&mut self, field: &str, fact: impl Fn(T) -> F) -> Option<Arc<[F]>> {
-        let rows = self.get::<Vec<&'a RawValue>>(field)?;
-        let mut facts = Vec::with_capacity(rows.len());
-        for (raw, at) in rows.into_iter().zip(0..) {
-            match serde_json::from_str(raw.get()) {
-                Ok(row) => facts.push(fact(row)),
-                Err(error) => self.drop_field(&fault(&format!("{field}[{at}]"), raw, &error)),
-            }
-        }
-        Some(facts.into())
     }
 
     fn facts(&mut self) -> Facts {

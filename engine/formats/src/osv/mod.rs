@@ -17,6 +17,8 @@ use patchwave_core::name::Severity;
 use patchwave_core::observe::{AdvisoryRecord, Provenance};
 use serde_json::value::RawValue;
 
+pub(crate) use severity::{from_vector, from_word};
+
 use crate::fields::{Fields, Text, excerpt};
 use crate::kev::is_cve;
 use crate::records::RecordReader;
@@ -72,7 +74,7 @@ impl RecordReader for Osv {
 }
 
 /// Ids end up in file names, branches and commands, so only what ids are made of is let in.
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':' | b'.' | b'_' | b'+');
     (1..=128).contains(&text.len())
         && text.bytes().all(allowed)

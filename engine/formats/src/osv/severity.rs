@@ -49,7 +49,7 @@ fn from_scores(fields: &Fields<'_>) -> Option<Severity> {
 }
 
 /// The words of the vendors that publish OSV records.
-fn from_word(word: &str) -> Option<Severity> {
+pub(crate) fn from_word(word: &str) -> Option<Severity> {
     match word.trim().to_ascii_lowercase().as_str() {
         "critical" => Some(Severity::Critical),
         "important" | "high" => Some(Severity::High),
@@ -62,7 +62,7 @@ fn from_word(word: &str) -> Option<Severity> {
 }
 
 /// The qualitative rating of a vector, by the scale of its own version of CVSS.
-fn from_vector(vector: &str) -> Option<Severity> {
+pub(crate) fn from_vector(vector: &str) -> Option<Severity> {
     match cvss::Cvss::from_str(vector.trim()).ok()?.severity() {
         cvss::Severity::None => Some(Severity::None),
         cvss::Severity::Low => Some(Severity::Low),

@@ -67,7 +67,8 @@ pub fn resources(root: &Path) -> io::Result<Vec<Sample>> {
 
 /// Inventory and feeds.
 pub fn feeds(root: &Path) -> io::Result<Vec<Sample>> {
-    samples(root, &["fleets", "engine/cli/src/init"], &["json", "ndjson"])
+    let folders = ["engine/cli/src/init", "engine/formats/samples", "fleets"];
+    samples(root, &folders, &["json", "ndjson", "xml"])
 }
 
 /// The YAML blocks of a page, as documents of one file.

@@ -209,11 +209,7 @@ fn feeds(input: &Input) -> String {
     let mut records = 0;
     for format in patchwave_formats::FORMATS.iter().filter(|f| f.read.is_some()) {
         let name = format.name;
-        let extension = if input.path.ends_with("ndjson") {
-            "ndjson"
-        } else {
-            "json"
-        };
+        let extension = input.path.rsplit_once('.').map_or("json", |(_, extension)| extension);
         let file = InputFile {
             path: format!("x.{extension}").into(),
             bytes: Cow::Borrowed(&input.bytes),

@@ -39,6 +39,9 @@ pub struct TargetSpec {
     /// after its vendor's documentation, and no tool has taken it here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_by: Vec<String>,
+    /// Command lines for the runbook, as somebody types them in the wave's folder.
+    #[serde(default, skip_serializing_if = "Commands::is_empty")]
+    pub runbook: Commands,
     /// What nobody can promise with this tool, a sentence each; shown in docs/targets.md.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<String>,
@@ -48,6 +51,31 @@ pub struct TargetSpec {
     /// The files it makes.
     #[schemars(length(min = 1))]
     pub files: Vec<FileSpec>,
+}
+
+/// Command lines of a target; `{batch}` stands for the number of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Commands {
+    /// Days and hours ahead: what is looked at without touching anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<String>,
+    /// What runs a batch, and looks again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub run: Vec<String>,
+    /// What takes a release back that has not been carried out yet, where clients take what is released to them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withdraw: Vec<String>,
+    /// What goes back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub back: Vec<String>,
+}
+
+impl Commands {
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.ahead.is_empty() && self.run.is_empty() && self.withdraw.is_empty() && self.back.is_empty()
+    }
 }
 
 /// What a target can do. The planner refuses what it cannot, before anything is rendered.

@@ -47,6 +47,15 @@ pub struct NodeView {
     pub runtime: String,
     /// Its version.
     pub runtime_version: String,
+    /// The distribution that brings kubelet and runtime in one program: `k3s`, `rke2`; empty for any other.
+    pub distribution: &'static str,
+    /// kubelet version to go to without `v`; empty where it stays.
+    pub kubelet_to: String,
+    /// The same of the runtime.
+    pub runtime_to: String,
+    /// The version a job on the node goes to, as tags of images have it: `v1.31.5`, `v1.31.5+k3s1`. Empty where nobody said
+    /// which build of the distribution that is.
+    pub tag: String,
 }
 
 /// GPU driver facts.
@@ -94,7 +103,12 @@ pub(super) fn updates(
     found.into_iter().collect()
 }
 
-pub(super) fn node(observed: &Asset, (subject, place): At<'_>, faults: &mut Faults) -> Option<NodeView> {
+pub(super) fn node(
+    observed: &Asset,
+    components: &[ComponentView],
+    (subject, place): At<'_>,
+    faults: &mut Faults,
+) -> Option<NodeView> {
     let node = observed.facts.kubernetes.as_deref()?;
     let mut word = |grammar: Grammar, field: &str, value: Option<&str>| match value {
         Some(value) if !value.is_empty() => faults.value(grammar, field, value, subject, place),
@@ -109,7 +123,27 @@ pub(super) fn node(observed: &Asset, (subject, place): At<'_>, faults: &mut Faul
         .kubelet
         .as_deref()
         .map(|version| version.strip_prefix('v').unwrap_or(version));
+    let goes_to = |name: &str| {
+        let own = components.iter().find(|c| c.kind == "kubernetes" && c.name == name);
+        own.map(|c| c.version.clone()).unwrap_or_default()
+    };
+    // Semantic versions keep the maker's word behind a plus: `v1.31.4+k3s1`.
+    let build = kubelet
+        .and_then(|version| version.split_once('+'))
+        .map_or("", |(_, build)| build);
+    let distribution = ["k3s", "rke2"].into_iter().find(|d| build.starts_with(d)).unwrap_or("");
+    let (kubelet_to, runtime_to) = (goes_to("kubelet"), goes_to(runtime));
+    let to = if kubelet_to.is_empty() {
+        &runtime_to
+    } else {
+        &kubelet_to
+    };
+    let is_known = !to.is_empty() && to.contains(&format!("+{distribution}")) == !distribution.is_empty();
     Some(NodeView {
+        tag: if is_known { format!("v{to}") } else { String::new() },
+        distribution,
+        kubelet_to,
+        runtime_to,
         cluster: word(Grammar::Text, "cluster", node.cluster.as_deref()),
         role: word(Grammar::Text, "node role", node.role.as_deref()),
         kubelet: word(Grammar::Version(Scheme::Semver), "kubelet version", kubelet),

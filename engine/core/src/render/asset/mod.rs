@@ -29,6 +29,8 @@ pub struct AssetView {
     pub name: String,
     /// Address, else fqdn, else name.
     pub host: String,
+    /// Fully qualified name, by which servers that manage it know it; its name where none was observed.
+    pub fqdn: String,
     /// Its class.
     pub class: String,
     /// Version scheme of its packages, else of its first component: `rpm`, `deb`, `windows`, ….
@@ -115,7 +117,8 @@ pub struct PackageView {
     pub before: String,
     /// The exact version to install.
     pub version: String,
-    /// The package manager's words for that version: `openssl-libs-1:3.0.7-27.el9.x86_64`, `libssl3=3.0.2-0ubuntu1.18`.
+    /// The package manager's words for that version: `openssl-libs-1:3.0.7-27.el9.x86_64` (dnf), `libssl3=3.0.2-0ubuntu1.18`
+    /// (apt, apk), `libopenssl3.x86_64=3.1.4-150600.5.15.1` (zypper).
     pub pin: String,
     /// The same for the earlier version.
     pub back: String,
@@ -152,6 +155,8 @@ pub struct HaView {
     pub min_count: u32,
     /// Share of the members that must be left, in hundredths of a percent; 0 when a count is written.
     pub min_share: u32,
+    /// Its members in later batches of the same wave: who leads it comes after them, or hands over first.
+    pub later: Vec<String>,
 }
 
 /// One hook.
@@ -225,6 +230,11 @@ pub(super) fn asset_view(
         &subject,
         None,
     );
+    let fqdn = observed.facts.identity.fqdn.as_deref();
+    let fqdn = fqdn.map_or_else(
+        || name.clone(),
+        |fqdn| faults.value(Grammar::Host, "fqdn", fqdn, &subject, place.as_ref()),
+    );
     let (services, ha) = services::services(input, observed, faults);
     let image = asset.image.as_ref().map(|image| ImageView {
         name: faults.value(
@@ -249,12 +259,13 @@ pub(super) fn asset_view(
     Some(AssetView {
         name,
         host,
+        fqdn,
         class: faults.value(Grammar::Name, "class", &asset.class, &subject, None),
         scheme: taken.scheme.as_str(),
         manager: manager(taken.scheme, &taken.os.id),
         updates: facts::updates(articles, observed, &taken.components, at, faults),
         content,
-        kubernetes: facts::node(observed, at, faults),
+        kubernetes: facts::node(observed, &taken.components, at, faults),
         gpu: facts::gpu(observed, at, faults),
         advisories,
         os: taken.os,
@@ -276,11 +287,16 @@ pub(super) fn asset_view(
     })
 }
 
+/// Whether a system is of SUSE, whose packages are RPM and whose package manager is zypper.
+fn is_suse(os_id: &str) -> bool {
+    ["sles", "sled", "opensuse"].iter().any(|suse| os_id.starts_with(suse))
+}
+
 /// The package manager of a system.
 fn manager(scheme: Scheme, os_id: &str) -> &'static str {
     match scheme {
         Scheme::Deb => "apt",
-        Scheme::Rpm if ["sles", "sled", "opensuse"].iter().any(|suse| os_id.starts_with(suse)) => "zypper",
+        Scheme::Rpm if is_suse(os_id) => "zypper",
         Scheme::Rpm => "dnf",
         Scheme::Apk => "apk",
         Scheme::Windows => "windows",

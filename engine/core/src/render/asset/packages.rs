@@ -1,6 +1,6 @@
 //! What an asset takes: packages with their pins, and parts that are no package.
 
-use super::{ComponentView, OsView, PackageView};
+use super::{ComponentView, OsView, PackageView, is_suse};
 use crate::history::Target;
 use crate::load::wire::Reversibility;
 use crate::observe::Asset;
@@ -168,7 +168,9 @@ fn package(target: &Target, before: String, machine: &str, rollback: Reversibili
     };
     let spec = |version: &str| match scheme {
         Scheme::Deb if needs_arch(&target.arch, machine) => format!("{}:{}={version}", target.name, target.arch),
-        Scheme::Deb => format!("{}={version}", target.name),
+        Scheme::Deb | Scheme::Apk => format!("{}={version}", target.name),
+        Scheme::Rpm if is_suse(&target.os_id) && target.arch.is_empty() => format!("{}={version}", target.name),
+        Scheme::Rpm if is_suse(&target.os_id) => format!("{}.{}={version}", target.name, target.arch),
         _ if target.arch.is_empty() => format!("{}-{version}", target.name),
         _ => format!("{}-{version}.{}", target.name, target.arch),
     };

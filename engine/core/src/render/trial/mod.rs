@@ -134,7 +134,7 @@ fn try_file(
                 };
                 let escaped = files.iter().zip(shapes.values()).find_map(|((path, bytes), before)| {
                     let now = shape_of(path, bytes, shape);
-                    (now != *before).then(|| (path, now))
+                    (now != *before).then_some((path, now))
                 });
                 if let Some((path, now)) = escaped {
                     broken += 1;
