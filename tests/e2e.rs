@@ -39,4 +39,5 @@ mod e2e {
     mod times;
     #[cfg(feature = "otel")]
     mod traces;
+    mod windows;
 }
