@@ -138,7 +138,7 @@ pub(super) fn node(
     } else {
         &kubelet_to
     };
-    let is_known = !to.is_empty() && to.contains(&format!("+{distribution}")) == !distribution.is_empty();
+    let is_known = !to.is_empty() && to.contains(&format!("+{distribution}")) != distribution.is_empty();
     Some(NodeView {
         tag: if is_known { format!("v{to}") } else { String::new() },
         distribution,
