@@ -222,6 +222,20 @@ fn spec_faults(folder: &str, pack: &Pack) -> Vec<String> {
         if unknown || unnamed {
             faults.push(format!("path `{path}` must name each of its files: `{{batch}}` per batch, `{{asset}}` per asset, nothing per wave"));
         }
+        if !file.folders.is_empty() {
+            for folder in &file.folders {
+                let inside = format!("{folder}/");
+                if !pack.files.keys().any(|path| path.starts_with(&inside)) {
+                    faults.push(format!("`{folder}/` (for `{path}`) has no file"));
+                }
+            }
+            if file.template.is_some() || file.copy.is_some() || file.escape != Escape::None || file.per != Per::Wave {
+                faults.push(format!(
+                    "`{path}` copies folders once a wave: no `template`, `copy` or `per`, and `escape: none`"
+                ));
+            }
+            continue;
+        }
         match (&file.template, &file.copy) {
             (Some(name), None) | (None, Some(name)) if !pack.files.contains_key(name) => {
                 faults.push(format!("`{name}` (for `{path}`) is not in the folder"));
@@ -232,7 +246,9 @@ fn spec_faults(folder: &str, pack: &Pack) -> Vec<String> {
                 ));
             }
             (Some(_), None) | (None, Some(_)) => {}
-            _ => faults.push(format!("`{path}` needs exactly one of `template` and `copy`")),
+            _ => faults.push(format!(
+                "`{path}` needs exactly one of `template`, `copy` and `folders`"
+            )),
         }
     }
     faults

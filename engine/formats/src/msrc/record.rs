@@ -156,39 +156,40 @@ fn hotpatch(remediation: &Remediation, products: &Products) -> bool {
 fn fixes(windows: &BTreeMap<String, Builds>) -> Vec<Fix> {
     let mut fixes = Vec::new();
     for builds in windows.values() {
-        let targets = if builds.updates.is_empty() {
-            &builds.hotpatches
-        } else {
-            &builds.updates
+        let revisions = |builds: &BTreeSet<(String, Option<Arc<str>>)>| -> BTreeSet<u64> {
+            builds.iter().filter_map(|(build, _)| revision(build)).collect()
         };
-        let holes: BTreeSet<&str> = match builds.updates.is_empty() {
-            true => BTreeSet::new(),
-            false => builds.hotpatches.iter().map(|(build, _)| build.as_str()).collect(),
+        let (targets, holes) = match builds.updates.is_empty() {
+            true => (&builds.hotpatches, BTreeSet::new()),
+            false => (&builds.updates, revisions(&builds.hotpatches)),
         };
-        let mut holes: Vec<(u64, &str)> = holes
-            .iter()
-            .filter_map(|build| Some((revision(build)?, *build)))
-            .collect();
-        holes.sort_unstable();
         for (build, kb) in targets {
-            let mut introduced: Option<Arc<str>> = None;
-            let below = revision(build).unwrap_or_default();
-            for (at, hole) in holes.iter().filter(|(at, _)| *at < below) {
-                // Nothing lies below revision 0, and nothing between two neighbours.
-                if let Some(last) = at.checked_sub(1) {
-                    fixes.push(Fix {
-                        last_affected: Some(with_revision(hole, last)),
-                        ..fix(introduced.take(), build, kb.clone())
-                    });
-                }
-                introduced = Some(with_revision(hole, at + 1));
-            }
-            fixes.push(fix(introduced, build, kb.clone()));
+            around(&holes, build, kb, &mut fixes);
         }
     }
     fixes.sort();
     fixes.dedup();
     fixes
+}
+
+/// The ranges below a build that lie around the holes; those that hold no revision are left out.
+fn around(holes: &BTreeSet<u64>, build: &str, kb: &Option<Arc<str>>, fixes: &mut Vec<Fix>) {
+    let below = revision(build).unwrap_or_default();
+    let at = |revision| with_revision(build, revision);
+    // The first revision behind the last hole.
+    let mut from: Option<u64> = None;
+    for hole in holes.range(..below) {
+        if let Some(last) = hole.checked_sub(1).filter(|last| from.is_none_or(|from| from <= *last)) {
+            fixes.push(Fix {
+                last_affected: Some(at(last)),
+                ..fix(from.map(at), build, kb.clone())
+            });
+        }
+        from = Some(hole + 1);
+    }
+    if from.is_none_or(|from| from < below) {
+        fixes.push(fix(from.map(at), build, kb.clone()));
+    }
 }
 
 fn revision(build: &str) -> Option<u64> {

@@ -175,14 +175,19 @@ fn exactly_the_build_of_a_hotpatch_is_fixed_without_the_update() {
     }
     let alone = read(&document(&cve(&[hot("10.0.26100.3981")])));
     assert_eq!(shown(&alone.advisories[0]), [".. <10.0.26100.3981 KB5058497"]);
-    let second = read(&document(&cve(&[
-        fix(r#""1""#, "5058411", "10.0.26100.2", ""),
+    let update = || fix(r#""1""#, "5058411", "10.0.26100.5", "");
+    let neighbours = [
+        update(),
         hot("10.0.26100.0"),
         hot("10.0.26100.1"),
-    ])));
+        hot("10.0.26100.4"),
+        hot("10.0.26100.9"),
+    ];
+    let neighbours = read(&document(&cve(&neighbours)));
     assert_eq!(
-        shown(&second.advisories[0]).last().unwrap(),
-        "10.0.26100.2.. <10.0.26100.2 KB5058411"
+        shown(&neighbours.advisories[0]),
+        ["10.0.26100.2..10.0.26100.3 <10.0.26100.5 KB5058411"],
+        "no range without a revision in it, and none above the update"
     );
 }
 

@@ -229,7 +229,10 @@ pub struct FileSpec {
     /// A file of the folder that is copied as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy: Option<String>,
-    /// How values are written; `none` only with `copy`.
+    /// Folders whose files are all copied below `path`, for example `[common/tasks, tasks]`; a later one wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<String>,
+    /// How values are written; `none` only with `copy` and `folders`.
     pub escape: Escape,
     /// How many there are.
     #[serde(default)]

@@ -8,6 +8,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 pub use hostile::hostile_texts;
@@ -122,39 +123,60 @@ fn try_file(
         }
     }
     if spec.escape != Escape::None && shapes.values().all(|s| !matches!(s, Some(Err(_)))) {
-        let mut broken = 0;
-        for (turn, text) in hostile.iter().enumerate() {
-            for one_in in [1, 7] {
-                let replacing = Replacing { text, one_in, turn };
-                let (context, small) = replacing.in_both(context, small);
-                trial.tried += 1;
-                let Ok(files) = pages::one_kind(pack, spec, &context, &small) else {
-                    trial.refused += 1;
-                    continue;
-                };
-                let escaped = files.iter().zip(shapes.values()).find_map(|((path, bytes), before)| {
-                    let now = shape_of(path, bytes, shape);
-                    (now != *before).then_some((path, now))
-                });
-                if let Some((path, now)) = escaped {
-                    broken += 1;
-                    // The first few say what is wrong; hundreds more would hide it.
-                    if broken > TOLD_MAX {
-                        continue;
-                    }
-                    let how = match now {
-                        Some(Err(why)) => why,
-                        _ => "its structure changes".to_owned(),
-                    };
-                    trial.faults.push(fault(format!(
-                        "`{path}`: the text {:?} breaks out: {how}",
-                        text.chars().take(80).collect::<String>()
-                    )));
-                }
+        let shapes: Vec<_> = shapes.into_values().collect();
+        let attempts = hostile.par_iter().enumerate().map(|(turn, text)| {
+            let attempt = |one_in| {
+                let (context, small) = Replacing { text, one_in, turn }.in_both(context, small);
+                escape(pack, spec, (&context, &small), &shapes, shape)
+            };
+            // Where every text at once is refused, some of them may still pass.
+            let all = attempt(1);
+            let some = all.is_none().then(|| attempt(7));
+            (text, [Some(all), some])
+        });
+        let attempts: Vec<_> = attempts.collect();
+        for (text, outcome) in attempts
+            .iter()
+            .flat_map(|(text, all)| all.iter().flatten().map(move |o| (text, o)))
+        {
+            trial.tried += 1;
+            trial.refused += usize::from(outcome.is_none());
+            // The first few say what is wrong; hundreds more would hide it.
+            if let Some(Err(how)) = outcome
+                && trial
+                    .faults
+                    .iter()
+                    .filter(|known| known.message.contains(BREAKS_OUT))
+                    .count()
+                    < TOLD_MAX
+            {
+                let text: String = text.chars().take(80).collect();
+                trial
+                    .faults
+                    .push(fault(format!("the text {text:?} {BREAKS_OUT}: {how}")));
             }
         }
     }
     trial.files.extend(plain);
+}
+
+/// Renders once more and compares: none = refused, else whether and how a file lost its shape.
+fn escape(
+    pack: &Pack,
+    spec: &FileSpec,
+    (context, small): (&Value, &Value),
+    shapes: &[Option<Result<String, String>>],
+    shape: Shape,
+) -> Option<Result<(), String>> {
+    let files = pages::one_kind(pack, spec, context, small).ok()?;
+    let lost = files.iter().zip(shapes).find_map(|((path, bytes), before)| {
+        let now = shape_of(path, bytes, shape);
+        (now != *before).then(|| match now {
+            Some(Err(why)) => format!("`{path}`: {why}"),
+            _ => format!("the structure of `{path}` changes"),
+        })
+    });
+    Some(lost.map_or(Ok(()), Err))
 }
 
 fn shape_of(path: &str, bytes: &[u8], other: Shape) -> Option<Result<String, String>> {
@@ -216,8 +238,11 @@ fn outline(value: &Value) -> String {
     }
 }
 
-/// Texts that break out of one file, told one by one.
-const TOLD_MAX: usize = 3;
+/// What is said of a text that gets out.
+const BREAKS_OUT: &str = "breaks out";
+
+/// Texts that break out, told one by one.
+const TOLD_MAX: usize = 5;
 
 /// The members of a context that hold a name which decides a path or a branch of the template, and never reach a file as text.
 const DECIDING: &[&str] = &[
