@@ -40,4 +40,5 @@ mod e2e {
     mod tools;
     #[cfg(feature = "otel")]
     mod traces;
+    mod windows;
 }

@@ -172,7 +172,7 @@ expect $test.t4.rollback.json ok done ""
 is_at 3.3.2-r0
 touch "$work/state/broken"
 here t4 ansible/preflight-01.yml
-expect $test.t4.preflight.json not-ready preflight ""
+expect $test.t4.preflight.json not-ready preflight "marked as broken"
 rm "$work/state/broken"
 printf 'libcrypto3=3.3.2-r0\n' >"$work/state/world"
 here t4 ansible/preflight-01.yml

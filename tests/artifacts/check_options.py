@@ -117,6 +117,9 @@ def faults_of(module: str, given: object, options: dict[str, dict]) -> Iterator[
                     yield f"{module}: `{key}: {one}` is none of {', '.join(sorted(allowed))}"
         if option.get("type") == "bool" and not is_template(value) and not isinstance(value, bool):
             yield f"{module}: `{key}: {value}` is not true or false"
+        for one in values:
+            if option.get("suboptions") and isinstance(one, dict):
+                yield from faults_of(f"{module}, {key}", one, option["suboptions"])
         if option.get("type") == "int" and not is_template(value) and not isinstance(value, int):
             yield f"{module}: `{key}: {value}` is not a whole number"
     present = {names[key] for key in given if key in names}

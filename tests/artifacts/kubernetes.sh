@@ -13,7 +13,7 @@ here=$root/tests/artifacts
 work=$root/target/artifacts
 venv=$work/venv
 tools=$work/venv-kubernetes
-targets=(kubernetes kured)
+targets=(kubeadm kubernetes kured nvidia)
 
 mkdir -p "$work"
 if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
@@ -132,6 +132,10 @@ must_fail manifests kubernetes 's/days: .*/days: [someday]/' kubernetes/plan-01.
 must_fail manifests kubernetes 's/stringData:/stringdata:/' kubernetes/manifests-upgrade.yaml
 must_fail manifests kubernetes 's/kind: Secret/kind: Secrets/' kubernetes/manifests-upgrade.yaml
 must_fail script kubernetes 's/set -eu/set -eu; cd $x/' kubernetes/manifests-upgrade.yaml
+must_fail options kubeadm 's/disable_eviction/disable_evictions/' kubeadm/tasks/touch.yml
+must_fail options kubeadm 's/state: uncordon/state: uncordoned/' kubeadm/tasks/touch.yml
+must_fail options nvidia 's/daemon_reload/daemon_relod/; s/msg: "patchwave/mesg: "patchwave/' nvidia/tasks/load.yml
+must_fail options nvidia 's/raw: true/rew: true/' nvidia/tasks/install.yml
 must_fail lint kured 's/become: false/become: no/' kured/tasks/permit.yml
 rm -rf "$work/broken"
 echo "ok"

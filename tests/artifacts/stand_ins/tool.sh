@@ -55,7 +55,7 @@ case "$name $system" in
   case "$*" in
   *" list "*) printf 'libcrypto3-%s x86_64 {openssl} (Apache-2.0) [installed]\n' "$version" ;;
   *" update") exit 0 ;;
-  *" policy "*) printf 'libcrypto3 policy:\n  %s:\n    lib/apk/db/installed\n' "$version"
+  "policy "*) printf 'libcrypto3 policy:\n  %s:\n    lib/apk/db/installed\n' "$version"
     [ "$version" = "$(/bin/cat "$STAND_IN/first")" ] || printf '  %s:\n' "$(/bin/cat "$STAND_IN/first")"
     echo '    http://mirror/main' ;;
   *" --simulate "*) printf '(1/1) Upgrading libcrypto3 (%s -> %s)\nOK: 10 MiB in 20 packages\n' "$version" "$wanted" ;;

@@ -34,7 +34,7 @@ pub use crate::load::wire::{
 pub use crate::plan::patchset_digest;
 pub use asset::{
     AssetView, CheckView, ComponentView, ContentView, GpuView, HaView, HookView, ImageView, NodeView, OsView,
-    PackageView, SharedContent, UpdateView,
+    PackageView, SharedContent, UpdateView, WorkloadView,
 };
 pub use digest::{SUMS_FILE, sums, wave_digest};
 pub use faults::RenderFault;

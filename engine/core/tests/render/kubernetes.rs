@@ -2,7 +2,7 @@
 
 use patchwave_core::history::Target;
 use patchwave_core::load::wire::Reversibility;
-use patchwave_core::observe::{Asset, Kubernetes};
+use patchwave_core::observe::{Asset, Gpu, Kubernetes};
 use patchwave_core::version::Scheme;
 use serde_json::{Value, json};
 
@@ -90,6 +90,80 @@ pub fn plans() -> World {
     ];
     let mut world = two_waves("kubernetes", json!({}), Reversibility::None, targets, &nodes);
     weekday_windows(&mut world);
+    world
+}
+
+/// A member of the control plane, then two workers.
+pub fn kubeadm() -> World {
+    let targets = vec![
+        part("1.31", "kubelet", "1.31.5"),
+        part("runtime", "containerd", "1.7.25"),
+    ];
+    let both: &[(usize, &str)] = &[(0, "1.31.4"), (1, "1.7.24")];
+    let nodes: Vec<(Asset, &[(usize, &str)])> = vec![
+        (
+            node("control-1", "control-plane", "v1.31.4", "containerd://1.7.24", 1),
+            both,
+        ),
+        (node("worker-1", "worker", "v1.31.4", "containerd://1.7.24", 2), both),
+        (
+            node("worker-2", "worker", "v1.31.5", "containerd://1.7.24", 3),
+            &[(1, "1.7.24")],
+        ),
+    ];
+    let class = json!({
+        "protection": {"backup": "etcd-snapshot", "rollback": "package-downgrade"},
+        "hooks": {"beforeAsset": [{"name": "alertmanager-silence"}], "always": [{"name": "alertmanager-unsilence"}]},
+        "validation": ["web"],
+    });
+    let mut world = two_waves("kubeadm", class, Reversibility::Exact, targets, &nodes);
+    // A control plane has no way back.
+    world.rollout.waves[0].batches[0].assets[0].rollback = Reversibility::None;
+    world
+}
+
+fn gpu_host(name: &str, os: (&str, &str, &str), record: u32) -> Asset {
+    let mut host = asset(name, os, &[("gpu", "true")], None, record);
+    host.facts.gpu = Some(
+        Gpu {
+            driver: Some("535.183.01".into()),
+            loaded: Some("535.183.01".into()),
+            cuda: Some("12.2".into()),
+            devices: vec!["NVIDIA A100-SXM4-80GB".into(); 8],
+            fabric_manager: Some("535.183.01".into()),
+            secure_boot: Some(true),
+            mig: Some(true),
+            ..Gpu::default()
+        }
+        .into(),
+    );
+    host
+}
+
+/// Hosts with A100s: one of Slurm on Ubuntu, one of Slurm and one of Kubernetes on a rebuild of RHEL.
+pub fn nvidia() -> World {
+    let driver = target(Scheme::Nvidia, ("gpu", "nvidia"), "x86_64", "driver", "550.127.08");
+    let takes: &[(usize, &str)] = &[(0, "535.183.01")];
+    let rhel = ("rhel", "almalinux", "9.4");
+    let mut hosts: Vec<(Asset, &[(usize, &str)])> = vec![
+        (gpu_host("gpu-1", ("ubuntu", "ubuntu", "22.04"), 1), takes),
+        (gpu_host("gpu-2", rhel, 2), takes),
+        (gpu_host("gpu-3", rhel, 3), takes),
+    ];
+    hosts[2].0.facts.kubernetes = node("gpu-3", "worker", "v1.31.4", "containerd://1.7.24", 3)
+        .facts
+        .kubernetes;
+    let class = json!({
+        "protection": {"rollback": "package-downgrade"}, "validation": ["gpu"],
+        "hooks": {"beforeAsset": [{"name": "alertmanager-silence"}], "always": [{"name": "alertmanager-unsilence"}]},
+    });
+    let mut world = two_waves("nvidia", class, Reversibility::Exact, vec![driver], &hosts);
+    let suite = json!({"checks": [
+        {"name": "throughput", "timeout": "15m",
+         "workload": {"command": "/opt/bench/resnet50 --json {{ batch }}", "metric": "images_per_second", "maxRegression": "5%"}},
+        {"name": "persistence", "command": "nvidia-smi --query-gpu=persistence_mode --format=csv,noheader"},
+    ]});
+    world.catalog.suites = resources(&[("gpu", suite)]);
     world
 }
 

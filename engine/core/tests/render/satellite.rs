@@ -15,7 +15,7 @@ use crate::worlds::two_waves;
 type View<'a> = (&'a str, u64, u64);
 
 /// Free text, as people name things, with what a template must not take for its own.
-const BASE: View<'_> = ("RHEL 9 \"base\" {{ 7*7 }}", 3, 88);
+const BASE: View<'_> = ("RHEL 9 'base' {{ 7*7 }}", 3, 88);
 const WEB: View<'_> = ("Web", 5, 91);
 
 /// Four RHEL hosts of one content view, whose version `12.0` both environments have: `sat-test` in Dev, `sat-1` to
@@ -170,7 +170,11 @@ fn never_a_blank_search() {
 
 #[test]
 fn what_would_be_blank_or_cannot_be_held_is_refused_with_its_place() {
-    let changes: [(&str, &dyn Fn(&mut World)); 11] = [
+    let changes: [(&str, &dyn Fn(&mut World)); 13] = [
+        ("holds a quote", &|w| {
+            view_of(w, |v| v.view = "x\" or name != \"".into())
+        }),
+        ("holds a quote", &|w| view_of(w, |v| v.organization = "x\\".into())),
         ("an empty list would mean every erratum", &|w| {
             w.rollout.advisories.clear()
         }),

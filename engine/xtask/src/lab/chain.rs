@@ -30,6 +30,11 @@ impl Said {
     }
 }
 
+/// A member of an object; null where there is none.
+pub fn member<'v>(value: &'v Value, key: &str) -> &'v Value {
+    value.get(key).unwrap_or(&Value::Null)
+}
+
 /// The lab while it plays.
 pub struct Lab<'a> {
     places: &'a Places,
@@ -233,7 +238,7 @@ impl<'a> Lab<'a> {
     pub fn pull_request(&self, wave: &str) -> io::Result<Option<Value>> {
         let all = self.patchwave(&["forge", "list", "--format", "json"], &[])?.json()?;
         let fits = |pull: &&Value| {
-            let branch = pull["branch"]
+            let branch = member(pull, "branch")
                 .as_str()
                 .unwrap_or_default()
                 .rsplit('/')
@@ -246,7 +251,7 @@ impl<'a> Lab<'a> {
 
     /// A person agrees.
     pub fn merge(&self, pull: &Value) -> io::Result<()> {
-        let number = pull["number"].to_string();
+        let number = member(pull, "number").to_string();
         let said = self.patchwave(&["forge", "merge", &number], &[])?;
         if said.code == 0 {
             Ok(())
@@ -325,7 +330,7 @@ impl<'a> Lab<'a> {
             let path = entry?.path();
             if path.extension().is_some_and(|e| e == "json") {
                 let result: Value = serde_json::from_str(&fs::read_to_string(&path)?).map_err(Error::other)?;
-                found.insert(result["asset"].as_str().unwrap_or_default().to_owned(), result);
+                found.insert(member(&result, "asset").as_str().unwrap_or_default().to_owned(), result);
             }
         }
         Ok(found)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::chain::member;
 use super::hosts::Family;
 use super::phases::{Play, app};
 
@@ -28,8 +29,8 @@ pub fn play(play: &mut Play<'_>) -> io::Result<()> {
         "a host is lost, a postinst fails, a %post fails: each is found, and the rest stays untouched",
     )?;
     let old = play.versions()?;
-    first_batch(play)?;
-    let ran = failing_batch(play)?;
+    let mut ran = first_batch(play)?;
+    ran.extend(failing_batch(play)?);
     found_by_the_engine(play, &old)?;
     budget_held(play, &ran)?;
     play.seen.phase(6, "the way back returns exact versions")?;
@@ -37,7 +38,7 @@ pub fn play(play: &mut Play<'_>) -> io::Result<()> {
 }
 
 /// The batch of one host that goes before the others.
-fn first_batch(play: &mut Play<'_>) -> io::Result<()> {
+fn first_batch(play: &mut Play<'_>) -> io::Result<BTreeMap<String, Value>> {
     let pull = play
         .lab
         .pull_request("critical")?
@@ -45,8 +46,11 @@ fn first_batch(play: &mut Play<'_>) -> io::Result<()> {
     play.lab.merge(&pull)?;
     play.until("released wave critical batch 01")?;
     play.batch_runs()?;
+    let results = play.results("critical", "01")?;
     let version = play.lab.version("c1", "lab-app")?;
-    play.seen.equal("c1: lab-app", &version.as_str(), &app(Family::Apt)[1])
+    play.seen
+        .equal("c1: lab-app", &version.as_str(), &app(Family::Apt)[1])?;
+    Ok(results)
 }
 
 /// The batch that fails, and what its results say.
@@ -71,8 +75,9 @@ fn failing_batch(play: &mut Play<'_>) -> io::Result<BTreeMap<String, Value>> {
         (POST, "failed", "validation", "scriptlet"),
     ] {
         let result = results.get(name).cloned().unwrap_or_default();
-        let reason = result["reason"].as_str().unwrap_or_default().to_owned();
-        let as_said = result["status"] == status && result["stage"] == stage && reason.contains(words);
+        let reason = member(&result, "reason").as_str().unwrap_or_default().to_owned();
+        let as_said =
+            member(&result, "status") == status && member(&result, "stage") == stage && reason.contains(words);
         let reason: String = reason.chars().take(300).collect();
         play.seen.holds(
             &format!("{name}: {status} at {stage}: {}", reason.replace('\n', " ")),
@@ -127,22 +132,13 @@ fn found_by_the_engine(play: &mut Play<'_>, old: &BTreeMap<&'static str, String>
 
 /// How many members were up, from what was seen: those that a batch touched count as down from its start to the end of
 /// their run, a failed or lost one for good.
-fn budget_held(play: &mut Play<'_>, failing: &BTreeMap<String, Value>) -> io::Result<()> {
-    let at = |result: &Value, key: &str| result[key].as_str().and_then(|t| t.parse::<Timestamp>().ok());
+fn budget_held(play: &mut Play<'_>, ran: &BTreeMap<String, Value>) -> io::Result<()> {
+    let at = |result: &Value, key: &str| member(result, key).as_str().and_then(|t| t.parse::<Timestamp>().ok());
     let mut down = Vec::new();
-    for results in [&play.results("critical", "01")?, failing] {
-        for (name, result) in results {
-            let end = if result["status"] == "ok" {
-                at(result, "finishedAt")
-            } else {
-                None
-            };
-            down.push((
-                name.clone(),
-                at(result, "startedAt").unwrap_or_default(),
-                end.unwrap_or(Timestamp::MAX),
-            ));
-        }
+    for (name, result) in ran {
+        let ended = at(result, "finishedAt").filter(|_| member(result, "status") == "ok");
+        let started = at(result, "startedAt").unwrap_or_default();
+        down.push((name.clone(), started, ended.unwrap_or(Timestamp::MAX)));
     }
     let worst = down
         .iter()
@@ -171,13 +167,13 @@ fn budget_held(play: &mut Play<'_>, failing: &BTreeMap<String, Value>) -> io::Re
 
 /// The way back is approved, runs, and brings exactly what was there.
 fn back(play: &mut Play<'_>, old: &BTreeMap<&'static str, String>) -> io::Result<()> {
-    // A host that lost its power comes back; its script would fail again.
+    // Its power is back.
     play.lab.start(LOST)?;
     let pull = play
         .lab
         .pull_request("rollback.critical")?
         .ok_or_else(|| Error::other("nothing asks for the way back"))?;
-    let body = pull["body"].as_str().unwrap_or_default().to_owned();
+    let body = member(&pull, "body").as_str().unwrap_or_default().to_owned();
     for name in [POSTINST, POST] {
         play.seen.holds(
             &format!("the pull request offers {name} an exact way back"),
@@ -213,7 +209,7 @@ fn back(play: &mut Play<'_>, old: &BTreeMap<&'static str, String>) -> io::Result
     for (name, result) in &results {
         play.seen.holds(
             &format!("{name}: ok, and nothing changed"),
-            result["status"] == "ok" && result["changed"] == json!(false),
+            member(result, "status") == "ok" && *member(result, "changed") == json!(false),
             result,
         )?;
     }

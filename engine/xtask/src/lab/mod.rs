@@ -69,6 +69,14 @@ pub fn lab(home: &Path, options: &[&str]) -> io::Result<bool> {
     if let Some(why) = hindrance()? {
         return Err(Error::other(format!("the lab cannot run here: {why}")));
     }
+    fs::create_dir_all(&places.kept)?;
+    let lock = fs::File::create(places.kept.join("lock"))?;
+    lock.try_lock().map_err(|_| {
+        Error::other(format!(
+            "another lab plays in {}: wait for it, or end it",
+            places.kept.display()
+        ))
+    })?;
     prepare(&places)?;
     let xtask = std::env::current_exe()?;
     let mut words = vec![places.home.join("tests/lab/inside.sh").into_os_string(), xtask.into()];

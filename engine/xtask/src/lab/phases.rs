@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::chain::Lab;
+use super::chain::{Lab, member};
 use super::hosts::{ALL, Family, TWO};
 use super::transcript::Transcript;
 use super::{Places, failing};
@@ -95,7 +95,7 @@ impl Play<'_> {
         let pull = self.lab.pull_request("test")?;
         let branch = pull
             .as_ref()
-            .and_then(|p| p["branch"].as_str())
+            .and_then(|p| member(p, "branch").as_str())
             .unwrap_or_default()
             .to_owned();
         self.seen
@@ -183,9 +183,10 @@ impl Play<'_> {
         self.seen
             .holds(&format!("{when}: there are results"), !results.is_empty(), &results)?;
         for (asset, result) in &results {
-            let stopped =
-                result["status"] == "not-attempted" && result["stage"] == "permit" && result["changed"] == false;
-            let reason = result["reason"].as_str().unwrap_or_default();
+            let stopped = member(result, "status") == "not-attempted"
+                && member(result, "stage") == "permit"
+                && *member(result, "changed") == false;
+            let reason = member(result, "reason").as_str().unwrap_or_default();
             self.seen
                 .holds(&format!("{when}: {asset} is not attempted: {reason}"), stopped, result)?;
         }
@@ -218,7 +219,7 @@ impl Play<'_> {
         let mut last = Value::Null;
         for _ in 0..30 {
             last = self.lab.reconcile()?;
-            let done = last["done"].as_array().cloned().unwrap_or_default();
+            let done = member(&last, "done").as_array().cloned().unwrap_or_default();
             if done.iter().any(|line| line.as_str().is_some_and(|l| l.contains(words))) {
                 return self.seen.say(&format!("the engine: {words}"));
             }
@@ -256,7 +257,7 @@ impl Play<'_> {
         for (asset, result) in self.results("test", "01")? {
             self.seen.holds(
                 &format!("{asset}: ok"),
-                result["status"] == "ok" && result["changed"] == true,
+                member(&result, "status") == "ok" && *member(&result, "changed") == true,
                 &result,
             )?;
         }
@@ -285,8 +286,11 @@ impl Play<'_> {
             &(boot, after),
         )?;
         let rebooted = self.results("test", "01")?.remove("t1").unwrap_or_default();
-        self.seen
-            .equal("t1: rebooted, says its result", &rebooted["rebooted"], &json!(true))
+        self.seen.equal(
+            "t1: rebooted, says its result",
+            member(&rebooted, "rebooted"),
+            &json!(true),
+        )
     }
 
     fn second_run(&mut self) -> io::Result<()> {
@@ -302,7 +306,9 @@ impl Play<'_> {
         let (results, changed) = self.by_hand("01-test", "ansible/batch-01.yml", &["true"])?;
         self.seen.equal("changed by Ansible", &changed, &0)?;
         for (asset, result) in &results {
-            let same = result["status"] == "ok" && result["changed"] == false && result["rebooted"] == false;
+            let same = member(result, "status") == "ok"
+                && *member(result, "changed") == false
+                && *member(result, "rebooted") == false;
             self.seen
                 .holds(&format!("{asset}: ok, and nothing changed"), same, result)?;
         }
@@ -340,6 +346,7 @@ impl Play<'_> {
             .holds("the chains of the ledger hold", said.code == 0, &said.err)?;
         self.lab.reconcile()?;
         let run = self.lab.reconcile()?;
-        self.seen.equal("writes of one more run", &run["writes"], &json!(0))
+        self.seen
+            .equal("writes of one more run", member(&run, "writes"), &json!(0))
     }
 }

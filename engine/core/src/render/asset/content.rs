@@ -135,6 +135,14 @@ pub(super) fn check(
     }
     for view in content {
         let name = shown(&view.view);
+        let searched = [&view.organization, &view.view, &view.environment];
+        if let Some(text) = searched.into_iter().find(|text| text.contains(['"', '\\'])) {
+            fault(format!(
+                "`{}` holds a quote or a backslash; the collection searches for it by name between quotes and does not \
+                 escape it, so it could find another one; rename it",
+                shown(text)
+            ));
+        }
         if view.rolling {
             fault(format!(
                 "content view `{name}` is rolling: it follows the library and cannot be promoted, so nothing holds what \

@@ -4,6 +4,7 @@ mod content;
 mod facts;
 mod packages;
 mod services;
+mod workloads;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 pub(super) use content::shared as shared_content;
 pub use content::{ContentView, SharedContent};
 pub use facts::{GpuView, NodeView, UpdateView};
+pub use workloads::WorkloadView;
 
 use super::RenderInput;
 use super::faults::Faults;
@@ -82,6 +84,8 @@ pub struct AssetView {
     pub always: Vec<HookView>,
     /// Checks of its ValidationSuites that run on the asset or from the controller.
     pub checks: Vec<CheckView>,
+    /// Workloads of its ValidationSuites, whose figures may not fall.
+    pub workloads: Vec<WorkloadView>,
 }
 
 /// The system a plan was made for.
@@ -284,6 +288,7 @@ pub(super) fn asset_view(
         on_failure: hooks(input, &spec.hooks.on_failure, &subject, faults),
         always: hooks(input, &spec.hooks.always, &subject, faults),
         checks: checks(input, spec),
+        workloads: workloads::workloads(input, spec),
     })
 }
 
