@@ -37,7 +37,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>
             if !matches!(name, "golden" | "hostile") {
                 collect(&path, files)?;
             }
-        } else if [".hbs", ".yml", ".yaml", ".ps1", ".psd1", ".json", ".sh"]
+        } else if [".hbs", ".yml", ".yaml", ".ps1", ".psd1", ".json", ".sh", ".py"]
             .iter()
             .any(|end| name.ends_with(end))
         {

@@ -28,7 +28,7 @@ pub struct Artifacts {
 }
 
 /// Endings of the files a render target is made of.
-pub const TEMPLATE_ENDINGS: &[&str] = &[".yaml", ".yml", ".hbs", ".ps1", ".psd1", ".json", ".sh"];
+pub const TEMPLATE_ENDINGS: &[&str] = &[".yaml", ".yml", ".hbs", ".ps1", ".psd1", ".json", ".sh", ".py"];
 
 /// A template file is small; a larger one is a mistake.
 const TEMPLATE_BYTES_MAX: u64 = 1024 * 1024;

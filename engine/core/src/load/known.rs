@@ -26,16 +26,21 @@ const fn planned(name: &'static str) -> Known {
 /// Render targets that come with the engine. A folder `templates/<name>/` adds one.
 pub const TARGETS: &[Known] = &[
     built("ansible"),
-    planned("intune"),
+    built("firmware"),
+    built("image"),
+    built("intune"),
+    built("ivanti"),
     built("kubeadm"),
     built("kubernetes"),
     built("kured"),
-    planned("landscape"),
+    built("landscape"),
+    built("manageengine"),
     built("nvidia"),
     built("satellite"),
-    planned("sccm"),
-    planned("uyuni"),
-    planned("vcenter"),
+    built("sccm"),
+    built("solarwinds"),
+    built("uyuni"),
+    built("vcenter"),
     built("wsus"),
 ];
 

@@ -109,10 +109,6 @@ fn what_cannot_be_rendered_is_refused_where_it_is_needed() {
     let prod = "criticality: high\n  exposure: internal\n  target: ansible";
     for (change, reason) in [
         (
-            "criticality: high\n  exposure: internal\n  targets: [{for: {types: [driver]}, use: ansible}, {use: nvidia}]",
-            "not built",
-        ),
-        (
             "criticality: high\n  exposure: internal\n  targets: [{for: {types: [driver]}, use: ansible}]",
             "target",
         ),

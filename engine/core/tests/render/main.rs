@@ -18,6 +18,7 @@ mod kubernetes;
 mod powershell;
 mod powershell_table;
 mod satellite;
+mod tier2;
 mod trials;
 mod worlds;
 
@@ -307,14 +308,14 @@ fn sums_cover_every_file_and_those_of_merged_waves() {
 fn every_fault_is_told_at_once_with_its_place() {
     let mut world = world();
     world.asset(0).0.address = Some("db; rm -rf /".into());
-    world.asset(1).1.target = "sccm".into();
+    world.asset(1).1.target = "mainframe".into();
     world.rollout.targets[1].version = "latest".into();
     world.catalog.classes.get_mut("web").unwrap().spec.hooks.always[0].name = "mine".into();
     let faults = world.render().unwrap_err();
     let text: String = faults.iter().map(|f| format!("{f}\n")).collect();
     for part in [
         "fleets/observed/facts.ndjson#1: asset db-2: host `db; rm -rf /`",
-        "target `sccm` is not built",
+        "target `mainframe` is not built",
         "version `latest`",
         "hook `mine` has no task file",
     ] {

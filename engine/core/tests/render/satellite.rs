@@ -67,7 +67,7 @@ fn host(name: &str, record: u32, environment: (&str, u64), views: &[View<'_>]) -
     asset
 }
 
-fn fixing(id: &str, package: &str, fixed: &str) -> AdvisoryRecord {
+pub fn fixing(id: &str, package: &str, fixed: &str) -> AdvisoryRecord {
     AdvisoryRecord {
         id: id.into(),
         aliases: Vec::new(),

@@ -13,15 +13,26 @@ use serde_json::Value;
 
 use crate::fixture::{World, asset, batch, planned, resources, target, wave, world};
 use crate::kubernetes;
+use crate::tier2::world_of;
 
 /// Name of a target and its world; one line a target.
 pub const WORLDS: &[(&str, fn() -> World)] = &[
     ("ansible", world),
+    ("firmware", || world_of("firmware")),
+    ("image", || world_of("image")),
+    ("intune", || world_of("intune")),
+    ("ivanti", || world_of("ivanti")),
     ("kubeadm", kubernetes::kubeadm),
     ("kubernetes", kubernetes::plans),
     ("kured", kubernetes::kured),
+    ("landscape", || world_of("landscape")),
+    ("manageengine", || world_of("manageengine")),
     ("nvidia", kubernetes::nvidia),
     ("satellite", crate::satellite::satellite),
+    ("sccm", || world_of("sccm")),
+    ("solarwinds", || world_of("solarwinds")),
+    ("uyuni", || world_of("uyuni")),
+    ("vcenter", || world_of("vcenter")),
     ("wsus", windows),
 ];
 
@@ -151,7 +162,7 @@ pub fn offered(id: &str, revision: u32, kb: &str, title: &str, eula: bool) -> Of
 }
 
 /// An advisory whose article brings a build.
-fn brings(id: &str, build: &str, kb: &str) -> AdvisoryRecord {
+pub fn brings(id: &str, build: &str, kb: &str) -> AdvisoryRecord {
     AdvisoryRecord {
         id: id.into(),
         aliases: Vec::new(),
