@@ -74,7 +74,7 @@ must_fail() { # check, sed expression, file
   fi
   echo "$1 finds $2"
 }
-must_fail options 's/only_upgrade: true/only_upgrde: true/' ansible/tasks/touch.yml
+must_fail options 's/only_upgrade: /only_upgrde: /' ansible/tasks/touch.yml
 must_fail options 's/state: present/state: presnt/' ansible/tasks/touch.yml
 must_fail options 's/autoremove: false/autoremove: maybe/' ansible/tasks/touch.yml
 must_fail options 's/failed_when/faild_when/' ansible/tasks/versions.yml
