@@ -76,7 +76,7 @@ must_fail() { # check, sed expression, file
   fi
   echo "$1 finds $2"
 }
-must_fail options 's/only_upgrade: true/only_upgrde: true/' ansible/tasks/apt-touch.yml
+must_fail options 's/only_upgrade: /only_upgrde: /' ansible/tasks/apt-touch.yml
 must_fail options 's/state: present/state: presnt/' ansible/tasks/dnf-touch.yml
 must_fail options 's/autoremove: false/autoremove: maybe/' ansible/tasks/apt-touch.yml
 must_fail options 's/server_selection/server_selecton/' ansible/tasks/windows-touch.yml

@@ -44,6 +44,18 @@ impl Screen<'_, '_> {
                     let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
                     refusals.push((*index, refused("not built", detail, vec![fix])));
                 }
+                Some(tool) if class.spec.remedy == Remedy::Patch && self.only_replaces(tool) => {
+                    let detail = format!(
+                        "target cannot do it: class {} patches its assets in place (`remedy: patch`), and `{tool}` replaces them by \
+                         new images",
+                        class.name
+                    );
+                    let fix = format!(
+                        "set `remedy: replace` in class {}, if its assets may be thrown away",
+                        class.name
+                    );
+                    refusals.push((*index, refused("target", detail, vec![fix])));
+                }
                 Some(tool) if class.spec.remedy == Remedy::Replace && !self.replaces(tool) => {
                     let detail = format!(
                         "target cannot do it: class {} replaces its assets by new images (`remedy: replace`), and `{tool}` \
@@ -51,7 +63,7 @@ impl Screen<'_, '_> {
                         class.name
                     );
                     let fix = format!(
-                        "write a render target for your image pipeline (templates/<name>/target.yaml) and name it in class {}",
+                        "use `image` in class {}, or write a render target for your image pipeline (templates/<name>/target.yaml)",
                         class.name
                     );
                     refusals.push((*index, refused("target", detail, vec![fix])));
@@ -100,7 +112,10 @@ impl Screen<'_, '_> {
             class.name,
             told.collect::<Vec<_>>().join("; for ")
         );
-        let others = able::instead(|other| self.brings(other, index), |other| !of(other).is_empty());
+        let others = able::instead(
+            |other| !other.replaces && self.brings(other, index),
+            |other| !of(other).is_empty(),
+        );
         let instead = others
             .iter()
             .map(|other| format!("use `{other}` in class {}", class.name));
@@ -141,6 +156,11 @@ impl Screen<'_, '_> {
             Some(kind) => spec.kinds.contains(&kind),
             None => spec.ecosystems.contains(&target.scheme),
         })
+    }
+
+    /// Whether a tool does nothing but replace assets by new images.
+    fn only_replaces(&self, tool: &str) -> bool {
+        self.ctx.catalog.target(tool).is_some_and(|spec| spec.replaces)
     }
 
     /// Whether a tool replaces assets by new images; a folder whose specification was not read may.
