@@ -170,7 +170,8 @@ fn never_a_blank_search() {
 
 #[test]
 fn what_would_be_blank_or_cannot_be_held_is_refused_with_its_place() {
-    let changes: [(&str, &dyn Fn(&mut World)); 13] = [
+    type Change<'c> = (&'c str, &'c dyn Fn(&mut World));
+    let changes: [Change<'_>; 13] = [
         ("holds a quote", &|w| {
             view_of(w, |v| v.view = "x\" or name != \"".into())
         }),

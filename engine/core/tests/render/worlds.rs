@@ -15,8 +15,11 @@ use crate::fixture::{World, asset, batch, planned, resources, target, wave, worl
 use crate::kubernetes;
 use crate::tier2::world_of;
 
-/// Name of a target and its world; one line a target.
-pub const WORLDS: &[(&str, fn() -> World)] = &[
+/// Name of a target and what makes its world.
+pub type Entry = (&'static str, fn() -> World);
+
+/// One line a target.
+pub const WORLDS: &[Entry] = &[
     ("ansible", world),
     ("firmware", || world_of("firmware")),
     ("image", || world_of("image")),

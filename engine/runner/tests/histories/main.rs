@@ -4,6 +4,9 @@
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+#[path = "../../../../tests/support/exports.rs"]
+mod exports;
+#[cfg(test)]
 mod play;
 #[cfg(test)]
 mod race;
