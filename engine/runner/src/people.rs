@@ -254,8 +254,10 @@ fn evidence(
         _ if preflight => "not-ready",
         ResultStatus::NotReady => return Err("`not-ready` is said of a preflight only".to_owned()),
         ResultStatus::Ok => "done",
-        // Touched and never concluded: whatever it did, it is not done.
-        ResultStatus::Started | ResultStatus::Failed => "failed",
+        // Touched and not concluded: with tools whose clients take what is released that is how it is for hours, so it says
+        // nothing yet; observations do.
+        ResultStatus::Started => "started",
+        ResultStatus::Failed => "failed",
         ResultStatus::NotAttempted => "not-attempted",
     };
     let meant = frozen.map(|f| f.patchset.digest.as_str());

@@ -250,7 +250,8 @@ fn assemble<'a>(
     // A build is offered by an update server, a package by repositories; of other parts nobody reports what can be had.
     let is_known = |facts: &Facts, target: usize| match draft.targets.get(target).and_then(Target::kind) {
         Some(ComponentKind::Os) => facts.updates.is_some(),
-        _ => facts.available.is_some(),
+        None => facts.available.is_some(),
+        Some(_) => false,
     };
     let unknown = |m: &Member| {
         let facts = ctx.asset(m.asset).map(|a| &a.facts);

@@ -40,7 +40,7 @@ pub enum Grammar {
     Digest,
     /// A GUID in lower case: 8-4-4-4-12 hex digits.
     Guid,
-    /// Number of a Microsoft article, without `KB`: 6 to 8 digits.
+    /// Number of a Microsoft article, without `KB`: 5 to 10 digits.
     Article,
     /// A vendor's id of an advisory: `RHSA-2025:10073`, `DSA-5678-1`, `CVE-2025-1`.
     Advisory,
@@ -72,7 +72,7 @@ impl Grammar {
             Self::Module => is_module(value),
             Self::Os => word(value, 64, is_alnum, |c| is_alnum(c) || matches!(c, '.' | '_' | '-')),
             Self::Guid => is_guid(value),
-            Self::Article => (6..=8).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit()),
+            Self::Article => (5..=10).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit()),
             Self::Advisory => word(value, 128, is_alnum, |c| {
                 is_alnum(c) || matches!(c, '-' | '_' | '.' | ':')
             }),
@@ -100,7 +100,7 @@ impl Grammar {
             Self::Os => "an os-release ID or release",
             Self::Digest => "a SHA-256 in hex",
             Self::Guid => "a GUID in lower case",
-            Self::Article => "the number of an article (6 to 8 digits)",
+            Self::Article => "the number of an article (5 to 10 digits)",
             Self::Advisory => "an id of an advisory",
             Self::Text => "one line of at most 255 bytes without control or direction characters",
         }

@@ -118,7 +118,7 @@ fn judge_asset(
                 return AssetVerdict::Waiting(format!("not observed since its release at {released}"));
             }
             let limit = failure_limit(released, progress.opening_end);
-            let ran = said.is_some_and(|s| s.at < seen);
+            let ran = said.is_some_and(|s| s.outcome.as_ref() != "started" && s.at < seen);
             if seen > limit || ran {
                 return AssetVerdict::Failed(format!("{what} (seen {seen}, released {released})"));
             }

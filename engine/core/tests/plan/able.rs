@@ -243,3 +243,51 @@ fn a_build_that_the_update_server_does_not_offer_is_not_planned() {
         assert_eq!(plan.refusals.len(), 3);
     }
 }
+
+/// Refusals of an estate whose machines have `bash` besides, fixed by the same advisory, with these changes to the policy.
+fn whole(installs_whole: bool, changes: &[(&str, &str)]) -> Plan {
+    let now = at(NOW);
+    let mut all = vec![("target: ansible", "target: appliance"); 3];
+    all.extend(changes);
+    let mut catalog = catalog(&resources(&all), now);
+    catalog.target_folders.insert("appliance".to_owned());
+    let mut extra = without(&[]);
+    extra["wholeAdvisories"] = installs_whole.into();
+    catalog.targets.insert("appliance".to_owned(), own("appliance", extra));
+    let mut machines = one_each();
+    for machine in &mut machines {
+        machine
+            .packages
+            .push(("bash".into(), "5.1.8-9.el9".into(), "bash".into()));
+    }
+    let fixes = [
+        ("openssl-libs", "1:3.0.7-27.el9"),
+        ("bash", "5.1.8-10.el9"),
+        ("curl", "9-1.el9"),
+    ];
+    let advisories = [advisory("A-1", Severity::High, "2026-11-18T00:00:00Z", &fixes)];
+    let observation = observation("f", &[], &machines, &advisories, now);
+    World::new(catalog, observation, History::default(), now).plan(now)
+}
+
+#[test]
+fn a_job_for_a_whole_advisory_does_not_bring_what_the_policy_keeps_out() {
+    let exclude = [(
+        "    - types: [security]\n",
+        "    - types: [security]\n  exclude:\n    - packages: [bash]\n      reason: x\n",
+    )];
+    // Everything the advisory brings is wanted: nothing is in the way.
+    assert_eq!(refusals(&whole(true, &[])), []);
+    // A tool that installs packages leaves out what is excluded.
+    let plan = whole(false, &exclude);
+    assert_eq!(refusals(&plan), []);
+    assert_eq!(plan.rollouts[0].targets.len(), 1);
+    let plan = whole(true, &exclude);
+    assert_eq!(refusals(&plan), [("target", "p1"), ("target", "s1"), ("target", "t1")]);
+    let refused = &plan.refusals[0];
+    assert!(
+        refused.detail.contains("A-1") && refused.detail.contains("bash 5.1.8-10.el9"),
+        "{refused:?}"
+    );
+    assert!(plan.rollouts.is_empty());
+}

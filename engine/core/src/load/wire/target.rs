@@ -29,6 +29,10 @@ pub struct TargetSpec {
     /// It replaces assets by new images instead of patching them (`remedy: replace`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaces: bool,
+    /// It installs everything an advisory brings, whatever part of it the plan chose: an asset on which that is more is
+    /// refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_advisories: bool,
     /// What it freezes between the waves (`content` of a class).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub content: BTreeSet<Content>,

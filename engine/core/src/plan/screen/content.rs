@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{Screen, refused};
 use crate::load::Resource;
-use crate::load::wire::{AssetClassSpec, ComponentKind};
+use crate::load::wire::{AssetClassSpec, ComponentKind, Reversibility};
 use crate::plan::Refusal;
 use crate::plan::carry::Member;
 use crate::plan::debian_kernel::{is_metapackage, is_release};
+use crate::plan::reversible::reversibility;
 use crate::plan::standing::{Standing, level};
 
 impl Screen<'_, '_> {
@@ -143,11 +144,11 @@ impl Screen<'_, '_> {
                     "synchronise {articles} for its product and classification, wait for the asset's next report, and export again"
                 );
                 refused("not-installable", detail, vec![fix])
-            } else if class.spec.protection.rollback == "kb-uninstall" && offered.iter().any(|u| !u.uninstallable) {
+            } else if reversibility(&class.spec) == Reversibility::Exact && offered.iter().any(|u| !u.uninstallable) {
                 let stuck = offered.iter().find(|u| !u.uninstallable).map_or("", |u| &u.title);
                 let detail = format!(
-                    "class {} goes back by `kb-uninstall`, and `{stuck}` cannot be uninstalled",
-                    class.name
+                    "class {} goes back by `{}`, and `{stuck}` cannot be uninstalled",
+                    class.name, class.spec.protection.rollback
                 );
                 let fix = format!(
                     "set `protection.rollback: none` in class {} and say so in the review",

@@ -1,6 +1,7 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
 mod content;
+mod erratum;
 mod tools;
 
 use std::collections::BTreeSet;
@@ -38,6 +39,8 @@ pub(super) struct Screen<'s, 'a> {
     targets: &'s [Target],
     /// Advisory types behind each target.
     types: Vec<BTreeSet<AdvisoryType>>,
+    /// Advisories behind each target, by their place in the observation.
+    advisories: Vec<BTreeSet<u32>>,
     known: Lookup<Alike<'a>, Verdict>,
     closed_times: Lookup<CalendarId, bool>,
     tools: Lookup<(Same<[usize]>, &'a str), FirstAndTools>,
@@ -96,6 +99,7 @@ impl<'s, 'a> Screen<'s, 'a> {
             policy,
             targets,
             types: types_of(ctx, targets, covers),
+            advisories: erratum::advisories_of(ctx, targets, covers),
             known: Lookup::default(),
             closed_times: Lookup::default(),
             tools: Lookup::default(),
@@ -157,6 +161,13 @@ impl<'s, 'a> Screen<'s, 'a> {
             refusals.push((targets.into(), of_asset(&refused("incompatible", detail, fixes))));
         }
         self.assign_tools(member);
+        let more = self.brings_more(member);
+        if !more.is_empty() {
+            let targets: Vec<usize> = more.iter().map(|(target, _)| *target).collect();
+            member.load = Arc::new(member.load.only(|t| !targets.contains(&t)));
+            refusals.extend(more.iter().map(|(target, r)| (Arc::from([*target]), of_asset(r))));
+            self.assign_tools(member);
+        }
         refusals
     }
 

@@ -58,7 +58,11 @@ pub struct SharedContent {
 /// The content views of an asset.
 pub(super) fn content(observed: &Asset, (subject, place): At<'_>, faults: &mut Faults) -> Vec<ContentView> {
     let views = observed.facts.content.as_deref().unwrap_or_default().iter();
-    let mut text = |field: &str, value: &str| faults.value(Grammar::Text, field, value, subject, place);
+    let mut text = |field: &str, value: &str| match value {
+        // What the server does not say is empty; a target that needs it asks for it.
+        "" => String::new(),
+        value => faults.value(Grammar::Text, field, value, subject, place),
+    };
     views
         .map(|view| ContentView {
             host_id: view.host_id.unwrap_or(0),

@@ -87,6 +87,18 @@ pub(super) fn updates(
     faults: &mut Faults,
 ) -> Vec<UpdateView> {
     let builds = components.iter().filter(|c| c.kind == "os").map(|c| c.version.as_str());
+    // Asked for and offered by nobody: an approval of nothing would look like one.
+    for build in builds.clone() {
+        if articles
+            .offered(&observed.facts, build)
+            .is_some_and(|offered| offered.is_empty())
+        {
+            let message = format!(
+                "the update server offers nothing any more that brings build {build} (superseded, expired, or gone from its products); close the rollout, and the next one takes what is offered now"
+            );
+            faults.push(subject, message, place.cloned());
+        }
+    }
     let found: BTreeSet<UpdateView> = builds
         .flat_map(|build| articles.offered(&observed.facts, build).unwrap_or_default())
         .map(|update| UpdateView {
@@ -95,7 +107,10 @@ pub(super) fn updates(
             kb: (update.kbs.iter())
                 .map(|kb| faults.value(Grammar::Article, "KB", kb, subject, place))
                 .collect(),
-            title: faults.value(Grammar::Text, "update title", &update.title, subject, place),
+            title: match update.title.as_ref() {
+                "" => String::new(),
+                title => faults.value(Grammar::Text, "update title", title, subject, place),
+            },
             eula: update.eula,
             uninstallable: update.uninstallable,
         })
@@ -177,9 +192,26 @@ pub(super) fn gpu(observed: &Asset, (subject, place): At<'_>, faults: &mut Fault
 }
 
 /// The advisories of the rollout that some target fixes: those with a fix for it that its version has.
-pub(super) fn advisories(input: &RenderInput<'_>, targets: &[Target]) -> Vec<String> {
+pub(super) fn advisories(input: &RenderInput<'_>, observed: &Asset, targets: &[Target]) -> Vec<String> {
     let known = &input.observation.advisories;
-    let fixes = |fix: &Fix| targets.iter().any(|target| is_fixed_by(fix, target));
+    let tables = &input.observation.tables;
+    // Fixes by source name the source package; which one a binary was built from is what the asset says of it.
+    let sources: BTreeSet<(&str, &str)> = observed
+        .facts
+        .packages
+        .map_or(&[][..], |set| tables.set(set))
+        .iter()
+        .map(|id| tables.package(*id))
+        .map(|package| (tables.text(package.name), tables.text(package.source)))
+        .collect();
+    let built_from = |fix: &Fix, target: &Target| {
+        !fix.by_source || fix.package == target.name || sources.contains(&(target.name.as_ref(), fix.package.as_ref()))
+    };
+    let fixes = |fix: &Fix| {
+        targets
+            .iter()
+            .any(|target| built_from(fix, target) && is_fixed_by(fix, target))
+    };
     let named = input.rollout.advisories.iter().filter(|id| {
         let first = known.partition_point(|advisory| advisory.id < **id);
         let same = known.iter().skip(first).take_while(|advisory| advisory.id == **id);

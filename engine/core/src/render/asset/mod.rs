@@ -258,7 +258,7 @@ pub(super) fn asset_view(
         id: image.id.to_string(),
     });
     let content = content::content(observed, at, faults);
-    let advisories = facts::advisories(input, &taken.targets);
+    let advisories = facts::advisories(input, observed, &taken.targets);
     content::check(input, &asset.target, (&content, &advisories), at, faults);
     Some(AssetView {
         name,
