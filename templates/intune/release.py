@@ -11,6 +11,9 @@ WindowsUpdates.ReadWrite.All. Shapes: https://learn.microsoft.com/graph/api/reso
 import functools
 import sys
 
+# The folder holds what was merged and nothing else: what Python keeps beside its files would not be listed in SHA256SUMS.
+sys.dont_write_bytecode = True
+
 from patchwave import OK, OPEN, Refused, need, run
 from rest import ask
 

@@ -10,6 +10,9 @@ computers, packages).
 import os
 import sys
 
+# The folder holds what was merged and nothing else: what Python keeps beside its files would not be listed in SHA256SUMS.
+sys.dont_write_bytecode = True
+
 from patchwave import FAILED, OK, OPEN, Refused, need, need_url, run, written
 from rest import ask
 
@@ -85,7 +88,9 @@ class Landscape:
         for one in self.activities(found):
             if one["activity_status"] in ("undelivered", "unapproved", "scheduled"):
                 self.legacy("CancelActivities", query=f"id:{one['id']}")
-        return all(one["activity_status"] == "canceled" for one in self.activities(found))
+        seen = self.activities(found)
+        # An activity that the server does not show any more is not one that was taken back.
+        return bool(seen) and all(one["activity_status"] == "canceled" for one in seen)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ fn lines() -> Vec<String> {
 #[test]
 fn the_walk_of_the_readme_reaches_the_next_wave() {
     let sandbox = Sandbox::shipped();
+    let example = "docs/example/lb-t1-patched.ndjson";
+    sandbox.write(example, &std::fs::read_to_string(home().join(example)).unwrap());
     let bin = Sandbox::empty();
     let program = bin.path().join("patchwave");
     let binary = env!("CARGO_BIN_EXE_patchwave");

@@ -11,6 +11,9 @@ import sys
 import xmlrpc.client
 import zoneinfo
 
+# The folder holds what was merged and nothing else: what Python keeps beside its files would not be listed in SHA256SUMS.
+sys.dont_write_bytecode = True
+
 from patchwave import FAILED, OK, OPEN, UNPROVED, Refused, need, need_url, run
 
 

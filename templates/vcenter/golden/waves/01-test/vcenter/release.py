@@ -11,6 +11,9 @@ import base64
 import os
 import sys
 
+# The folder holds what was merged and nothing else: what Python keeps beside its files would not be listed in SHA256SUMS.
+sys.dont_write_bytecode = True
+
 from patchwave import FAILED, OK, OPEN, UNPROVED, Refused, need, need_url, run
 from rest import ask
 

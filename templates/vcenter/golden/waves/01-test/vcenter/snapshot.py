@@ -16,6 +16,9 @@ import re
 import sys
 import time
 
+# The folder holds what was merged and nothing else: what Python keeps beside its files would not be listed in SHA256SUMS.
+sys.dont_write_bytecode = True
+
 from patchwave import Refused, instant, need, need_url, now, written
 from rest import ask, send
 

@@ -190,9 +190,12 @@ function Get-PatchwaveHindrance {
         $known = $Updates[$id]
         $info = $known.States[$Computer.Id]
         if ($planned -notcontains $id) {
-            # An approval of the group reaches every member that needs the update.
-            if ($null -ne $info -and @('NotInstalled', 'Downloaded', 'Failed') -contains $info.UpdateInstallationState.ToString()) {
-                return "it needs update $id too, which is planned for others of its group only"
+            # An approval of the group reaches every member: to install, those that need the update or whose state is not known; to
+            # uninstall, those that have it.
+            $state = if ($null -eq $info) { 'Unknown' } else { $info.UpdateInstallationState.ToString() }
+            $spared = if ($Data.action -eq 'patch') { @('Installed', 'InstalledPendingReboot', 'NotApplicable') } else { @('NotInstalled', 'Downloaded', 'NotApplicable') }
+            if ($spared -notcontains $state) {
+                return "update $id, which is planned for others of its group only, would reach it too (its state is $state)"
             }
             continue
         }
