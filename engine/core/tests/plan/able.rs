@@ -1,6 +1,10 @@
 //! What a render target cannot promise for a class, and what an update server does not offer.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up should fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up should fail"
+)]
 
 use std::sync::Arc;
 
