@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use patchwave_core::observe::{Package, PackageId, PackageState, Provenance, Symbol, Tables, is_asset_name};
+use patchwave_core::observe::{
+    AssetRecord, Facts, Package, PackageId, PackageState, Provenance, Symbol, Tables, is_asset_name,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -127,13 +129,26 @@ impl Sheet {
         self.lists.push((rows, None));
     }
 
-    /// Says that an observation claims to be of the future.
-    pub(crate) fn note_time_to_come(&mut self, at: &Provenance, name: &str, observed_at: Timestamp, now: Timestamp) {
+    /// Takes in what one record says of one asset; that it claims to be of the future is said.
+    pub(crate) fn take_asset(
+        &mut self,
+        at: &Provenance,
+        name: Arc<str>,
+        (observed_at, now): (Timestamp, Timestamp),
+        facts: Facts,
+    ) {
         if observed_at.duration_since(now) > CLOCK_SKEW {
             self.note(
                 at,
                 format!("{name} was observed at {observed_at}, which is still to come; check its clock"),
             );
         }
+        self.read();
+        self.batch.assets.push(AssetRecord {
+            name,
+            observed_at,
+            provenance: at.clone(),
+            facts,
+        });
     }
 }

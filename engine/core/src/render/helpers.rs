@@ -16,7 +16,7 @@
 
 use std::fmt::Write as _;
 
-use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
+use handlebars::{Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason};
 use serde_json::Value;
 
 use crate::load::wire::Escape;
@@ -137,131 +137,126 @@ pub fn registry(escape: Escape) -> Handlebars<'static> {
     registry.set_strict_mode(true);
     registry.register_escape_fn(escape.function());
     registry.unregister_helper("log");
-    registry.register_helper("number", Box::new(number));
-    registry.register_helper("json", Box::new(json_value));
-    registry.register_helper("plain", Box::new(plain));
-    if escape == Escape::Markdown {
-        registry.register_helper("code", Box::new(code));
+    for (name, writes) in HELPERS {
+        // A bare line of code is a thing of Markdown; elsewhere it would be a way around the escape.
+        if *name != "code" || escape == Escape::Markdown {
+            registry.register_helper(
+                name,
+                Box::new(Writes {
+                    name,
+                    writes: *writes,
+                    escape,
+                }),
+            );
+        }
     }
-    registry.register_helper("refuse", Box::new(refuse));
-    registry.register_helper(
-        "list",
-        Box::new(
-            move |h: &Helper<'_>,
-                  _: &Handlebars<'_>,
-                  _: &Context,
-                  _: &mut RenderContext<'_, '_>,
-                  out: &mut dyn Output| { list(escape, h, out) },
-        ),
-    );
-    registry.register_helper(
-        "commas",
-        Box::new(
-            move |h: &Helper<'_>,
-                  _: &Handlebars<'_>,
-                  _: &Context,
-                  _: &mut RenderContext<'_, '_>,
-                  out: &mut dyn Output| { commas(escape, h, out) },
-        ),
-    );
     registry
 }
 
-fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderErrorReason> {
-    let name = helper.name().to_owned();
-    let parameter = helper.param(0).filter(|p| !p.is_value_missing());
-    parameter
-        .map(|p| p.value())
-        .ok_or(RenderErrorReason::ParamNotFoundForIndex(
-            match name.as_str() {
-                "number" => "number",
-                "json" => "json",
-                "plain" => "plain",
-                "code" => "code",
-                "refuse" => "refuse",
-                "commas" => "commas",
-                _ => "list",
-            },
-            0,
-        ))
+/// What a helper writes for its one argument, or why nothing.
+type Written = fn(Escape, &Value) -> Result<String, String>;
+
+/// The helpers a template may call.
+const HELPERS: &[(&str, Written)] = &[
+    ("code", code),
+    ("commas", commas),
+    ("json", one_line),
+    ("list", list),
+    ("number", number),
+    ("plain", plain),
+    ("refuse", refuse),
+];
+
+/// A helper of the list.
+struct Writes {
+    name: &'static str,
+    writes: Written,
+    escape: Escape,
 }
 
-fn number(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    match argument(helper)? {
-        Value::Number(n) if !n.is_f64() => out.write(&n.to_string())?,
-        Value::Bool(b) => out.write(if *b { "true" } else { "false" })?,
-        other => return Err(RenderErrorReason::Other(format!("`number` got {other}, not a whole number")).into()),
+impl HelperDef for Writes {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let argument = helper.param(0).filter(|parameter| !parameter.is_value_missing());
+        let value = argument
+            .ok_or(RenderErrorReason::ParamNotFoundForIndex(self.name, 0))?
+            .value();
+        let text = (self.writes)(self.escape, value)
+            .map_err(|why| RenderErrorReason::Other(format!("`{}`: {why}", self.name)))?;
+        out.write(&text)?;
+        Ok(())
     }
-    Ok(())
+}
+
+fn number(_: Escape, value: &Value) -> Result<String, String> {
+    match value {
+        Value::Number(n) if !n.is_f64() => Ok(n.to_string()),
+        Value::Bool(is) => Ok(is.to_string()),
+        other => Err(format!("{other} is not a whole number")),
+    }
 }
 
 /// For names inside other words (`batch_01`): what is written bare must not need an escape anywhere.
-fn plain(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let is_plain = |text: &str| {
-        !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
-    };
-    match argument(helper)? {
-        Value::String(text) if is_plain(text) => out.write(text)?,
-        other => return Err(RenderErrorReason::Other(format!("`plain` got {other}, not a plain word")).into()),
+fn plain(_: Escape, value: &Value) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    match value {
+        Value::String(text) if !text.is_empty() && text.chars().all(is_plain) => Ok(text.clone()),
+        other => Err(format!("{other} is not a plain word")),
     }
-    Ok(())
 }
 
 /// A line between fences: nothing in it is Markdown, as long as it cannot end the block.
-fn code(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    match argument(helper)? {
-        Value::String(text) if !text.is_empty() && text.chars().all(|c| is_plain(c) && c != '`' && c != '~') => {
-            out.write(text)?;
-        }
-        other => return Err(RenderErrorReason::Other(format!("`code` got {other}, not a line of code")).into()),
+fn code(_: Escape, value: &Value) -> Result<String, String> {
+    let fits = |c: char| is_plain(c) && c != '`' && c != '~';
+    match value {
+        Value::String(text) if !text.is_empty() && text.chars().all(fits) => Ok(text.clone()),
+        other => Err(format!("{other} is not a line of code")),
     }
-    Ok(())
 }
 
 /// For what a tool cannot be told: better no file than one that says something else.
-fn refuse(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    _: &mut dyn Output,
-) -> HelperResult {
-    let why = argument(helper)?.as_str().unwrap_or("nobody said why").to_owned();
-    Err(RenderErrorReason::Other(why).into())
+fn refuse(_: Escape, why: &Value) -> Result<String, String> {
+    Err(why.as_str().unwrap_or("nobody said why").to_owned())
 }
 
-fn json_value(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
+fn one_line(_: Escape, value: &Value) -> Result<String, String> {
     let mut text = String::new();
-    write_json(argument(helper)?, &mut text);
-    out.write(&text)?;
-    Ok(())
+    write_json(value, &mut text);
+    Ok(text)
+}
+
+fn list(escape: Escape, value: &Value) -> Result<String, String> {
+    let items = value.as_array().ok_or("this is not a list")?;
+    let written = items.iter().map(|item| match item {
+        Value::String(item) => Ok(escape.function()(item)),
+        other => Err(format!("{other} is not a text")),
+    });
+    Ok(written.collect::<Result<Vec<_>, String>>()?.join(", "))
+}
+
+/// For tools that read a list from one string, where an empty string means everything there is.
+fn commas(escape: Escape, value: &Value) -> Result<String, String> {
+    let items = value.as_array().ok_or("this is not a list")?;
+    let is_word = |text: &str| {
+        let mut chars = text.chars();
+        chars.next().is_some_and(|c| c.is_ascii_alphanumeric())
+            && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':'))
+    };
+    let words: Option<Vec<&str>> = items
+        .iter()
+        .map(|item| item.as_str().filter(|word| is_word(word)))
+        .collect();
+    match words {
+        Some(words) if !words.is_empty() => Ok(escape.function()(&words.join(","))),
+        Some(_) => Err("an empty list would mean everything".to_owned()),
+        None => Err("a value of the list is no word".to_owned()),
+    }
 }
 
 /// JSON on one line, with blanks after `:` and `,` as YAML linters want them.
@@ -290,58 +285,26 @@ fn write_json(value: &Value, text: &mut String) {
     }
 }
 
-fn list(escape: Escape, helper: &Helper<'_>, out: &mut dyn Output) -> HelperResult {
-    let Value::Array(items) = argument(helper)? else {
-        return Err(RenderErrorReason::Other("`list` got something that is not a list".into()).into());
-    };
-    for (i, item) in items.iter().enumerate() {
-        let Value::String(item) = item else {
-            return Err(RenderErrorReason::Other(format!("`list` got {item}, not a string")).into());
-        };
-        out.write(if i > 0 { ", " } else { "" })?;
-        out.write(&escape.function()(item))?;
-    }
-    Ok(())
-}
-
-/// For tools that read a list from one string, where an empty string means everything there is.
-fn commas(escape: Escape, helper: &Helper<'_>, out: &mut dyn Output) -> HelperResult {
-    let refused = |what: String| RenderErrorReason::Other(format!("`commas` got {what}"));
-    let Value::Array(items) = argument(helper)? else {
-        return Err(refused("something that is not a list".into()).into());
-    };
-    let is_word = |text: &str| {
-        let mut chars = text.chars();
-        chars.next().is_some_and(|c| c.is_ascii_alphanumeric())
-            && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':'))
-    };
-    let words: Option<Vec<&str>> = items.iter().map(|item| item.as_str().filter(|w| is_word(w))).collect();
-    match words {
-        Some(words) if !words.is_empty() => out.write(&escape.function()(&words.join(",")))?,
-        Some(_) => return Err(refused("an empty list, which would mean everything".into()).into()),
-        None => return Err(refused("a value that is no word of a list".into()).into()),
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
+    fn write(escape: Escape, template: &str, value: &Value) -> Result<String, String> {
+        registry(escape)
+            .render_template(template, &json!({"x": value}))
+            .map_err(|error| error.to_string())
+    }
+
     #[test]
     fn a_list_in_one_string_is_never_blank_and_never_longer_than_it_was() {
-        let write = |items: Value| {
-            registry(Escape::Json)
-                .render_template("{{commas x}}", &json!({"x": items}))
-                .map_err(|e| e.to_string())
-        };
+        let commas = |items: Value| write(Escape::Json, "{{commas x}}", &items);
         assert_eq!(
-            write(json!(["RHSA-2026:1", "ALSA-2"])).unwrap(),
+            commas(json!(["RHSA-2026:1", "ALSA-2"])).unwrap(),
             "\"RHSA-2026:1,ALSA-2\""
         );
-        assert!(write(json!([])).unwrap_err().contains("everything"));
+        assert!(commas(json!([])).unwrap_err().contains("everything"));
         for bad in [
             json!([""]),
             json!([" "]),
@@ -352,7 +315,20 @@ mod tests {
             json!("a"),
             json!(null),
         ] {
-            assert!(write(bad.clone()).is_err(), "{bad}");
+            assert!(commas(bad.clone()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn each_helper_names_itself_when_it_refuses_and_when_it_has_no_argument() {
+        for (name, _) in HELPERS {
+            let refused = write(Escape::Markdown, &format!("{{{{{name} x}}}}"), &json!({"a": "`"}));
+            if !matches!(*name, "json" | "refuse") {
+                assert!(refused.unwrap_err().contains(&format!("`{name}`: ")), "{name}");
+            }
+            let missing = write(Escape::Markdown, &format!("{{{{{name}}}}}"), &json!(1));
+            assert!(missing.unwrap_err().contains(name), "{name}");
+        }
+        assert!(write(Escape::Json, "{{code x}}", &json!("a")).is_err());
     }
 }

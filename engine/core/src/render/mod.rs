@@ -41,7 +41,7 @@ pub use faults::RenderFault;
 pub use grammar::{Grammar, shown};
 pub use openings::{PAST_DEADLINE_DAYS, WITHOUT_DEADLINE_DAYS, openings_until};
 pub use pack::{DOCUMENTS, Pack, PackFault, Packs, read_pack};
-pub use trial::{Shape, Trial, hostile_texts, trial};
+pub use trial::{HOSTILE_TEXTS, Shape, Trial, hostile_texts, trial};
 
 use crate::history::wire::{
     BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile,

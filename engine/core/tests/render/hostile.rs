@@ -2,102 +2,17 @@
 
 use std::sync::Arc;
 
-use patchwave_core::render::{Escape, render};
+use patchwave_core::render::{Escape, HOSTILE_TEXTS, render};
 use patchwave_core::source::yaml::{LIMITS, read};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::fixture::{World, world};
 
-/// What feeds, observations and forms have been known to hold, and worse.
+/// The list that targets are tried with, and one text of 10,000 characters.
 pub fn hostile() -> Vec<String> {
-    let long = "A".repeat(10_000);
-    let texts = [
-        "'",
-        "\"",
-        "\\",
-        "`id`",
-        "$(id)",
-        "${HOME}",
-        "; rm -rf /",
-        "a && b",
-        "a | b",
-        "a > b",
-        "a\nb",
-        "a\r\nb",
-        "a\tb",
-        "a\0b",
-        "\u{1b}[31m",
-        "{{ 7*7 }}",
-        "{% include 'x' %}",
-        "{# c #}",
-        "{{{raw}}}",
-        "{{&raw}}",
-        "!!python/object:x",
-        "!unsafe x",
-        "!vault |",
-        "&anchor",
-        "*alias",
-        "<<: *x",
-        "- item",
-        "key: value",
-        "a: b: c",
-        "# comment",
-        "a #b",
-        "---",
-        "...",
-        "%YAML 1.1",
-        "null",
-        "~",
-        "true",
-        "yes",
-        "0x10",
-        "1e3",
-        ".inf",
-        "1:30",
-        "",
-        " ",
-        " lead",
-        "trail ",
-        "\u{202e}gpj.exe",
-        "\u{200f}x",
-        "\u{2066}x\u{2069}",
-        "\u{200b}x",
-        "\u{feff}x",
-        "\u{2028}x",
-        "\u{85}x",
-        "ｆｕｌｌ",
-        "pаypal",
-        "../../etc/passwd",
-        "/etc/passwd",
-        "-oProxyCommand=id",
-        "--eval",
-        "*",
-        "lib*",
-        "a?b",
-        "[a-z]",
-        "a,b",
-        "a=b",
-        "name=1 -t sid",
-        "| cell |",
-        "<script>alert(1)</script>",
-        "[x](javascript:y)",
-        "@team",
-        "#1",
-        "\u{1f600}",
-        "\u{e0041}",
-        "\u{fffe}",
-        "é",
-        "%{MACRO}",
-        "%(shell)",
-        "C:\\x",
-        "\\x41",
-        "\\u0041",
-        "$ENV:X",
-        "’; x",
-        "{\"a\": 1}",
-    ];
-    texts.iter().map(|t| (*t).to_owned()).chain([long]).collect()
+    let texts = HOSTILE_TEXTS.iter().map(|text| (*text).to_owned());
+    texts.chain(["A".repeat(10_000)]).collect()
 }
 
 /// A place where a hostile value may come in.

@@ -16,7 +16,7 @@ mod tests;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use patchwave_core::observe::{AssetRecord, Batch, Facts, Identity, Kernel, Os, Provenance};
+use patchwave_core::observe::{Batch, Facts, Identity, Kernel, Os, Provenance};
 use serde_json::value::RawValue;
 
 use crate::container::document_name;
@@ -99,14 +99,7 @@ fn host(bytes: &[u8], at: &Provenance, now: Timestamp, sheet: &mut Sheet) -> Res
     if let Some(raw) = facts.raw("packages") {
         packages::read(raw, &mut reading);
     }
-    sheet.note_time_to_come(at, &name, observed_at, now);
-    sheet.read();
-    sheet.batch.assets.push(AssetRecord {
-        name,
-        observed_at,
-        provenance: at.clone(),
-        facts: read,
-    });
+    sheet.take_asset(at, name, (observed_at, now), read);
     Ok(())
 }
 

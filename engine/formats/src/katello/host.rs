@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use patchwave_core::observe::{AssetRecord, Component, Facts, Identity, Kernel, Os, Provenance};
+use patchwave_core::observe::{Component, Facts, Identity, Kernel, Os, Provenance};
 
 use super::{content, lists, text};
 use crate::fields::{Fields, Text, excerpt, ruby_instant};
@@ -97,14 +97,7 @@ pub(super) fn read(
         let what = "a host has never checked in, so nothing is known of its packages";
         reading.sheet.tally(&at.file, what, 1);
     }
-    sheet.note_time_to_come(at, &name, observed_at, now);
-    sheet.read();
-    sheet.batch.assets.push(AssetRecord {
-        name,
-        observed_at,
-        provenance: at.clone(),
-        facts,
-    });
+    sheet.take_asset(at, name, (observed_at, now), facts);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use patchwave_core::observe::{AssetRecord, Facts, Gpu, Identity, Kernel, Kubernetes, Os, Provenance};
+use patchwave_core::observe::{Facts, Gpu, Identity, Kernel, Kubernetes, Os, Provenance};
 use serde_json::value::RawValue;
 
 use crate::fields::{Fields, Text, excerpt, instant};
@@ -91,14 +91,7 @@ pub(super) fn read(fields: &Fields<'_>, at: &Provenance, now: Timestamp, sheet: 
         labels,
         ..Facts::default()
     };
-    sheet.note_time_to_come(at, &name, observed_at, now);
-    sheet.read();
-    sheet.batch.assets.push(AssetRecord {
-        name,
-        observed_at,
-        provenance: at.clone(),
-        facts,
-    });
+    sheet.take_asset(at, name, (observed_at, now), facts);
     Ok(())
 }
 

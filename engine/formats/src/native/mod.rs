@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use patchwave_core::load::known::OBSERVATION_FIELDS;
-use patchwave_core::observe::{AssetRecord, Facts, Identity, Os, Provenance};
+use patchwave_core::observe::{Facts, Identity, Os, Provenance};
 
 use crate::fields::{Fields, Text, excerpt};
 use crate::reading::{Reading, asset_name};
@@ -41,7 +41,6 @@ impl RecordReader for Native {
             Ok(both) => both,
             Err(why) => return sheet.skip(at, why),
         };
-        sheet.note_time_to_come(at, &name, observed_at, self.now);
         for (field, _) in &fields.0 {
             if !OBSERVATION_FIELDS.contains(&&**field) {
                 let what = format!(
@@ -60,13 +59,7 @@ impl RecordReader for Native {
         let facts = reading.facts();
         reading.list(ListField::Packages, known);
         reading.list(ListField::Available, known);
-        sheet.read();
-        sheet.batch.assets.push(AssetRecord {
-            name,
-            observed_at,
-            provenance: at.clone(),
-            facts,
-        });
+        sheet.take_asset(at, name, (observed_at, self.now), facts);
     }
 }
 

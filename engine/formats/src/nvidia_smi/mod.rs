@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use patchwave_core::observe::{AssetRecord, Batch, Facts, Gpu, Provenance};
+use patchwave_core::observe::{Batch, Facts, Gpu, Provenance};
 
 use crate::container::document_name;
 use crate::documents::read_documents;
@@ -92,17 +92,15 @@ fn output(bytes: &[u8], at: &Provenance, extensions: &[&str], now: Timestamp, sh
         devices: output.devices,
         ..Gpu::default()
     };
-    sheet.note_time_to_come(at, &name, observed_at, now);
-    sheet.read();
-    sheet.batch.assets.push(AssetRecord {
+    sheet.take_asset(
+        at,
         name,
-        observed_at,
-        provenance: at.clone(),
-        facts: Facts {
+        (observed_at, now),
+        Facts {
             gpu: Some(Arc::new(gpu)),
             ..Facts::default()
         },
-    });
+    );
     Ok(())
 }
 

@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use patchwave_core::observe::{AssetRecord, Batch, Facts, Identity, Os, Provenance};
+use patchwave_core::observe::{Batch, Facts, Identity, Os, Provenance};
 
 use crate::cut::{EMPTY, split, without_mark};
 use crate::documents::read_documents;
@@ -193,14 +193,7 @@ fn computer(raw: &[u8], at: &Provenance, export: &Export, texts: &mut Texts, she
         let what = "a computer has never reported, or nobody knows when; its updates and build are unknown";
         reading.sheet.tally(file, what, 1);
     }
-    sheet.note_time_to_come(at, &name, observed_at, export.now);
-    sheet.read();
-    sheet.batch.assets.push(AssetRecord {
-        name,
-        observed_at,
-        provenance: at.clone(),
-        facts,
-    });
+    sheet.take_asset(at, name, (observed_at, export.now), facts);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! What feeds, observations and forms have been known to hold, and worse.
 
 /// Texts that mean something to some reader.
-const TEXTS: &[&str] = &[
+pub const HOSTILE_TEXTS: &[&str] = &[
     "'",
     "\"",
     "\\",
@@ -126,14 +126,14 @@ const TEXTS: &[&str] = &[
 
 /// More than 500 hostile texts: each of the list alone and inside others, and one of 10,000 characters.
 pub fn hostile_texts() -> Vec<String> {
-    let mut texts: Vec<String> = TEXTS.iter().map(|text| (*text).to_owned()).collect();
+    let mut texts: Vec<String> = HOSTILE_TEXTS.iter().map(|text| (*text).to_owned()).collect();
     for wrapped in [
         |text: &str| format!("web-1{text}"),
         |text: &str| format!("{text}web-1"),
         |text: &str| format!("' {text} '"),
         |text: &str| format!("\" {text} \""),
     ] {
-        texts.extend(TEXTS.iter().map(|text| wrapped(text)));
+        texts.extend(HOSTILE_TEXTS.iter().map(|text| wrapped(text)));
     }
     texts.push("A".repeat(10_000));
     texts.sort();

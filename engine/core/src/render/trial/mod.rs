@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde_json::Value;
 
-pub use hostile::hostile_texts;
+pub use hostile::{HOSTILE_TEXTS, hostile_texts};
 
 use super::faults::Faults;
 use super::pack::{Pack, PackFault, Packs};
