@@ -14,6 +14,7 @@
 
 mod fixture;
 mod hostile;
+mod included;
 mod kubernetes;
 mod powershell;
 mod powershell_table;
