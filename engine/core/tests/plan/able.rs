@@ -96,6 +96,8 @@ fn each_wish_of_a_class_that_the_target_cannot_promise_is_named_with_its_line_an
         ),
         (&[("reboot", json!("client"))], &[never], "`reboot: never`"),
         (&[("reboot", json!("none"))], &[always], "`reboot: always`"),
+        // Never rebooted, a new kernel is installed and does not run.
+        (&[("reboot", json!("none"))], &[], "`reboot: ifNeeded`"),
     ];
     for (lacks, changes, asks) in cases {
         let plan = planned(own("appliance", without(lacks)), changes);
