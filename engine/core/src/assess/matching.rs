@@ -65,6 +65,8 @@ pub(super) struct FixIndex<'o> {
     advisories: &'o [AdvisoryRecord],
     fixes: Lookup<Key<'o>, Vec<(u32, &'o Fix)>>,
     schemes: Lookup<&'o str, Scheme>,
+    /// Releases of which some fix is for a source package.
+    sourced: Lookup<(&'o str, Option<&'o str>), ()>,
     has_parts: bool,
 }
 
@@ -73,6 +75,7 @@ impl<'o> FixIndex<'o> {
     pub(super) fn new(observation: &'o Observation, now: Timestamp) -> Self {
         let mut fixes: Lookup<Key<'o>, Vec<(u32, &'o Fix)>> = Lookup::default();
         let mut schemes = Lookup::default();
+        let mut sourced = Lookup::default();
         let mut has_parts = false;
         let standing = observation
             .advisories
@@ -88,6 +91,9 @@ impl<'o> FixIndex<'o> {
                     fix.by_source,
                     fix.package.as_ref(),
                 );
+                if fix.by_source {
+                    sourced.insert((key.0, release), ());
+                }
                 fixes.entry(key).or_default().push((index as u32, fix));
                 schemes.entry(fix.ecosystem.os_id.as_ref()).or_insert_with_key(|os_id| {
                     has_parts |= ComponentKind::parse(os_id).is_some();
@@ -99,6 +105,7 @@ impl<'o> FixIndex<'o> {
             advisories: &observation.advisories,
             fixes,
             schemes,
+            sourced,
             has_parts,
         }
     }
@@ -111,6 +118,22 @@ impl<'o> FixIndex<'o> {
     /// The version order of a distribution, if any advisory speaks of it.
     pub(super) fn scheme(&self, os_id: &str) -> Option<Scheme> {
         self.schemes.get(os_id).copied()
+    }
+
+    /// Whether any fix for the release is named by source package.
+    pub(super) fn names_sources(&self, os_id: &str, major: &str) -> bool {
+        let releases = [Some(major), None];
+        releases
+            .iter()
+            .any(|release| self.sourced.contains_key(&(os_id, *release)))
+    }
+
+    /// Whether a fix for the release is for a source package of this name.
+    pub(super) fn is_source(&self, os_id: &str, major: &str, name: &str) -> bool {
+        let releases = [Some(major), None];
+        releases
+            .iter()
+            .any(|release| self.fixes.contains_key(&(os_id, *release, true, name)))
     }
 
     /// Every advisory that speaks of the package on this release, in order of advisory.
