@@ -86,6 +86,7 @@ pub fn fixing(id: &str, package: &str, fixed: &str) -> AdvisoryRecord {
             by_source: false,
             arch: None,
             module: None,
+            edition: None,
             introduced: None,
             fixed: Some(fixed.into()),
             last_affected: None,
