@@ -9,8 +9,9 @@
 use std::sync::Arc;
 
 use crate::support::estate::*;
+use crate::support::simulate::opened;
 use crate::support::*;
-use patchwave_core::history::History;
+use patchwave_core::history::{History, WaveState};
 use patchwave_core::load::wire::TargetSpec;
 use patchwave_core::name::Severity;
 use patchwave_core::observe::{AdvisoryRecord, OfferedUpdate, own_fix};
@@ -189,6 +190,10 @@ fn offered(kb: &str, superseded: bool) -> OfferedUpdate {
 
 /// Refusals of an estate of Windows servers that are offered `updates`.
 fn windows(kb: Option<&str>, updates: Option<Vec<OfferedUpdate>>, rollback: &str) -> Plan {
+    windows_after(History::default(), kb, updates, rollback)
+}
+
+fn windows_after(history: History, kb: Option<&str>, updates: Option<Vec<OfferedUpdate>>, rollback: &str) -> Plan {
     let now = at(NOW);
     let rollback = format!("rollback: {rollback}");
     let mut changes = vec![("target: ansible", "target: appliance"); 3];
@@ -204,15 +209,29 @@ fn windows(kb: Option<&str>, updates: Option<Vec<OfferedUpdate>>, rollback: &str
         asset.facts.os_build = Some("10.0.20348.2700".into());
         asset.facts.updates = updates.clone().map(Arc::from);
     }
-    World::new(catalog, observation, History::default(), now).plan(now)
+    World::new(catalog, observation, history, now).plan(now)
 }
 
 #[test]
 fn a_build_that_the_update_server_does_not_offer_is_not_planned() {
     let fine = windows(Some("5044281"), Some(vec![offered("5044281", false)]), "none");
     assert_eq!(refusals(&fine), []);
-    // Nobody asked an update server: unknown, planned and marked.
+    // Nobody asked an update server: unknown, planned and marked; but then nobody knows of a way back either.
     assert_eq!(refusals(&windows(Some("5044281"), None, "none")), []);
+    for rollback in ["kb-uninstall", "package-downgrade"] {
+        let plan = windows(Some("5044281"), None, rollback);
+        assert_eq!(
+            refusals(&plan),
+            [("irreversible", "p1"), ("irreversible", "s1"), ("irreversible", "t1")]
+        );
+        let refused = &plan.refusals[0];
+        assert!(
+            refused.detail.contains("can be uninstalled")
+                && refused.detail.contains(".yaml:")
+                && refused.fixes.len() == 2,
+            "{refused:?}"
+        );
+    }
     for (kb, updates, rollback, says) in [
         (
             Some("5044281"),
@@ -296,4 +315,23 @@ fn a_job_for_a_whole_advisory_does_not_bring_what_the_policy_keeps_out() {
         "{refused:?}"
     );
     assert!(plan.rollouts.is_empty());
+}
+
+#[test]
+fn what_was_cut_stays_approvable_after_the_next_month_has_superseded_it() {
+    let kb = Some("5044281");
+    let cut = windows(kb, Some(vec![offered("5044281", false)]), "none");
+    let history = opened(&cut, &[WaveState::Promoted, WaveState::Approved]);
+    let superseded = || Some(vec![offered("5044281", true)]);
+    let went_on = windows_after(history.clone(), kb, superseded(), "none");
+    assert_eq!(refusals(&went_on), []);
+    assert_eq!(went_on.rollouts[0].name, cut.rollouts[0].name);
+    let last: Vec<&str> = (went_on.rollouts[0].waves[2].batches.iter())
+        .flat_map(|b| &b.assets)
+        .map(|a| &*a.name)
+        .collect();
+    assert_eq!(last, ["p1"]);
+    // Declined or expired it is not among what the server tells any more.
+    let gone = windows_after(history, kb, Some(vec![]), "none");
+    assert!(gone.refusals.iter().any(|r| &*r.asset == "p1"), "{:?}", gone.refusals);
 }

@@ -37,6 +37,8 @@ pub(super) struct Screen<'s, 'a> {
     budgets: &'s Budgets,
     policy: &'s Resource<PatchPolicySpec>,
     targets: &'s [Target],
+    /// The rollout was cut before: what it brings need not be the newest any more.
+    is_cut: bool,
     /// Advisory types behind each target.
     types: Vec<BTreeSet<AdvisoryType>>,
     /// Advisories behind each target, by their place in the observation.
@@ -89,7 +91,7 @@ impl<'s, 'a> Screen<'s, 'a> {
         ctx: &'s Context<'a>,
         (calendars, budgets): (&'s Calendars, &'s Budgets),
         policy: &'s Resource<PatchPolicySpec>,
-        targets: &'s [Target],
+        (targets, is_cut): (&'s [Target], bool),
         covers: &Covers,
     ) -> Self {
         Self {
@@ -98,6 +100,7 @@ impl<'s, 'a> Screen<'s, 'a> {
             budgets,
             policy,
             targets,
+            is_cut,
             types: types_of(ctx, targets, covers),
             advisories: erratum::advisories_of(ctx, targets, covers),
             known: Lookup::default(),

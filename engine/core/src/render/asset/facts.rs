@@ -90,17 +90,17 @@ pub(super) fn updates(
     // Asked for and offered by nobody: an approval of nothing would look like one.
     for build in builds.clone() {
         if articles
-            .offered(&observed.facts, build)
+            .still_offered(&observed.facts, build)
             .is_some_and(|offered| offered.is_empty())
         {
             let message = format!(
-                "the update server offers nothing any more that brings build {build} (superseded, expired, or gone from its products); close the rollout, and the next one takes what is offered now"
+                "the update server offers nothing any more that brings build {build} (expired, declined, or gone from its products); close the rollout, and the next one takes what is offered now"
             );
             faults.push(subject, message, place.cloned());
         }
     }
     let found: BTreeSet<UpdateView> = builds
-        .flat_map(|build| articles.offered(&observed.facts, build).unwrap_or_default())
+        .flat_map(|build| articles.still_offered(&observed.facts, build).unwrap_or_default())
         .map(|update| UpdateView {
             update_id: faults.value(Grammar::Guid, "update id", &update.update_id, subject, place),
             revision: update.revision,
