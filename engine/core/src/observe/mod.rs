@@ -19,6 +19,7 @@ mod merge;
 mod merge_properties;
 #[cfg(test)]
 mod merge_tests;
+mod obstacle;
 mod part;
 mod sighting;
 mod tables;
@@ -34,5 +35,6 @@ pub use ecosystem::OsvEcosystem;
 pub use edition::{WindowsEdition, is_shared_branch};
 pub use estate::*;
 pub use merge::{MergeInput, SourceBatch, merge};
+pub use obstacle::{Obstacle, content_obstacles, is_version_of, node_distribution, node_obstacle};
 pub use part::{Part, build_branch, has_parts, minor_release, parts_of};
 pub use tables::*;

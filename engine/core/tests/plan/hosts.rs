@@ -17,19 +17,19 @@ use patchwave_core::observe::{AdvisoryRecord, Asset, ContentView, Kubernetes, ow
 use patchwave_core::plan::Plan;
 use serde_json::{Value, json};
 
-/// The plan of two machines an environment, all by the target `tool`, with what is observed of each changed.
+/// The plan of two machines an environment, all by one target, with what is observed of each changed.
 fn planned(tool: Value, advisories: &[AdvisoryRecord], edit: impl Fn(&mut Asset)) -> Plan {
     let now = at(NOW);
-    let mut catalog = catalog(&resources(&[("target: ansible", "target: tool"); 3]), now);
+    let mut catalog = catalog(&resources(&[("target: ansible", "target: appliance"); 3]), now);
     let mut spec = json!({
-        "formatVersion": "1.0", "name": "tool", "description": "x", "ecosystems": ["rpm"], "kinds": ["kubernetes"],
-        "files": [{"path": "tool/x.txt", "copy": "x.txt", "escape": "none"}],
+        "formatVersion": "1.0", "name": "appliance", "description": "x", "ecosystems": ["rpm"], "kinds": ["kubernetes"],
+        "files": [{"path": "appliance/x.txt", "copy": "x.txt", "escape": "none"}],
         "capabilities": {"control": "push", "pins": true, "notBefore": true, "rollback": ["exact"]},
     });
     spec.as_object_mut().unwrap().extend(tool.as_object().unwrap().clone());
     let spec: TargetSpec = serde_json::from_value(spec).unwrap();
-    catalog.target_folders.insert("tool".to_owned());
-    catalog.targets.insert("tool".to_owned(), spec);
+    catalog.target_folders.insert("appliance".to_owned());
+    catalog.targets.insert("appliance".to_owned(), spec);
     let names = [("t1", "test"), ("t2", "test"), ("s1", "staging"), ("p1", "prod")];
     let machines: Vec<Machine> = names.iter().map(|(name, env)| machine(name, &[("env", env)])).collect();
     let mut observation = observation("f", &[], &machines, advisories, now);
@@ -41,7 +41,10 @@ fn planned(tool: Value, advisories: &[AdvisoryRecord], edit: impl Fn(&mut Asset)
 fn leaves_out_one(plan: &Plan, words: &str) {
     assert_eq!(refusals(plan), [("target", "t2")], "{words}: {:?}", plan.refusals);
     let refused = &plan.refusals[0];
-    assert!(refused.detail.contains(words) && !refused.fixes.is_empty(), "{words}: {refused:?}");
+    assert!(
+        refused.detail.contains(words) && !refused.fixes.is_empty(),
+        "{words}: {refused:?}"
+    );
     let waves = plan.rollouts[0].waves.iter();
     let assets: Vec<Vec<&str>> = waves
         .map(|w| w.batches.iter().flat_map(|b| &b.assets).map(|a| &*a.name).collect())
@@ -73,17 +76,45 @@ fn a_host_whose_content_view_cannot_be_used_does_not_stop_its_wave() {
         &[("openssl-libs", "1:3.0.7-27.el9")],
     )];
     let of = |odd: ContentView| {
-        planned(json!({"needs": ["content"], "wholeAdvisories": true}), &advisories, |asset| {
-            let view = if *asset.name == *"t2" { odd.clone() } else { view() };
-            asset.facts.content = Some(Arc::from([view]));
-        })
+        planned(
+            json!({"needs": ["content"], "wholeAdvisories": true}),
+            &advisories,
+            |asset| {
+                let view = if *asset.name == *"t2" { odd.clone() } else { view() };
+                asset.facts.content = Some(Arc::from([view]));
+            },
+        )
     };
     assert_eq!(refusals(&of(view())), []);
     let odd: [(ContentView, &str); 4] = [
-        (ContentView { rolling: true, ..view() }, "`base` is rolling"),
-        (ContentView { host_id: None, ..view() }, "without its `hostId`"),
-        (ContentView { version_id: 0, ..view() }, "without the ids"),
-        (ContentView { view: "ba\"se".into(), ..view() }, "holds a quote"),
+        (
+            ContentView {
+                rolling: true,
+                ..view()
+            },
+            "`base` is rolling",
+        ),
+        (
+            ContentView {
+                host_id: None,
+                ..view()
+            },
+            "without its `hostId`",
+        ),
+        (
+            ContentView {
+                version_id: 0,
+                ..view()
+            },
+            "without the ids",
+        ),
+        (
+            ContentView {
+                view: "ba\"se".into(),
+                ..view()
+            },
+            "holds a quote",
+        ),
     ];
     for (odd, words) in odd {
         leaves_out_one(&of(odd), words);
@@ -98,7 +129,11 @@ fn a_node_whose_version_lacks_its_build_does_not_stop_its_wave() {
         ..advisory("K-1", Severity::High, "2026-11-18T00:00:00Z", &[])
     }];
     let plan = planned(json!({"needs": ["kubernetes"]}), &advisories, |asset| {
-        let kubelet = if *asset.name == *"t2" { "v1.31.4+k3s1" } else { "v1.31.4" };
+        let kubelet = if *asset.name == *"t2" {
+            "v1.31.4+k3s1"
+        } else {
+            "v1.31.4"
+        };
         asset.facts.kubernetes = Some(Arc::new(Kubernetes {
             kubelet: Some(kubelet.into()),
             role: Some("worker".into()),

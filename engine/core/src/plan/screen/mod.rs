@@ -1,5 +1,6 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
+mod artifact;
 mod content;
 mod erratum;
 mod tools;
@@ -164,12 +165,14 @@ impl<'s, 'a> Screen<'s, 'a> {
             refusals.push((targets.into(), of_asset(&refused("incompatible", detail, fixes))));
         }
         self.assign_tools(member);
-        let more = self.brings_more(member);
-        if !more.is_empty() {
-            let targets: Vec<usize> = more.iter().map(|(target, _)| *target).collect();
-            member.load = Arc::new(member.load.only(|t| !targets.contains(&t)));
-            refusals.extend(more.iter().map(|(target, r)| (Arc::from([*target]), of_asset(r))));
-            self.assign_tools(member);
+        for screen in [Self::without_artifact, Self::brings_more] {
+            let more = screen(self, member);
+            if !more.is_empty() {
+                let targets: Vec<usize> = more.iter().map(|(target, _)| *target).collect();
+                member.load = Arc::new(member.load.only(|t| !targets.contains(&t)));
+                refusals.extend(more.iter().map(|(target, r)| (Arc::from([*target]), of_asset(r))));
+                self.assign_tools(member);
+            }
         }
         refusals
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::ComponentView;
 use crate::history::Target;
-use crate::observe::{Articles, Asset, Fix};
+use crate::observe::{Articles, Asset, Fix, is_version_of, node_distribution};
 use crate::render::RenderInput;
 use crate::render::faults::Faults;
 use crate::render::grammar::Grammar;
@@ -142,18 +142,14 @@ pub(super) fn node(
         let own = components.iter().find(|c| c.kind == "kubernetes" && c.name == name);
         own.map(|c| c.version.clone()).unwrap_or_default()
     };
-    // Semantic versions keep the maker's word behind a plus: `v1.31.4+k3s1`.
-    let build = kubelet
-        .and_then(|version| version.split_once('+'))
-        .map_or("", |(_, build)| build);
-    let distribution = ["k3s", "rke2"].into_iter().find(|d| build.starts_with(d)).unwrap_or("");
+    let distribution = node_distribution(kubelet.unwrap_or_default());
     let (kubelet_to, runtime_to) = (goes_to("kubelet"), goes_to(runtime));
     let to = if kubelet_to.is_empty() {
         &runtime_to
     } else {
         &kubelet_to
     };
-    let is_known = !to.is_empty() && to.contains(&format!("+{distribution}")) != distribution.is_empty();
+    let is_known = !to.is_empty() && is_version_of(distribution, to);
     Some(NodeView {
         tag: if is_known { format!("v{to}") } else { String::new() },
         distribution,

@@ -259,7 +259,7 @@ pub(super) fn asset_view(
     });
     let content = content::content(observed, at, faults);
     let advisories = facts::advisories(input, observed, &taken.targets);
-    content::check(input, &asset.target, (&content, &advisories), at, faults);
+    content::check(input, &asset.target, (observed, &advisories), at, faults);
     Some(AssetView {
         name,
         host,
@@ -350,7 +350,7 @@ fn hooks(input: &RenderInput<'_>, hooks: &[Hook], subject: &str, faults: &mut Fa
         .collect()
 }
 
-/// Commands and URLs of the class's suites; PromQL and workloads are gates, asked by the engine.
+/// Commands and URLs of the class's suites; PromQL is asked by the engine, and workloads stand apart.
 fn checks(input: &RenderInput<'_>, class: &AssetClassSpec) -> Vec<CheckView> {
     let suites = class
         .validation
