@@ -181,8 +181,22 @@ fn about_hooks(target: &TargetSpec, (name, class): (&str, &AssetClassSpec), cata
         .validation
         .iter()
         .filter_map(|suite| catalog.suites.get(suite.as_str()));
-    let mut checks = suites.flat_map(|suite| &suite.spec.checks);
-    if !can.checks && checks.any(|check| check.command.is_some() || check.http.is_some()) {
+    let checks: Vec<_> = suites.flat_map(|suite| &suite.spec.checks).collect();
+    if !can.workloads && checks.iter().any(|check| check.workload.is_some()) {
+        found.push(shortfall(
+            "a workload before and after (`validation`)",
+            "measures none",
+            "/spec/validation",
+            format!(
+                "take the suite with `workload` out of class {name}, and let a gate of the strategy look at its figure"
+            ),
+        ));
+    }
+    if !can.checks
+        && checks
+            .iter()
+            .any(|check| check.command.is_some() || check.http.is_some())
+    {
         found.push(shortfall(
             "checks on the asset (`validation`)",
             "runs none",
@@ -242,6 +256,10 @@ fn about_reboots(target: &TargetSpec, (name, class): (&str, &AssetClassSpec)) ->
     match (class.disruption.reboot, can.reboot) {
         (RebootPolicy::Never, RebootControl::Client) => asked(
             "leaves reboots to the client",
+            format!("set `disruption.reboot: ifNeeded` in class {name}"),
+        ),
+        (RebootPolicy::Always, RebootControl::Client) => asked(
+            "leaves reboots to the client, which reboots only if it needs to",
             format!("set `disruption.reboot: ifNeeded` in class {name}"),
         ),
         (RebootPolicy::IfNeeded, RebootControl::None) if target.ecosystems.is_empty() => None,

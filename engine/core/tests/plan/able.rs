@@ -31,7 +31,7 @@ fn own(name: &str, extra: Value) -> TargetSpec {
 /// Everything promised.
 fn able() -> Value {
     json!({"control": "push", "pins": true, "notBefore": true, "rollback": ["exact", "snapshot"], "hooks": "asset",
-        "backups": ["vm-snapshot"], "backupEvidence": true, "roles": true, "checks": true})
+        "backups": ["vm-snapshot"], "backupEvidence": true, "roles": true, "checks": true, "workloads": true})
 }
 
 fn without(what: &[(&str, Value)]) -> Value {
@@ -97,6 +97,7 @@ fn each_wish_of_a_class_that_the_target_cannot_promise_is_named_with_its_line_an
         ),
         (&[("reboot", json!("client"))], &[never], "`reboot: never`"),
         (&[("reboot", json!("none"))], &[always], "`reboot: always`"),
+        (&[("reboot", json!("client"))], &[always], "`reboot: always`"),
         // Never rebooted, a new kernel is installed and does not run.
         (&[("reboot", json!("none"))], &[], "`reboot: ifNeeded`"),
     ];
@@ -334,4 +335,28 @@ fn what_was_cut_stays_approvable_after_the_next_month_has_superseded_it() {
     // Declined or expired it is not among what the server tells any more.
     let gone = windows_after(history, kb, Some(vec![]), "none");
     assert!(gone.refusals.iter().any(|r| &*r.asset == "p1"), "{:?}", gone.refusals);
+}
+
+#[test]
+fn a_workload_is_measured_by_a_tool_that_can_or_the_class_is_told() {
+    let suite = "---\napiVersion: patchwave.dev/v1\nkind: ValidationSuite\nmetadata: {name: bench}\nspec:\n  checks:\n    \
+                 - {name: rate, workload: {command: bench, metric: rate, maxRegression: 5%}}\n---\n";
+    let changes = [
+        (
+            "backup: none, rollback: package-downgrade}",
+            "backup: none, rollback: package-downgrade}\n  validation: [bench]",
+        ),
+        (
+            "---\napiVersion: patchwave.dev/v1\nkind: RolloutStrategy",
+            &*format!("{suite}apiVersion: patchwave.dev/v1\nkind: RolloutStrategy"),
+        ),
+    ];
+    assert_eq!(refusals(&planned(own("appliance", without(&[])), &changes)), []);
+    let plan = planned(own("appliance", without(&[("workloads", json!(false))])), &changes);
+    let told = of(&plan, "t1");
+    assert_eq!(told.len(), 1, "{:?}", plan.refusals);
+    assert!(
+        told[0].detail.contains("a workload before and after") && told[0].detail.contains(".yaml:"),
+        "{told:?}"
+    );
 }
