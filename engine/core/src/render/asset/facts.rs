@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::ComponentView;
-use crate::history::Target;
-use crate::observe::{Articles, Asset, Fix, is_version_of, node_distribution};
-use crate::render::RenderInput;
+use crate::observe::{Articles, Asset, is_version_of, node_distribution};
 use crate::render::faults::Faults;
 use crate::render::grammar::Grammar;
-use crate::version::{Scheme, compare};
+use crate::version::Scheme;
 
 /// Where a value is about, and where it stands.
 type At<'a> = (&'a str, Option<&'a String>);
@@ -185,44 +183,4 @@ pub(super) fn gpu(observed: &Asset, (subject, place): At<'_>, faults: &mut Fault
         mig: known(gpu.mig),
         devices: gpu.devices.len(),
     })
-}
-
-/// The advisories of the rollout that some target fixes: those with a fix for it that its version has.
-pub(super) fn advisories(input: &RenderInput<'_>, observed: &Asset, targets: &[Target]) -> Vec<String> {
-    let known = &input.observation.advisories;
-    let tables = &input.observation.tables;
-    // Fixes by source name the source package; which one a binary was built from is what the asset says of it.
-    let sources: BTreeSet<(&str, &str)> = observed
-        .facts
-        .packages
-        .map_or(&[][..], |set| tables.set(set))
-        .iter()
-        .map(|id| tables.package(*id))
-        .map(|package| (tables.text(package.name), tables.text(package.source)))
-        .collect();
-    let built_from = |fix: &Fix, target: &Target| {
-        !fix.by_source || fix.package == target.name || sources.contains(&(target.name.as_ref(), fix.package.as_ref()))
-    };
-    let fixes = |fix: &Fix| {
-        targets
-            .iter()
-            .any(|target| built_from(fix, target) && is_fixed_by(fix, target))
-    };
-    let named = input.rollout.advisories.iter().filter(|id| {
-        let first = known.partition_point(|advisory| advisory.id < **id);
-        let same = known.iter().skip(first).take_while(|advisory| advisory.id == **id);
-        same.flat_map(|advisory| &advisory.fixes).any(fixes)
-    });
-    named.map(ToString::to_string).collect()
-}
-
-fn is_fixed_by(fix: &Fix, target: &Target) -> bool {
-    let ecosystem = &fix.ecosystem;
-    let here = match target.kind() {
-        Some(kind) => *ecosystem.os_id == *kind.as_str(),
-        None => ecosystem.os_id == target.os_id && ecosystem.release.as_ref().is_none_or(|r| *r == target.os_major),
-    };
-    let named = fix.by_source || fix.package.is_empty() || fix.package == target.name;
-    let has = |fixed: &str| compare(ecosystem.scheme, fixed, &target.version).is_le();
-    here && named && ecosystem.scheme == target.scheme && fix.fixed.as_deref().is_some_and(has)
 }
