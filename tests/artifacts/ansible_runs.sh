@@ -74,6 +74,13 @@ echo "# harmless?" >>"$work/rollout/waves/01-test/ansible/hooks/lb-drain.yml"
 run 01-test ansible/batch-01.yml
 expect $test.t1.patch.json not-attempted digest "hooks/lb-drain.yml"
 
+# A file that nobody listed: Ansible would take it by itself. People's answers to a stop are merged beside the artifacts.
+fresh
+mkdir "$work/rollout/waves/01-test/ansible/group_vars"
+echo 'patchwave_free_mib: 0' >"$work/rollout/waves/01-test/ansible/group_vars/all.yml"
+run 01-test ansible/batch-01.yml
+expect $test.t1.patch.json not-attempted digest "ansible/group_vars/all.yml: not of what was merged"
+
 # The golden openings of the second wave lie in one night of November 2026: always outside, but for that night.
 fresh
 sed -i 's/2026-11-2/1996-11-2/' "$work/rollout/waves/02-critical/openings.json"
@@ -82,6 +89,7 @@ run 02-critical ansible/batch-01.yml
 expect linux-security-2026-11-20.critical.01.db-2.patch.json not-attempted window "outside the window prod-nights"
 
 fresh
+echo 'kind: Resume' >"$work/rollout/resume-0a1b2c3d.yaml"
 run 01-test ansible/batch-01.yml
 expect $test.t1.patch.json not-attempted preflight unreachable
 grep -qx 'patch linux-security-2026-11-20 test 01 t2' "$work/asked"
