@@ -234,7 +234,7 @@ def outcomes(folder):
 
 
 def run_batch(batch, options):
-    """One batch from its permit to its evidence. Gives whether anything ran."""
+    """One batch from its permit to its evidence. Gives whether any asset was touched."""
     wave = batch.folder(options.rollouts)
     playbook = batch.playbook()
     if not (wave / playbook).is_file():
@@ -270,6 +270,9 @@ def run_batch(batch, options):
         raise Stopped(f"{batch}: the evidence was not recorded: {unheard}")
     if code != 0:
         raise Stopped(f"{batch}: the playbook ended with {code} although no asset failed")
+    if all(status == "not-attempted" for status, _ in found.values()):
+        say(f"{batch}: no asset was touched", "notice")
+        return False
     return True
 
 

@@ -16,12 +16,19 @@ export ANSIBLE_COLLECTIONS_PATH=$here/double:$root/target/artifacts/collections 
 export PYTHONDONTWRITEBYTECODE=1
 rm -rf "$work" && mkdir -p "$work/bin"
 
+sums() { # as if the rollout had been merged as it is now
+  (cd "$work/rollout" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >SHA256SUMS)
+}
+
 fresh() { # target: a new copy of its golden rollout, openings that are open, a permit that is given, and a new cluster
   target=$1
   rm -rf "$work/rollout" "$work/results" "$work/asked" "$work/no"
   cp -r "$root/templates/$target/golden" "$work/rollout"
   sed -i 's/"start": "[^"]*"/"start": "2020-01-01T00:00:00Z"/; s/"startBefore": "[^"]*"/"startBefore": "2090-01-01T00:00:00Z"/; s/"end": "[^"]*"/"end": "2090-01-01T00:00:00Z"/' "$work"/rollout/waves/*/openings.json
-  (cd "$work/rollout" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >SHA256SUMS)
+  if [ "$target" = kured ]; then # kured's own window, always open
+    sed -i 's/rebootDays: .*/rebootDays: [mo, tu, we, th, fr, sa, su]/; s/startTime: .*/startTime: "00:00:00"/; s/endTime: .*/endTime: "23:59:59"/' "$work"/rollout/waves/*/kured/values-*.yaml
+  fi
+  sums
   printf '#!/bin/sh\necho "$PATCHWAVE_ACTION $*" >>%s/asked\nif [ -e %s/no ]; then cat %s/no >&2; exit 1; fi\n' "$work" "$work" "$work" >"$work/permit"
   chmod +x "$work/permit"
   cat >"$work/site.yml" <<END
@@ -32,7 +39,7 @@ patchwave_snapshots_dir: $work/snapshots
 patchwave_member_snapshots_dir: $work/member
 patchwave_kured_chart_version: "5.6.0"
 patchwave_workloads: [{namespace: shop, name: api}]
-patchwave_follow_seconds: 12
+patchwave_follow_seconds: 6
 patchwave_round_seconds: 1
 patchwave_quiet_seconds: 4
 patchwave_ready_timeout_seconds: 20
@@ -55,6 +62,13 @@ def node(name, role="worker", kubelet="v1.31.4", runtime="containerd://1.7.24", 
         "spec": {"unschedulable": unschedulable}, "status": {"addresses": [{"type": "Hostname", "address": name}],
         "conditions": [{"type": "Ready", "status": "True"}],
         "nodeInfo": {"bootID": "one", "kubeletVersion": kubelet, "containerRuntimeVersion": runtime}}})
+
+
+def kured(*names, ready="True", since="2026-01-01T00:00:00Z"):
+    for name in names:
+        objects.append({"kind": "Pod", "metadata": {"name": "kured-" + name, "namespace": "kube-system",
+            "labels": {"app.kubernetes.io/instance": "kured"}, "ownerReferences": [{"kind": "DaemonSet", "name": "kured"}]},
+            "spec": {"nodeName": name}, "status": {"conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": since}]}})
 
 
 def down(boot="one"):
@@ -109,7 +123,7 @@ END
 
 echo "== kured: one node reboots, one needs none"
 fresh kured
-state 'node("worker-1"); node("worker-2"); node("worker-3"); state["script"] = {"worker-2": [asked, down(), down("two"), up()], "worker-3": []}'
+state 'node("worker-1"); node("worker-2"); node("worker-3"); kured("worker-2", "worker-3"); state["script"] = {"worker-2": [asked, down(), down("two"), up()], "worker-3": []}'
 run 02-critical kured/release-01.yml
 expect critical.01.worker-2 ok done "" true
 expect critical.01.worker-3 ok done "" false
@@ -121,11 +135,37 @@ echo "== kured: an alert keeps both back, then the rollout is halted"
 fresh kured
 state 'node("worker-2"); node("worker-3"); state["script"] = {"worker-2": [asked], "worker-3": [asked]}'
 ( until grep -q patchwave.dev/reboot "$PATCHWAVE_DOUBLE"; do sleep 0.2; done; sleep 2; echo "the rollout is halted" >"$work/no" ) &
-sed -i 's/patchwave_follow_seconds: 12/patchwave_follow_seconds: 60/' "$work/site.yml"
+sed -i 's/patchwave_follow_seconds: 6/patchwave_follow_seconds: 60/' "$work/site.yml"
 run 02-critical kured/release-01.yml
 wait
 expect critical.01.worker-2 not-attempted patch "no permit: the rollout is halted" false
 holds 'not any("patchwave.dev/reboot" in n["metadata"]["labels"] for n in nodes.values())'
+
+echo "== kured: at a halt the label goes at once from a node that has not begun, however long its sibling is on its way"
+fresh kured
+state 'node("worker-2"); node("worker-3"); kured("worker-2", "worker-3"); state["script"] = {"worker-2": [asked] + [down()] * 6 + [down("two"), up()], "worker-3": [asked] * 99}'
+( until [ "$(grep -c '"step"' "$PATCHWAVE_DOUBLE")" -ge 4 ]; do sleep 0.2; done; echo "the rollout is halted" >"$work/no" ) &
+sed -i 's/patchwave_follow_seconds: 6/patchwave_follow_seconds: 60/' "$work/site.yml"
+run 02-critical kured/release-01.yml
+wait
+expect critical.01.worker-2 ok done "" true
+expect critical.01.worker-3 not-attempted patch "no permit: the rollout is halted" false
+# Its label is taken back, and its sibling still goes through most of its script.
+holds '[l[0] for l in log[[l[:3] for l in log].index(["patched", "Node", "worker-3"], 1 + [l[:3] for l in log].index(["patched", "Node", "worker-3"])):] if l[2] == "worker-2"].count("step") >= 3'
+
+echo "== kured: silence proves nothing without a pod of kured on the node, or outside the window of kured"
+fresh kured
+state 'node("worker-2"); node("worker-3"); kured("worker-2", ready="False"); kured("worker-3", since="2099-01-01T00:00:00Z")'
+run 02-critical kured/release-01.yml
+expect critical.01.worker-2 not-attempted patch "no pod of kured was ready on it" false
+expect critical.01.worker-3 not-attempted patch "that prove it" false
+holds 'not any("patchwave.dev/reboot" in n["metadata"]["labels"] for n in nodes.values())'
+fresh kured
+state 'node("worker-2"); node("worker-3"); kured("worker-2", "worker-3")'
+sed -i 's/rebootDays: .*/rebootDays: []/' "$work"/rollout/waves/*/kured/values-*.yaml
+sums
+run 02-critical kured/release-01.yml
+expect critical.01.worker-3 not-attempted patch "inside its own window" false
 
 echo "== kured: a node that does not come back has failed, a cordoned one is left alone"
 fresh kured

@@ -151,11 +151,16 @@ def nothing_is_touched(story: Story) -> None:
     for old, new, words in [
         ('"search_query": "id = 17"', '"search_query": ""', "a blank search would mean all of them"),
         ('"errata": "RHSA-2026:0101,RHSA-2026:0102"', '"errata": ""', "a blank search would mean all of them"),
+        ('"version": "12.0"', '"version": "12.9"', "has version 12.0 (id 88) in Dev, and the plan was made for 12.9 (id 88)"),
+        ('"versionId": 88', '"versionId": 87', "the plan was made for 12.0 (id 87)"),
     ]:
         story.edit("waves/01-test/satellite/bodies/batch-01.json", old, new)
         story.play("01-test", batch)
         story.result("test", "01", "sat-test", "not-attempted", "preflight", words)
         story.fresh()
+    story.edit("waves/01-test/satellite/bodies/content.json", '"version": "12.0"', '"version": "12.9"')
+    assert "the plan was made for 12.9" in story.play("01-test", "satellite/content.yml", code=2)
+    story.fresh()
     story.edit("waves/01-test/satellite/bodies/batch-01.json", "17", "18")
     story.play("01-test", batch)
     story.result("test", "01", "sat-test", "not-attempted", "preflight", "host 18 is sat-1.fra1.acme.example")
@@ -246,7 +251,7 @@ def back(story: Story) -> None:
     assert all("scheduling" not in job for job in jobs), "a rollback waits for no opening"
     result = story.result("critical", "01", "sat-1", "ok", "done", "out of sequence", "rollback")
     assert result["packages"][1]["after"] == ["3.0.7-24.el9"], result
-    story.result("critical", "01", "sat-2", "ok", "done", "", "rollback")
+    story.result("critical", "01", "sat-2", "ok", "done", "boots next: reboot the asset", "rollback")
 
     story.play("01-test", "rollback/satellite/batch-01.yml")
     asked = story.new()
@@ -254,8 +259,24 @@ def back(story: Story) -> None:
     story.result("test", "01", "sat-test", "ok", "done", "", "rollback")
     state = {one["id"]: one for one in story.ask("/__state")["versions"]}
     assert "Dev" in [place["name"] for place in state[88]["environments"]], state
+    # What is left is a kernel alone. The server does not say which one boots, so it is chosen once more, with its hooks.
+    story.program("lb-drain", 'echo drained >>"$(dirname "$0")/../drained"')
     story.play("01-test", "rollback/satellite/batch-01.yml")
-    assert posts(story.new()) == [], "a second way back changes nothing"
+    (job,) = posts(story.new())
+    assert job["body"]["job_invocation"]["inputs"] == {"command": "grubby --set-default /boot/vmlinuz-5.14.0-427.13.1.el9_4.x86_64"}, job
+    result = story.result("test", "01", "sat-test", "ok", "done", "reboot the asset", "rollback")
+    assert result["changed"] and result["pendingReboot"], result
+    assert (story.folder / "drained").read_text(encoding="utf-8") == "drained\n", "its hooks run"
+    for old, new, words in [
+        ('manager: "dnf"', 'manager: "zypper"', "boot entries of SUSE"),
+        ('before: "1:3.0.7-24.el9"', 'before: "1:3.0.7-20.el9"', "changed by something else since"),
+        ('before: "5.14.0-427.13.1.el9_4"', 'before: "5.14.0-362.8.1.el9_3"', "no longer installed, so it cannot boot"),
+    ]:
+        story.edit("waves/01-test/rollback/satellite/batch-01.yml", old, new)
+        story.play("01-test", "rollback/satellite/batch-01.yml")
+        story.result("test", "01", "sat-test", "not-attempted", "preflight", words, "rollback")
+        story.fresh()
+    assert posts(story.new()) == [], "nothing was changed"
 
 
 def the_double_can_find_faults(story: Story) -> None:

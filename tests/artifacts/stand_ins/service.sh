@@ -6,6 +6,32 @@ case "${0##*/} $*" in
 "etcdctl endpoint health"*) echo '[{"endpoint":"https://a:2379","health":true,"took":"9ms"},{"endpoint":"https://b:2379","health":true,"took":"9ms"},{"endpoint":"https://c:2379","health":false,"took":"5s","error":"context deadline exceeded"},{"endpoint":"https://d:2379","health":true,"took":"9ms"}]'; exit 1 ;;
 "etcdctl endpoint status"*) echo '[{"Endpoint":"127.0.0.1:2379","Status":{"header":{"member_id":10501334649042878790},"version":"3.5.9","leader":10501334649042878790}}]' ;;
 "mysql --batch"*) printf 'wsrep_cluster_size\t2\nwsrep_cluster_status\tPrimary\nwsrep_local_state_comment\tSynced\nwsrep_ready\tON\nwsrep_cluster_address\tgcomm://10.0.0.1,10.0.0.2,10.0.0.3?pc.wait_prim=no\n' ;;
+"corosync-quorumtool -s") cat <<'TEXT'
+Quorum information
+------------------
+Date:             Fri Nov 20 22:00:00 2026
+Quorum provider:  corosync_votequorum
+Nodes:            2
+Node ID:          1
+Ring ID:          1.1c
+Quorate:          Yes
+
+Votequorum information
+----------------------
+Expected votes:   4
+Highest expected: 4
+Total votes:      3
+Quorum:           3
+Flags:            Quorate Qdevice
+
+Membership information
+----------------------
+    Nodeid      Votes    Qdevice Name
+         1          1    A,V,NMW db-1.example (local)
+         2          1    A,V,NMW db-1
+         0          1            Qdevice
+TEXT
+  exit 1 ;;
 "crm_node --name") echo db-1.example ;;
 "crm_mon "*) cat <<'XML'
 <pacemaker-result api-version="2.30" request="crm_mon --one-shot --output-as=xml">

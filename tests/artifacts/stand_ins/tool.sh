@@ -1,6 +1,7 @@
 #!/bin/sh
-# Stands in for the programs of a SUSE or Alpine system, by the name it is called with. $STAND_IN holds the state: `system`
-# (sles, alpine), `version` that is installed, `first` that was, `world` of apk, and `log` of what was called. What the real programs print
+# Stands in for the programs of a SUSE, Alpine or Red Hat system, by the name it is called with. $STAND_IN holds the state:
+# `system` (sles, alpine, almalinux), `version` that is installed, `first` that was, `world` of apk, `boots` = the kernel that
+# boots next, and `log` of what was called. Of the last there is a kernel alone: dnf is a module and cannot be stood in for. What the real programs print
 # was taken from zypper 1.14 and the manual pages of apk-tools 2.14.
 set -eu
 name=${0##*/}
@@ -19,7 +20,12 @@ solved() { # group
 case "$name $system" in
 "cat "*)
   case $1 in
-  /etc/os-release) [ "$system" = sles ] && printf 'ID="sles"\nVERSION_ID="15.6"\n' || printf 'ID=alpine\nVERSION_ID=3.20.3\n' ;;
+  /etc/os-release)
+    case $system in
+    sles) printf 'ID="sles"\nVERSION_ID="15.6"\n' ;;
+    alpine) printf 'ID=alpine\nVERSION_ID=3.20.3\n' ;;
+    almalinux) printf 'ID="almalinux"\nVERSION_ID="9.4"\n' ;;
+    esac ;;
   /etc/apk/world) /bin/cat "$STAND_IN/world" ;;
   *) exec /bin/cat "$@" ;;
   esac ;;
@@ -28,6 +34,18 @@ case "$name $system" in
 "df "*) printf 'Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 9 9 9000000 9%% /var\n/dev/vda1 9 9 9000000 9%% /usr\n/dev/vda1 9 9 9000000 9%% /boot\n' ;;
 "systemctl "*) exit 0 ;;
 "rc-status "*) exit 1 ;;
+"uname almalinux") echo "$version.x86_64" ;;
+"dnf almalinux") exit 0 ;;
+"grubby almalinux")
+  case $1 in
+  --default-kernel) echo "/boot/vmlinuz-$(/bin/cat "$STAND_IN/boots")" ;;
+  --set-default) printf %s "${2#/boot/vmlinuz-}" >"$STAND_IN/boots" ;;
+  *) exit 2 ;;
+  esac ;;
+"rpm almalinux")
+  case $1 in
+  --query) printf 'kernel-core\t%s\tx86_64\tinstalled\n' "$(/bin/cat "$STAND_IN/first")" "$version" ;;
+  esac ;;
 "uname "*) echo 6.4.0-150600.23.25-default ;;
 "readlink "*) echo /boot/vmlinuz-6.4.0-150600.23.25-default ;;
 "ls "*) echo 6.4.0-150600.23.25-default ;;
@@ -39,7 +57,7 @@ case "$name $system" in
   esac ;;
 "zypper sles")
   case "$*" in
-  *needs-rebooting*) exit 0 ;;
+  *needs-rebooting*) [ ! -e "$STAND_IN/waits" ] || exit 102 ;;
   *" refresh"*) exit 0 ;;
   *" verify "*) echo '<stream><message type="info">Dependencies of all installed packages are satisfied.</message></stream>' ;;
   *" search "*) printf '<solvable status="installed" name="libopenssl3" kind="package" edition="%s" arch="x86_64" repository="(System Packages)"/>\n' "$version"

@@ -13,6 +13,8 @@ import shutil
 import sys
 import tempfile
 
+# What Python keeps beside its files is not of what was merged, and is refused.
+sys.dont_write_bytecode = True
 DURING, LATE, AFTER = "2026-11-24T22:00:00Z", "2026-11-25T02:30:00Z", "2026-11-25T12:00:00Z"
 
 
@@ -31,8 +33,10 @@ class Rollout:
         sys.path.pop(0)
         self.permit(True)
 
-    def permit(self, given):
-        self.allowed.write_text("raise SystemExit(0)" if given else "raise SystemExit('halted')", encoding="utf-8")
+    def permit(self, given, but=""):
+        """A permit for every asset or none, but for one the other way round."""
+        said = f"raise SystemExit(0 if (sys.argv[-1] == {but!r}) != {given} else 'halted')"
+        self.allowed.write_text("import sys\n" + said, encoding="utf-8")
 
     def batch(self):
         command = [sys.executable, str(self.allowed)]
@@ -119,13 +123,39 @@ def flow(templates, scratch):
     serial.step(one, DURING)
     same(one.sent, names[:1], "one after the other")
 
+    early, others = Plain(), Rollout(templates, scratch + "/others", "uyuni")
+    early.serial = True
+    others.permit(True, but=names[0])
+    others.step(early, DURING)
+    same(early.sent, names[1:2], "the one that has its permit begins")
+    others.permit(True)
+    others.step(early, DURING)
+    same(early.sent, names[1:2], "one that stands before it in the list waits for it, whichever run began it")
+    early.state = "ok"
+    others.step(early, DURING)
+    same(early.sent, [names[1], names[0]], "and begins when it is done")
+
+    answer = rollout.folder / "resume-0a1b2c.yaml"
+    answer.write_text("kind: Resume\n", encoding="utf-8")
+    rollout.batch()
+    for strange in ("waves/02-critical/uyuni/json.py", "waves/resume-0a1b2c.yaml"):
+        (rollout.folder / strange).write_text("", encoding="utf-8")
+        refused(rollout, f"{strange}: not of what was merged")
+        (rollout.folder / strange).unlink()
+    (rollout.folder / "link").symlink_to("/etc")
+    refused(rollout, "link: not of what was merged")
+    (rollout.folder / "link").unlink()
     (rollout.place / "batch-01.json").write_text((rollout.place / "batch-01.json").read_text(encoding="utf-8") + " ", encoding="utf-8")
+    refused(rollout, "is not what was merged")
+
+
+def refused(rollout, words):
     try:
         rollout.batch()
     except rollout.patchwave.Refused as error:
-        same("is not what was merged" in str(error), True, str(error))
+        same(words in str(error), True, str(error))
     else:
-        raise SystemExit("an edited file is obeyed")
+        raise SystemExit(f"obeyed, although {words}")
 
 
 class Calls:
@@ -180,9 +210,22 @@ def uyuni(templates, scratch):
     answers["schedule.listCompletedSystems"] = [{"server_id": 1000010001}]
     rollout.step(tool, DURING)
     same(set(rollout.statuses().values()), {"started"}, "completed, and the old version still there")
+    # The errata are in and the reboot waits: that is half done, and nothing that could be taken back.
+    answers["schedule.listCompletedSystems"] = lambda action: [{"server_id": 1000010001}] if action == 7 else []
     package["release"] = "27.el9"
+    rollout.step(tool, AFTER, withdrawing=True)
+    same(set(rollout.statuses().values()), {"started"}, "a chain that is half done is not withdrawn")
+    same([call for call in answers["seen"] if call[0] == "schedule.cancelActions"], [], "and its reboot is not cancelled")
+    answers["schedule.listCompletedSystems"] = [{"server_id": 1000010001}]
     rollout.step(tool, AFTER)
     same(set(rollout.statuses().values()), {"ok"}, "completed with the exact versions")
+
+    waiting = Rollout(templates, scratch + "/waiting", "uyuni")
+    answers["schedule.listCompletedSystems"], better["to_release"], package["release"] = [], "27.el9", "24.el9"
+    waiting.step(tool, DURING)
+    waiting.step(tool, LATE)
+    same(set(waiting.statuses().values()), {"not-attempted"}, "a chain that waits is taken back at the cutoff")
+    same({tuple(call[1]) for call in answers["seen"] if call[0] == "schedule.cancelActions"}, {(7, 8)}, "with every action of it")
 
 
 def rest(rollout, answers):
@@ -200,7 +243,7 @@ def rest(rollout, answers):
 
 def landscape(templates, scratch):
     rollout = Rollout(templates, scratch, "landscape")
-    version, activities = ["3.0.13-0ubuntu3.6"], {}
+    version, activities, changes = ["3.0.13-0ubuntu3.6"], {}, []
 
     def answers(method, path, body, query):
         if path.endswith("/computers"):
@@ -216,7 +259,7 @@ def landscape(templates, scratch):
             return [number]
         # A group of one computer has no children here: the activity is asked for itself.
         known = query["query"].startswith("id:")
-        return [{"id": number, "activity_status": activities[number], "result_text": None, "changes": []}] if known else []
+        return [{"id": number, "activity_status": activities[number], "result_text": None, "changes": changes}] if known else []
 
     tool = rollout.release.Landscape.__new__(rollout.release.Landscape)
     tool.url, tool.headers = "https://landscape.example.org", {}
@@ -230,6 +273,14 @@ def landscape(templates, scratch):
     same((first["query"], first["packages.1"], first["deliver_after"]), ("id:17", "libssl3t64", "2026-11-24T21:00:00Z"), "one computer, by name")
     rollout.step(tool, LATE)
     same(set(rollout.statuses().values()), {"not-attempted"}, "cancelled at the cutoff")
+    rollout.step(tool, DURING)
+    for number in activities:
+        activities[number] = "succeeded" if activities[number] == "undelivered" else activities[number]
+    rollout.step(tool, DURING)
+    same(set(rollout.statuses().values()), {"started"}, "succeeded, and nothing is told of the package")
+    changes.append({"package": "libssl3t64", "version": "3.0.13-0ubuntu3.5", "type": "install"})
+    rollout.step(tool, DURING)
+    same(set(rollout.statuses().values()), {"ok"}, "succeeded with the version of the plan")
 
 
 def vcenter(templates, scratch):
@@ -304,9 +355,18 @@ def intune(templates, scratch):
     members.clear()
     seen = rest(late, answers)
     late.step(tool, DURING)
+    pauses = lambda: [body["qualityUpdatesPaused"] for method, _, body, _ in seen if method == "PATCH"]
+    late.permit(True, but=batch.assets[0]["name"])
+    late.step(tool, DURING)
+    same(members, ["d-" + asset["device"] for asset in batch.assets[1:]], "one device without a permit leaves the group")
+    same(pauses(), [False], "and the ring of the others goes on")
+    late.permit(True)
     late.step(tool, LATE)
     same((members, set(late.statuses().values())), ([], {"not-attempted"}), "out of the group at the cutoff")
-    same(any(method == "PATCH" and body["qualityUpdatesPaused"] for method, _, body, _ in seen), True, "the ring is paused")
+    same(pauses()[-1], True, "the ring is paused when the last one has left")
+    again = late.release.Intune(batch)
+    late.step(again, DURING)
+    same((pauses()[-1], len(members)), (False, len(batch.assets)), "and goes on for who is permitted again")
 
 
 def main():

@@ -188,8 +188,12 @@ class Execute(Played):
         now = "2026-11-21T13:30:00Z"
         os.environ["FAKE_AT"] = "2026-11-21T13:29:00Z"
         self.addCleanup(os.environ.pop, "FAKE_AT")
+        code, said, _ = self.execute(now, {failed: "not-attempted"})
+        self.assertEqual(code, 0, said)
+        self.assertIn("0 of 1 released batches ran", said)
         code, said, log = self.execute(now)
         self.assertEqual(code, 0, said)
+        self.assertIn("1 of 1 released batches ran", said)
         self.assertTrue(log[0].startswith("rollback/ansible/batch-01.yml "), log)
         reported = self.batch(now)[1]["wayBack"]["reported"]
         self.assertEqual(reported, {failed: "done"})

@@ -82,7 +82,13 @@ class Intune:
         target = {"target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group}}
         for url, body in ((RINGS, self.bodies["ring"]), (DRIVERS, self.bodies["drivers"]), (EXPEDITED, expedite)):
             self.ask("POST", f"{url}/{self.ensure(url, body)}/assign", {"assignments": [target]})
+        # An earlier withdrawal of the last device paused it; who is permitted now is not to wait 35 days.
+        self.ring(paused=False)
         return group
+
+    def ring(self, paused):
+        body = self.bodies["pause"] if paused else {**self.bodies["pause"], "qualityUpdatesPaused": False}
+        self.ask("PATCH", f"{RINGS}/{self.ensure(RINGS, self.bodies['ring'])}", body)
 
     def build(self, asset):
         return self.one(STABLE + "/deviceManagement/managedDevices", "deviceName", asset["device"], select="id,deviceName,osVersion")["osVersion"]
@@ -102,11 +108,15 @@ class Intune:
         return (OK if self.build(asset) in {part["version"] for part in asset["components"]} else OPEN), ""
 
     def withdraw(self, asset, found):
-        """Out of the group, and the ring is paused: what a device has begun it finishes all the same."""
-        members = self.all(f"{STABLE}/groups/{found['group']}/members", select="id")
-        if any(member["id"] == found["device"] for member in members):
-            self.ask("DELETE", f"{STABLE}/groups/{found['group']}/members/{found['device']}/$ref")
-        self.ask("PATCH", f"{RINGS}/{self.ensure(RINGS, self.bodies['ring'])}", self.bodies["pause"])
+        """Out of the group, to which ring and policies are assigned: what a device has begun it finishes all the same. The ring
+        holds for every device of the batch, so it is paused only when the last one has left: a pause would keep the others,
+        which are permitted, from their update."""
+        members = f"{STABLE}/groups/{found['group']}/members"
+        others = {member["id"] for member in self.all(members, select="id")}
+        if found["device"] in others:
+            self.ask("DELETE", f"{members}/{found['device']}/$ref")
+        if not others - {found["device"]}:
+            self.ring(paused=True)
         return True
 
 

@@ -13,7 +13,7 @@ import sys
 # The folder holds what was merged and nothing else: what Python keeps beside its files would not be listed in SHA256SUMS.
 sys.dont_write_bytecode = True
 
-from patchwave import FAILED, OK, OPEN, Refused, need, need_url, run, written
+from patchwave import FAILED, OK, OPEN, UNPROVED, Refused, need, need_url, run, written
 from rest import ask
 
 LEGACY_VERSION = "2011-08-01"
@@ -82,7 +82,8 @@ class Landscape:
         other = [c for c in changes if c["package"] in planned and c["version"] != planned[c["package"]] and c["type"] != "remove"]
         if other:
             return FAILED, "installed another version than the plan: " + ", ".join(f"{c['package']} {c['version']}" for c in other)
-        return OK, ""
+        missing = sorted(planned.keys() - {change["package"] for change in changes if change["type"] != "remove"})
+        return (UNPROVED, f"succeeded, and no change of {', '.join(missing)} is told") if missing else (OK, "")
 
     def withdraw(self, asset, found):
         for one in self.activities(found):

@@ -95,11 +95,23 @@ class Uyuni:
         return (UNPROVED, f"done, but not installed: {names}") if wrong else (OK, "")
 
     def withdraw(self, asset, found):
+        """Only a chain of which nothing was picked up is taken back. One that is half done goes on: its reboot belongs to what
+        is installed already, and an asset whose errata are in was not left as it was."""
+        if self.begun(found):
+            return False
         try:
             self.api.schedule.cancelActions(self.key, found["actions"])
         except xmlrpc.client.Fault:
             return False  # The system has picked it up.
-        return True
+        # Between the look and the cancelling a system may have taken its first action.
+        return not self.begun(found)
+
+    def begun(self, found):
+        """Whether the system has finished an action of the chain, well or not. One that it is working on cannot be cancelled,
+        which is for the server to say: it lists those that wait as in progress too."""
+        lists = (self.api.schedule.listCompletedSystems, self.api.schedule.listFailedSystems)
+        ended = (one["server_id"] for action in found["actions"] for listed in lists for one in listed(self.key, action))
+        return found["system"] in ended
 
 
 if __name__ == "__main__":

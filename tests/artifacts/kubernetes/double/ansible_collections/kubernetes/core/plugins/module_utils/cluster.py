@@ -57,7 +57,11 @@ def step(state, node):
     if script and (name in begun or any(label in node["metadata"]["labels"] for label in LABELS)):
         change = script.pop(0)
         begun.append(name)
+        state["log"].append(["step", "Node", name, {}])
         merge(node, change.get("node", {}))
         for plan in (thing for thing in state["objects"] if thing["kind"] == "Plan"):
             if plan["metadata"]["annotations"]["patchwave.dev/asset"] == name:
                 merge(plan, change.get("plan", {}))
+        for pod in (thing for thing in state["objects"] if thing["kind"] == "Pod"):
+            if pod["spec"]["nodeName"] == name:
+                merge(pod, change.get("pod", {}))
