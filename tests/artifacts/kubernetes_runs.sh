@@ -134,10 +134,13 @@ holds 'not any("patchwave.dev/reboot" in n["metadata"]["labels"] for n in nodes.
 echo "== kured: an alert keeps both back, then the rollout is halted"
 fresh kured
 state 'node("worker-2"); node("worker-3"); state["script"] = {"worker-2": [asked], "worker-3": [asked]}'
-( until grep -q patchwave.dev/reboot "$PATCHWAVE_DOUBLE"; do sleep 0.2; done; sleep 2; echo "the rollout is halted" >"$work/no" ) &
+( for _ in $(seq 300); do if grep -q patchwave.dev/reboot "$PATCHWAVE_DOUBLE"; then break; fi; sleep 0.2; done; sleep 2; echo "the rollout is halted" >"$work/no" ) >"$work/halting" 2>&1 &
+halting=$!
+trap 'kill "$halting" 2>/dev/null || true' EXIT
 sed -i 's/patchwave_follow_seconds: 6/patchwave_follow_seconds: 60/' "$work/site.yml"
 run 02-critical kured/release-01.yml
-wait
+wait "$halting"
+trap - EXIT
 expect critical.01.worker-2 not-attempted patch "no permit: the rollout is halted" false
 holds 'not any("patchwave.dev/reboot" in n["metadata"]["labels"] for n in nodes.values())'
 
@@ -147,7 +150,8 @@ state 'node("worker-2"); node("worker-3"); kured("worker-2", "worker-3"); state[
 ( until [ "$(grep -c '"step"' "$PATCHWAVE_DOUBLE")" -ge 4 ]; do sleep 0.2; done; echo "the rollout is halted" >"$work/no" ) &
 sed -i 's/patchwave_follow_seconds: 6/patchwave_follow_seconds: 60/' "$work/site.yml"
 run 02-critical kured/release-01.yml
-wait
+wait "$halting"
+trap - EXIT
 expect critical.01.worker-2 ok done "" true
 expect critical.01.worker-3 not-attempted patch "no permit: the rollout is halted" false
 # Its label is taken back, and its sibling still goes through most of its script.
