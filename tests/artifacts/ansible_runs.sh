@@ -3,7 +3,7 @@
 # that do not answer), then on stand-ins for the programs of a SUSE and an Alpine system, there, ahead of time and back. Every
 # result file must follow schemas/result/v1.json and say why.
 #
-#   tests/artifacts/ansible.sh && tests/artifacts/ansible_runs.sh      # the first installs the tools
+#   tests/artifacts/playbooks.sh && tests/artifacts/ansible_runs.sh      # the first installs the tools
 #
 # No asset is contacted but 127.0.0.1:1, where nobody listens.
 set -euo pipefail

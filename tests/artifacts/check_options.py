@@ -4,13 +4,14 @@ ansible-playbook --syntax-check and ansible-lint both let a misspelled option pa
 ansible-lint 26.4.0), so the documentation that ansible-doc prints is the contract: an unknown option, a missing required
 one and a value that is none of the choices are failures. Values that are templates are not judged.
 
-    check_options.py [--ansible-doc PROGRAM] FILE...
+    check_options.py [--ansible-doc PROGRAM] [--documentation FILE] FILE...
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import pathlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,13 +84,17 @@ def module_of(task: dict) -> tuple[list[str], object]:
     return keys, task[keys[0]] if keys else None
 
 
-def documentation(program: str, modules: set[str]) -> dict[str, dict]:
-    """Options of each module, by name and alias."""
-    answer = subprocess.run(
-        [program, "-t", "module", "--json", *sorted(modules)], capture_output=True, text=True, check=False
-    )
-    known = json.loads(answer.stdout or "{}")
-    return {name: entry["doc"].get("options", {}) for name, entry in known.items() if "doc" in entry}
+def documentation(program: str, modules: set[str], kept: pathlib.Path | None) -> dict[str, dict]:
+    """Options of each module, by name and alias; `kept` remembers what the program said once."""
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept and kept.exists() else {}
+    missing = sorted(modules - set(known))
+    if missing:
+        answer = subprocess.run([program, "-t", "module", "--json", *missing], capture_output=True, text=True, check=False)
+        said = json.loads(answer.stdout or "{}")
+        known |= {name: entry["doc"].get("options", {}) for name, entry in said.items() if "doc" in entry}
+        if kept:
+            kept.write_text(json.dumps(known), encoding="utf-8")
+    return known
 
 
 def is_template(value: object) -> bool:
@@ -131,6 +136,7 @@ def faults_of(module: str, given: object, options: dict[str, dict]) -> Iterator[
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ansible-doc", default="ansible-doc")
+    parser.add_argument("--documentation", type=pathlib.Path)
     parser.add_argument("files", nargs="+")
     arguments = parser.parse_args()
     tasks: list[tuple[str, dict]] = []
@@ -150,7 +156,7 @@ def main() -> int:
         elif keys[0].count(".") < 2:
             faults.append(f"{where}: `{keys[0]}` is not a fully qualified module name")
         modules.update(keys[:1])
-    documented = documentation(arguments.ansible_doc, {m for m in modules if m.count(".") >= 2})
+    documented = documentation(arguments.ansible_doc, {m for m in modules if m.count(".") >= 2}, arguments.documentation)
     checked = 0
     for where, task in tasks:
         keys, given = module_of(task)

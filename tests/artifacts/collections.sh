@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Unpacks the Ansible collections that rendered playbooks use into target/artifacts/collections, once.
 #
-#   tests/artifacts/collections.sh        # needs python3 and, the first time, a Python package index
+#   tests/artifacts/collections.sh        # needs target/artifacts/venv and, the first time, a Python package index
 #
 # They come from the wheel of the package `ansible`, of which only they are kept (24 MB instead of 547).
 set -euo pipefail
@@ -12,7 +12,7 @@ mkdir -p "$work"
 [ "$(cat "$work/collections/version" 2>/dev/null)" != "$version" ] || exit 0
 wheel=$(mktemp -d)
 trap 'rm -rf "$wheel"' EXIT
-python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$wheel" "ansible==$version"
+"$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$wheel" "ansible==$version"
 rm -rf "$work/collections"
 python3 - "$wheel"/*.whl "$work/collections" <<'END'
 import sys

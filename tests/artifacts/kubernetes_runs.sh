@@ -2,7 +2,7 @@
 # Plays golden batches of the targets that work on clusters against a double of kubernetes.core, whose cluster is a file:
 # nodes are cordoned, reboot and come back as a script says. Every result file must follow schemas/result/v1.json and say why.
 #
-#   tests/artifacts/kubernetes.sh && tests/artifacts/kubernetes_runs.sh      # the first installs the tools
+#   tests/artifacts/playbooks.sh && tests/artifacts/kubernetes_runs.sh      # the first installs the tools
 #
 # No cluster and no host is contacted.
 set -euo pipefail

@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use handlebars::Handlebars;
 
+use super::asset::MANAGERS;
 use super::helpers::registry;
 use super::wire::FORMAT_VERSION;
-use crate::load::wire::{Escape, Per, TargetSpec};
+use crate::load::known::{BACKUPS, HA_TYPES};
+use crate::load::wire::{Escape, FileSpec, Per, TargetSpec};
 
 /// Name of the pack that writes the pages of a wave whatever its targets are.
 pub const DOCUMENTS: &str = "documents";
@@ -222,18 +224,8 @@ fn spec_faults(folder: &str, pack: &Pack) -> Vec<String> {
         if unknown || unnamed {
             faults.push(format!("path `{path}` must name each of its files: `{{batch}}` per batch, `{{asset}}` per asset, nothing per wave"));
         }
-        if !file.folders.is_empty() {
-            for folder in &file.folders {
-                let inside = format!("{folder}/");
-                if !pack.files.keys().any(|path| path.starts_with(&inside)) {
-                    faults.push(format!("`{folder}/` (for `{path}`) has no file"));
-                }
-            }
-            if file.template.is_some() || file.copy.is_some() || file.escape != Escape::None || file.per != Per::Wave {
-                faults.push(format!(
-                    "`{path}` copies folders once a wave: no `template`, `copy` or `per`, and `escape: none`"
-                ));
-            }
+        if !file.folders.is_empty() || !file.only.is_empty() {
+            faults.extend(folder_faults(pack, file));
             continue;
         }
         match (&file.template, &file.copy) {
@@ -250,6 +242,44 @@ fn spec_faults(folder: &str, pack: &Pack) -> Vec<String> {
                 "`{path}` needs exactly one of `template`, `copy` and `folders`"
             )),
         }
+    }
+    faults
+}
+
+/// Whether a wave may have to do with this: a package manager, a type of service or a kind of backup.
+fn is_word_of_a_wave(word: &str) -> bool {
+    let backups = BACKUPS.iter().any(|kind| kind.name == word);
+    backups || MANAGERS.contains(&word) || HA_TYPES.contains(&word)
+}
+
+/// What is wrong with folders that are copied.
+fn folder_faults(pack: &Pack, file: &FileSpec) -> Vec<String> {
+    let path = &file.path;
+    let mut faults = Vec::new();
+    let below = |folder: &str| {
+        let inside = format!("{folder}/");
+        let files = pack.files.keys();
+        files.filter_map(move |path| Some(path.strip_prefix(&inside)?.to_owned()))
+    };
+    for folder in file.folders.iter().filter(|folder| below(folder).next().is_none()) {
+        faults.push(format!("`{folder}/` (for `{path}`) has no file"));
+    }
+    for (beginning, words) in &file.only {
+        let mut all = file.folders.iter().flat_map(|folder| below(folder));
+        if !all.any(|rest| rest.starts_with(beginning.as_str())) {
+            faults.push(format!(
+                "no file for `{path}` begins with `{beginning}`, which `only` speaks of; correct or delete the line"
+            ));
+        }
+        let unknown = words.iter().filter(|word| !is_word_of_a_wave(word));
+        faults.extend(unknown.map(|word| {
+            format!("`{word}` (of `only: {beginning}`, for `{path}`) is no package manager, type of service or kind of backup, so no wave would ever have the file")
+        }));
+    }
+    if file.template.is_some() || file.copy.is_some() || file.escape != Escape::None || file.per != Per::Wave {
+        faults.push(format!(
+            "`{path}` copies folders once a wave: no `template`, `copy` or `per`, and `escape: none`"
+        ));
     }
     faults
 }
@@ -318,6 +348,33 @@ mod tests {
         ] {
             assert!(all.contains(part), "{part} missing in {all}");
         }
+    }
+
+    #[test]
+    fn files_that_no_wave_would_ever_have_are_faults() {
+        let with_only = |only: &str| {
+            let files = [
+                (
+                    "target.yaml",
+                    GOOD.replace(
+                        "template: a.hbs, escape: shell",
+                        &format!("folders: [tasks], only: {only}, escape: none"),
+                    ),
+                ),
+                ("tasks/apt-a.yml", String::new()),
+            ];
+            read_pack("demo", files.map(|(path, text)| (path.to_owned(), text)).into())
+        };
+        assert!(with_only("{apt-: [apt]}").is_ok());
+        let all: String = with_only("{atp-: [apt], apt-: [atp]}")
+            .unwrap_err()
+            .iter()
+            .map(|f| format!("{f}\n"))
+            .collect();
+        assert!(
+            all.contains("begins with `atp-`") && all.contains("`atp` (of `only: apt-`"),
+            "{all}"
+        );
     }
 
     #[test]

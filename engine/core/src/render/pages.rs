@@ -250,15 +250,7 @@ pub(super) fn one_kind(
     head: &Value,
 ) -> Result<BTreeMap<String, Vec<u8>>, String> {
     if !spec.folders.is_empty() {
-        let below = |folder: &String| {
-            let folder = format!("{folder}/");
-            let files = pack.files.iter();
-            files.filter_map(move |(path, text)| Some((path.strip_prefix(&folder)?.to_owned(), text)))
-        };
-        let copied = spec.folders.iter().flat_map(below);
-        return Ok(copied
-            .map(|(rest, text)| (format!("{}/{rest}", spec.path), text.clone().into_bytes()))
-            .collect());
+        return Ok(copies(pack, spec, &words(context)));
     }
     if let Some(name) = &spec.copy {
         let text = pack
@@ -297,4 +289,39 @@ pub(super) fn one_kind(
     // Batches share nothing; their files come back in order of path whoever is first.
     let files = batches.par_iter().map(of_batch).collect::<Result<Vec<_>, String>>()?;
     Ok(files.into_iter().flatten().collect())
+}
+
+/// The files of folders that a wave with these words needs.
+fn copies(pack: &Pack, spec: &FileSpec, words: &BTreeSet<&str>) -> BTreeMap<String, Vec<u8>> {
+    let needed = |rest: &str| {
+        let mut rules = spec
+            .only
+            .iter()
+            .filter(|(beginning, _)| rest.starts_with(beginning.as_str()));
+        rules.all(|(_, wanted)| wanted.iter().any(|word| words.contains(word.as_str())))
+    };
+    let of_folder = |folder: &String| {
+        let folder = format!("{folder}/");
+        let files = pack.files.iter();
+        files.filter_map(move |(path, text)| Some((path.strip_prefix(&folder)?.to_owned(), text)))
+    };
+    let copied = spec.folders.iter().flat_map(of_folder).filter(|(rest, _)| needed(rest));
+    copied
+        .map(|(rest, text)| (format!("{}/{rest}", spec.path), text.clone().into_bytes()))
+        .collect()
+}
+
+/// What a wave has to do with: package managers, types of service, kinds of backup.
+fn words(context: &Value) -> BTreeSet<&str> {
+    let batches = list_of(context, "batches");
+    let assets = batches.flat_map(|batch| list_of(batch, "assets"));
+    let words = assets.flat_map(|asset| {
+        let own = [asset.get("manager"), asset.get("backup")].into_iter().flatten();
+        own.chain(list_of(asset, "ha").filter_map(|service| service.get("type")))
+    });
+    words.filter_map(Value::as_str).collect()
+}
+
+fn list_of<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
 }

@@ -15,6 +15,7 @@
 mod fixture;
 mod helm;
 mod hostile;
+mod included;
 mod kubernetes;
 mod powershell;
 mod powershell_table;

@@ -1,6 +1,6 @@
 //! Render targets as people write them: `templates/<name>/target.yaml`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -236,6 +236,10 @@ pub struct FileSpec {
     /// Folders whose files are all copied below `path`, for example `[common/tasks, tasks]`; a later one wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub folders: Vec<String>,
+    /// Which of those files only some waves need, by the beginning of their path below their folder: the package managers,
+    /// types of service (`ha.type`) and kinds of backup of which a wave has one, for example `{apt-: [apt], roles/etcd: [etcd]}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only: BTreeMap<String, Vec<String>>,
     /// How values are written; `none` only with `copy` and `folders`.
     pub escape: Escape,
     /// How many there are.

@@ -297,7 +297,10 @@ fn is_suse(os_id: &str) -> bool {
     ["sles", "sled", "opensuse"].iter().any(|suse| os_id.starts_with(suse))
 }
 
-/// The package manager of a system.
+/// Every package manager there is.
+pub(super) const MANAGERS: &[&str] = &["apk", "apt", "dnf", "windows", "zypper"];
+
+/// The package manager of a system, one of [`MANAGERS`].
 fn manager(scheme: Scheme, os_id: &str) -> &'static str {
     match scheme {
         Scheme::Deb => "apt",
