@@ -197,7 +197,7 @@ class Scan:
             fault = MERGED if merged else NONE
         elif not fault and text is None:
             fault = "its version is no text"
-        elif not fault and "{{" in text:
+        elif not fault and ("{{" in text or "${" in text):
             fault = TEMPLATE
         elif not fault and (shared or id(node) in self.shared or self.text[node.start_mark.index] in "&*!"):
             fault = ANCHORED
@@ -251,15 +251,12 @@ class Scan:
         if not name:
             return
         for wanted in self.images(f"{registry.rstrip('/')}/{name}" if registry else name):
-            # A repository alone pins nothing: the chart has a tag of its own.
-            if not {"tag", "digest", "sha"} & set(found):
-                continue
             tag, again = self.one(found, "tag")
-            digest = next((scalar(value) for key in ("digest", "sha") for value in found.get(key, []) if scalar(value)), None)
-            fault = twice or again
-            if digest and digest not in ("null", "~"):
-                fault = fault or DIGEST
-            self.add(wanted, node, tag, shared, fault)
+            is_pinned = [key for key in ("tag", "digest", "sha") for value in found.get(key, []) if scalar(value) not in ("", "null", "~")]
+            # A repository alone, or with an empty tag, pins nothing: the chart has a tag of its own.
+            if is_pinned:
+                fault = twice or again or (DIGEST if set(is_pinned) - {"tag"} else "")
+                self.add(wanted, node, tag, shared, fault)
 
     def image(self, node, shared):
         """`image: registry/name:tag`."""

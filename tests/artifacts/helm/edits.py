@@ -279,12 +279,27 @@ def refusals(templates, scratch):
     same((pathlib.Path(scratch) / "outside.yaml").read_text(), "image: ghcr.io/acme/shop-api:2.4.0\n", "a link is not followed")
     same(linked.rollout.statuses()["helm-1"], "started", "and hinders nobody")
 
+    os.environ["PATCHWAVE_HELM_URL"] = "ssh://git@git.example.org/{asset}.git"
+    release = linked.rollout.release
+    same(release.where(release.settings(), "eu")["url"], "ssh://git@git.example.org/eu.git", "the environment wins over `default`")
+    del os.environ["PATCHWAVE_HELM_URL"]
+    kept = linked.settings.read_text(encoding="utf-8")
+    linked.settings.write_text("repositories: [", encoding="utf-8")
+    try:
+        release.settings()
+    except linked.rollout.patchwave.Refused as error:
+        same("does not say where" in str(error), True, str(error))
+    else:
+        raise SystemExit("settings that are no YAML are taken")
+    linked.settings.write_text(kept, encoding="utf-8")
+
     entries = [
         ({"url": "https://bot:secret@git.example.org/x.git"}, "credentials"),
         ({"url": "ext::sh -c id"}, "no https, ssh or file address"),
         ({"url": "--upload-pack=id"}, "no https, ssh or file address"),
         ({"url": ""}, "set them in a file"),
         ({"branch": "--help"}, "no name of a branch"),
+        ({"branch": "a..b"}, "git check-ref-format"),
         ({"branch": "gone"}, "git clone"),
         ({"paths": ["../.."]}, "leads out of the repository"),
         ({"paths": ["/etc"]}, "leads out of the repository"),

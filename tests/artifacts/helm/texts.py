@@ -82,6 +82,8 @@ REFUSED = [
     ({"a.yaml": RELEASE.format("4.10.9")}, CHART, "somebody moved it"),
     ({"a.yaml": RELEASE.format("4.11.3"), "b.yaml": ARGO.format("4.10.0")}, CHART, "b.yaml:4 ingress-nginx: the branch has 4.10.0"),
     ({"a.yaml": RELEASE.format("'{{ version }}'")}, CHART, "is a template"),
+    ({"a.yaml": RELEASE.format('"${ingress}"')}, CHART, "is a template"),
+    ({"a.yaml": "image: ghcr.io/acme/shop-api:${tag}\n"}, IMAGE, "is a template"),
     ({"a.yaml": RELEASE.format("&v 4.11.3")}, CHART, "has an anchor"),
     ({"a.yaml": "x: &v 4.11.3\n" + RELEASE.format("*v")}, CHART, "has an anchor"),
     ({"a.yaml": "x: &c {chart: ingress-nginx, version: 4.11.3}\n" + RELEASE.split("    spec:")[0] + "    spec: *c\n"}, CHART, "has an anchor"),
@@ -105,6 +107,8 @@ REFUSED = [
     ({"x/Chart.yaml": "dependencies: [{name: ingress-nginx, version: 4.11.3}]", "x/charts/ingress-nginx-4.11.3.tgz": ""}, CHART, "charts/ holds ingress-nginx-4.11.3.tgz"),
     ({"x/Chart.yaml": "dependencies: [{name: ingress-nginx, version: 4.11.3}]", "x/charts/ingress-nginx/Chart.yaml": "{name: ingress-nginx, version: 4.11.3}"}, CHART, "helm dependency update"),
     ({"a.yaml": VALUES.format("2.4.0, digest: 'sha256:0'")}, IMAGE, "a digest wins over the tag"),
+    *(({"a.yaml": VALUES.format(text)}, IMAGE, "is pinned nowhere") for text in ('""', "", "null", "~")),
+    ({"a.yaml": VALUES.format("2.4.0, sha: 'sha256:0'")}, IMAGE, "a digest wins over the tag"),
     ({"a.yaml": "image: ghcr.io/acme/shop-api:2.4.0@sha256:0\n"}, IMAGE, "a digest wins over the tag"),
     ({"a.yaml": "image: ghcr.io/acme/shop-api:2.4.1@sha256:0\n"}, IMAGE, "a digest wins over the tag"),
     ({"a.yaml": "image: ghcr.io/acme/shop-api\n"}, IMAGE, "no tag here"),
@@ -119,6 +123,7 @@ QUIET = [
     ({"a.yaml": RELEASE.format("4.11.5")}, CHART),
     ({"a.yaml": RELEASE.format("&v v4.11.5")}, CHART),
     ({"a.yaml": RELEASE.format("4.11.5"), "c/Chart.yaml": "name: c\n", "c/templates/d.yaml": "{{ ingress-nginx }}\n"}, CHART),
+    ({"a.yaml": VALUES.format("2.4.1, digest: ''"), "base.yaml": VALUES.format('""')}, IMAGE),
     ({"a.yaml": RELEASE.format("4.11.5"), "old/b.yaml": RELEASE.format("4.0.0")}, CHART),
 ]
 

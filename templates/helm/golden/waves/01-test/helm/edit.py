@@ -34,8 +34,9 @@ def planned(root, place, wanted):
             if fault:
                 faults.append(f"{pin.file}:{pin.line} {one.name}: {fault}")
             elif not is_there(pin) and taken.setdefault(id(pin.node), pin) is not pin:
-                if written(taken[id(pin.node)]) != written(pin):
-                    faults.append(f"{pin.file}:{pin.line} is meant by {taken[id(pin.node)].wanted.name} and {one.name}, which go to different versions")
+                other = taken[id(pin.node)]
+                if written(other) != written(pin):
+                    faults.append(f"{pin.file}:{pin.line} is meant by {other.wanted.name} and {one.name}, which go to different versions")
             elif not is_there(pin):
                 edits.setdefault(pin.file, []).append(pin)
     faults += [fault for file in sorted(edits) for fault in locked(root, file, edits[file])]
@@ -66,7 +67,8 @@ def judged(pin):
         return f"`{shown(value)}` is no exact version, so Helm takes the newest that fits: write `{one.was}`, which is what the plan found"
     if newer(value, one.goal):
         return f"the branch has {value} already, which is newer than {one.goal}: left alone; observe the cluster again"
-    return f"the branch has {shown(value) or 'nothing'}, and the plan was made for {one.was}: somebody moved it, or it is another asset's; plan again, or name narrower `paths`"
+    advice = "plan again, or name narrower `paths`"
+    return f"the branch has {shown(value) or 'nothing'}, and the plan was made for {one.was}: somebody moved it, or it is another asset's; {advice}"
 
 
 def locked(root, file, pins):
@@ -85,7 +87,8 @@ def locked(root, file, pins):
             if other.is_file() and root.resolve() in other.resolve().parents:
                 version = held(other.read_bytes(), one)
                 if version:
-                    faults.append(f"{file.removesuffix('Chart.yaml')}{name} {one.name}: it holds {shown(version)}, another version than the edit would write: {advice}")
+                    where = file.removesuffix("Chart.yaml") + name
+                    faults.append(f"{where} {one.name}: it holds {shown(version)}, another version than the edit would write: {advice}")
     return faults
 
 
@@ -120,8 +123,9 @@ def replacement(text, pin):
     """Start, end and new characters of one edit, in characters of the text."""
     start, end, new = pin.node.start_mark.index, pin.node.end_mark.index, written(pin)
     raw, style = text[start:end], pin.node.style
-    lead = pin.node.value.rstrip()[: -len(pin.value)] if pin.node.value.rstrip().endswith(pin.value) else None
-    if lead is None:
+    said = pin.node.value.rstrip()
+    lead = said.removesuffix(pin.value)
+    if not pin.value or lead == said:
         raise Refused(f"{pin.file}:{pin.line} is written in a way this script does not edit: write {pin.value} as one word")
     if style in ("|", ">"):
         head = raw.find("\n") + 1
@@ -133,8 +137,7 @@ def replacement(text, pin):
     inner = raw[len(quotes) : len(raw) - len(quotes)]
     if not raw.startswith(quotes) or not raw.endswith(quotes) or inner != pin.node.value:
         raise Refused(f"{pin.file}:{pin.line} is written with escapes or over several lines: write {pin.value} as one word")
-    end -= len(quotes)
-    end -= len(pin.node.value) - len(pin.node.value.rstrip())
+    end -= len(quotes) + len(pin.node.value) - len(said)
     at = end - len(pin.value)
     if not quotes and not lead and not is_plain(new):
         return at, end, f'"{new}"'
@@ -150,8 +153,8 @@ def edited(text, pins):
         last = end
     result = "".join([*parts, text[last:]])
     before, after = flat(text), flat(result)
-    changed = [(old, new) for old, new in zip(before, after) if old[1:] != new[1:] or (old[0] != new[0] and new[0] != "tag:yaml.org,2002:str")]
-    right = all(new[0] == "tag:yaml.org,2002:str" and written(pin) in new[1] for (_, new), pin in zip(changed, pins))
+    changed = [new for old, new in zip(before, after) if old != new]
+    right = all(tag == "tag:yaml.org,2002:str" and written(pin) in value for (tag, value), pin in zip(changed, pins))
     if len(before) != len(after) or len(changed) != len(pins) or not right:
         raise Refused(f"{pins[0].file}: the edit would change more than {len(pins)} versions; edit it by hand")
     return result

@@ -69,8 +69,8 @@ def where(value, name):
 
 def goals(asset, action):
     """What an asset is brought from and to; the way back is the same the other way round."""
-    parts = [(part["before"], part["version"]) if action == "patch" else (part["version"], part["before"]) for part in asset["components"]]
-    return [Wanted(part["kind"], part["name"], was, goal) for part, (was, goal) in zip(asset["components"], parts)]
+    was, goal = ("before", "version") if action == "patch" else ("version", "before")
+    return [Wanted(part["kind"], part["name"], part[was], part[goal]) for part in asset["components"]]
 
 
 class GitOps:
@@ -78,15 +78,16 @@ class GitOps:
         self.batch, self.settings = batch, settings()
         self.seconds = int(self.settings.get("timeoutSeconds", 300))
         self.scratch = tempfile.TemporaryDirectory(prefix="patchwave-helm-")
-        self.clones, self.ready = {}, {}
+        self.clones = {}
 
     def git(self, *words, folder=None, fails=True):
         """One call of git: what it says, or with `fails` false its exit code and everything it says."""
-        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")}
+        environment = {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes", **os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
             environment.pop(name, None)
+        how = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "errors": "replace", "timeout": self.seconds}
         try:
-            said = subprocess.run(["git", *SAFE, *words], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=self.seconds)
+            said = subprocess.run(["git", *SAFE, *words], cwd=folder, env=environment, **how)
         except subprocess.TimeoutExpired as error:
             raise Refused(f"git {words[0]} took longer than {self.seconds} seconds") from error
         if not fails:
@@ -129,9 +130,13 @@ class GitOps:
                 if not files:
                     return {"commit": self.git("rev-parse", "HEAD", folder=folder), "branch": ""}
                 commit = self.commit(folder, asset, files)
+                # Clones and pushes take their time: what allowed the first may not allow this one any more.
+                why = "the opening is over" if self.batch.opening() is None else self.batch.refusal(asset) if attempt else ""
+                if why:
+                    break
                 code, said = self.git("push", "--porcelain", "--no-follow-tags", "origin", f"HEAD:refs/heads/{branch}", folder=folder, fails=False)
             except (Refused, OSError) as error:
-                return {"commit": "", "branch": "", "why": f"nothing was pushed: {error}"}
+                return {"commit": "", "branch": "", "why": f"the push did not end well: {error}"}
             if code == 0:
                 return {"commit": commit, "branch": branch if entry["push"] == "branch" else ""}
             why = " ".join(said.split())
@@ -147,13 +152,16 @@ class GitOps:
     def commit(self, folder, asset, files):
         for file, (text, _) in files.items():
             (folder / file).write_bytes(text.encode("utf-8"))
-        data, pins = self.batch.data, [pin for _, pins in files.values() for pin in pins]
+        pins = [pin for _, pins in files.values() for pin in pins]
         moved = sorted({f"{pin.wanted.name} {pin.wanted.was} -> {pin.wanted.goal}" for pin in pins})
         title = f"{asset['name']}: {moved[0] if len(moved) == 1 else f'{len(moved)} versions'}"
         lines = [f"- {pin.wanted.name} {pin.value} -> {pin.wanted.goal}: {pin.file}:{pin.line}" for pin in pins]
-        trailers = [f"Patchwave-{name.capitalize()}: {value}" for name, value in [*((key, data[key]) for key in ("rollout", "wave", "batch", "action")), ("asset", asset["name"])]]
-        author = {"name": "patchwave", "email": "patchwave@localhost", **(self.settings.get("author") or {})}
-        who = [word for key in ("name", "email") if self.git("config", f"user.{key}", folder=folder, fails=False)[0] for word in ("-c", f"user.{key}={author[key]}")]
+        of = {**{key: self.batch.data[key] for key in ("rollout", "wave", "batch", "action")}, "asset": asset["name"]}
+        trailers = [f"Patchwave-{key.capitalize()}: {value}" for key, value in of.items()]
+        author, who = {"name": "patchwave", "email": "patchwave@localhost", **(self.settings.get("author") or {})}, []
+        for key in ("name", "email"):
+            if self.git("config", f"user.{key}", folder=folder, fails=False)[0]:
+                who += ["-c", f"user.{key}={author[key]}"]
         # Named one by one and literally: nothing else of the clone can come into the commit.
         self.git("--literal-pathspecs", "add", "--", *files, folder=folder)
         self.git(*who, "commit", "--quiet", "--message", "\n".join([title, "", *lines, "", *trailers]), folder=folder)
@@ -173,7 +181,7 @@ class GitOps:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if left and found.get("branch"):
-            if self.git("ls-remote", "--heads", entry["url"], "refs/heads/" + found["branch"]):
+            if self.git("ls-remote", "--heads", "--", entry["url"], "refs/heads/" + found["branch"]):
                 return OPEN, ""
             return FAILED, f"{found['branch']} is gone and was not merged"
         if left:

@@ -29,6 +29,9 @@ VISITS_MAX = 100_000
 ANCHORED = "its version has an anchor, an alias or a tag, so an edit would change other places: write the version out"
 INSIDE = "it stands inside a text, which this script does not edit: move it into a values file, or edit it by hand"
 AUTOMATED = "Flux's image automation writes this line ($imagepolicy): move its ImagePolicy instead"
+MERGED = "its version comes from a merge key (<<): write it there"
+NONE = "no version is written, so the newest is taken: write the one that runs"
+TEMPLATE = "its version is a template: the plan cannot tell what it becomes; write the version, or edit the place it comes from"
 DIGEST = "a digest wins over the tag: remove it, or move both by hand"
 # What does not matter where the goal stands already.
 HARMLESS = (ANCHORED, INSIDE, AUTOMATED)
@@ -165,8 +168,9 @@ class Scan:
             self.pins.append(pin._replace(line=node.start_mark.line + 1 + pin.line, fault=pin.fault or INSIDE))
 
     def mapping(self, node, found, context, path, shared):
-        for name, version, plus in chart_rules(context, path, self.base):
-            self.chart(node, found, name, version, plus, shared)
+        rule = chart_rule(context, path, self.base)
+        if rule:
+            self.chart(node, found, rule, shared)
         if context == ("source.toolkit.fluxcd.io", "OCIRepository") and path == ("spec",):
             self.artifact(node, found, shared)
         if image_list(context, path, self.base):
@@ -190,11 +194,11 @@ class Scan:
         value = value if value is not None else (text or "").strip()
         if not fault and node is None:
             merged = isinstance(owner, yaml.MappingNode) and "<<" in fields(owner)
-            fault = "its version comes from a merge key (<<): write it there" if merged else "no version is written, so the newest is taken: write the one that runs"
+            fault = MERGED if merged else NONE
         elif not fault and text is None:
             fault = "its version is no text"
         elif not fault and "{{" in text:
-            fault = "its version is a template: the plan cannot tell what it becomes; write the version, or edit the place it comes from"
+            fault = TEMPLATE
         elif not fault and (shared or id(node) in self.shared or self.text[node.start_mark.index] in "&*!"):
             fault = ANCHORED
         self.pins.append(Pin(wanted, self.file, at.start_mark.line + 1, node, value, fault, plus))
@@ -204,15 +208,15 @@ class Scan:
         values = found.get(key, [])
         return (values[0] if values else None), (f"`{key}` stands twice" if len(values) > 1 else "")
 
-    def chart(self, node, found, name_key, version_key, plus, shared):
-        for named_by in found.get(name_key, []):
+    def chart(self, node, found, rule, shared):
+        for named_by in found.get(rule.name, []):
             name = scalar(named_by) or ""
-            # A path of a chart in Git (`./charts/x`) has no version to pin; helmfile writes `repository/name`.
-            if name.startswith((".", "/")) or (name_key == "chart" and "/" in name and version_key == "version" and plus != "helmfile"):
+            # A path of a chart in Git (`./charts/x`) has no version to pin.
+            if name.startswith((".", "/")) or ("/" in name and not rule.repositories):
                 continue
             for wanted in self.charts(name.rsplit("/", 1)[-1]):
-                version, twice = self.one(found, version_key)
-                self.add(wanted, node, version, shared, twice or ("`" + name_key + "` stands twice" if len(found[name_key]) > 1 else ""))
+                version, twice = self.one(found, rule.version)
+                self.add(wanted, node, version, shared, twice or self.one(found, rule.name)[1])
 
     def artifact(self, node, found, shared):
         url, twice = self.one(found, "url")
@@ -247,15 +251,12 @@ class Scan:
         if not name:
             return
         for wanted in self.images(f"{registry.rstrip('/')}/{name}" if registry else name):
-            # A repository alone pins nothing: the chart has a tag of its own.
-            if not {"tag", "digest", "sha"} & set(found):
-                continue
             tag, again = self.one(found, "tag")
-            digest = next((scalar(value) for key in ("digest", "sha") for value in found.get(key, []) if scalar(value)), None)
-            fault = twice or again
-            if digest and digest not in ("null", "~"):
-                fault = fault or DIGEST
-            self.add(wanted, node, tag, shared, fault)
+            is_pinned = [key for key in ("tag", "digest", "sha") for value in found.get(key, []) if scalar(value) not in ("", "null", "~")]
+            # A repository alone, or with an empty tag, pins nothing: the chart has a tag of its own.
+            if is_pinned:
+                fault = twice or again or (DIGEST if set(is_pinned) - {"tag"} else "")
+                self.add(wanted, node, tag, shared, fault)
 
     def image(self, node, shared):
         """`image: registry/name:tag`."""
@@ -271,23 +272,26 @@ class Scan:
             self.add(wanted, node, node, shared, fault, tag)
 
 
-def chart_rules(context, path, base):
-    """Which fields of a mapping name a chart and its version."""
+# Which fields of a mapping name a chart and its version, and whether the name may be `repository/name`.
+Rule = collections.namedtuple("Rule", "name version repositories")
+
+
+def chart_rule(context, path, base):
+    """The rule of a mapping, none where it pins no chart."""
     group, kind = context
-    if group == "helm.toolkit.fluxcd.io" and kind == "HelmRelease" and path == ("spec", "chart", "spec"):
-        return [("chart", "version", "")]
-    if (group, kind) == ("source.toolkit.fluxcd.io", "HelmChart") and path == ("spec",):
-        return [("chart", "version", "")]
+    if (group, kind, path) == ("helm.toolkit.fluxcd.io", "HelmRelease", ("spec", "chart", "spec")):
+        return Rule("chart", "version", False)
+    if (group, kind, path) == ("source.toolkit.fluxcd.io", "HelmChart", ("spec",)):
+        return Rule("chart", "version", False)
     if group == "argoproj.io" and kind in ("Application", "ApplicationSet"):
-        spec = path[3:] if kind == "ApplicationSet" and path[:3] == ("spec", "template", "spec") else path[1:] if path[:1] == ("spec",) else ()
-        return [("chart", "targetRevision", "")] if spec in (("source",), ("sources", "*")) else []
+        spec = ("spec",) if kind == "Application" else ("spec", "template", "spec")
+        return Rule("chart", "targetRevision", True) if path in ((*spec, "source"), (*spec, "sources", "*")) else None
     if base == "Chart.yaml" and path == ("dependencies", "*"):
-        return [("name", "version", "")]
+        return Rule("name", "version", False)
     if is_kustomization(context, base) and path == ("helmCharts", "*"):
-        return [("name", "version", "")]
-    if not group and path == ("releases", "*"):
-        return [("chart", "version", "helmfile")]
-    return []
+        return Rule("name", "version", False)
+    # helmfile: no apiVersion, and `chart: repository/name`.
+    return Rule("chart", "version", True) if not group and path == ("releases", "*") else None
 
 
 def is_kustomization(context, base):
@@ -359,7 +363,8 @@ def scanned(root, paths, skip, wanted):
             found = Scan(file, text, wanted).pins
         except ValueError as error:
             if unread(root, file, loose, wanted, lines):
-                faults.append(f"{file}:{lines[0]} names it and cannot be read as YAML ({error}): edit it by hand, or name narrower `paths` or `skip` in the settings")
+                advice = "edit it by hand, or name narrower `paths` or `skip` in the settings"
+                faults.append(f"{file}:{lines[0]} names it and cannot be read as YAML ({error}): {advice}")
             continue
         texts[file] = text
         pins += [pin._replace(fault=pin.fault or automated(text, pin)) for pin in found]
