@@ -16,7 +16,7 @@ out=$1
 here=$(cd "$(dirname "$0")" && pwd)
 recipe=$(sha256sum <"$here/bases.sh")
 # shellcheck disable=SC2016 # The dollar is apt's.
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | sed -n 1p)
 : "${mirror:?the apt of this machine names no mirror; is it Debian, and was apt-get update run?}"
 mkdir -p "$out"
 

@@ -78,8 +78,6 @@ fn kill(options: &[&str]) -> io::Result<bool> {
     test.args([
         "test",
         "--quiet",
-        "-p",
-        "patchwave",
         "--test",
         "e2e",
         "--",

@@ -7,12 +7,15 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::hosts::{Family, Host, Kind};
 use super::{Places, done};
+
+/// How long the server of packages may take: it is a file server of Python and answers at once, or it has died.
+const SERVER_WAIT: Duration = Duration::from_secs(30);
 
 /// What a command said.
 pub struct Said {
@@ -86,7 +89,11 @@ impl<'a> Lab<'a> {
         for host in lab.hosts.values() {
             host.wait_until_up()?;
         }
+        let deadline = Instant::now() + SERVER_WAIT;
         while TcpStream::connect("10.83.0.1:8000").is_err() {
+            if Instant::now() > deadline {
+                return Err(io::Error::other("the server of packages does not answer at 10.83.0.1:8000"));
+            }
             sleep(Duration::from_millis(50));
         }
         lab.site()?;

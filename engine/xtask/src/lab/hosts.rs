@@ -43,7 +43,7 @@ const fn kind(name: &'static str, environment: &'static str, family: Family, boo
 /// Ends the names; reserved for tests by RFC 6761.
 pub const DOMAIN: &str = "lab.test";
 
-/// The hosts of the whole lab: seven of apt, three of dnf, one of them boots.
+/// The hosts of the whole lab: six of apt, three of dnf; one boots.
 pub const ALL: &[Kind] = &[
     kind("t1", "test", Family::Apt, true),
     kind("t2", "test", Family::Dnf, false),

@@ -193,7 +193,7 @@ fn prepare(places: &Places) -> io::Result<()> {
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     done(
         build
-            .args(["build", "--quiet", "-p", "patchwave"])
+            .args(["build", "--quiet", "--bin", "patchwave"])
             .current_dir(&places.home),
         "cargo build",
     )?;

@@ -1,6 +1,6 @@
 //! What the lab plays, phase by phase, and what must hold after each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Error};
 use std::path::PathBuf;
@@ -143,7 +143,8 @@ impl Play<'_> {
             .join(folder)
     }
 
-    /// Runs a playbook of a wave by hand; the results by asset, and what Ansible says it changed.
+    /// Runs a playbook of a wave by hand; the results by asset, and what Ansible says it changed. A run that did not get to
+    /// its end, or left a host it names without a result, would prove nothing and ends the lab.
     pub fn by_hand(
         &mut self,
         folder: &str,
@@ -156,12 +157,19 @@ impl Play<'_> {
         let extra = json!({"patchwave_permit_command": permit, "patchwave_results_dir": results});
         let said = self.lab.ansible(&self.wave(folder), playbook, &extra)?;
         let recap = said.out.split("PLAY RECAP").nth(1).unwrap_or_default();
+        let hosts = recap.lines().filter_map(|line| line.split_once(" : ok="));
+        let played: BTreeSet<&str> = hosts.map(|(host, _)| host.trim()).collect();
         let changed = recap
             .split("changed=")
             .skip(1)
             .filter_map(|rest| rest.split(' ').next()?.parse::<u32>().ok())
             .sum();
-        Ok((self.lab.results(&results)?, changed))
+        let results = self.lab.results(&results)?;
+        let told: BTreeSet<&str> = results.keys().map(String::as_str).collect();
+        let every = !played.is_empty() && played == told;
+        self.seen
+            .holds("every host that was played has a result", every, &(&said.out, &told))?;
+        Ok((results, changed))
     }
 
     /// The permit as a batch asks for it, in words for Ansible.
