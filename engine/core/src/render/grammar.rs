@@ -28,8 +28,8 @@ pub enum Grammar {
     Batch,
     /// Package name of a version scheme.
     Package(Scheme),
-    /// Repository of container images: words with `/` between, the first may be a registry with its port
-    /// (`registry.corp.example:5000/shop/web`); OCI distribution specification, `name`, and host names.
+    /// Name of an image: words of package names with `/` between, the first of several may be a registry with its port
+    /// (`registry.corp.example:5000/shop/web`; OCI distribution specification, `name`).
     Repository,
     /// Exact version of a version scheme: `[epoch:]version-release` of RPM, `[epoch:]upstream[-revision]` of Debian.
     Version(Scheme),
@@ -181,7 +181,7 @@ fn is_package(scheme: Scheme, value: &str) -> bool {
 fn is_repository(value: &str) -> bool {
     let part = |text: &str| {
         word(text, WORD_MAX, is_alnum, |c| {
-            is_alnum(c) || matches!(c, '.' | '_' | '-')
+            is_alnum(c) || matches!(c, '+' | '-' | '.' | '_' | '~' | '^')
         })
     };
     let (registry, path) = value

@@ -197,7 +197,7 @@ class Scan:
             fault = MERGED if merged else NONE
         elif not fault and text is None:
             fault = "its version is no text"
-        elif not fault and "{{" in text:
+        elif not fault and ("{{" in text or "${" in text):
             fault = TEMPLATE
         elif not fault and (shared or id(node) in self.shared or self.text[node.start_mark.index] in "&*!"):
             fault = ANCHORED
