@@ -120,6 +120,7 @@ fn advisories(random: &mut Lcg) -> Vec<AdvisoryRecord> {
                     by_source: false,
                     arch: None,
                     module: None,
+                    edition: None,
                     introduced: None,
                     fixed: Some(fixed),
                     last_affected: None,

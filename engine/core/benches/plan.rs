@@ -1,7 +1,4 @@
 //! How planning grows with the estate: `cargo bench -p patchwave-core --bench plan`.
-//!
-//! The estate is drawn from a fixed seed: services of twenty, three environments, a few dozen distinct package sets, as
-//! real fleets have them.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,78 +10,21 @@
 #[expect(dead_code, reason = "the benchmark uses its part of what the tests share")]
 mod support;
 
+mod estate;
+
 use divan::Bencher;
-use patchwave_core::history::History;
-use patchwave_core::load::wire::Service;
-use patchwave_core::name::Severity;
+use estate::world;
 use patchwave_core::plan::{lint, plan};
-use support::estate::{ESTATE, NOW};
-use support::{World, advisory, at, catalog, machine, observation};
+use support::at;
+use support::estate::NOW;
 
 fn main() {
     divan::main();
 }
 
-/// A multiplicative congruential sequence (Lehmer, 1951, with Park and Miller's numbers): enough to spread things.
-fn numbers(seed: u64) -> impl Iterator<Item = usize> {
-    let next = |n: &u64| Some(n * 48_271 % 2_147_483_647);
-    std::iter::successors(Some(seed), next).map(|n| n as usize)
-}
-
-fn world(assets: usize) -> World {
-    let now = at(NOW);
-    let mut catalog = catalog(ESTATE, now);
-    let services = assets.div_ceil(20).max(1);
-    let fleet = catalog.fleets.get_mut("f").unwrap();
-    fleet.spec.services = (0..services)
-        .map(|n| {
-            let needs: Vec<String> = if n % 3 == 2 {
-                vec![format!("s{}", n - 1)]
-            } else {
-                vec![]
-            };
-            let json = serde_json::json!({
-                "name": format!("s{n}"), "members": {"matchLabels": {"service": format!("s{n}")}},
-                "maxUnavailable": "25%", "dependsOn": needs
-            });
-            serde_json::from_value::<Service>(json).unwrap()
-        })
-        .collect();
-    let mut draw = numbers(7);
-    let mut next = |n: usize| draw.next().unwrap_or_default() % n;
-    let machines: Vec<_> = (0..assets)
-        .map(|n| {
-            let env = ["test", "staging", "prod", "prod", "prod", "prod", "prod", "prod"][next(8)];
-            let service = format!("s{}", next(services));
-            let mut machine = machine(&format!("m{n:07}"), &[("env", env), ("service", &service)]);
-            let shape = next(40);
-            machine.packages = (0..60)
-                .map(|p| (format!("p{p}"), format!("{}-1", 1 + (p * shape) % 3), format!("p{p}")))
-                .collect();
-            machine
-        })
-        .collect();
-    let advisories: Vec<_> = (0..30)
-        .map(|n| {
-            advisory(
-                &format!("A-{n:02}"),
-                Severity::High,
-                "2026-11-18T00:00:00Z",
-                &[(&format!("p{}", n * 2), "3-1")],
-            )
-        })
-        .collect();
-    World::new(
-        catalog,
-        observation("f", &[], &machines, &advisories, now),
-        History::default(),
-        now,
-    )
-}
-
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 5, sample_size = 1)]
 fn planning(bencher: Bencher<'_, '_>, assets: usize) {
-    let world = world(assets);
+    let world = world(assets, false);
     bencher.bench(|| {
         plan(
             &world.catalog,
@@ -98,7 +38,7 @@ fn planning(bencher: Bencher<'_, '_>, assets: usize) {
 
 #[divan::bench(args = [1_000, 10_000, 100_000], sample_count = 5, sample_size = 1)]
 fn checking(bencher: Bencher<'_, '_>, assets: usize) {
-    let world = world(assets);
+    let world = world(assets, false);
     let plan = plan(
         &world.catalog,
         &world.observation,

@@ -13,7 +13,7 @@ use crate::fields::{Fields, Text, excerpt, fault};
 use crate::sheet::{ListField, ListUse, RowId, Sheet};
 
 /// How far ahead of now a clock may be without a word: more than any machine with a working time service.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+pub(crate) const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// One record being read.
 pub(crate) struct Reading<'r, 'a> {

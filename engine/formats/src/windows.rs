@@ -1,5 +1,7 @@
 //! What readers of Microsoft's products share: builds and names of Windows.
 
+use patchwave_core::observe::WindowsEdition;
+
 /// A build of Windows with its revision: four numbers, `10.0.20348.2700`; none for anything else.
 pub(crate) fn build_of(text: &str) -> Option<&str> {
     let text = text.trim();
@@ -33,6 +35,17 @@ pub(crate) fn release_of(product: &str) -> Option<String> {
     Some(match words.next() {
         Some("R2") => format!("{release} R2"),
         _ => release.to_owned(),
+    })
+}
+
+/// Whether a product name is a Windows Server or a client; none if it is no release of Windows.
+pub(crate) fn edition_of(product: &str) -> Option<WindowsEdition> {
+    release_of(product)?;
+    let product = product.trim();
+    let product = product.strip_prefix("Microsoft ").unwrap_or(product);
+    Some(match product.starts_with("Windows Server") {
+        true => WindowsEdition::Server,
+        false => WindowsEdition::Client,
     })
 }
 
@@ -76,6 +89,9 @@ mod tests {
             ("Windows", None),
         ] {
             assert_eq!(release_of(product).as_deref(), release, "{product}");
+            let server = release.map(|_| product.contains("Server"));
+            let edition = edition_of(product).map(|edition| edition == WindowsEdition::Server);
+            assert_eq!(edition, server, "{product}");
         }
     }
 }

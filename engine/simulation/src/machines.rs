@@ -167,6 +167,7 @@ fn advisory(id: &str, package: &str, fixed: &str, severity: Severity, exploited:
             by_source: false,
             arch: None,
             module: None,
+            edition: None,
             introduced: None,
             last_affected: None,
             fixed: Some(fixed.into()),

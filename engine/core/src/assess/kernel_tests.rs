@@ -35,6 +35,7 @@ fn releases_find_their_packages() {
         source: "",
         source_version: "",
         module: "",
+        edition: None,
     };
     for (package, release, expected) in [
         (

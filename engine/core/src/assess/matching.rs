@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::load::wire::ComponentKind;
 use crate::lookup::Lookup;
-use crate::observe::{AdvisoryRecord, Fix, Observation, build_branch};
+use crate::observe::{AdvisoryRecord, Fix, Observation, WindowsEdition, build_branch};
 use crate::version::{Scheme, compare, is_modular, order, rpm_evr};
 
 /// A package as installed (or, for a kernel, running) on an asset. Empty texts are unknown.
@@ -24,6 +24,8 @@ pub(super) struct Installed<'a> {
     /// Version of the source package, where it is not `version`.
     pub(super) source_version: &'a str,
     pub(super) module: &'a str,
+    /// The edition of a Windows, where it is known.
+    pub(super) edition: Option<WindowsEdition>,
 }
 
 impl Installed<'_> {
@@ -65,6 +67,8 @@ pub(super) struct FixIndex<'o> {
     advisories: &'o [AdvisoryRecord],
     fixes: Lookup<Key<'o>, Vec<(u32, &'o Fix)>>,
     schemes: Lookup<&'o str, Scheme>,
+    /// Releases of which some fix is for a source package.
+    sourced: Lookup<(&'o str, Option<&'o str>), ()>,
     has_parts: bool,
 }
 
@@ -73,6 +77,7 @@ impl<'o> FixIndex<'o> {
     pub(super) fn new(observation: &'o Observation, now: Timestamp) -> Self {
         let mut fixes: Lookup<Key<'o>, Vec<(u32, &'o Fix)>> = Lookup::default();
         let mut schemes = Lookup::default();
+        let mut sourced = Lookup::default();
         let mut has_parts = false;
         let standing = observation
             .advisories
@@ -88,6 +93,9 @@ impl<'o> FixIndex<'o> {
                     fix.by_source,
                     fix.package.as_ref(),
                 );
+                if fix.by_source {
+                    sourced.insert((key.0, release), ());
+                }
                 fixes.entry(key).or_default().push((index as u32, fix));
                 schemes.entry(fix.ecosystem.os_id.as_ref()).or_insert_with_key(|os_id| {
                     has_parts |= ComponentKind::parse(os_id).is_some();
@@ -99,6 +107,7 @@ impl<'o> FixIndex<'o> {
             advisories: &observation.advisories,
             fixes,
             schemes,
+            sourced,
             has_parts,
         }
     }
@@ -111,6 +120,22 @@ impl<'o> FixIndex<'o> {
     /// The version order of a distribution, if any advisory speaks of it.
     pub(super) fn scheme(&self, os_id: &str) -> Option<Scheme> {
         self.schemes.get(os_id).copied()
+    }
+
+    /// Whether any fix for the release is named by source package.
+    pub(super) fn names_sources(&self, os_id: &str, major: &str) -> bool {
+        let releases = [Some(major), None];
+        releases
+            .iter()
+            .any(|release| self.sourced.contains_key(&(os_id, *release)))
+    }
+
+    /// Whether a fix for the release is for a source package of this name.
+    pub(super) fn is_source(&self, os_id: &str, major: &str, name: &str) -> bool {
+        let releases = [Some(major), None];
+        releases
+            .iter()
+            .any(|release| self.fixes.contains_key(&(os_id, *release, true, name)))
     }
 
     /// Every advisory that speaks of the package on this release, in order of advisory.
@@ -212,7 +237,18 @@ fn verdict_of(scheme: Scheme, fixes: Vec<&Fix>, installed: &Installed<'_>) -> Op
 fn verdict(scheme: Scheme, fixes: &[&Fix], installed: &Installed<'_>) -> Option<Verdict> {
     let (fixes, doubt) = match scheme {
         Scheme::Rpm => of_the_stream(fixes, installed),
-        Scheme::Windows => (of_the_branch(fixes, installed.version), None),
+        Scheme::Windows => {
+            let own = of_the_branch(fixes, installed.version);
+            if installed.edition.is_none() && own.iter().any(|fix| fix.edition.is_some()) {
+                return of_either_edition(&own, installed);
+            }
+            (
+                own.into_iter()
+                    .filter(|fix| fix.edition.is_none() || fix.edition == installed.edition)
+                    .collect(),
+                None,
+            )
+        }
         _ => (fixes.to_vec(), None),
     };
     let (fixes, needs) = within_reach(fixes);
@@ -239,6 +275,24 @@ fn of_the_branch<'f>(fixes: &[&'f Fix], build: &str) -> Vec<&'f Fix> {
         .copied()
         .filter(|fix| mine(&fix.fixed) && mine(&fix.introduced))
         .collect()
+}
+
+/// Client and server share the branch, and nobody said which the asset is: what holds for both holds, and where they differ
+/// nobody can tell. Neither the lower nor the higher build would do: the one leaves a hole open, the other may not exist for it.
+fn of_either_edition(fixes: &[&Fix], installed: &Installed<'_>) -> Option<Verdict> {
+    let [client, server] = WindowsEdition::ALL.map(|edition| {
+        let edition = Some(edition);
+        verdict(Scheme::Windows, fixes, &Installed { edition, ..*installed })
+    });
+    match (client, server) {
+        (client, server) if client == server => client,
+        (None | Some(Verdict::Fixed(_)), server @ (None | Some(Verdict::Fixed(_)))) => server,
+        _ => Some(Verdict::Undecidable(format!(
+            "build {} is a client and a server Windows, whose fixes differ, and the release of this one was not observed; report \
+             its `os` with the version as its name says it, such as 11 or 2025",
+            installed.version
+        ))),
+    }
 }
 
 /// Why the version cannot be compared with the bounds, if so: a version nobody can order is not equal, not older and not

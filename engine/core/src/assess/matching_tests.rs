@@ -9,6 +9,7 @@ const PLAIN: Installed<'_> = Installed {
     source: "",
     source_version: "",
     module: "",
+    edition: None,
 };
 
 fn fix(fixed: &str, module: &str, introduced: &str) -> Fix {

@@ -30,6 +30,7 @@ mod scope;
 mod tabled;
 mod timeline;
 mod trace;
+mod unsourced;
 
 #[cfg(test)]
 pub(crate) mod world;
@@ -90,7 +91,7 @@ pub fn assess(catalog: &Catalog, observation: &Observation, memory: &Memory, now
     let index = matching::FixIndex::new(observation, now);
     let findings = parts::with_parts(observation, &index, None, found::find(observation, &index, None));
     let judged = judged::judge_all(&rules, observation, &findings, &scoped);
-    let (remarks, mut diagnostics) = remarks::say(&rules, observation, &findings, &scoped);
+    let (remarks, mut diagnostics) = remarks::say(&rules, observation, &index, &findings, &scoped);
     diagnostics.extend(judged.notes);
     diagnostics.sort();
     diagnostics.dedup();

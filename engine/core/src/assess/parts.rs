@@ -76,6 +76,7 @@ fn matches(index: &FixIndex<'_>, part: &Part, version: &str) -> Vec<Match> {
             source: "",
             source_version: "",
             module: "",
+            edition: part.edition,
         };
         index.matches(part.kind.as_str(), &part.vendor, &installed)
     };

@@ -191,6 +191,54 @@ fn kubelet_and_container_runtime() {
 }
 
 #[test]
+fn a_build_that_is_client_and_server_is_fixed_by_its_own_edition_and_unknown_where_that_is_not_known() {
+    use crate::observe::{Os, WindowsEdition, parts_of};
+    let mut world = World::plain();
+    let of = |edition, fixed: &str| Fix {
+        edition: Some(edition),
+        ..fix(
+            serde_json::json!({"component": {"kind": "os", "vendor": "microsoft", "product": "windows"}, "fixed": fixed}),
+        )
+    };
+    let both = vec![
+        of(WindowsEdition::Client, "10.0.26100.4349"),
+        of(WindowsEdition::Server, "10.0.26100.4351"),
+    ];
+    world.advisory("CVE-1", both);
+    let mut windows = |name: &str, release: &str, build: &str| {
+        let facts = &mut world.asset(name, &[], &[]).facts;
+        facts.os_build = Some(build.into());
+        let (family, version, arch) = ("windows".into(), release.into(), "x86_64".into());
+        facts.os = Some(Os {
+            id: "windows".into(),
+            family,
+            version,
+            arch,
+        });
+    };
+    windows("a", "11", "10.0.26100.4349");
+    windows("b", "2025", "10.0.26100.4349");
+    windows("c", "11", "10.0.26100.4000");
+    windows("d", "", "10.0.26100.4349");
+    windows("e", "", "10.0.26100.4000");
+    windows("f", "", "10.0.26100.4351");
+    assert_eq!(
+        found(&world),
+        [
+            "b windows 10.0.26100.4349 10.0.26100.4351 due",
+            "c windows 10.0.26100.4000 10.0.26100.4349 due",
+            "d windows 10.0.26100.4349 - unknown",
+            "e windows 10.0.26100.4000 - unknown",
+        ]
+    );
+    let branch = |at: usize| parts_of(&world.observation.assets[at])[0].branch.clone();
+    assert_eq!(
+        [branch(0), branch(1), branch(3)],
+        ["10.0.26100-client", "10.0.26100-server", "10.0.26100"]
+    );
+}
+
+#[test]
 fn a_windows_build_is_fixed_in_its_own_branch() {
     let mut world = World::plain();
     let build = |fixed: &str| fix(serde_json::json!({"component": {"kind": "os"}, "fixed": fixed}));

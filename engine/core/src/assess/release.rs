@@ -193,6 +193,7 @@ pub(super) fn installed(observation: &Observation, package: Package) -> Installe
         source: text(package.source),
         source_version: text(package.source_version),
         module: text(package.module),
+        edition: None,
     }
 }
 

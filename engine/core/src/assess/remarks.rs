@@ -6,8 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::found::Findings;
+use super::matching::FixIndex;
 use super::rules::Rules;
 use super::scope::{Answer, ClassChoice};
+use super::unsourced::Unsourced;
 use super::{Remark, Scoped, coverage, may_be_away, scope};
 use crate::load::table::DecisionTable;
 use crate::load::wire::{AssetClassSpec, ComponentKind, Lifecycle};
@@ -18,11 +20,13 @@ use crate::observe::{Asset, Note, Observation, Part, parts_of};
 pub(super) fn say(
     rules: &Rules<'_>,
     observation: &Observation,
+    index: &FixIndex<'_>,
     findings: &Findings,
     scoped: &Scoped,
 ) -> (Vec<Remark>, Vec<Note>) {
     let mut remarks = Vec::new();
     let spoken = spoken_of(observation);
+    let mut unsourced = Unsourced::new(observation, index);
     let mut rule_notes: BTreeMap<(bool, String), (Arc<str>, usize)> = BTreeMap::new();
     for (index, asset) in observation.assets.iter().enumerate() {
         if asset.lifecycle == Lifecycle::Retired {
@@ -100,6 +104,9 @@ pub(super) fn say(
             stale_remark(asset, class, rules.now, &mut say);
         }
         facts_remark(observation, asset, &spoken, &mut say);
+        if let Some(why) = unsourced.why(asset) {
+            say("unknown", why);
+        }
         if let Some(broken) = findings.broken.get(&index) {
             let mut names: Vec<&str> = broken
                 .iter()

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::tests::{one, status};
-use super::world::{World, exploited, line, rpm};
+use super::world::{P, World, deb, debian, exploited, line, rpm};
 use super::*;
 use crate::load::wire::Lifecycle;
 use crate::name::Severity;
@@ -162,4 +162,42 @@ fn an_explanation_tells_what_the_judgement_says() {
     );
     assert!(explained(Some("A-9")).to_string().contains("no source knows `A-9`"));
     assert!(serde_json::to_value(explained(None)).unwrap()["findings"][0]["steps"].is_array());
+}
+
+#[test]
+fn where_fixes_are_named_by_source_and_no_source_was_told_an_asset_is_unknown_and_says_so_once() {
+    let remarks = |packages: &[P<'_>]| {
+        let mut world = World::plain();
+        world.asset("deb1", &[], packages).facts.os = debian();
+        world.advisory("D-1", vec![deb("openssl", "3.0.15-1")]);
+        world.advisory("D-2", vec![deb("zlib", "1:1.3-1")]);
+        let assessment = world.assess();
+        let compliant = assessment.asset_status(&world.observation, 0) == Some(Status::Compliant);
+        let said = assessment.remarks.into_iter();
+        (
+            said.map(|r| format!("{}: {}", r.status, r.detail)).collect::<Vec<_>>(),
+            compliant,
+        )
+    };
+    let (said, compliant) = remarks(&[
+        ("libssl3", "3.0.11-1", "amd64", "", ""),
+        ("zlib1g", "1:1.2-1", "amd64", "", ""),
+        ("openssl", "3.0.15-1", "amd64", "", ""),
+    ]);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("unknown: the source packages of its packages were not observed")
+            && said[0].contains("debian 12")
+            && said[0].contains("2 of its packages"),
+        "{said:?}"
+    );
+    assert!(!compliant);
+    // Packages that are called like their source are compared; a list that tells sources leaves out those.
+    let called_alike = remarks(&[("openssl", "3.0.15-1", "amd64", "", "")]);
+    assert_eq!(called_alike, (vec![], true));
+    let told = remarks(&[
+        ("bash", "5.2-1", "amd64", "", ""),
+        ("libssl3", "3.0.15-1", "amd64", "openssl", ""),
+    ]);
+    assert_eq!(told, (vec![], true));
 }

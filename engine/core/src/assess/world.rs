@@ -257,6 +257,7 @@ pub(crate) fn rpm(package: &str, fixed: &str) -> Fix {
         by_source: false,
         arch: None,
         module: None,
+        edition: None,
         introduced: None,
         fixed: Some(fixed).filter(|f| !f.is_empty()).map(Arc::from),
         last_affected: None,

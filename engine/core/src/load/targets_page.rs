@@ -98,6 +98,7 @@ fn one(f: &mut fmt::Formatter<'_>, name: &str, spec: &TargetSpec) -> fmt::Result
             yes(can.roles).to_owned(),
         ),
         ("runs checks on the asset", yes(can.checks).to_owned()),
+        ("measures workloads around an asset", yes(can.workloads).to_owned()),
         ("freezes content", list(&content)),
         ("needs these facts", list(&needs)),
     ] {

@@ -64,6 +64,8 @@ pub struct Fix {
     pub entitlement: Option<Arc<str>>,
     /// Article that brings the fixed build, digits only (`5034439`), where the vendor names one (Windows).
     pub kb: Option<Arc<str>>,
+    /// Only Windows of this edition, where client and server share the branch of the build and do not share the fix.
+    pub edition: Option<super::WindowsEdition>,
 }
 
 impl Fix {

@@ -35,17 +35,29 @@ impl<'o> Articles<'o> {
         self.of_build.get(build).into_iter().flatten().copied()
     }
 
-    /// What the update server offers the asset that brings the build, in order of id and revision: an update of one of its
-    /// articles that the asset can take (it lacks it, or it failed) and that nothing supersedes. None when nobody asked an update
-    /// server.
+    /// What the update server offers the asset that brings the build, for a rollout that is cut now, in order of id and
+    /// revision: an update of one of its articles that the asset can take (it lacks it, or it failed) and that nothing
+    /// supersedes. None when nobody asked an update server.
     pub fn offered<'f>(&self, facts: &'f Facts, build: &str) -> Option<Vec<&'f OfferedUpdate>> {
+        let mut found = self.still_offered(facts, build)?;
+        found.retain(|update| !update.superseded);
+        Some(found)
+    }
+
+    /// The same for a rollout that was cut before: what its earlier waves proved is superseded by the next month's update, and
+    /// can be approved nevertheless until it expires or is declined, which takes it out of the answers. What is not superseded
+    /// comes before what is.
+    pub fn still_offered<'f>(&self, facts: &'f Facts, build: &str) -> Option<Vec<&'f OfferedUpdate>> {
         let updates = facts.updates.as_deref()?;
         let articles: BTreeSet<&str> = self.bringing(build).map(AsRef::as_ref).collect();
         let mut found: Vec<&OfferedUpdate> = updates
             .iter()
-            .filter(|update| !update.superseded && update.kbs.iter().any(|kb| articles.contains(kb.as_ref())))
+            .filter(|update| update.kbs.iter().any(|kb| articles.contains(kb.as_ref())))
             .filter(|update| !matches!(update.state.as_ref(), "NotApplicable" | "Unknown"))
             .collect();
+        if found.iter().any(|update| !update.superseded) {
+            found.retain(|update| !update.superseded);
+        }
         found.sort_by(|a, b| (&a.update_id, a.revision).cmp(&(&b.update_id, b.revision)));
         Some(found)
     }
@@ -95,6 +107,18 @@ mod tests {
             found.iter().map(|u| u.update_id.to_string()).collect()
         };
         assert_eq!(ids("10.0.20348.2762"), ["a", "b"]);
+        let still = |facts: &Facts| -> Vec<String> {
+            let found = articles.still_offered(facts, "10.0.20348.2762").unwrap();
+            found.iter().map(|u| u.update_id.to_string()).collect()
+        };
+        assert_eq!(still(&facts), ["a", "b"]);
+        // The next month's update supersedes it: no new rollout takes it, and one that was cut goes on.
+        let next_month = Facts {
+            updates: Some([update("d", "5044281", "NotInstalled", true)].into()),
+            ..Facts::default()
+        };
+        assert_eq!(still(&next_month), ["d"]);
+        assert_eq!(articles.offered(&next_month, "10.0.20348.2762"), Some(vec![]));
         assert!(ids("10.0.20348.9999").is_empty());
         assert_eq!(articles.offered(&Facts::default(), "10.0.20348.2762"), None);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::asset::{AssetRecord, Facts, Identity, Provenance};
+use super::asset::{AssetRecord, Facts, Gpu, Identity, Kubernetes, Provenance};
 use super::merge::{Origin, is_stale};
 
 pub use crate::load::known::FACT_GROUPS;
@@ -45,7 +45,7 @@ pub(super) fn believe(mut records: Vec<(usize, AssetRecord)>, origins: &[Origin<
     Believed {
         observed_at: age.map(|(_, at)| at),
         stale: age.is_some_and(|(origin, at)| is_stale(at, origin.stale_after(), now)),
-        facts: facts(records, origins),
+        facts: facts(records, origins, now),
         provenance,
     }
 }
@@ -73,11 +73,11 @@ fn order(records: &[(usize, AssetRecord)], origins: &[Origin<'_>], group: &str) 
     first
 }
 
-fn facts(mut records: Vec<(usize, AssetRecord)>, origins: &[Origin<'_>]) -> Facts {
+fn facts(mut records: Vec<(usize, AssetRecord)>, origins: &[Origin<'_>], now: Timestamp) -> Facts {
     if let [(_, only)] = records.as_mut_slice() {
         return std::mem::take(&mut only.facts);
     }
-    let mut belief = Belief { records, origins };
+    let mut belief = Belief { records, origins, now };
     Facts {
         identity: belief.identity(),
         labels: belief.labels(),
@@ -93,8 +93,8 @@ fn facts(mut records: Vec<(usize, AssetRecord)>, origins: &[Origin<'_>]) -> Fact
         kbs: belief.take("kbs", |f| f.kbs.take()),
         os_build: belief.take("osBuild", |f| f.os_build.take()),
         components: belief.take("components", |f| f.components.take()),
-        kubernetes: belief.take("kubernetes", |f| f.kubernetes.take()),
-        gpu: belief.take("gpu", |f| f.gpu.take()),
+        kubernetes: belief.join("kubernetes", |f| f.kubernetes.take(), add_node),
+        gpu: belief.join("gpu", |f| f.gpu.take(), add_gpu),
         updaters: belief.take("updaters", |f| f.updaters.take()),
         entitlements: belief.take("entitlements", |f| f.entitlements.take()),
         updates: belief.take("updates", |f| f.updates.take()),
@@ -105,6 +105,47 @@ fn facts(mut records: Vec<(usize, AssetRecord)>, origins: &[Origin<'_>]) -> Fact
 struct Belief<'o, 'a> {
     records: Vec<(usize, AssetRecord)>,
     origins: &'o [Origin<'a>],
+    now: Timestamp,
+}
+
+/// Takes over what `node` does not say of a node that was said elsewhere. What only the cluster says (its boot, whether it is
+/// ready and takes pods) is of one moment and stays together.
+fn add_node(node: &mut Kubernetes, older: Kubernetes) {
+    if node.boot_id.is_none() && node.unschedulable.is_none() && node.ready.is_none() {
+        (node.boot_id, node.unschedulable, node.ready) = (older.boot_id, older.unschedulable, older.ready);
+    }
+    let texts = [
+        (&mut node.kubelet, older.kubelet),
+        (&mut node.runtime, older.runtime),
+        (&mut node.role, older.role),
+        (&mut node.cluster, older.cluster),
+    ];
+    texts.into_iter().for_each(|(mine, theirs)| fill(mine, theirs));
+}
+
+/// Takes over what `gpu` does not say of GPUs that was said elsewhere. CUDA is part of the loaded driver: that of another
+/// driver is not taken over.
+fn add_gpu(gpu: &mut Gpu, older: Gpu) {
+    if gpu.loaded.is_none() || older.loaded.is_none() || gpu.loaded == older.loaded {
+        fill(&mut gpu.cuda, older.cuda);
+    }
+    fill(&mut gpu.loaded, older.loaded);
+    fill(&mut gpu.driver, older.driver);
+    fill(&mut gpu.secure_boot, older.secure_boot);
+    fill(&mut gpu.fabric_manager, older.fabric_manager);
+    fill(&mut gpu.mig, older.mig);
+    if gpu.devices.is_empty() {
+        gpu.devices = older.devices;
+    }
+    if gpu.kmods.is_empty() {
+        gpu.kmods = older.kmods;
+    }
+}
+
+fn fill<T>(mine: &mut Option<T>, theirs: Option<T>) {
+    if mine.is_none() {
+        *mine = theirs;
+    }
 }
 
 impl Belief<'_, '_> {
@@ -114,6 +155,33 @@ impl Belief<'_, '_> {
         order
             .into_iter()
             .find_map(|at| take(&mut self.records.get_mut(at)?.1.facts))
+    }
+
+    /// A group of members that sources know in parts: the first that knows the group, and of the later ones what it does not
+    /// say, unless they are stale.
+    fn join<T: Clone>(
+        &mut self,
+        group: &str,
+        take: impl Fn(&mut Facts) -> Option<Arc<T>>,
+        add: impl Fn(&mut T, T),
+    ) -> Option<Arc<T>> {
+        let mut joined: Option<T> = None;
+        for at in order(&self.records, self.origins, group) {
+            let Some((origin, record)) = self.records.get_mut(at) else {
+                continue;
+            };
+            let Some(told) = take(&mut record.facts).map(Arc::unwrap_or_clone) else {
+                continue;
+            };
+            let origin = self.origins.get(*origin);
+            let is_stale = origin.is_some_and(|o| is_stale(record.observed_at, o.stale_after(), self.now));
+            match &mut joined {
+                None => joined = Some(told),
+                Some(joined) if !is_stale => add(joined, told),
+                Some(_) => {}
+            }
+        }
+        joined.map(Arc::new)
     }
 
     /// Each key on its own.
@@ -138,5 +206,137 @@ impl Belief<'_, '_> {
             }
         }
         labels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// Facts of sources that nobody describes, each with its time.
+    fn believed(said: Vec<(&str, Facts)>) -> Facts {
+        let origins: Vec<Origin<'_>> = ["a", "b", "c"]
+            .map(|name| Origin {
+                name: name.into(),
+                spec: None,
+                stale: false,
+            })
+            .into();
+        let record = |(origin, (time, facts)): (usize, (&str, Facts))| {
+            let provenance = Provenance {
+                source: "s".into(),
+                file: "f".into(),
+                record: 1,
+            };
+            let record = AssetRecord {
+                name: "n".into(),
+                observed_at: at(time),
+                provenance,
+                facts,
+            };
+            (origin, record)
+        };
+        let records = said.into_iter().enumerate().map(record).collect();
+        believe(records, &origins, at("2026-11-20T12:00:00Z")).facts
+    }
+
+    fn gpu(gpu: Gpu) -> Facts {
+        Facts {
+            gpu: Some(Arc::new(gpu)),
+            ..Facts::default()
+        }
+    }
+
+    fn node(node: Kubernetes) -> Facts {
+        Facts {
+            kubernetes: Some(Arc::new(node)),
+            ..Facts::default()
+        }
+    }
+
+    fn smi() -> Gpu {
+        Gpu {
+            loaded: Some("550.54.15".into()),
+            cuda: Some("12.4".into()),
+            devices: vec!["H100".into()],
+            mig: Some(true),
+            ..Gpu::default()
+        }
+    }
+
+    #[test]
+    fn a_newer_record_that_knows_less_of_a_gpu_hides_nothing() {
+        let installed = Gpu {
+            driver: Some("550.90.07".into()),
+            ..Gpu::default()
+        };
+        let facts = believed(vec![
+            ("2026-11-20T10:00:00Z", gpu(smi())),
+            ("2026-11-20T11:00:00Z", gpu(installed.clone())),
+        ]);
+        let whole = Gpu {
+            driver: installed.driver.clone(),
+            ..smi()
+        };
+        assert_eq!(facts.gpu.as_deref(), Some(&whole));
+        // What is stale adds nothing; it still stands where nothing else is known.
+        let facts = believed(vec![
+            ("2026-11-18T10:00:00Z", gpu(smi())),
+            ("2026-11-20T11:00:00Z", gpu(installed.clone())),
+        ]);
+        assert_eq!(facts.gpu.as_deref(), Some(&installed));
+        let facts = believed(vec![
+            ("2026-11-18T10:00:00Z", gpu(smi())),
+            ("2026-11-20T11:00:00Z", Facts::default()),
+        ]);
+        assert_eq!(facts.gpu.as_deref(), Some(&smi()));
+    }
+
+    #[test]
+    fn the_cuda_of_another_driver_is_not_that_of_the_loaded_one() {
+        let newer = Gpu {
+            loaded: Some("560.28.03".into()),
+            ..Gpu::default()
+        };
+        let facts = believed(vec![
+            ("2026-11-20T10:00:00Z", gpu(smi())),
+            ("2026-11-20T11:00:00Z", gpu(newer)),
+        ]);
+        let merged = facts.gpu.unwrap();
+        assert_eq!(
+            (merged.loaded.as_deref(), merged.cuda.as_deref()),
+            (Some("560.28.03"), None)
+        );
+        assert_eq!(merged.mig, Some(true));
+    }
+
+    #[test]
+    fn what_a_cluster_says_of_a_node_at_one_moment_stays_together() {
+        let cluster = |ready| Kubernetes {
+            role: Some("worker".into()),
+            boot_id: Some("b1".into()),
+            unschedulable: Some(false),
+            ready,
+            ..Kubernetes::default()
+        };
+        let kubelet = Kubernetes {
+            kubelet: Some("v1.31.2".into()),
+            ..Kubernetes::default()
+        };
+        let facts = believed(vec![
+            ("2026-11-20T11:30:00Z", node(kubelet.clone())),
+            // The cluster does not know whether it is ready; that it was once says nothing.
+            ("2026-11-20T11:00:00Z", node(cluster(None))),
+            ("2026-11-20T10:00:00Z", node(cluster(Some(true)))),
+        ]);
+        let whole = Kubernetes {
+            kubelet: kubelet.kubelet,
+            ..cluster(None)
+        };
+        assert_eq!(facts.kubernetes.as_deref(), Some(&whole));
     }
 }

@@ -163,6 +163,7 @@ fn range(fix: &AdvisoryFix, ecosystem: Ecosystem, package: Arc<str>) -> Fix {
         by_source: false,
         arch: None,
         module: None,
+        edition: None,
         introduced: text(&fix.introduced).filter(|version: &Arc<str>| &**version != "0"),
         fixed: text(&fix.fixed),
         last_affected: None,

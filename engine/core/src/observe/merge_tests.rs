@@ -374,6 +374,7 @@ fn advisory(id: &str, source: &str, aliases: &[&str], modified: Option<&str>) ->
             by_source: false,
             arch: None,
             module: None,
+            edition: None,
             introduced: None,
             fixed: Some("2".into()),
             last_affected: None,

@@ -4,6 +4,7 @@
 //! products one way.
 
 use super::asset::Facts;
+use super::edition::{WindowsEdition, is_shared_branch};
 use super::estate::Asset;
 use crate::load::wire::ComponentKind;
 
@@ -17,8 +18,10 @@ pub struct Part {
     /// Product, in lower case.
     pub product: String,
     /// The branch a target for it belongs to: the minor release of a kubelet (`1.29`), the branch of a Windows build
-    /// (`10.0.20348`), else the vendor. Assets of different branches take different versions.
+    /// (`10.0.20348`; `10.0.26100-server` where the branch is a client as well), else the vendor. Assets of different branches take different versions.
     pub branch: String,
+    /// The edition of a Windows, where its release tells.
+    pub edition: Option<WindowsEdition>,
     /// Installed version.
     pub version: String,
     /// The version that runs, where it was observed and is another.
@@ -62,6 +65,7 @@ fn part(kind: ComponentKind, vendor: &str, product: &str, version: &str) -> Part
         vendor: vendor.to_lowercase(),
         product: product.to_lowercase(),
         branch: vendor.to_lowercase(),
+        edition: None,
         version: version.to_owned(),
         running: None,
     }
@@ -128,8 +132,13 @@ fn windows(facts: &Facts) -> Option<Part> {
         2 => format!("10.0.{build}"),
         _ => build.to_owned(),
     };
+    let os = facts.os.as_ref().filter(|os| *os.id == *"windows");
+    let edition = os.and_then(|os| WindowsEdition::of_release(&os.version));
+    let branch = build_branch(&build);
+    let own = edition.filter(|_| is_shared_branch(branch));
     Some(Part {
-        branch: build_branch(&build).to_owned(),
+        branch: own.map_or_else(|| branch.to_owned(), |own| format!("{branch}-{}", own.as_str())),
+        edition,
         ..part(ComponentKind::Os, "microsoft", "windows", &build)
     })
 }

@@ -181,8 +181,22 @@ fn about_hooks(target: &TargetSpec, (name, class): (&str, &AssetClassSpec), cata
         .validation
         .iter()
         .filter_map(|suite| catalog.suites.get(suite.as_str()));
-    let mut checks = suites.flat_map(|suite| &suite.spec.checks);
-    if !can.checks && checks.any(|check| check.command.is_some() || check.http.is_some()) {
+    let checks: Vec<_> = suites.flat_map(|suite| &suite.spec.checks).collect();
+    if !can.workloads && checks.iter().any(|check| check.workload.is_some()) {
+        found.push(shortfall(
+            "a workload before and after (`validation`)",
+            "measures none",
+            "/spec/validation",
+            format!(
+                "take the suite with `workload` out of class {name}, and let a gate of the strategy look at its figure"
+            ),
+        ));
+    }
+    if !can.checks
+        && checks
+            .iter()
+            .any(|check| check.command.is_some() || check.http.is_some())
+    {
         found.push(shortfall(
             "checks on the asset (`validation`)",
             "runs none",
@@ -225,22 +239,43 @@ fn about_time(
             "set `requires.tested: false` in the policy, if that is acceptable",
         ));
     }
-    match (class.disruption.reboot, can.reboot) {
-        (RebootPolicy::Never, RebootControl::Client) => found.push(shortfall(
-            "`reboot: never`",
-            "leaves reboots to the client",
-            "/spec/disruption/reboot",
-            format!("set `disruption.reboot: ifNeeded` in class {name}"),
-        )),
-        (RebootPolicy::Always, RebootControl::None) => found.push(shortfall(
-            "`reboot: always`",
-            "never reboots",
-            "/spec/disruption/reboot",
-            format!("set `disruption.reboot: never` in class {name} and reboot by another target"),
-        )),
-        _ => {}
-    }
+    found.extend(about_reboots(target, (name, class)));
     found
+}
+
+/// What the class says of reboots that the target does not do.
+///
+/// What needs a reboot and gets none never shows what the wave brought, so a tool that never reboots suits `ifNeeded` only
+/// where nothing it installs is a package: a new kubelet runs without one.
+fn about_reboots(target: &TargetSpec, (name, class): (&str, &AssetClassSpec)) -> Option<Shortfall> {
+    let can = &target.capabilities;
+    let asked = |because, fix: String| {
+        let asks = format!("`reboot: {}`", class.disruption.reboot.as_str());
+        Some(shortfall(asks, because, "/spec/disruption/reboot", fix))
+    };
+    match (class.disruption.reboot, can.reboot) {
+        (RebootPolicy::Never, RebootControl::Client) => asked(
+            "leaves reboots to the client",
+            format!("set `disruption.reboot: ifNeeded` in class {name}"),
+        ),
+        (RebootPolicy::Always, RebootControl::Client) => asked(
+            "leaves reboots to the client, which reboots only if it needs to",
+            format!("set `disruption.reboot: ifNeeded` in class {name}"),
+        ),
+        (RebootPolicy::IfNeeded, RebootControl::None) if target.ecosystems.is_empty() => None,
+        (RebootPolicy::IfNeeded | RebootPolicy::Always, RebootControl::None) => {
+            let by = if can.hooks == HookReach::Asset {
+                "a hook in `afterAsset` or another target"
+            } else {
+                "another target"
+            };
+            asked(
+                "never reboots",
+                format!("set `disruption.reboot: never` in class {name} and reboot by {by}"),
+            )
+        }
+        _ => None,
+    }
 }
 
 fn about_facts(target: &TargetSpec, asked: Asked) -> Vec<Shortfall> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::debian_kernel::carrier;
 use super::matching;
+use super::service_finder::ServiceFinder;
 use super::steps::{Steps, steps};
 use super::{PlanNote, Refusal};
 use crate::assess::{Assessment, Claims, Hit, Judgement};
@@ -321,7 +322,7 @@ impl<'a> Services<'a> {
             if asset.lifecycle == Lifecycle::Retired {
                 continue;
             }
-            for spec in finder.of(asset) {
+            for (_, spec) in finder.of(asset) {
                 specs.insert((fleet, spec.name.as_str()), spec);
                 members
                     .entry((fleet, spec.name.as_str(), class.spec.environment.as_str()))
@@ -382,45 +383,5 @@ impl<'a> Services<'a> {
             }
         }
         found.into_iter()
-    }
-}
-
-/// Finds the services of an asset without asking each: a service with `matchLabels` is looked up by that one of its
-/// labels that the fewest services ask for.
-struct ServiceFinder<'a> {
-    by_label: BTreeMap<(&'a str, &'a str), Vec<&'a Service>>,
-    others: Vec<&'a Service>,
-}
-
-impl<'a> ServiceFinder<'a> {
-    fn new(services: &'a [Service]) -> Self {
-        let pairs = |s: &'a Service| s.members.match_labels.iter().map(|(k, v)| (k.as_str(), v.as_str()));
-        let mut count: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        services
-            .iter()
-            .flat_map(pairs)
-            .for_each(|pair| *count.entry(pair).or_default() += 1);
-        let mut finder = Self {
-            by_label: BTreeMap::new(),
-            others: Vec::new(),
-        };
-        for service in services {
-            match pairs(service).min_by_key(|pair| (count.get(pair).copied(), *pair)) {
-                Some(pair) => finder.by_label.entry(pair).or_default().push(service),
-                None => finder.others.push(service),
-            }
-        }
-        finder
-    }
-
-    fn of<'b>(&'b self, asset: &'b Asset) -> impl Iterator<Item = &'a Service> + 'b {
-        let labels = asset.labels.iter();
-        let by_label = labels
-            .filter_map(|(k, v)| self.by_label.get(&(k.as_ref(), v.as_ref())))
-            .flatten();
-        by_label
-            .chain(&self.others)
-            .copied()
-            .filter(|s| s.members.matches(|key| asset.label(key)))
     }
 }

@@ -47,6 +47,7 @@ mod reversible;
 mod room;
 mod schedule;
 mod screen;
+pub(crate) mod service_finder;
 mod shared;
 mod skew;
 mod slots;

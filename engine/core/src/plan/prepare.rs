@@ -134,7 +134,8 @@ pub(super) fn prepare<'a>(
     elsewhere.count(ctx, &draft.targets, &covers, kept);
     let placed: BTreeSet<u32> = fixed.values().flatten().flat_map(|(_, m)| m).map(|m| m.asset).collect();
     let mut waves: Vec<Vec<Member>> = vec![Vec::new(); specs.len()];
-    let mut screen = Screen::new(ctx, (calendars, budgets), draft.policy, &draft.targets, &covers);
+    let targets = (draft.targets.as_slice(), draft.open.is_some());
+    let mut screen = Screen::new(ctx, (calendars, budgets), draft.policy, targets, &covers);
     let kept = fixed.values_mut().flatten().flat_map(|(_, members)| members);
     kept.for_each(|m| screen.assign_tools(m));
     for mut member in found.into_iter().filter(|m| !placed.contains(&m.asset)) {

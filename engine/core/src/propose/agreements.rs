@@ -29,7 +29,9 @@ pub(super) fn of<'o>(
         };
         let targets = asset.targets.iter().filter_map(|t| targets.get(*t));
         for build in targets.filter(|t| t.kind() == Some(ComponentKind::Os)) {
-            let offered = articles.offered(&observed.facts, &build.version).unwrap_or_default();
+            let offered = articles
+                .still_offered(&observed.facts, &build.version)
+                .unwrap_or_default();
             let with = offered.into_iter().filter(|update| update.eula);
             found.extend(with.map(|u| (u.title.as_ref(), u.update_id.as_ref(), u.revision)));
         }

@@ -47,7 +47,7 @@ use crate::history::wire::{
     BatchOpenings, FORMAT_VERSION, FrozenRollout, FrozenWave, OpeningsFile, PatchsetFile, RolloutFile,
 };
 use crate::load::Catalog;
-use crate::observe::{Articles, Observation};
+use crate::observe::Observation;
 use crate::plan::Rollout;
 use crate::time::Weekly;
 use faults::Faults;
@@ -213,7 +213,7 @@ fn wave_views<'f>(
     frozen: &'f FrozenRollout,
     faults: &mut Faults,
 ) -> Vec<(&'f FrozenWave, WaveView)> {
-    let articles = Articles::new(&input.observation.advisories);
+    let known = asset::Known::new(input);
     let mut views = Vec::new();
     for name in input.waves {
         let wave = frozen.waves.iter().find(|w| w.name == **name);
@@ -227,7 +227,7 @@ fn wave_views<'f>(
             for planned in &batch.assets {
                 for part in planned.by_tool(&input.rollout.targets) {
                     known_target(input, &part.target, &part.name, faults);
-                    if let Some(view) = asset::asset_view(input, &articles, &part, faults) {
+                    if let Some(view) = asset::asset_view(input, &known, &part, faults) {
                         assets.push((part.target.to_string(), view));
                     }
                 }

@@ -9,8 +9,9 @@
 use std::sync::Arc;
 
 use crate::support::estate::*;
+use crate::support::simulate::opened;
 use crate::support::*;
-use patchwave_core::history::History;
+use patchwave_core::history::{History, WaveState};
 use patchwave_core::load::wire::TargetSpec;
 use patchwave_core::name::Severity;
 use patchwave_core::observe::{AdvisoryRecord, OfferedUpdate, own_fix};
@@ -30,7 +31,7 @@ fn own(name: &str, extra: Value) -> TargetSpec {
 /// Everything promised.
 fn able() -> Value {
     json!({"control": "push", "pins": true, "notBefore": true, "rollback": ["exact", "snapshot"], "hooks": "asset",
-        "backups": ["vm-snapshot"], "backupEvidence": true, "roles": true, "checks": true})
+        "backups": ["vm-snapshot"], "backupEvidence": true, "roles": true, "checks": true, "workloads": true})
 }
 
 fn without(what: &[(&str, Value)]) -> Value {
@@ -96,6 +97,9 @@ fn each_wish_of_a_class_that_the_target_cannot_promise_is_named_with_its_line_an
         ),
         (&[("reboot", json!("client"))], &[never], "`reboot: never`"),
         (&[("reboot", json!("none"))], &[always], "`reboot: always`"),
+        (&[("reboot", json!("client"))], &[always], "`reboot: always`"),
+        // Never rebooted, a new kernel is installed and does not run.
+        (&[("reboot", json!("none"))], &[], "`reboot: ifNeeded`"),
     ];
     for (lacks, changes, asks) in cases {
         let plan = planned(own("appliance", without(lacks)), changes);
@@ -187,6 +191,10 @@ fn offered(kb: &str, superseded: bool) -> OfferedUpdate {
 
 /// Refusals of an estate of Windows servers that are offered `updates`.
 fn windows(kb: Option<&str>, updates: Option<Vec<OfferedUpdate>>, rollback: &str) -> Plan {
+    windows_after(History::default(), kb, updates, rollback)
+}
+
+fn windows_after(history: History, kb: Option<&str>, updates: Option<Vec<OfferedUpdate>>, rollback: &str) -> Plan {
     let now = at(NOW);
     let rollback = format!("rollback: {rollback}");
     let mut changes = vec![("target: ansible", "target: appliance"); 3];
@@ -202,15 +210,29 @@ fn windows(kb: Option<&str>, updates: Option<Vec<OfferedUpdate>>, rollback: &str
         asset.facts.os_build = Some("10.0.20348.2700".into());
         asset.facts.updates = updates.clone().map(Arc::from);
     }
-    World::new(catalog, observation, History::default(), now).plan(now)
+    World::new(catalog, observation, history, now).plan(now)
 }
 
 #[test]
 fn a_build_that_the_update_server_does_not_offer_is_not_planned() {
     let fine = windows(Some("5044281"), Some(vec![offered("5044281", false)]), "none");
     assert_eq!(refusals(&fine), []);
-    // Nobody asked an update server: unknown, planned and marked.
+    // Nobody asked an update server: unknown, planned and marked; but then nobody knows of a way back either.
     assert_eq!(refusals(&windows(Some("5044281"), None, "none")), []);
+    for rollback in ["kb-uninstall", "package-downgrade"] {
+        let plan = windows(Some("5044281"), None, rollback);
+        assert_eq!(
+            refusals(&plan),
+            [("irreversible", "p1"), ("irreversible", "s1"), ("irreversible", "t1")]
+        );
+        let refused = &plan.refusals[0];
+        assert!(
+            refused.detail.contains("can be uninstalled")
+                && refused.detail.contains(".yaml:")
+                && refused.fixes.len() == 2,
+            "{refused:?}"
+        );
+    }
     for (kb, updates, rollback, says) in [
         (
             Some("5044281"),
@@ -294,4 +316,47 @@ fn a_job_for_a_whole_advisory_does_not_bring_what_the_policy_keeps_out() {
         "{refused:?}"
     );
     assert!(plan.rollouts.is_empty());
+}
+
+#[test]
+fn what_was_cut_stays_approvable_after_the_next_month_has_superseded_it() {
+    let kb = Some("5044281");
+    let cut = windows(kb, Some(vec![offered("5044281", false)]), "none");
+    let history = opened(&cut, &[WaveState::Promoted, WaveState::Approved]);
+    let superseded = || Some(vec![offered("5044281", true)]);
+    let went_on = windows_after(history.clone(), kb, superseded(), "none");
+    assert_eq!(refusals(&went_on), []);
+    assert_eq!(went_on.rollouts[0].name, cut.rollouts[0].name);
+    let last: Vec<&str> = (went_on.rollouts[0].waves[2].batches.iter())
+        .flat_map(|b| &b.assets)
+        .map(|a| &*a.name)
+        .collect();
+    assert_eq!(last, ["p1"]);
+    // Declined or expired it is not among what the server tells any more.
+    let gone = windows_after(history, kb, Some(vec![]), "none");
+    assert!(gone.refusals.iter().any(|r| &*r.asset == "p1"), "{:?}", gone.refusals);
+}
+
+#[test]
+fn a_workload_is_measured_by_a_tool_that_can_or_the_class_is_told() {
+    let suite = "---\napiVersion: patchwave.dev/v1\nkind: ValidationSuite\nmetadata: {name: bench}\nspec:\n  checks:\n    \
+                 - {name: rate, workload: {command: bench, metric: rate, maxRegression: 5%}}\n---\n";
+    let changes = [
+        (
+            "backup: none, rollback: package-downgrade}",
+            "backup: none, rollback: package-downgrade}\n  validation: [bench]",
+        ),
+        (
+            "---\napiVersion: patchwave.dev/v1\nkind: RolloutStrategy",
+            &*format!("{suite}apiVersion: patchwave.dev/v1\nkind: RolloutStrategy"),
+        ),
+    ];
+    assert_eq!(refusals(&planned(own("appliance", without(&[])), &changes)), []);
+    let plan = planned(own("appliance", without(&[("workloads", json!(false))])), &changes);
+    let told = of(&plan, "t1");
+    assert_eq!(told.len(), 1, "{:?}", plan.refusals);
+    assert!(
+        told[0].detail.contains("a workload before and after") && told[0].detail.contains(".yaml:"),
+        "{told:?}"
+    );
 }

@@ -8,6 +8,7 @@ mod cut;
 mod dialect;
 mod feasible;
 mod forensics;
+mod hosts;
 mod kinds;
 mod oracle;
 mod oracle_model;

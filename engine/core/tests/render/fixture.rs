@@ -296,6 +296,7 @@ fn windows_advisory() -> AdvisoryRecord {
         by_source: false,
         arch: None,
         module: None,
+        edition: None,
         introduced: None,
         fixed: Some("10.0.20348.2849".into()),
         last_affected: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use patchwave_core::load::wire::{AdvisoryType, Reversibility};
 use patchwave_core::name::Severity;
-use patchwave_core::observe::{AdvisoryRecord, Asset, ContentView, Ecosystem, Fix, Provenance};
+use patchwave_core::observe::{AdvisoryRecord, Asset, ContentView, Ecosystem, Fix, Package, Provenance};
 use patchwave_core::version::Scheme;
 use serde_json::{Value, json};
 
@@ -86,6 +86,7 @@ pub fn fixing(id: &str, package: &str, fixed: &str) -> AdvisoryRecord {
             by_source: false,
             arch: None,
             module: None,
+            edition: None,
             introduced: None,
             fixed: Some(fixed.into()),
             last_affected: None,
@@ -240,5 +241,42 @@ fn what_assets_share_is_named_once_with_everything_they_take() {
             (3, 3, "\"RHSA-2026:0101,RHSA-2026:0102\"".to_owned()),
             (5, 3, "\"RHSA-2026:0101\"".to_owned())
         ]
+    );
+}
+
+#[test]
+fn a_fix_named_by_source_is_for_what_was_built_from_that_source() {
+    let built_from = |source: &str| {
+        let mut world = satellite();
+        let fix = &mut world.observation.advisories[0].fixes[0];
+        (fix.by_source, fix.package) = (true, "openssl".into());
+        let tables = &mut world.observation.tables;
+        let package = Package {
+            name: tables.intern("openssl-libs"),
+            version: tables.intern("1:3.0.7-24.el9"),
+            source: tables.intern(source),
+            ..Package::default()
+        };
+        // An observation that knows the source by another package.
+        tables.intern("openssl");
+        let id = tables.package_id(package);
+        let set = tables.set_id(vec![id]);
+        world
+            .observation
+            .assets
+            .iter_mut()
+            .for_each(|a| a.facts.packages = Some(set));
+        world.render()
+    };
+    assert_eq!(
+        built_from("openssl").unwrap().files,
+        satellite().render().unwrap().files
+    );
+    // `sat-3` takes nothing else, so nothing would be named for it.
+    let faults = built_from("compat-openssl11").unwrap_err();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(
+        faults[0].subject.contains("sat-3") && faults[0].message.contains("no advisory of the rollout fixes"),
+        "{faults:?}"
     );
 }

@@ -185,6 +185,7 @@ pub fn brings(id: &str, build: &str, kb: &str) -> AdvisoryRecord {
             by_source: false,
             arch: None,
             module: None,
+            edition: None,
             introduced: None,
             fixed: Some(build.into()),
             last_affected: None,

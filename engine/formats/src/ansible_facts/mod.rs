@@ -6,8 +6,8 @@
 //! `package_facts` alone is not enough: gather `setup` before it into the same cache.
 //!
 //! `package_facts` tells what the package manager calls installed, and neither holds, half-configured packages nor
-//! source packages; that is noted for hosts with apt, whose vendors publish by source package. A value that Ansible
-//! wrapped (`__ansible_unsafe`) is that value, one in a vault is unknown.
+//! source packages; that is noted for hosts with apt, whose vendors publish by source package, and such a host is unknown
+//! where fixes are named so. A value that Ansible wrapped (`__ansible_unsafe`) is that value, one in a vault is unknown.
 
 mod packages;
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! with `Accept: application/json`, else XML. A vulnerability is a record and becomes one advisory.
 //!
 //! What is compared is the build of Windows: each remediation that names the fixed build of a Windows gives one fix for
-//! that branch, with the article that brings it. Products without such a build (Office, SQL Server, .NET, Edge, …) are
+//! that branch, with the article that brings it. Where a branch is a client and a server (10.0.26100 is Windows 11 24H2 and
+//! Windows Server 2025) and their fixes differ, each is for its edition. Products without such a build (Office, SQL Server, .NET, Edge, …) are
 //! counted by their family: no inventory reports their versions in a shape that could be compared.
 //!
 //! Times carry no zone; they are UTC (a release at ten in the morning in Redmond reads 07:00 or 08:00 of that day, the

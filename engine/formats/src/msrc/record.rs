@@ -6,14 +6,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use patchwave_core::load::wire::AdvisoryType;
 use patchwave_core::name::Severity;
-use patchwave_core::observe::{AdvisoryRecord, Ecosystem, Exploited, Fix, Provenance, build_branch, kb_digits};
+use patchwave_core::observe::{
+    AdvisoryRecord, Ecosystem, Exploited, Fix, Provenance, WindowsEdition, build_branch, is_shared_branch, kb_digits,
+};
 use patchwave_core::version::Scheme;
 
 use super::{Product, Products, Remediation, Threat, Vulnerability};
 use crate::fields::{excerpt, instant};
 use crate::osv::{from_vector, from_word, is_id};
 use crate::sheet::Sheet;
-use crate::windows::{build_of, release_of};
+use crate::windows::{build_of, edition_of, release_of};
 
 /// Takes in one vulnerability.
 pub(super) fn take(read: &Vulnerability, products: &Products, at: &Provenance, sheet: &mut Sheet) {
@@ -60,8 +62,20 @@ fn for_windows(remediation: &Remediation, products: &Products) -> bool {
     named.any(is_windows)
 }
 
+/// A branch of builds; with the edition where the branch is a client and a server.
+type Branch = (String, Option<WindowsEdition>);
+
+/// The branches a build fixes: as many as there are editions among the products, where the branch has several.
+fn branches(build: &str, remediation: &Remediation, products: &Products) -> BTreeSet<Branch> {
+    let branch = build_branch(build);
+    let named = remediation.products.iter().filter_map(|id| products.get(id));
+    let editions = named.filter_map(|product| edition_of(&product.name));
+    let own = |edition| (branch.to_owned(), Some(edition).filter(|_| is_shared_branch(branch)));
+    editions.map(own).collect()
+}
+
 /// Fixed builds of a branch.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 struct Builds {
     /// Each with the article that brings it.
     updates: BTreeSet<(String, Option<Arc<str>>)>,
@@ -70,8 +84,8 @@ struct Builds {
 }
 
 /// The fixed builds by branch; whatever cannot be compared is told.
-fn builds(read: &Vulnerability, products: &Products, at: &Provenance, sheet: &mut Sheet) -> BTreeMap<String, Builds> {
-    let mut windows: BTreeMap<String, Builds> = BTreeMap::new();
+fn builds(read: &Vulnerability, products: &Products, at: &Provenance, sheet: &mut Sheet) -> BTreeMap<Branch, Builds> {
+    let mut windows: BTreeMap<Branch, Builds> = BTreeMap::new();
     let mut told: BTreeSet<&str> = BTreeSet::new();
     for remediation in &read.remediations {
         for id in &remediation.products {
@@ -110,13 +124,15 @@ fn builds(read: &Vulnerability, products: &Products, at: &Provenance, sheet: &mu
         let kb: Option<Arc<str>> = kb_digits(&remediation.article).map(Arc::from);
         let hot = hotpatch(remediation, products);
         for build in builds {
-            let branch = windows.entry(build_branch(build).to_owned()).or_default();
-            let group = if hot {
-                &mut branch.hotpatches
-            } else {
-                &mut branch.updates
-            };
-            group.insert((build.to_owned(), kb.clone()));
+            for branch in branches(build, remediation, products) {
+                let branch = windows.entry(branch).or_default();
+                let group = if hot {
+                    &mut branch.hotpatches
+                } else {
+                    &mut branch.updates
+                };
+                group.insert((build.to_owned(), kb.clone()));
+            }
         }
     }
     for id in read.affected.iter().filter(|id| !told.contains(id.as_str())) {
@@ -153,9 +169,16 @@ fn hotpatch(remediation: &Remediation, products: &Products) -> bool {
 
 /// One fix for each build and article. Where a branch has hotpatches as well, exactly their builds are not affected: a
 /// machine that has one needs nothing, and any other machine needs the update.
-fn fixes(windows: &BTreeMap<String, Builds>) -> Vec<Fix> {
+///
+/// Where client and server of a branch have the same fixes, none is for one of them alone.
+fn fixes(windows: &BTreeMap<Branch, Builds>) -> Vec<Fix> {
     let mut fixes = Vec::new();
-    for builds in windows.values() {
+    for ((branch, edition), builds) in windows {
+        let of = |edition| windows.get(&(branch.clone(), Some(edition)));
+        let agree = WindowsEdition::ALL
+            .into_iter()
+            .all(|edition| of(edition) == Some(builds));
+        let edition = edition.filter(|_| !agree);
         let revisions = |builds: &BTreeSet<(String, Option<Arc<str>>)>| -> BTreeSet<u64> {
             builds.iter().filter_map(|(build, _)| revision(build)).collect()
         };
@@ -164,7 +187,7 @@ fn fixes(windows: &BTreeMap<String, Builds>) -> Vec<Fix> {
             false => (&builds.updates, revisions(&builds.hotpatches)),
         };
         for (build, kb) in targets {
-            around(&holes, build, kb, &mut fixes);
+            around(&holes, build, (kb, edition), &mut fixes);
         }
     }
     fixes.sort();
@@ -173,7 +196,16 @@ fn fixes(windows: &BTreeMap<String, Builds>) -> Vec<Fix> {
 }
 
 /// The ranges below a build that lie around the holes; those that hold no revision are left out.
-fn around(holes: &BTreeSet<u64>, build: &str, kb: &Option<Arc<str>>, fixes: &mut Vec<Fix>) {
+fn around(
+    holes: &BTreeSet<u64>,
+    build: &str,
+    (kb, edition): (&Option<Arc<str>>, Option<WindowsEdition>),
+    fixes: &mut Vec<Fix>,
+) {
+    let fix = |introduced| Fix {
+        edition,
+        ..fix(introduced, build, kb.clone())
+    };
     let below = revision(build).unwrap_or_default();
     let at = |revision| with_revision(build, revision);
     // The first revision behind the last hole.
@@ -182,13 +214,13 @@ fn around(holes: &BTreeSet<u64>, build: &str, kb: &Option<Arc<str>>, fixes: &mut
         if let Some(last) = hole.checked_sub(1).filter(|last| from.is_none_or(|from| from <= *last)) {
             fixes.push(Fix {
                 last_affected: Some(at(last)),
-                ..fix(from.map(at), build, kb.clone())
+                ..fix(from.map(at))
             });
         }
         from = Some(hole + 1);
     }
     if from.is_none_or(|from| from < below) {
-        fixes.push(fix(from.map(at), build, kb.clone()));
+        fixes.push(fix(from.map(at)));
     }
 }
 
@@ -211,6 +243,7 @@ fn fix(introduced: Option<Arc<str>>, build: &str, kb: Option<Arc<str>>) -> Fix {
         by_source: false,
         arch: None,
         module: None,
+        edition: None,
         introduced,
         fixed: Some(build.into()),
         last_affected: None,

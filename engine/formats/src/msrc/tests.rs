@@ -101,6 +101,58 @@ fn a_vulnerability_has_a_fix_for_each_build_and_article() {
 }
 
 #[test]
+fn client_and_server_of_one_branch_have_fixes_of_their_own_where_they_differ() {
+    let products = r#"{"ProductID":"11","Value":"Windows 11 Version 24H2 for x64-based Systems"},{"ProductID":"12","Value":"Windows Server 2025"},"#;
+    let shown = |fixes: &[String]| {
+        let with = document(&cve(fixes)).replacen(
+            r#""Items":[{"ProductID":"1","#,
+            &format!(r#""Items":[{products}{{"ProductID":"1","#),
+            1,
+        );
+        let record = read(&with).advisories.remove(0);
+        let edition = |f: &patchwave_core::observe::Fix| f.edition.map_or("any", |e| e.as_str());
+        let fixes = record.fixes.iter();
+        fixes
+            .map(|f| {
+                format!(
+                    "{} {} KB{}",
+                    edition(f),
+                    f.fixed.as_deref().unwrap(),
+                    f.kb.as_deref().unwrap()
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let (client, server) = ("10.0.26100.4349", "10.0.26100.4351");
+    assert_eq!(
+        shown(&[
+            fix(r#""11""#, "5060842", client, ""),
+            fix(r#""12""#, "5060843", server, "")
+        ]),
+        ["client 10.0.26100.4349 KB5060842", "server 10.0.26100.4351 KB5060843"]
+    );
+    // What they agree on is for both, whether one remediation says so or two.
+    let alike = ["any 10.0.26100.4349 KB5060842"];
+    assert_eq!(shown(&[fix(r#""11","12""#, "5060842", client, "")]), alike);
+    assert_eq!(
+        shown(&[
+            fix(r#""11""#, "5060842", client, ""),
+            fix(r#""12""#, "5060842", client, "")
+        ]),
+        alike
+    );
+    // Only the server is affected; a branch that is a server alone says nothing.
+    assert_eq!(
+        shown(&[fix(r#""12""#, "5060843", server, "")]),
+        ["server 10.0.26100.4351 KB5060843"]
+    );
+    assert_eq!(
+        shown(&[fix(r#""1""#, "5060843", "10.0.20348.1", "")]),
+        ["any 10.0.20348.1 KB5060843"]
+    );
+}
+
+#[test]
 fn only_a_windows_has_a_build_of_windows() {
     let batch = read(&document(&cve(&[
         fix(r#""9""#, "5000001", "4.18.25010.11", ""),

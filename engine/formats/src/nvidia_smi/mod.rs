@@ -2,7 +2,8 @@
 //!
 //! The output does not say whose it is: the asset is the name of the file without its extensions, `gpu-01.corp.xml` or
 //! `gpu-01.corp.xml.gz` is `gpu-01.corp`. Its time is the local one of the machine, without a zone, and is read as UTC:
-//! run it as `TZ=UTC nvidia-smi -q -x`. An output without a time is skipped.
+//! run it as `TZ=UTC nvidia-smi -q -x`. An output without a time is skipped, and so is one whose time is ahead of now: east of
+//! UTC its local time was read, and it would be taken for the newest there is.
 //!
 //! The driver it tells is the one that is loaded; what is installed stands in the package list. The document type names
 //! a file beside it (`nvsmi_device_v12.dtd`), which nothing needs and nobody fetches.
@@ -17,7 +18,7 @@ use patchwave_core::observe::{Batch, Facts, Gpu, Provenance};
 use crate::container::document_name;
 use crate::documents::read_documents;
 use crate::fields::excerpt;
-use crate::reading::asset_name;
+use crate::reading::{CLOCK_SKEW, asset_name};
 use crate::sheet::Sheet;
 use crate::xml::{Element, trees};
 use crate::{FormatEntry, InputFile};
@@ -76,6 +77,13 @@ fn output(bytes: &[u8], at: &Provenance, extensions: &[&str], now: Timestamp, sh
             excerpt(&output.timestamp)
         )
     })?;
+    if observed_at.duration_since(now) > CLOCK_SKEW {
+        return Err(format!(
+            "{name}: its time {} is ahead of now ({now}): the output names no zone and is read as UTC, so it seems newer than it is; \
+             run it as `TZ=UTC nvidia-smi -q -x`, or set the clock of the machine",
+            excerpt(&output.timestamp)
+        ));
+    }
     if !output.attached.is_empty() && output.attached != output.devices.len().to_string() {
         let what = format!(
             "{name} has {} GPUs attached and tells of {}",
@@ -244,6 +252,15 @@ mod tests {
         assert!(skipped("a.xml", "<html/>").contains("is no output"));
         assert!(skipped("a.xml", "NVIDIA-SMI has failed").contains("NVIDIA-SMI has failed"));
         assert!(skipped("a.xml", "").contains("is no output"));
+        // Noon in UTC is nine in the evening in Tokyo; what is ahead by less is a clock that is a little fast.
+        let ahead = skipped("a.xml", &whole.replace("Nov  6 09:05:07", "Nov 20 21:00:00"));
+        assert!(ahead.contains("is ahead of now") && ahead.contains("TZ=UTC"), "{ahead}");
+        assert!(
+            read_as("a.xml", &whole.replace("Nov  6 09:05:07", "Nov 20 12:04:59"))
+                .account
+                .skipped
+                .is_empty()
+        );
         let entity = whole.replace("550.54.15", "&v;").replace(
             "SYSTEM \"nvsmi_device_v12.dtd\"",
             "[<!ENTITY v SYSTEM \"file:///etc/passwd\">]",

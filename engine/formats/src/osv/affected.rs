@@ -104,6 +104,7 @@ impl<'a> Reading<'_, 'a> {
             by_source: *by_source,
             arch: None,
             module: None,
+            edition: None,
             introduced: span.introduced.clone(),
             fixed: span.fixed.clone(),
             last_affected: span.last_affected.clone(),

@@ -111,8 +111,10 @@ pub struct Capabilities {
     pub backup_evidence: bool,
     /// It reads the role of a member just before that member is touched (`services[].ha`).
     pub roles: bool,
-    /// It runs the checks of ValidationSuites on the asset.
+    /// It runs the checks of ValidationSuites on the asset (`command`, `http`).
     pub checks: bool,
+    /// It measures the workloads of ValidationSuites before and after an asset (`workload`).
+    pub workloads: bool,
 }
 
 /// A fact of an asset that a target cannot do without.

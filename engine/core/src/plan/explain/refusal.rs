@@ -96,7 +96,11 @@ const MEANINGS: &[Meaning] = &[
         reason: "not built",
         says: "the work needs a part that this version does not have",
         because: "a name that is known but does nothing must not look like work that is done",
-        decided_by: &[(Kind::Class, "/spec/target"), (Kind::Class, "/spec/targets")],
+        decided_by: &[
+            (Kind::Class, "/spec/protection/backup"),
+            (Kind::Class, "/spec/protection/rollback"),
+            (Kind::Class, "/spec/content"),
+        ],
     },
     Meaning {
         reason: "not-installable",

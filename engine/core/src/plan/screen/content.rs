@@ -123,7 +123,12 @@ impl Screen<'_, '_> {
                 continue;
             };
             let articles: Vec<String> = self.ctx.articles.bringing(build).map(|kb| format!("KB{kb}")).collect();
-            let Some(offered) = self.ctx.articles.offered(facts, build) else {
+            let offered = match self.is_cut {
+                true => self.ctx.articles.still_offered(facts, build),
+                false => self.ctx.articles.offered(facts, build),
+            };
+            let Some(offered) = offered else {
+                refusals.extend(self.uninstallable_unknown(*index, build, class));
                 continue;
             };
             let refusal = if articles.is_empty() {
@@ -160,5 +165,33 @@ impl Screen<'_, '_> {
             };
             refusals.push((*index, refusal));
         }
+    }
+
+    /// Most cumulative updates of Windows cannot be uninstalled, and only an update server says which can: where none was
+    /// asked, the way back that the class wants is a hope.
+    fn uninstallable_unknown(
+        &self,
+        index: usize,
+        build: &str,
+        class: &Resource<AssetClassSpec>,
+    ) -> Option<(usize, Refusal)> {
+        if reversibility(&class.spec) != Reversibility::Exact {
+            return None;
+        }
+        let detail = format!(
+            "class {} ({}) goes back by `{}`, and no source tells which updates the asset is offered, so nobody knows whether \
+             the one that brings build {build} can be uninstalled",
+            class.name,
+            self.ctx.catalog.at(class.doc, "/spec/protection/rollback"),
+            class.spec.protection.rollback
+        );
+        let fixes = vec![
+            "add a source that reports `updates` of it (an export of the update server, type `wsus`)".to_owned(),
+            format!(
+                "set `protection.rollback: none` in class {} and say so in the review",
+                class.name
+            ),
+        ];
+        Some((index, refused("irreversible", detail, fixes)))
     }
 }

@@ -1,5 +1,6 @@
 //! What an asset cannot take, whatever the order and the time: each a refusal of that asset, never of the rest.
 
+mod artifact;
 mod content;
 mod erratum;
 mod tools;
@@ -37,6 +38,8 @@ pub(super) struct Screen<'s, 'a> {
     budgets: &'s Budgets,
     policy: &'s Resource<PatchPolicySpec>,
     targets: &'s [Target],
+    /// The rollout was cut before: what it brings need not be the newest any more.
+    is_cut: bool,
     /// Advisory types behind each target.
     types: Vec<BTreeSet<AdvisoryType>>,
     /// Advisories behind each target, by their place in the observation.
@@ -89,7 +92,7 @@ impl<'s, 'a> Screen<'s, 'a> {
         ctx: &'s Context<'a>,
         (calendars, budgets): (&'s Calendars, &'s Budgets),
         policy: &'s Resource<PatchPolicySpec>,
-        targets: &'s [Target],
+        (targets, is_cut): (&'s [Target], bool),
         covers: &Covers,
     ) -> Self {
         Self {
@@ -98,6 +101,7 @@ impl<'s, 'a> Screen<'s, 'a> {
             budgets,
             policy,
             targets,
+            is_cut,
             types: types_of(ctx, targets, covers),
             advisories: erratum::advisories_of(ctx, targets, covers),
             known: Lookup::default(),
@@ -161,12 +165,14 @@ impl<'s, 'a> Screen<'s, 'a> {
             refusals.push((targets.into(), of_asset(&refused("incompatible", detail, fixes))));
         }
         self.assign_tools(member);
-        let more = self.brings_more(member);
-        if !more.is_empty() {
-            let targets: Vec<usize> = more.iter().map(|(target, _)| *target).collect();
-            member.load = Arc::new(member.load.only(|t| !targets.contains(&t)));
-            refusals.extend(more.iter().map(|(target, r)| (Arc::from([*target]), of_asset(r))));
-            self.assign_tools(member);
+        for screen in [Self::without_artifact, Self::brings_more] {
+            let more = screen(self, member);
+            if !more.is_empty() {
+                let targets: Vec<usize> = more.iter().map(|(target, _)| *target).collect();
+                member.load = Arc::new(member.load.only(|t| !targets.contains(&t)));
+                refusals.extend(more.iter().map(|(target, r)| (Arc::from([*target]), of_asset(r))));
+                self.assign_tools(member);
+            }
         }
         refusals
     }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Screen, is_not_built, refused};
+use super::{Screen, refused};
 use crate::load::Resource;
-use crate::load::known;
 use crate::load::wire::{AdvisoryType, AssetClassSpec, Remedy, TargetSpec};
 use crate::plan::Refusal;
 use crate::plan::able::{self, Asked};
@@ -35,14 +34,6 @@ impl Screen<'_, '_> {
                         class.name
                     );
                     refusals.push((*index, refused("target", detail, vec![fix])));
-                }
-                Some(tool) if is_not_built(known::TARGETS, tool) && !self.is_own(tool) => {
-                    let detail = format!(
-                        "class {} patches {package} with target `{tool}`, a known name that this version cannot render yet",
-                        class.name
-                    );
-                    let fix = format!("use `ansible` in class {}, or patch {package} by hand", class.name);
-                    refusals.push((*index, refused("not built", detail, vec![fix])));
                 }
                 Some(tool) if class.spec.remedy == Remedy::Patch && self.only_replaces(tool) => {
                     let detail = format!(

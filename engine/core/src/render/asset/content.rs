@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::AssetView;
 use crate::load::wire::Need;
-use crate::observe::Asset;
+use crate::observe::{Asset, content_obstacles};
 use crate::render::RenderInput;
 use crate::render::faults::Faults;
-use crate::render::grammar::{Grammar, shown};
+use crate::render::grammar::Grammar;
 
 /// Where a value is about, and where it stands.
 type At<'a> = (&'a str, Option<&'a String>);
@@ -101,11 +101,12 @@ pub(in crate::render) fn shared<'a>(assets: impl Iterator<Item = &'a AssetView>)
     .collect()
 }
 
-/// Faults of an asset whose target works on content views; none for other targets.
+/// Faults of an asset whose target works on content views; none for other targets. The planner has taken such assets out
+/// before; rendering asks again, because it may have read another folder.
 pub(super) fn check(
     input: &RenderInput<'_>,
     target: &str,
-    (content, advisories): (&[ContentView], &[String]),
+    (observed, advisories): (&Asset, &[String]),
     (subject, place): At<'_>,
     faults: &mut Faults,
 ) {
@@ -123,41 +124,7 @@ pub(super) fn check(
              would mean every erratum there is; use another target for it, or plan again with the feed that names them"
         ));
     }
-    if content.is_empty() {
-        fault(format!(
-            "was observed without a content view, so target `{target}` cannot tell where its packages come from; add a source that reports it"
-        ));
-    }
-    let hosts: BTreeSet<u64> = content.iter().map(|view| view.host_id).collect();
-    if hosts.contains(&0) {
-        fault(format!(
-            "was observed without its `hostId`, so target `{target}` could only search for it by name, which may match \
-             other hosts or none; let the source report it"
-        ));
-    } else if hosts.len() > 1 {
-        fault("its content views name several hosts; correct the observation".to_owned());
-    }
-    for view in content {
-        let name = shown(&view.view);
-        let searched = [&view.organization, &view.view, &view.environment];
-        if let Some(text) = searched.into_iter().find(|text| text.contains(['"', '\\'])) {
-            fault(format!(
-                "`{}` holds a quote or a backslash; the collection searches for it by name between quotes and does not \
-                 escape it, so it could find another one; rename it",
-                shown(text)
-            ));
-        }
-        if view.rolling {
-            fault(format!(
-                "content view `{name}` is rolling: it follows the library and cannot be promoted, so nothing holds what \
-                 earlier waves tested; move the host to a view that is published, or use another target"
-            ));
-        }
-        if view.version_id == 0 || view.view_id == 0 || view.environment_id == 0 {
-            fault(format!(
-                "content view `{name}` was observed without the ids of the view, its version and its environment, so \
-                 there is nothing to update and nothing to go back to; let the source report them"
-            ));
-        }
+    for obstacle in content_obstacles(observed.facts.content.as_deref().unwrap_or_default()) {
+        fault(obstacle.to_string());
     }
 }

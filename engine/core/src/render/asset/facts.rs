@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::ComponentView;
-use crate::history::Target;
-use crate::observe::{Articles, Asset, Fix};
-use crate::render::RenderInput;
+use crate::observe::{Articles, Asset, is_version_of, node_distribution};
 use crate::render::faults::Faults;
 use crate::render::grammar::Grammar;
-use crate::version::{Scheme, compare};
+use crate::version::Scheme;
 
 /// Where a value is about, and where it stands.
 type At<'a> = (&'a str, Option<&'a String>);
@@ -90,17 +88,17 @@ pub(super) fn updates(
     // Asked for and offered by nobody: an approval of nothing would look like one.
     for build in builds.clone() {
         if articles
-            .offered(&observed.facts, build)
+            .still_offered(&observed.facts, build)
             .is_some_and(|offered| offered.is_empty())
         {
             let message = format!(
-                "the update server offers nothing any more that brings build {build} (superseded, expired, or gone from its products); close the rollout, and the next one takes what is offered now"
+                "the update server offers nothing any more that brings build {build} (expired, declined, or gone from its products); close the rollout, and the next one takes what is offered now"
             );
             faults.push(subject, message, place.cloned());
         }
     }
     let found: BTreeSet<UpdateView> = builds
-        .flat_map(|build| articles.offered(&observed.facts, build).unwrap_or_default())
+        .flat_map(|build| articles.still_offered(&observed.facts, build).unwrap_or_default())
         .map(|update| UpdateView {
             update_id: faults.value(Grammar::Guid, "update id", &update.update_id, subject, place),
             revision: update.revision,
@@ -142,18 +140,14 @@ pub(super) fn node(
         let own = components.iter().find(|c| c.kind == "kubernetes" && c.name == name);
         own.map(|c| c.version.clone()).unwrap_or_default()
     };
-    // Semantic versions keep the maker's word behind a plus: `v1.31.4+k3s1`.
-    let build = kubelet
-        .and_then(|version| version.split_once('+'))
-        .map_or("", |(_, build)| build);
-    let distribution = ["k3s", "rke2"].into_iter().find(|d| build.starts_with(d)).unwrap_or("");
+    let distribution = node_distribution(kubelet.unwrap_or_default());
     let (kubelet_to, runtime_to) = (goes_to("kubelet"), goes_to(runtime));
     let to = if kubelet_to.is_empty() {
         &runtime_to
     } else {
         &kubelet_to
     };
-    let is_known = !to.is_empty() && to.contains(&format!("+{distribution}")) != distribution.is_empty();
+    let is_known = !to.is_empty() && is_version_of(distribution, to);
     Some(NodeView {
         tag: if is_known { format!("v{to}") } else { String::new() },
         distribution,
@@ -189,44 +183,4 @@ pub(super) fn gpu(observed: &Asset, (subject, place): At<'_>, faults: &mut Fault
         mig: known(gpu.mig),
         devices: gpu.devices.len(),
     })
-}
-
-/// The advisories of the rollout that some target fixes: those with a fix for it that its version has.
-pub(super) fn advisories(input: &RenderInput<'_>, observed: &Asset, targets: &[Target]) -> Vec<String> {
-    let known = &input.observation.advisories;
-    let tables = &input.observation.tables;
-    // Fixes by source name the source package; which one a binary was built from is what the asset says of it.
-    let sources: BTreeSet<(&str, &str)> = observed
-        .facts
-        .packages
-        .map_or(&[][..], |set| tables.set(set))
-        .iter()
-        .map(|id| tables.package(*id))
-        .map(|package| (tables.text(package.name), tables.text(package.source)))
-        .collect();
-    let built_from = |fix: &Fix, target: &Target| {
-        !fix.by_source || fix.package == target.name || sources.contains(&(target.name.as_ref(), fix.package.as_ref()))
-    };
-    let fixes = |fix: &Fix| {
-        targets
-            .iter()
-            .any(|target| built_from(fix, target) && is_fixed_by(fix, target))
-    };
-    let named = input.rollout.advisories.iter().filter(|id| {
-        let first = known.partition_point(|advisory| advisory.id < **id);
-        let same = known.iter().skip(first).take_while(|advisory| advisory.id == **id);
-        same.flat_map(|advisory| &advisory.fixes).any(fixes)
-    });
-    named.map(ToString::to_string).collect()
-}
-
-fn is_fixed_by(fix: &Fix, target: &Target) -> bool {
-    let ecosystem = &fix.ecosystem;
-    let here = match target.kind() {
-        Some(kind) => *ecosystem.os_id == *kind.as_str(),
-        None => ecosystem.os_id == target.os_id && ecosystem.release.as_ref().is_none_or(|r| *r == target.os_major),
-    };
-    let named = fix.by_source || fix.package.is_empty() || fix.package == target.name;
-    let has = |fixed: &str| compare(ecosystem.scheme, fixed, &target.version).is_le();
-    here && named && ecosystem.scheme == target.scheme && fix.fixed.as_deref().is_some_and(has)
 }

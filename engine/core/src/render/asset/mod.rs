@@ -1,5 +1,6 @@
 //! What a template is told of one asset: packages with their pins, hooks, protection, services. Every value is checked.
 
+mod advisories;
 mod content;
 mod facts;
 mod packages;
@@ -192,10 +193,27 @@ pub struct CheckView {
 /// A check that says nothing may take this long.
 const CHECK_TIMEOUT_SECONDS: i64 = 60;
 
+/// What assets of a rollout ask for, worked out once for all of them.
+pub(super) struct Known<'a> {
+    articles: Articles<'a>,
+    services: services::Services<'a>,
+    behind: advisories::Behind<'a>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn new(input: &RenderInput<'a>) -> Self {
+        Self {
+            articles: Articles::new(&input.observation.advisories),
+            services: services::Services::new(input),
+            behind: advisories::Behind::new(input),
+        }
+    }
+}
+
 /// Everything templates may know of `asset`, or none when something essential is missing; faults say what.
 pub(super) fn asset_view(
     input: &RenderInput<'_>,
-    articles: &Articles<'_>,
+    known: &Known<'_>,
     asset: &BatchAsset,
     faults: &mut Faults,
 ) -> Option<AssetView> {
@@ -239,7 +257,7 @@ pub(super) fn asset_view(
         || name.clone(),
         |fqdn| faults.value(Grammar::Host, "fqdn", fqdn, &subject, place.as_ref()),
     );
-    let (services, ha) = services::services(input, observed, faults);
+    let (services, ha) = services::services(&known.services, observed, faults);
     let image = asset.image.as_ref().map(|image| ImageView {
         name: faults.value(
             Grammar::Package(Scheme::Dotted),
@@ -258,8 +276,8 @@ pub(super) fn asset_view(
         id: image.id.to_string(),
     });
     let content = content::content(observed, at, faults);
-    let advisories = facts::advisories(input, observed, &taken.targets);
-    content::check(input, &asset.target, (&content, &advisories), at, faults);
+    let advisories = known.behind.of(observed, asset);
+    content::check(input, &asset.target, (observed, &advisories), at, faults);
     Some(AssetView {
         name,
         host,
@@ -267,7 +285,7 @@ pub(super) fn asset_view(
         class: faults.value(Grammar::Name, "class", &asset.class, &subject, None),
         scheme: taken.scheme.as_str(),
         manager: manager(taken.scheme, &taken.os.id),
-        updates: facts::updates(articles, observed, &taken.components, at, faults),
+        updates: facts::updates(&known.articles, observed, &taken.components, at, faults),
         content,
         kubernetes: facts::node(observed, &taken.components, at, faults),
         gpu: facts::gpu(observed, at, faults),
@@ -353,7 +371,7 @@ fn hooks(input: &RenderInput<'_>, hooks: &[Hook], subject: &str, faults: &mut Fa
         .collect()
 }
 
-/// Commands and URLs of the class's suites; PromQL and workloads are gates, asked by the engine.
+/// Commands and URLs of the class's suites; PromQL is asked by the engine, and workloads stand apart.
 fn checks(input: &RenderInput<'_>, class: &AssetClassSpec) -> Vec<CheckView> {
     let suites = class
         .validation

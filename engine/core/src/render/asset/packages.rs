@@ -35,8 +35,6 @@ pub(super) struct Taken {
     pub(super) scheme: Scheme,
     pub(super) packages: Vec<PackageView>,
     pub(super) components: Vec<ComponentView>,
-    /// The targets behind both.
-    pub(super) targets: Vec<Target>,
 }
 
 /// What `asset` takes, or none when its targets cannot be told; faults say why.
@@ -89,7 +87,6 @@ pub(super) fn taken(
         scheme: of_packages.first().map_or(first.scheme, |t| t.scheme),
         packages,
         components,
-        targets: targets.into_iter().cloned().collect(),
     })
 }
 

@@ -270,6 +270,7 @@ fn advisory(things: &[Thing]) -> AdvisoryRecord {
         by_source: false,
         arch: None,
         module: None,
+        edition: None,
         introduced: None,
         fixed: Some(Arc::clone(&thing.target.version)),
         last_affected: None,

@@ -102,6 +102,7 @@ pub fn advisory(id: &str, severity: Severity, published: &str, fixes: &[(&str, &
         by_source: false,
         arch: None,
         module: None,
+        edition: None,
         introduced: None,
         last_affected: None,
         fixed: Some((*fixed).into()),

@@ -162,7 +162,7 @@ function Get-PatchwaveObjection {
     }
     if ($update.PublicationState.ToString() -eq 'Expired') { return "$name has expired" }
     if ($update.IsDeclined) { return "$name was declined" }
-    if ($update.IsSuperseded) { return "$name is superseded: plan again" }
+    # Superseded is no objection: the next month's update supersedes what the earlier waves of this rollout have proved.
     if (-not $update.IsLatestRevision) { return "$name has a newer revision than the one that was tested: plan again" }
     if ($update.InstallationBehavior.CanRequestUserInput) { return "$name may ask its user something, so it can have no deadline" }
     if ($update.RequiresLicenseAgreementAcceptance -and -not $Known.Planned.eula) {
