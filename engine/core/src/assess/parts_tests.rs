@@ -68,6 +68,37 @@ fn a_component_is_matched_by_kind_vendor_and_product_without_regard_to_case() {
 }
 
 #[test]
+fn charts_have_semantic_versions() {
+    let mut world = World::plain();
+    let chart = |fixed: &str| {
+        let component = serde_json::json!({"kind": "application", "vendor": "Helm", "product": "cert-manager"});
+        fix(serde_json::json!({"component": component, "fixed": fixed}))
+    };
+    world.advisory("GHSA-1", vec![chart("v1.14.4")]);
+    for (name, vendor, version) in [
+        ("older", "helm", "1.9.1"),
+        ("candidate", "helm", "v1.14.4-rc.1"),
+        ("nightly", "helm", "1.14.4-nightly.7+up2"),
+        ("same", "helm", "1.14.4"),
+        ("build", "helm", "1.14.4+up1"),
+        ("newer", "helm", "v1.14.10"),
+        ("other-vendor", "jetstack", "1.0.0"),
+    ] {
+        let asset = world.asset(name, &[], &[]);
+        asset.facts.components = Some(Arc::from([component("application", vendor, "cert-manager", version)]));
+        (asset.facts.os, asset.facts.packages) = (None, None);
+    }
+    assert_eq!(
+        found(&world),
+        [
+            "candidate cert-manager v1.14.4-rc.1 v1.14.4 due",
+            "nightly cert-manager 1.14.4-nightly.7+up2 v1.14.4 due",
+            "older cert-manager 1.9.1 v1.14.4 due",
+        ]
+    );
+}
+
+#[test]
 fn without_product_every_product_of_the_vendor_is_meant() {
     let mut world = World::plain();
     let any = fix(serde_json::json!({"component": {"kind": "firmware", "vendor": "acme"}, "fixed": "7.1"}));

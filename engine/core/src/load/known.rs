@@ -27,6 +27,7 @@ const fn planned(name: &'static str) -> Known {
 pub const TARGETS: &[Known] = &[
     built("ansible"),
     built("firmware"),
+    built("helm"),
     built("image"),
     built("intune"),
     built("ivanti"),

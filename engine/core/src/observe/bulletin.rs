@@ -145,11 +145,12 @@ fn component_fix(fix: &AdvisoryFix, component: &ComponentMatch) -> Fix {
     let lower = |text: &Option<String>| text.as_ref().map(|text| Arc::<str>::from(text.to_lowercase()));
     // Nobody else makes these two kinds, so whatever vendor is written means them.
     let one_vendor = matches!(component.kind, ComponentKind::Kubernetes | ComponentKind::Os);
-    let scheme = component.scheme.unwrap_or_else(|| component.kind.scheme());
+    let vendor = lower(&component.vendor);
+    let by_kind = || component.kind.scheme_of(vendor.as_deref().unwrap_or_default());
     let ecosystem = Ecosystem {
-        scheme,
+        scheme: component.scheme.unwrap_or_else(by_kind),
         os_id: component.kind.as_str().into(),
-        release: lower(&component.vendor).filter(|_| !one_vendor),
+        release: vendor.clone().filter(|_| !one_vendor),
     };
     range(fix, ecosystem, lower(&component.product).unwrap_or_default())
 }

@@ -177,9 +177,13 @@ fn observed(ctx: &Context<'_>, asset: &Asset, named: &BTreeSet<&str>) -> Combina
     }
     for part in parts_of(asset) {
         let Part {
-            kind, product, version, ..
+            kind,
+            vendor,
+            product,
+            version,
+            ..
         } = &part;
-        add(column_of_part(*kind, product), kind.scheme(), version);
+        add(column_of_part(*kind, product), kind.scheme_of(vendor), version);
     }
     let tables = &ctx.observation.tables;
     let installed = facts.packages.map_or(&[][..], |set| tables.set(set));

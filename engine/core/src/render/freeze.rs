@@ -7,7 +7,7 @@ use super::faults::Faults;
 use super::grammar::Grammar;
 use super::wire::{FORMAT_VERSION, FrozenAsset, FrozenBatch, FrozenRollout, FrozenWave, Patchset, RolloutHead};
 use crate::history::{FrozenImage, WaveState};
-use crate::load::wire::WaveSpec;
+use crate::load::wire::{ComponentKind, WaveSpec};
 use crate::plan::{Batch, BatchAsset, Wave};
 
 /// The frozen projection of the rollout, every name in it checked.
@@ -76,7 +76,11 @@ fn windows(input: &RenderInput<'_>) -> BTreeMap<String, serde_json::Value> {
 fn check_targets(input: &RenderInput<'_>, faults: &mut Faults) {
     for target in &input.rollout.targets {
         let subject = format!("target {}", target.name);
-        faults.value(Grammar::Package(target.scheme), "package", &target.name, &subject, None);
+        let grammar = match target.kind() {
+            Some(ComponentKind::Image) => Grammar::Repository,
+            _ => Grammar::Package(target.scheme),
+        };
+        faults.value(grammar, "package", &target.name, &subject, None);
         faults.value(
             Grammar::Version(target.scheme),
             "version",

@@ -28,6 +28,9 @@ pub enum Grammar {
     Batch,
     /// Package name of a version scheme.
     Package(Scheme),
+    /// Name of an image: words of package names with `/` between, the first of several may be a registry with its port
+    /// (`registry.corp.example:5000/shop/web`; OCI distribution specification, `name`).
+    Repository,
     /// Exact version of a version scheme: `[epoch:]version-release` of RPM, `[epoch:]upstream[-revision]` of Debian.
     Version(Scheme),
     /// Architecture of a package or machine.
@@ -65,6 +68,7 @@ impl Grammar {
             Self::Name => word(value, WORD_MAX, is_lower_alnum, |c| is_lower_alnum(c) || c == '-'),
             Self::Batch => word(value, 9, |c| c.is_ascii_digit(), |c| c.is_ascii_digit()),
             Self::Package(scheme) => is_package(scheme, value),
+            Self::Repository => is_repository(value),
             Self::Version(scheme) => is_version(scheme, value),
             Self::Arch => word(value, 64, is_lower_alnum, |c| {
                 is_lower_alnum(c) || matches!(c, '_' | '-')
@@ -92,6 +96,7 @@ impl Grammar {
             Self::Package(Scheme::Deb) => "a Debian package name (Debian Policy 5.6.7)",
             Self::Package(Scheme::Rpm) => "an RPM package name",
             Self::Package(_) => "a package name",
+            Self::Repository => "a repository of images",
             Self::Version(Scheme::Deb) => "a Debian version [epoch:]upstream[-revision] (deb-version(7))",
             Self::Version(Scheme::Rpm) => "an RPM version [epoch:]version-release",
             Self::Version(_) => "a version",
@@ -173,6 +178,22 @@ fn is_package(scheme: Scheme, value: &str) -> bool {
     }
 }
 
+fn is_repository(value: &str) -> bool {
+    let part = |text: &str| {
+        word(text, WORD_MAX, is_alnum, |c| {
+            is_alnum(c) || matches!(c, '+' | '-' | '.' | '_' | '~' | '^')
+        })
+    };
+    let (registry, path) = value
+        .split_once('/')
+        .map_or((None, value), |(registry, path)| (Some(registry), path));
+    let host = |text: &str| match text.split_once(':') {
+        Some((name, port)) => part(name) && word(port, 5, |c| c.is_ascii_digit(), |c| c.is_ascii_digit()),
+        None => part(text),
+    };
+    value.len() <= WORD_MAX && registry.is_none_or(host) && path.split('/').all(part)
+}
+
 fn is_version(scheme: Scheme, value: &str) -> bool {
     let (epoch, rest) = value
         .split_once(':')
@@ -248,6 +269,16 @@ mod tests {
             Grammar::Module,
             &["postgresql:15", "nodejs:18:9040020240301111035:rhel9"],
         );
+        yes(
+            Grammar::Repository,
+            &[
+                "nginx",
+                "library/nginx",
+                "ghcr.io/acme/shop-api",
+                "registry.corp.example:5000/a/b_c.d",
+                "golden-web",
+            ],
+        );
         yes(Grammar::Asset, &["web-1", "DB_01.corp", "_edge"]);
     }
 
@@ -261,6 +292,24 @@ mod tests {
         no(
             Grammar::Package(Scheme::Deb),
             &["a", "Libssl3", "-y", "libssl3=1", "lib*"],
+        );
+        no(
+            Grammar::Repository,
+            &[
+                "",
+                "/",
+                "a/",
+                "/etc/passwd",
+                "../x",
+                "a/../b",
+                "a b",
+                "a:1",
+                "a:x/b",
+                "a@b",
+                "https://a/b",
+                "-a",
+                "a//b",
+            ],
         );
         no(Grammar::Asset, &["-i", ".ssh", "../etc", "a/b", "a b", ""]);
         no(

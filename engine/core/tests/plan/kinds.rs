@@ -129,6 +129,47 @@ fn a_version_nobody_can_order_is_not_planned_and_says_so() {
     );
 }
 
+#[test]
+fn charts_and_images_of_clusters_are_taken_by_helm() {
+    let of = |vendor: &str, product: &str, version: &str, kind: &str| Component {
+        kind: kind.into(),
+        vendor: vendor.into(),
+        product: product.into(),
+        version: version.into(),
+        instance: None,
+    };
+    let cluster = |chart: &'static str, image: &'static str| {
+        move |asset: &mut Asset| {
+            asset.facts.components = Some(Arc::from([
+                of("helm", "ingress-nginx", chart, "application"),
+                of("ghcr.io", "ghcr.io/acme/shop-api", image, "image"),
+            ]));
+            (asset.facts.os, asset.facts.packages) = (None, None);
+        }
+    };
+    let chart = serde_json::json!({"kind": "application", "vendor": "helm", "product": "ingress-nginx"});
+    let image = serde_json::json!({"kind": "image", "product": "ghcr.io/acme/shop-api", "scheme": "semver", "vendor": "ghcr.io"});
+    let advisories = [
+        bulletin("GHSA-1", &[serde_json::json!({"component": chart, "fixed": "4.11.5"})]),
+        bulletin("GHSA-2", &[serde_json::json!({"component": image, "fixed": "2.4.1"})]),
+    ];
+    let helm = [("target: ansible", "target: helm"); 3];
+    let plan = |chart, image| world_with(&helm, &one_each(), &advisories, cluster(chart, image)).plan(at(NOW));
+    let both = plan("4.11.5-rc.1+up2", "2.4.0");
+    assert_eq!(refusals(&both), []);
+    assert_eq!(
+        taken(&both),
+        ["t1", "s1", "p1"]
+            .iter()
+            .flat_map(|name| [
+                format!("{name} ingress-nginx 4.11.5"),
+                format!("{name} ghcr.io/acme/shop-api 2.4.1")
+            ])
+            .collect::<Vec<_>>()
+    );
+    assert!(plan("4.11.5+up1", "2.5.0").rollouts.is_empty());
+}
+
 fn node(asset: &mut Asset, role: &str, kubelet: &str) {
     asset.facts.kubernetes = Some(Arc::new(Kubernetes {
         kubelet: Some(kubelet.into()),

@@ -13,6 +13,7 @@
 )]
 
 mod fixture;
+mod helm;
 mod hostile;
 mod included;
 mod kubernetes;

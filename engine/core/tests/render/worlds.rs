@@ -22,6 +22,7 @@ pub type Entry = (&'static str, fn() -> World);
 pub const WORLDS: &[Entry] = &[
     ("ansible", world),
     ("firmware", || world_of("firmware")),
+    ("helm", crate::helm::helm),
     ("image", || world_of("image")),
     ("intune", || world_of("intune")),
     ("ivanti", || world_of("ivanti")),

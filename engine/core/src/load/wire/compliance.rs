@@ -337,8 +337,8 @@ pub struct ComponentMatch {
     /// Product name as observed, for example `BIOS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
-    /// How its versions are ordered; default `nvidia` for kind `gpu`, `semver` for `kubernetes`, `windows` for `os`, else
-    /// `dotted`. Versions that the scheme cannot order make the finding unknown.
+    /// How its versions are ordered; default `nvidia` for kind `gpu`, `semver` for `kubernetes` and for charts (`application`
+    /// of vendor `helm`), `windows` for `os`, else `dotted`. Versions that the scheme cannot order make the finding unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<Scheme>,
 }
@@ -397,6 +397,15 @@ impl ComponentKind {
             Self::Gpu => Scheme::Nvidia,
             Self::Os => Scheme::Windows,
             _ => Scheme::Dotted,
+        }
+    }
+
+    /// How versions of what `vendor` (lower case) makes of this kind are ordered: charts, which are `application` of vendor
+    /// `helm`, have semantic versions (<https://helm.sh/docs/topics/charts/#the-chartyaml-file>); else as [`Self::scheme`].
+    pub fn scheme_of(self, vendor: &str) -> Scheme {
+        match self {
+            Self::Application if vendor == "helm" => Scheme::Semver,
+            _ => self.scheme(),
         }
     }
 
