@@ -100,7 +100,7 @@ pub fn check_target(folder: &Path) -> Result<Trial, RunError> {
                     message: "missing: a target is a folder with a target.yaml".to_owned(),
                 }])
             },
-            |pack| trial(pack, &packs.hooks, &hostile_texts(), |_, _| None),
+            |pack| trial(pack, &packs.hooks, &hostile_texts(), &|_, _| None),
         )),
     }
 }

@@ -225,9 +225,11 @@ fn refuse(_: Escape, why: &Value) -> Result<String, String> {
     Err(why.as_str().unwrap_or("nobody said why").to_owned())
 }
 
-fn one_line(_: Escape, value: &Value) -> Result<String, String> {
+/// A flow collection of YAML is JSON but for what lies beyond the basic plane: libyaml takes no pair of surrogates.
+fn one_line(escape: Escape, value: &Value) -> Result<String, String> {
     let mut text = String::new();
-    write_json(value, &mut text);
+    let string = if escape == Escape::Yaml { yaml } else { json };
+    write_json(value, string, &mut text);
     Ok(text)
 }
 
@@ -260,14 +262,14 @@ fn commas(escape: Escape, value: &Value) -> Result<String, String> {
 }
 
 /// JSON on one line, with blanks after `:` and `,` as YAML linters want them.
-fn write_json(value: &Value, text: &mut String) {
+fn write_json(value: &Value, string: fn(&str) -> String, text: &mut String) {
     match value {
-        Value::String(s) => text.push_str(&json(s)),
+        Value::String(s) => text.push_str(&string(s)),
         Value::Array(items) => {
             text.push('[');
             for (i, item) in items.iter().enumerate() {
                 text.push_str(if i > 0 { ", " } else { "" });
-                write_json(item, text);
+                write_json(item, string, text);
             }
             text.push(']');
         }
@@ -275,9 +277,9 @@ fn write_json(value: &Value, text: &mut String) {
             text.push('{');
             for (i, (key, item)) in map.iter().enumerate() {
                 text.push_str(if i > 0 { ", " } else { "" });
-                text.push_str(&json(key));
+                text.push_str(&string(key));
                 text.push_str(": ");
-                write_json(item, text);
+                write_json(item, string, text);
             }
             text.push('}');
         }
@@ -329,6 +331,10 @@ mod tests {
             let missing = write(Escape::Markdown, &format!("{{{{{name}}}}}"), &json!(1));
             assert!(missing.unwrap_err().contains(name), "{name}");
         }
+        assert_eq!(
+            write(Escape::Yaml, "{{json x}}", &json!({"a": "\u{e0041}"})).unwrap(),
+            r#"{"a": "\U000e0041"}"#
+        );
         assert!(write(Escape::Json, "{{code x}}", &json!("a")).is_err());
     }
 }

@@ -1,6 +1,10 @@
 //! Every target of the engine, tried with more than 500 hostile texts in every place a text can come in.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Mutex;
 
 use patchwave_core::render::{Pack, Packs, hostile_texts, read_pack, trial};
 
@@ -12,9 +16,10 @@ fn packs() -> Packs {
 fn no_text_gets_out_of_any_template() {
     let packs = packs();
     let hostile = hostile_texts();
+    let kept = Kept::new();
     assert!(hostile.len() >= 500, "{}", hostile.len());
     for (name, pack) in &packs.targets {
-        let trial = trial(pack, &packs.hooks, &hostile, |_, _| None);
+        let trial = trial(pack, &packs.hooks, &hostile, &|path, text| kept.keep(name, path, text));
         assert_eq!(trial.faults, [], "{name}");
         let templated = pack.spec.files.iter().filter(|file| file.template.is_some()).count();
         assert!(trial.tried >= templated * hostile.len(), "{name}");
@@ -25,6 +30,33 @@ fn no_text_gets_out_of_any_template() {
             trial.refused,
             trial.tried
         );
+    }
+}
+
+/// Where every YAML file of the trial is kept for another reader, one object a line in a file a target: the folder that
+/// `PATCHWAVE_TRIALS_DIR` names, else nowhere. tests/artifacts/reread.py reads them as Ansible does.
+struct Kept(Option<(PathBuf, Mutex<BTreeMap<String, BufWriter<File>>>)>);
+
+impl Kept {
+    fn new() -> Self {
+        let folder = std::env::var_os("PATCHWAVE_TRIALS_DIR").map(PathBuf::from);
+        Self(folder.map(|folder| {
+            std::fs::create_dir_all(&folder).unwrap();
+            (folder, Mutex::default())
+        }))
+    }
+
+    fn keep(&self, target: &str, path: &str, text: &str) -> Option<Result<String, String>> {
+        let (folder, files) = self.0.as_ref()?;
+        if path.ends_with(".yml") || path.ends_with(".yaml") {
+            let line = serde_json::json!({"path": path, "text": text});
+            let mut files = files.lock().unwrap();
+            let file = files
+                .entry(target.to_owned())
+                .or_insert_with(|| BufWriter::new(File::create(folder.join(format!("{target}.ndjson"))).unwrap()));
+            writeln!(file, "{line}").unwrap();
+        }
+        None
     }
 }
 
@@ -53,7 +85,7 @@ fn a_template_that_lets_a_text_out_is_found() {
         ("yaml", "a: {{nobody.has.this}}\n", "does not render"),
         ("yaml", "a: [{{wave.name}}\n", "cannot be read"),
     ] {
-        let trial = trial(&pack(escape, template), &BTreeMap::new(), &hostile, |_, _| None);
+        let trial = trial(&pack(escape, template), &BTreeMap::new(), &hostile, &|_, _| None);
         assert!(
             trial
                 .faults
@@ -67,7 +99,7 @@ fn a_template_that_lets_a_text_out_is_found() {
         &pack("yaml", "a: {{wave.name}}\nb: {{json roles}}\n"),
         &BTreeMap::new(),
         &hostile,
-        |_, _| None,
+        &|_, _| None,
     );
     assert_eq!((fine.faults, fine.refused), (vec![], 0));
 }

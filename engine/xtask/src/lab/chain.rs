@@ -92,7 +92,9 @@ impl<'a> Lab<'a> {
         let deadline = Instant::now() + SERVER_WAIT;
         while TcpStream::connect("10.83.0.1:8000").is_err() {
             if Instant::now() > deadline {
-                return Err(io::Error::other("the server of packages does not answer at 10.83.0.1:8000"));
+                return Err(io::Error::other(
+                    "the server of packages does not answer at 10.83.0.1:8000",
+                ));
             }
             sleep(Duration::from_millis(50));
         }

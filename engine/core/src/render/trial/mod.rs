@@ -8,6 +8,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use pulldown_cmark::{Event, Options, Parser};
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -33,12 +34,13 @@ pub struct Trial {
     pub faults: Vec<PackFault>,
 }
 
-/// A file as its format reads it: `None` where the format is not read here. Other readers (PowerShell, shell) can be given.
-pub type Shape = fn(path: &str, text: &str) -> Option<Result<String, String>>;
+/// The shape of a file by another reader than ours, and why it cannot be read; `None` where that reader does not know the
+/// format. It sees every file that is written, so it may keep them too.
+pub type Shape<'a> = &'a (dyn Fn(&str, &str) -> Option<Result<String, String>> + Sync);
 
 /// Renders `pack` on a small rollout that shows everything its specification says it can do, plainly and with every text
 /// replaced by each of `hostile`, and reads each file again by `shape`.
-pub fn trial(pack: &Pack, hooks: &BTreeMap<String, String>, hostile: &[String], shape: Shape) -> Trial {
+pub fn trial(pack: &Pack, hooks: &BTreeMap<String, String>, hostile: &[String], shape: Shape<'_>) -> Trial {
     let mut pack = pack.clone();
     if pack.spec.ecosystems.is_empty() && pack.spec.kinds.is_empty() {
         // A pack that installs nothing writes about what others do.
@@ -97,7 +99,7 @@ fn try_file(
     spec: &FileSpec,
     (context, small): (&Value, &Value),
     hostile: &[String],
-    shape: Shape,
+    shape: Shape<'_>,
     trial: &mut Trial,
 ) {
     let source = spec
@@ -166,7 +168,7 @@ fn escape(
     spec: &FileSpec,
     (context, small): (&Value, &Value),
     shapes: &[Option<Result<String, String>>],
-    shape: Shape,
+    shape: Shape<'_>,
 ) -> Option<Result<(), String>> {
     let files = pages::one_kind(pack, spec, context, small).ok()?;
     let lost = files.iter().zip(shapes).find_map(|((path, bytes), before)| {
@@ -179,16 +181,22 @@ fn escape(
     Some(lost.map_or(Ok(()), Err))
 }
 
-fn shape_of(path: &str, bytes: &[u8], other: Shape) -> Option<Result<String, String>> {
+fn shape_of(path: &str, bytes: &[u8], other: Shape<'_>) -> Option<Result<String, String>> {
     let text = String::from_utf8_lossy(bytes);
-    match path.rsplit_once('.').map(|(_, extension)| extension) {
+    let others = other(path, &text);
+    let ours = match path.rsplit_once('.').map(|(_, extension)| extension) {
         Some("json") => {
             let value: Result<Value, _> = serde_json::from_str(&text);
             Some(value.map(|value| outline(&value)).map_err(|error| error.to_string()))
         }
         Some("yml" | "yaml") => Some(yaml_shape(&text)),
         Some("md") => Some(Ok(markdown_shape(&text))),
-        _ => other(path, &text),
+        _ => None,
+    };
+    match (ours, others) {
+        (Some(Ok(ours)), Some(Ok(others))) => Some(Ok(format!("{ours}\n{others}"))),
+        (Some(Err(why)), _) | (_, Some(Err(why))) => Some(Err(why)),
+        (ours, others) => ours.or(others),
     }
 }
 
@@ -209,17 +217,25 @@ fn yaml_shape(text: &str) -> Result<String, String> {
     }
 }
 
-/// The lines of a page and how its tables are cut: what a value on one line must not change.
+/// What a page is made of, without its texts: blocks, tables and their cells, emphasis, code, links with where they go, HTML.
+/// A text that stays one leaves all of it as it was.
 fn markdown_shape(text: &str) -> String {
-    let cells = |line: &str| {
-        let escaped = line.replace("\\|", "");
-        escaped.matches('|').count()
-    };
-    let lines = text.lines().map(|line| match line.trim_start().starts_with('|') {
-        true => format!("|{}\n", cells(line)),
-        false => "-\n".to_owned(),
-    });
-    lines.collect()
+    let mut shape = String::new();
+    for event in Parser::new_ext(
+        text,
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS,
+    ) {
+        match event {
+            // One text may come in several pieces.
+            Event::Text(_) | Event::SoftBreak => {}
+            Event::Code(_) => shape.push_str("code "),
+            Event::Start(tag) => shape.push_str(&format!("{:?} ", tag.to_end())),
+            Event::End(_) => shape.push_str(". "),
+            other => shape.push_str(&format!("{other:?} ")),
+        }
+    }
+    // Lines count too: a page is read as text as well, and one value is one line.
+    format!("{shape}{}", text.lines().count())
 }
 
 /// The structure of a value without its texts: names of members do not count either, since a value may stand there.
