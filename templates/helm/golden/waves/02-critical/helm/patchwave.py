@@ -9,7 +9,8 @@ A tool is an object with four functions. They raise Refused, or let an OSError t
     look(asset, found)      (OPEN | OK | FAILED | UNPROVED, why); UNPROVED = the tool says done, and the versions do not show it yet
     withdraw(asset, found)  whether it was taken back before anything had begun
 
-`serial = True` on the tool keeps a second asset from being released while one is open.
+`serial = True` on the tool keeps a second asset from being released while one is open, whichever run began it: a run first
+goes on with what earlier ones began, then begins.
 """
 import argparse
 import datetime
@@ -23,6 +24,8 @@ import sys
 
 OPEN, OK, FAILED, UNPROVED = "open", "ok", "failed", "unproved"
 PERMIT_SECONDS = 120
+# People's answers to a stop lie in the folder of the rollout, are merged after it and are listed nowhere; nothing runs them.
+ANSWER = re.compile(r"(resume|rollback)-[0-9a-f]+\.yaml")
 
 
 class Refused(Exception):
@@ -72,8 +75,9 @@ class Batch:
         self.sums = self.checked()
 
     def checked(self):
-        """What runs is what was merged: every file of the rollout has its digest. Gives the digest of SHA256SUMS itself."""
-        sums = (self.rollout / "SHA256SUMS").read_bytes()
+        """What runs is what was merged: every file of the rollout has its digest, and no other file is there, which Python
+        might load in the place of one that is. Gives the digest of SHA256SUMS itself."""
+        sums, listed = (self.rollout / "SHA256SUMS").read_bytes(), {"SHA256SUMS"}
         for line in sums.decode("utf-8").splitlines():
             match = re.fullmatch(r"([0-9a-f]{64})  (.+)", line)
             if not match:
@@ -83,6 +87,11 @@ class Batch:
                 raise Refused(f"{match[2]} is missing")
             if hashlib.sha256(file.read_bytes()).hexdigest() != match[1]:
                 raise Refused(f"{match[2]} is not what was merged")
+            listed.add(match[2])
+        there = (path.relative_to(self.rollout).as_posix() for path in self.rollout.rglob("*") if path.is_symlink() or not path.is_dir())
+        strange = sorted(name for name in there if name not in listed and not ANSWER.fullmatch(name))
+        if strange:
+            raise Refused(f"{', '.join(strange)}: not of what was merged, SHA256SUMS does not list it; take it out of {self.rollout}")
         return hashlib.sha256(sums).hexdigest()
 
     def opening(self):
@@ -179,25 +188,39 @@ def begin(tool, batch, asset, opening, faults):
     return True
 
 
-def step(tool, batch, withdrawing, faults):
-    """Every asset once. How many could not be dealt with."""
-    opening = batch.opening()
-    late = opening is not None and opening.get("startBefore") and instant(opening["startBefore"]) <= now()
-    ended = "the batch is withdrawn" if withdrawing else "no opening holds" if opening is None else "the cutoff has passed" if late else ""
-    unclear = still = 0
-    for asset in batch.assets:
+def each(assets, work, still, faults):
+    """Deals with every asset by `work(asset, still)`, which says whether it is open then. How many are open, counted on from
+    `still`, and how many could not be dealt with: those may be open as well."""
+    unclear = 0
+    for asset in assets:
         try:
-            found = batch.found(asset)
-            if found is not None:
-                if batch.status(asset) == "started":
-                    still += follow(tool, batch, asset, found, opening, ended or batch.refusal(asset))
-            elif not ended and not (still and getattr(tool, "serial", False)):
-                still += begin(tool, batch, asset, opening, faults)
+            still += work(asset, still)
         except (Refused, OSError, KeyError, ValueError, *faults) as error:
             unclear += 1
             still += 1
             print(f"{asset['name']}: {error}", file=sys.stderr)
-    return unclear
+    return still, unclear
+
+
+def step(tool, batch, withdrawing, faults):
+    """Every asset once: first those that an earlier run released, then the others. How many could not be dealt with."""
+    opening = batch.opening()
+    late = opening is not None and opening.get("startBefore") and instant(opening["startBefore"]) <= now()
+    ended = "the batch is withdrawn" if withdrawing else "no opening holds" if opening is None else "the cutoff has passed" if late else ""
+    fresh = []
+
+    def go_on(asset, _still):
+        found = batch.found(asset)
+        if found is None:
+            fresh.append(asset)
+            return False
+        return batch.status(asset) == "started" and follow(tool, batch, asset, found, opening, ended or batch.refusal(asset))
+
+    def go(asset, still):
+        return not (still and getattr(tool, "serial", False)) and begin(tool, batch, asset, opening, faults)
+
+    still, unclear = each(batch.assets, go_on, 0, faults)
+    return unclear + each([] if ended else fresh, go, still, faults)[1]
 
 
 def run(make, about, faults=()):
