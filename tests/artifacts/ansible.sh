@@ -50,7 +50,7 @@ lint() { # wave folder
 options() { # wave folder
   local -a files
   mapfile -t files < <(files_of "$1")
-  python "$here/check_options.py" "${files[@]}"
+  python "$here/check_options.py" "${files[@]}" && python "$here/check_names.py" "${files[@]}"
 }
 
 for wave in "${waves[@]%/}"; do
@@ -84,6 +84,7 @@ must_fail options 's/state: searched/state: search/' ansible/tasks/windows-searc
 must_fail options 's/failed_when/faild_when/' ansible/tasks/rpm-versions.yml
 must_fail options '/Write down why the asset failed/i\    - name: One more\n      ansible.builtin.set_fact: {}' ansible/tasks/asset.yml
 must_fail options 's/any_errors_fatal/any_error_fatal/' ansible/batch-01.yml
+must_fail options 's/register: patchwave_ping/register: patchwave_kib/' ansible/tasks/linux-system.yml
 must_fail syntax 's/ansible.builtin.include_tasks: tasks.asset.yml/ansible.builtin.no_such_module: {}/' ansible/batch-01.yml
 must_fail syntax 's/hosts: batch_01/hosts: batch_99/' ansible/batch-01.yml
 must_fail lint 's/ansible.builtin.command/command/' ansible/tasks/permit.yml

@@ -58,7 +58,7 @@ lint() { # wave folder, target
 options() { # wave folder, target
   local -a files
   mapfile -t files < <(files_of "$1" "$2")
-  python "$here/check_options.py" "${files[@]}"
+  python "$here/check_options.py" "${files[@]}" && python "$here/check_names.py" "${files[@]}"
 }
 
 values() { # wave folder, target: what Helm is given

@@ -54,7 +54,7 @@ lint() { # wave folder
 options() { # wave folder
   local -a files
   mapfile -t files < <(files_of "$1")
-  python "$here/check_options.py" "${files[@]}"
+  python "$here/check_options.py" "${files[@]}" && python "$here/check_names.py" "${files[@]}"
 }
 
 bodies() { # wave folder, API description: every rendered body as the request it is for
