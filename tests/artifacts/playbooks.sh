@@ -32,6 +32,12 @@ lint() { # wave folder, file of it
   lint_of "$1" "$1/$2"
 }
 
+names() { # wave folder, target
+  local -a files
+  mapfile -t files < <(files_of "$1" "$2")
+  python "$here/check_names.py" "${files[@]}"
+}
+
 options() { # wave folder, file of it
   python "$here/check_options.py" --documentation "$work/ansible-doc.json" "$1/$2"
 }
@@ -61,6 +67,11 @@ mapfile -t files <"$work/distinct"
 echo "== ${#files[@]} files that differ: options"
 rm -f "$work/ansible-doc.json"
 python "$here/check_options.py" --documentation "$work/ansible-doc.json" "${files[@]}"
+echo "== names"
+for target in "${targets[@]}"; do
+  mapfile -t own < <(grep -h "^$work/waves/$target/" "$work/all"; find "$rest/tasks/common-tasks" "$rest/tasks/$target-tasks" -name '*.yml')
+  python "$here/check_names.py" "${own[@]}"
+done
 echo "== ${#files[@]} files that differ: ansible-lint"
 lint_of "$work/waves" "${files[@]}"
 tail -1 "$work/lint.log"
@@ -87,6 +98,7 @@ wrong_option "$nvidia" 's/raw: true/rew: true/' nvidia/tasks/install.yml rew
 wrong_option "$satellite" 's/lifecycle_environments:/lifecycle_environment:/' satellite/tasks/view.yml lifecycle_environment
 wrong_option "$satellite" 's/    organization:/    organisation:/' satellite/tasks/view.yml organisation
 wrong_option "$satellite" 's/follow_redirects: none/follow_redirects: never/' satellite/tasks/api.yml never
+must_fail "$ansible" 's/register: patchwave_ping/register: patchwave_kib/' ansible/tasks/linux-system.yml patchwave_kib names ansible
 must_fail "$ansible" 's/ansible.builtin.include_tasks: tasks.asset.yml/ansible.builtin.no_such_module: {}/' ansible/batch-01.yml no_such_module syntax ansible
 must_fail "$ansible" 's/hosts: batch_01/hosts: batch_99/' ansible/batch-01.yml batch_99 syntax ansible
 must_fail "$kured" 's/hosts: batch_01/hosts: batch_99/' kured/release-01.yml batch_99 syntax kured
