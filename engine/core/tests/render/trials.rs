@@ -35,22 +35,28 @@ fn no_text_gets_out_of_any_template() {
 
 /// Where every YAML file of the trial is kept for another reader, one object a line in a file a target: the folder that
 /// `PATCHWAVE_TRIALS_DIR` names, else nowhere. tests/artifacts/reread.py reads them as Ansible does.
-struct Kept(Option<(PathBuf, Mutex<BTreeMap<String, BufWriter<File>>>)>);
+struct Kept {
+    folder: Option<PathBuf>,
+    files: Mutex<BTreeMap<String, BufWriter<File>>>,
+}
 
 impl Kept {
     fn new() -> Self {
         let folder = std::env::var_os("PATCHWAVE_TRIALS_DIR").map(PathBuf::from);
-        Self(folder.map(|folder| {
-            std::fs::create_dir_all(&folder).unwrap();
-            (folder, Mutex::default())
-        }))
+        if let Some(folder) = &folder {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        Self {
+            folder,
+            files: Mutex::default(),
+        }
     }
 
     fn keep(&self, target: &str, path: &str, text: &str) -> Option<Result<String, String>> {
-        let (folder, files) = self.0.as_ref()?;
+        let folder = self.folder.as_ref()?;
         if path.ends_with(".yml") || path.ends_with(".yaml") {
             let line = serde_json::json!({"path": path, "text": text});
-            let mut files = files.lock().unwrap();
+            let mut files = self.files.lock().unwrap();
             let file = files
                 .entry(target.to_owned())
                 .or_insert_with(|| BufWriter::new(File::create(folder.join(format!("{target}.ndjson"))).unwrap()));
