@@ -8,6 +8,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$root/tests/artifacts
 work=$root/target/artifacts
 venv=$work/venv
+# Scripts may run side by side.
+broken=$work/broken-$(basename "$0" .sh)
 mkdir -p "$work"
 
 install() { # folder of a Python environment, file of requirements: once, and again when the file changes
@@ -60,15 +62,15 @@ lint_of() { # folder, files below it
 must_fail() { # wave folder, sed expression, file, what the check says then, the check with its words after the folder
   local wave=$1 expression=$2 file=$3 says=$4
   shift 4
-  rm -rf "$work/broken"
-  cp -r "$wave" "$work/broken"
-  sed -i "$expression" "$work/broken/$file"
-  ! cmp -s "$wave/$file" "$work/broken/$file" || { echo "the expression $expression changes nothing in $file" >&2; exit 1; }
-  if "$1" "$work/broken" "${@:2}" >"$work/broken.log" 2>&1; then
+  rm -rf "$broken"
+  cp -r "$wave" "$broken"
+  sed -i "$expression" "$broken/$file"
+  ! cmp -s "$wave/$file" "$broken/$file" || { echo "the expression $expression changes nothing in $file" >&2; exit 1; }
+  if "$1" "$broken" "${@:2}" >"$broken.log" 2>&1; then
     echo "$1 does not find: $expression in $file" >&2
     exit 1
   fi
-  grep -qF -- "$says" "$work/broken.log" || { echo "$1 finds another fault than $expression in $file:" >&2; cat "$work/broken.log" >&2; exit 1; }
-  rm -rf "$work/broken"
+  grep -qF -- "$says" "$broken.log" || { echo "$1 finds another fault than $expression in $file:" >&2; cat "$broken.log" >&2; exit 1; }
+  rm -rf "$broken"
   echo "$1 finds $expression"
 }
