@@ -174,7 +174,8 @@ class GitOps:
         entry, wanted = where(self.settings, asset["name"]), goals(asset, self.batch.data["action"])
         folder = self.clone(entry)
         try:
-            left = planned(folder, entry, wanted)
+            # Somebody may have gone further meanwhile, which is no failure of this batch.
+            left = planned(folder, entry, wanted, newer_will_do=self.batch.data["action"] == "patch")
             why = found.get("why") or f"{entry['branch']} still has {', '.join(one.was for one in wanted)}: the edit was taken back"
         except Refused as error:
             left, why = True, found.get("why") or str(error)

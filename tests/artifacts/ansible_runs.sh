@@ -3,15 +3,12 @@
 # that do not answer), then on stand-ins for the programs of a SUSE and an Alpine system, there, ahead of time and back. Every
 # result file must follow schemas/result/v1.json and say why.
 #
-#   tests/artifacts/playbooks.sh && tests/artifacts/ansible_runs.sh      # the first installs the tools
+#   tests/artifacts/ansible_runs.sh     # needs python3 and, the first time, a Python package index
 #
 # No asset is contacted but 127.0.0.1:1, where nobody listens.
-set -euo pipefail
-export LC_ALL=C.UTF-8
-
-root=$(cd "$(dirname "$0")/../.." && pwd)
-work=$root/target/artifacts/runs
-export PATH=$root/target/artifacts/venv/bin:$PATH ANSIBLE_HOME=$root/target/artifacts/home ANSIBLE_COLLECTIONS_PATH=$root/target/artifacts/collections ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOLOR=1
+. "$(dirname "$0")/common.sh"
+ansible_tools
+work=$work/runs
 rm -rf "$work" && mkdir -p "$work"
 
 cat >"$work/nobody.yml" <<END

@@ -1,7 +1,6 @@
 # What the scripts of this folder have in common; each of them reads it first and works below target/artifacts.
 # shellcheck shell=bash
 set -euo pipefail
-shopt -s nullglob
 export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -36,7 +35,7 @@ waves_of() { # target: copies its golden waves, and names the copies in `waves`
   [ ! -d "$golden/waves" ] || cp -r "$golden/waves" "$work/waves/$1"
   waves=("$work/waves/$1"/*/)
   waves=("${waves[@]%/}")
-  [ ${#waves[@]} -gt 0 ] || { echo "no golden waves of $1; run PATCHWAVE_UPDATE=1 cargo test -p patchwave-core --test render" >&2; exit 1; }
+  [ -d "${waves[0]}" ] || { echo "no golden waves of $1; run PATCHWAVE_UPDATE=1 cargo test -p patchwave-core --test render" >&2; exit 1; }
   (cd "$golden" && sha256sum --check --strict --quiet SHA256SUMS)
 }
 

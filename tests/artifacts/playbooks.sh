@@ -6,6 +6,7 @@
 #
 # The tools go into target/artifacts. Nothing is installed anywhere else, no host is contacted.
 . "$(dirname "$0")/common.sh"
+shopt -s nullglob
 targets=(ansible kubeadm kubernetes kured nvidia satellite)
 ansible_tools
 

@@ -5,6 +5,7 @@
 #
 #   tests/artifacts/tier2.sh         # needs python3 and, the first time, a Python package index
 . "$(dirname "$0")/common.sh"
+shopt -s nullglob
 tools=$work/venv-tier2
 targets=(uyuni landscape sccm intune vcenter firmware image manageengine ivanti solarwinds)
 

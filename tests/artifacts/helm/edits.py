@@ -209,6 +209,18 @@ def branches(templates, scratch):
     same(len(git(site.bare, "branch", "--list", "patchwave-helm/*").split()), 1, "the branch of what was withdrawn is gone")
 
 
+    farther = Site(templates, scratch + "/farther", push="branch")
+    farther.step()
+    for file, edits in EDITS.items():
+        text = (farther.tree / file).read_bytes()
+        for was, goal in edits:
+            text = text.replace(was.encode(), goal.replace("4.11.5", "4.12.0").replace("1.14.5", "1.15.0").replace("2.4.1", "2.5.0").encode())
+        (farther.tree / file).write_bytes(text)
+    farther.save("somebody went further")
+    farther.step()
+    same(farther.rollout.statuses(), {"helm-1": "ok", "helm-2": "ok"}, "something newer than what was asked for will do")
+
+
 KUBECTL = """#!/usr/bin/env python3
 import json, pathlib, sys
 print((pathlib.Path(__file__).parent / (sys.argv[sys.argv.index("get") + 1] + ".json")).read_text())
@@ -228,8 +240,10 @@ def cluster(templates, scratch):
         application = {"metadata": {"namespace": "argocd", "name": "cert-manager"}, "spec": {"source": source}, "status": {"sync": {"status": "Synced"}, "health": {"status": "Healthy"}}}
         pod = {"metadata": {"namespace": "shop", "name": "api-0"}, "spec": {"containers": [{"name": "api", "image": f"ghcr.io/acme/shop-api:{tag}"}]}}
         pod["status"] = {"phase": "Running", "containerStatuses": [{"name": "api", "ready": True}]}
-        for kind, item in (("helmreleases.helm.toolkit.fluxcd.io", release), ("applications.argoproj.io", application), ("pods", pod)):
-            (site.scratch / f"{kind}.json").write_text(json.dumps({"items": [item]}))
+        evicted = {"metadata": {"namespace": "shop", "name": "api-1"}, "spec": {"containers": [{"name": "api", "image": "ghcr.io/acme/shop-api:2.4.0"}]}, "status": {"phase": "Failed"}}
+        leaving = {**evicted, "metadata": {"namespace": "shop", "name": "api-2", "deletionTimestamp": "2026-11-20T22:00:00Z"}, "status": {"phase": "Running"}}
+        for kind, items in (("helmreleases.helm.toolkit.fluxcd.io", [release]), ("applications.argoproj.io", [application]), ("pods", [pod, evicted, leaving])):
+            (site.scratch / f"{kind}.json").write_text(json.dumps({"items": items}))
 
     says("4.11.3", "True", "2.4.0")
     site.step()

@@ -27,6 +27,7 @@ patchwave_workloads: [{namespace: shop, name: api}]
 patchwave_follow_seconds: 6
 patchwave_round_seconds: 1
 patchwave_quiet_seconds: 4
+patchwave_lock_release_seconds: 2
 patchwave_ready_timeout_seconds: 20
 patchwave_free_mib: 1
 ansible_become: false

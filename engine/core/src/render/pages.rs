@@ -260,8 +260,7 @@ pub(super) fn one_kind(
         return Ok(BTreeMap::from([(spec.path.clone(), text.clone().into_bytes())]));
     }
     let registry = pack
-        .compiled
-        .get(&spec.path)
+        .registry(&spec.path)
         .ok_or_else(|| format!("`{}` has no template", spec.path))?;
     let none = Vec::new();
     let batches = context.get("batches").and_then(Value::as_array).unwrap_or(&none);

@@ -37,7 +37,7 @@ use patchwave_core::load::{BUILTIN, BUILTIN_TARGETS};
 use patchwave_core::render::wire::{
     ReadError, ResultFile, read_openings_json, read_patchset_yaml, read_plan_json, read_result, read_rollout_yaml,
 };
-use patchwave_core::render::{DOCUMENTS, RenderInput, TargetSpec, patchset_digest, render, wave_digest};
+use patchwave_core::render::{DOCUMENTS, RenderInput, TargetSpec, patchset_digest, read_pack, render, wave_digest};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -117,6 +117,19 @@ fn every_target_of_the_engine_can_be_read() {
         targets.collect::<Vec<_>>(),
         "load::known names what is built"
     );
+    // A command takes them as they are and compiles what it renders, so their faults have to be found here.
+    for target in BUILTIN_TARGETS.keys() {
+        let inside = format!("{target}/");
+        let own = BUILTIN.iter().filter_map(|(path, text)| {
+            let path = path
+                .strip_prefix(&inside)
+                .or_else(|| path.starts_with("common/").then_some(*path))?;
+            Some((path.to_owned(), (*text).to_owned()))
+        });
+        if let Err(faults) = read_pack(target, own.collect()) {
+            panic!("{target}: {faults:?}");
+        }
+    }
 }
 
 #[test]

@@ -30,7 +30,10 @@ impl Screen<'_, '_> {
                 let found = content_obstacles(asset.facts.content.as_deref().unwrap_or_default());
                 refusals.extend(self.refuse_all(&targets, tool, &found));
             }
-            refusals.extend(self.of_node(asset, &targets, tool));
+            // A target that does not ask for the facts of nodes makes its own sense of their versions.
+            if spec.needs.contains(&Need::Kubernetes) {
+                refusals.extend(self.of_node(asset, &targets, tool));
+            }
             refusals.extend(self.without_advisory(spec, &targets, tool));
         }
         let mut said = BTreeSet::new();

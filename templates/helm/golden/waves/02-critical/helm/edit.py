@@ -14,8 +14,9 @@ NAMEABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+~^-]{0,254}")
 NUMBER = re.compile(r"[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|0[xob][0-9a-fA-F_]+")
 
 
-def planned(root, place, wanted):
-    """What is to be written: file to (text, edits). Raises Refused with every reason; empty where everything stands already."""
+def planned(root, place, wanted, newer_will_do=False):
+    """What is to be written: file to (text, edits). Raises Refused with every reason; empty where everything stands already, or
+    with `newer_will_do` something newer does."""
     for one in wanted:
         if not NAMEABLE.fullmatch(one.name):
             raise Refused(f"{shown(one.name)} is no name of a chart or image")
@@ -30,6 +31,8 @@ def planned(root, place, wanted):
             where = ", ".join(place["paths"])
             faults.append(f"{one.name} is pinned nowhere below {where}: name the right `paths` in the settings, or pin it")
         for pin in mine:
+            if newer_will_do and newer(pin.value, one.goal):
+                continue
             fault = judged(pin)
             if fault:
                 faults.append(f"{pin.file}:{pin.line} {one.name}: {fault}")

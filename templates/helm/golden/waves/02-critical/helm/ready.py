@@ -76,7 +76,8 @@ def image(pods, one):
     """Pods that run the image before, or the new one and are not ready; and that none runs the new one."""
     found, runs = [], 0
     for pod in pods:
-        if pod.get("status", {}).get("phase") == "Succeeded":
+        # What has ended is kept for its logs, and what is on its way out serves nobody.
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed") or pod["metadata"].get("deletionTimestamp"):
             continue
         for container in pod.get("spec", {}).get("containers", []):
             name, _, tag = container.get("image", "").partition("@")[0].rpartition(":")
